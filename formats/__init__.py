@@ -1,0 +1,1 @@
+"""What is on the wire and on disk: schemas, the trace file, tables of syscalls and error numbers."""

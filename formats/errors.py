@@ -1,0 +1,26 @@
+"""The one exception that reaches a user as a message instead of a traceback."""
+
+from __future__ import annotations
+
+
+class BpfrecError(Exception):
+    """A failure with a cause that a user can act on.
+
+    ``message`` names the cause in one line, ``hint`` the remedy (may be empty).
+    """
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message}\n{self.hint}" if self.hint else self.message
+
+
+class TraceFileError(BpfrecError):
+    """A trace that is missing, damaged, or of a version this bpfrec cannot read."""
+
+
+class ReportError(BpfrecError):
+    """A question that this trace, or any recorded trace, cannot answer."""

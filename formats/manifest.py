@@ -1,0 +1,110 @@
+"""``manifest.json``: what a trace says about its own making."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, TypeVar
+
+from bpfrec.formats.errors import TraceFileError
+from bpfrec.formats.schema import FORMAT_VERSION
+
+MANIFEST = "manifest.json"
+
+_T = TypeVar("_T")
+
+
+@dataclass
+class Host:
+    """The recording host, from uname(2); ``memory_bytes`` of RAM, ``cpus`` online."""
+
+    name: str
+    kernel: str
+    arch: str
+    page_size: int
+    cpus: int
+    memory_bytes: int
+
+
+@dataclass
+class Clock:
+    """CLOCK_MONOTONIC and the wall clock read together at the start.
+
+    A time ``t`` in ns on CLOCK_MONOTONIC is ``t + wall_ns - monotonic_ns`` ns since the epoch (UTC);
+    ``utc_offset_s`` is what the host's local time added.
+    """
+
+    monotonic_ns: int
+    wall_ns: int
+    utc_offset_s: int
+
+
+@dataclass
+class TableEntry:
+    """One Parquet table: number of rows, size in bytes and SHA-256 (hex) of the file."""
+
+    rows: int
+    bytes: int
+    sha256: str
+
+
+@dataclass
+class Manifest:
+    """The manifest of one trace.
+
+    ``configuration`` holds the options of the recording; ``counters`` holds what was counted
+    (``recorded``, ``lost`` and the raw counts behind them); ``syscalls`` the number of rows per syscall name;
+    ``stopped`` why the recording ended; ``command`` how a command started by it ended, where there was one.
+    """
+
+    tool_version: str
+    command_line: list[str]
+    configuration: dict[str, Any]
+    host: Host
+    clock: Clock
+    start_ns: int
+    stop_ns: int
+    stopped: str
+    counters: dict[str, int]
+    syscalls: dict[str, int]
+    command: dict[str, Any] | None = None
+    tables: dict[str, TableEntry] = field(default_factory=dict)
+    format: str = "bpfrec"
+    format_version: int = FORMAT_VERSION
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self), indent=2) + "\n"
+
+
+def parse_manifest(text: str | bytes, where: str) -> Manifest:
+    """The manifest in ``text``; unknown keys are ignored, so that a newer bpfrec may add some.
+
+    Raises:
+        TraceFileError: no bpfrec manifest, one of a newer format, or one with parts missing. ``where`` names the file.
+    """
+    try:
+        raw = json.loads(text)
+    except ValueError as error:
+        raise TraceFileError(f"{where}: {MANIFEST} is not JSON: {error}", "The file is damaged; ask for it again.") from None
+    if not isinstance(raw, dict) or raw.get("format") != "bpfrec":
+        raise TraceFileError(f"{where}: not a bpfrec trace: {MANIFEST} does not say so")
+    version = raw.get("format_version")
+    if not isinstance(version, int):
+        raise TraceFileError(f"{where}: {MANIFEST} has no format_version")
+    if version > FORMAT_VERSION:
+        raise TraceFileError(
+            f"{where}: written in trace format {version} by bpfrec {raw.get('tool_version')}; this one reads up to {FORMAT_VERSION}",
+            "Upgrade with: pip install --upgrade bpfrec",
+        )
+    try:
+        raw["host"] = _known(Host, raw["host"])
+        raw["clock"] = _known(Clock, raw["clock"])
+        raw["tables"] = {str(name): _known(TableEntry, entry) for name, entry in raw["tables"].items()}
+        return _known(Manifest, raw)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise TraceFileError(f"{where}: {MANIFEST} lacks a part or has a wrong one: {error}", "The file is damaged.") from None
+
+
+def _known(cls: type[_T], raw: dict[str, Any]) -> _T:
+    names = {f.name for f in fields(cls)}  # type: ignore[arg-type]
+    return cls(**{name: value for name, value in raw.items() if name in names})

@@ -1,0 +1,193 @@
+"""The tables of a trace: their columns, SQL types and what each column means.
+
+One description serves the writer (Arrow schemas, :mod:`bpfrec.formats.arrow`), the reader (DuckDB
+views and column comments) and the format page of the docs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+FORMAT_VERSION = 1
+"""Raised when a reader of the previous version would answer wrongly; new columns and tables do not raise it."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column: SQL type, comment, and how it is packed (``dictionary``: few distinct values; ``delta``: rising)."""
+
+    name: str
+    sql_type: str
+    comment: str
+    packing: str = "plain"
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table, stored as ``NAME.parquet``."""
+
+    name: str
+    comment: str
+    columns: tuple[Column, ...]
+
+    @property
+    def member(self) -> str:
+        return f"{self.name}.parquet"
+
+
+def _table(name: str, comment: str, *columns: tuple[str, ...]) -> Table:
+    return Table(name, comment, tuple(Column(*c) for c in columns))
+
+
+SYSCALLS = _table(
+    "syscalls",
+    "One row per system call, in the order in which the calls ended; calls that never ended stand last.",
+    ("event_id", "BIGINT", "number of the row in this trace, from 0", "delta"),
+    ("ts_ns", "BIGINT", "entry, ns on CLOCK_MONOTONIC of the recording host", "delta"),
+    ("duration_ns", "BIGINT", "ns from entry to exit; NULL: never returned", "delta"),
+    ("pid", "INTEGER", "process (thread group) id", "dictionary"),
+    ("tid", "INTEGER", "thread id", "dictionary"),
+    ("comm", "VARCHAR", "name of the thread at entry; NULL: not known", "dictionary"),
+    ("uid", "INTEGER", "real user id", "dictionary"),
+    ("cpu", "SMALLINT", "CPU on which the call ended", "dictionary"),
+    ("abi", "VARCHAR", "x86_64, i386 or x32: which syscall table nr belongs to", "dictionary"),
+    ("nr", "SMALLINT", "syscall number in that table; -1: out of range", "dictionary"),
+    ("syscall", "VARCHAR", "name of the system call; unknown_N where the table has none", "dictionary"),
+    ("arg0", "UBIGINT", "first argument, raw; NULL: the call has fewer", "dictionary"),
+    ("arg1", "UBIGINT", "second argument, raw", "dictionary"),
+    ("arg2", "UBIGINT", "third argument, raw", "dictionary"),
+    ("arg3", "UBIGINT", "fourth argument, raw", "dictionary"),
+    ("arg4", "UBIGINT", "fifth argument, raw", "dictionary"),
+    ("arg5", "UBIGINT", "sixth argument, raw", "dictionary"),
+    ("ret", "BIGINT", "return value, -errno on failure; NULL: never returned", "dictionary"),
+    ("errno", "VARCHAR", "name of the error, as ENOENT; NULL: it worked, or never returned", "dictionary"),
+    ("path", "VARCHAR", "first path argument as passed; bytes that are not UTF-8 as \\xNN", "dictionary"),
+    ("path2", "VARCHAR", "second path argument as passed", "dictionary"),
+    (
+        "path_status",
+        "VARCHAR",
+        "NULL: path is whole, or the call takes none; else null (NULL was passed), unreadable, truncated, "
+        "not-utf8, lost (copied, then lost on the way), not-captured",
+        "dictionary",
+    ),
+    ("path2_status", "VARCHAR", "the same for path2", "dictionary"),
+    (
+        "unfinished",
+        "VARCHAR",
+        "NULL: returned; thread-exited: the thread ended in the call; recording-stopped: still in it at the end",
+        "dictionary",
+    ),
+    ("stack_id", "BIGINT", "user stack of the call in frames and stacks; NULL: none was taken", "dictionary"),
+)
+
+TIMESPECS = _table(
+    "timespecs",
+    "struct timespec arguments (requested sleeps), as they stood at entry.",
+    ("event_id", "BIGINT", "the call, in syscalls", "delta"),
+    ("arg", "SMALLINT", "which argument, 0-5", "dictionary"),
+    ("tv_sec", "BIGINT", "seconds; NULL: see status", "dictionary"),
+    ("tv_nsec", "BIGINT", "nanoseconds; NULL: see status", "dictionary"),
+    ("status", "VARCHAR", "NULL: read whole; else null (NULL was passed) or unreadable", "dictionary"),
+)
+
+STACKS = _table(
+    "stacks",
+    "Distinct user stacks, per process and set of mappings.",
+    ("stack_id", "BIGINT", "number of the stack", "delta"),
+    ("pid", "INTEGER", "process it was seen in", "dictionary"),
+    ("ts_ns", "BIGINT", "entry of the first call it was seen at, ns on CLOCK_MONOTONIC", "plain"),
+    ("depth", "INTEGER", "number of frames", "dictionary"),
+    (
+        "status",
+        "VARCHAR",
+        "how the walk ended: root (at the thread's first frame), no-frame-pointer (a frame pointer led nowhere), "
+        "too-deep (more frames than are kept), error-N (the kernel could not walk it)",
+        "dictionary",
+    ),
+)
+
+FRAMES = _table(
+    "frames",
+    "The frames of stacks, resolved when the recording was finished.",
+    ("stack_id", "BIGINT", "the stack, in stacks", "dictionary"),
+    ("depth", "INTEGER", "0 = innermost", "dictionary"),
+    ("ip", "UBIGINT", "address in the process; a return address in frames other than 0", "dictionary"),
+    ("symbol", "VARCHAR", "function; NULL: not known", "dictionary"),
+    ("symbol_offset", "BIGINT", "bytes from the start of the function to ip", "dictionary"),
+    ("module", "VARCHAR", "file mapped there, [vdso], or perf-PID.map for JIT code; NULL: nothing mapped", "dictionary"),
+    ("module_address", "UBIGINT", "the address as the ELF file numbers it (p_vaddr); NULL for JIT code", "dictionary"),
+    ("build_id", "VARCHAR", "GNU build id of the module, hex", "dictionary"),
+    ("file", "VARCHAR", "source file, where known", "dictionary"),
+    ("line", "INTEGER", "source line, where known", "dictionary"),
+    ("source", "VARCHAR", "how the frame was found: ip (the interrupted address), fp (frame pointer)", "dictionary"),
+)
+
+PROCESSES = _table(
+    "processes",
+    "The processes recorded; a pid used twice has two rows.",
+    ("pid", "INTEGER", "process (thread group) id", "plain"),
+    ("ppid", "INTEGER", "parent when it was first seen", "plain"),
+    ("start_ns", "BIGINT", "start, ns on CLOCK_MONOTONIC; NULL: before the recording", "plain"),
+    ("end_ns", "BIGINT", "end, ns on CLOCK_MONOTONIC; NULL: outlived the recording", "plain"),
+    ("comm", "VARCHAR", "last name of its main thread", "plain"),
+    ("exe", "VARCHAR", "executable, where it could be read", "plain"),
+    ("cmdline", "VARCHAR", "command line, quoted for a shell, where it could be read", "plain"),
+    ("uid", "INTEGER", "real user id when it was first seen; NULL: not known", "plain"),
+)
+
+THREADS = _table(
+    "threads",
+    "The names of the threads recorded: one row per thread and name it had.",
+    ("tid", "INTEGER", "thread id", "plain"),
+    ("pid", "INTEGER", "its process", "plain"),
+    ("comm", "VARCHAR", "name in that time", "plain"),
+    ("start_ns", "BIGINT", "since when, ns on CLOCK_MONOTONIC; NULL: before the recording", "plain"),
+    ("end_ns", "BIGINT", "until when (renamed or ended); NULL: outlived the recording", "plain"),
+)
+
+MAPPINGS = _table(
+    "mappings",
+    "Executable mappings of the processes recorded.",
+    ("pid", "INTEGER", "process id", "plain"),
+    ("start_addr", "UBIGINT", "first address", "plain"),
+    ("end_addr", "UBIGINT", "address behind the last", "plain"),
+    ("file_offset", "UBIGINT", "offset of start_addr in the file, bytes", "plain"),
+    ("path", "VARCHAR", "file as the process sees it; [vdso], //anon ... where there is none", "plain"),
+    ("device", "VARCHAR", "major:minor, hex", "plain"),
+    ("inode", "BIGINT", "inode number of the file", "plain"),
+    ("build_id", "VARCHAR", "GNU build id, hex; NULL: none or not readable", "plain"),
+    ("start_ns", "BIGINT", "mapped at, ns on CLOCK_MONOTONIC; NULL: before the recording", "plain"),
+)
+
+JIT_SYMBOLS = _table(
+    "jit_symbols",
+    "Entries of perf-PID.map files that recorded frames fall in.",
+    ("pid", "INTEGER", "process id", "plain"),
+    ("address", "UBIGINT", "first address of the code", "plain"),
+    ("size", "BIGINT", "its length, bytes", "plain"),
+    ("name", "VARCHAR", "name as the runtime wrote it", "plain"),
+)
+
+LOSSES = _table(
+    "losses",
+    "What the trace lacks; empty when all is well.",
+    ("kind", "VARCHAR", "what happened: ring-full, thread-table-full, side-band-full ...", "plain"),
+    ("severity", "VARCHAR", "data_loss: events are missing; notice: less than that", "plain"),
+    ("cpu", "SMALLINT", "CPU it happened on; NULL: not tied to one", "plain"),
+    ("ts_ns", "BIGINT", "when it was noticed, ns on CLOCK_MONOTONIC; NULL: at the end", "plain"),
+    ("count", "BIGINT", "how many", "plain"),
+    ("remedy", "VARCHAR", "what would have kept them", "plain"),
+)
+
+TABLES: tuple[Table, ...] = (
+    SYSCALLS,
+    TIMESPECS,
+    STACKS,
+    FRAMES,
+    PROCESSES,
+    THREADS,
+    MAPPINGS,
+    JIT_SYMBOLS,
+    LOSSES,
+)
+"""Every table of a trace, in the order in which the file holds them."""

@@ -1,0 +1,76 @@
+"""Writing a trace: tables beside the target, one zip at the end, renamed when it is whole."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from bpfrec.formats.arrow import arrow_schema, parquet_writer
+from bpfrec.formats.manifest import MANIFEST, Manifest, TableEntry
+from bpfrec.formats.schema import TABLES, Table
+
+_COPY_BYTES = 1 << 20
+
+
+class TraceWriter:
+    """Collects the tables of one trace as Parquet files in ``folder`` and closes them into one file.
+
+    Every table of the format is written, the empty ones too. Disk errors come as OSError.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._writers: dict[str, pq.ParquetWriter] = {t.name: parquet_writer(t, folder / t.member) for t in TABLES}
+        self._rows = {t.name: 0 for t in TABLES}
+
+    def write(self, table: Table, rows: pa.Table | pa.RecordBatch) -> None:
+        """Appends ``rows``, whose columns are those of ``table``, as one row group."""
+        if rows.num_rows:
+            batch = pa.table(rows) if isinstance(rows, pa.RecordBatch) else rows
+            self._writers[table.name].write_table(batch.cast(arrow_schema(table)))
+            self._rows[table.name] += rows.num_rows
+
+    def write_rows(self, table: Table, rows: Sequence[dict[str, Any]]) -> None:
+        """Appends rows given as dictionaries; for the small tables."""
+        self.write(table, pa.Table.from_pylist(list(rows), schema=arrow_schema(table)))
+
+    def finish(self, manifest: Manifest, target: Path, owner: tuple[int, int] | None) -> int:
+        """Closes the tables and makes ``target`` from them, mode 0600, owned by ``owner`` (uid, gid).
+
+        Fills ``manifest.tables``. The zip is made beside the target and renamed, so that ``target`` is whole or
+        not there. Returns its size in bytes.
+        """
+        for writer in self._writers.values():
+            writer.close()
+        partial = self._folder / "trace.zip"
+        descriptor = os.open(partial, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w+b") as file:
+            with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+                for table in TABLES:
+                    manifest.tables[table.name] = self._store(archive, table)
+                archive.writestr(MANIFEST, manifest.to_json())
+            if owner:
+                os.fchown(file.fileno(), *owner)
+            file.flush()
+            os.fsync(file.fileno())
+            size = file.seek(0, os.SEEK_END)
+        os.replace(partial, target)
+        return size
+
+    def _store(self, archive: zipfile.ZipFile, table: Table) -> TableEntry:
+        path = self._folder / table.member
+        digest = hashlib.sha256()
+        with path.open("rb") as source, archive.open(table.member, "w", force_zip64=True) as member:
+            while block := source.read(_COPY_BYTES):
+                digest.update(block)
+                member.write(block)
+        entry = TableEntry(self._rows[table.name], path.stat().st_size, digest.hexdigest())
+        path.unlink()
+        return entry
