@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field, fields
-from typing import Any, TypeVar
+from dataclasses import asdict, dataclass, field
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from bpfrec.formats.errors import TraceFileError
 from bpfrec.formats.schema import FORMAT_VERSION
 
 MANIFEST = "manifest.json"
+
+_INT64_END = 1 << 63
 
 _T = TypeVar("_T")
 
@@ -84,7 +86,7 @@ def parse_manifest(text: str | bytes, where: str) -> Manifest:
     """
     try:
         raw = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise TraceFileError(f"{where}: {MANIFEST} is not JSON: {error}", "The file is damaged; ask for it again.") from None
     if not isinstance(raw, dict) or raw.get("format") != "bpfrec":
         raise TraceFileError(f"{where}: not a bpfrec trace: {MANIFEST} does not say so")
@@ -106,5 +108,24 @@ def parse_manifest(text: str | bytes, where: str) -> Manifest:
 
 
 def _known(cls: type[_T], raw: dict[str, Any]) -> _T:
-    names = {f.name for f in fields(cls)}  # type: ignore[arg-type]
-    return cls(**{name: value for name, value in raw.items() if name in names})
+    hints = get_type_hints(cls)
+    known = {name: value for name, value in raw.items() if name in hints}
+    for name, value in known.items():
+        if not _is_a(hints[name], value):
+            raise TypeError(f"{name} is {value!r}"[:100])
+    return cls(**known)
+
+
+def _is_a(hint: Any, value: Any) -> bool:
+    if hint is Any:
+        return True
+    if hint is int:
+        return isinstance(value, int) and abs(value) < _INT64_END
+    arguments = get_args(hint)
+    if get_origin(hint) is list:
+        return isinstance(value, list) and all(_is_a(arguments[0], item) for item in value)
+    if get_origin(hint) is dict:
+        return isinstance(value, dict) and all(_is_a(arguments[1], item) for item in value.values())
+    if arguments:
+        return any(_is_a(choice, value) for choice in arguments)
+    return isinstance(value, hint)

@@ -1,0 +1,74 @@
+"""Finding the distribution's ``bcc`` module, whatever Python runs bpfrec.
+
+bcc's Python side is pure ctypes over ``libbcc.so.0`` and belongs to the distribution; PyPI's project of the same name
+has nothing to do with BPF. So the distribution's copy is loaded by path.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+import warnings
+from pathlib import Path
+from types import ModuleType
+
+from bpfrec.formats.errors import BpfrecError
+
+SEARCH_VARIABLE = "BPFREC_BCC_PATH"
+"""Environment variable that names the folder which holds ``bcc/``, instead of the places searched."""
+
+_INSTALL = "Install it with: apt-get install python3-bpfcc   (Fedora: dnf install python3-bcc; Arch: python-bcc)"
+
+
+def load_bcc() -> ModuleType:
+    """The ``bcc`` module.
+
+    Raises:
+        BpfrecError: not installed, PyPI's unrelated ``bcc`` in its place, or its library does not load.
+    """
+    present = sys.modules.get("bcc")
+    if present is not None and hasattr(present, "BPF"):
+        return present
+    folder = next((f for f in _folders() if (f / "bcc" / "libbcc.py").is_file()), None)
+    if folder is None:
+        raise _missing()
+    return _import_from(folder)
+
+
+def _folders() -> list[Path]:
+    override = os.environ.get(SEARCH_VARIABLE)
+    if override:
+        return [Path(override)]
+    usual = [Path("/usr/lib/python3/dist-packages")]
+    for pattern in ("lib/python3*/site-packages", "lib64/python3*/site-packages", "local/lib/python3*/dist-packages"):
+        usual += sorted(Path("/usr").glob(pattern), reverse=True)
+    return usual + [Path(entry) for entry in sys.path if entry]
+
+
+def _missing() -> BpfrecError:
+    spec = importlib.util.find_spec("bcc")
+    if spec is not None and spec.origin:
+        return BpfrecError(
+            f"{spec.origin} is PyPI's project 'bcc', which is not the BPF compiler collection",
+            f"Remove it with: pip uninstall bcc\n{_INSTALL}",
+        )
+    return BpfrecError("bcc, which compiles and loads the BPF programs, is not installed", _INSTALL)
+
+
+def _import_from(folder: Path) -> ModuleType:
+    package = folder / "bcc"
+    spec = importlib.util.spec_from_file_location("bcc", package / "__init__.py", submodule_search_locations=[str(package)])
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["bcc"] = module
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            spec.loader.exec_module(module)
+    except (ImportError, OSError) as error:
+        for name in [name for name in sys.modules if name == "bcc" or name.startswith("bcc.")]:
+            del sys.modules[name]
+        raise BpfrecError(f"bcc in {package} does not load: {error}", _INSTALL) from None
+    return module

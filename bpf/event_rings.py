@@ -1,0 +1,52 @@
+"""The rings through which the BPF program sends its records: one per CPU."""
+
+from __future__ import annotations
+
+import os
+
+from bpfrec.bpf.perf_event import (
+    FLAG_WATERMARK,
+    PERF_COUNT_SW_BPF_OUTPUT,
+    PERF_SAMPLE_RAW,
+    PERF_TYPE_SOFTWARE,
+    PerfEventAttr,
+    Ring,
+    open_on_cpu,
+)
+
+_SMALLEST = 1 << 18
+_LARGEST = 1 << 26
+_MEMORY_SHARE = 64
+
+
+def default_ring_size(cpus: int) -> int:
+    """Bytes of one CPU's ring: a power of two, all rings together at most 1/64 of the memory, each at most 64 MiB."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    share = memory // _MEMORY_SHARE // cpus
+    return max(_SMALLEST, min(_LARGEST, 1 << (share.bit_length() - 1)))
+
+
+def open_event_rings(cpus: list[int], size: int) -> list[Ring]:
+    """A ring of ``size`` bytes per CPU; each wakes its reader when a quarter is full.
+
+    Raises:
+        OSError: perf_event_open failed.
+        BpfrecError: no memory for a ring.
+    """
+    rings: list[Ring] = []
+    try:
+        for cpu in cpus:
+            attr = PerfEventAttr(
+                type=PERF_TYPE_SOFTWARE,
+                config=PERF_COUNT_SW_BPF_OUTPUT,
+                sample_type=PERF_SAMPLE_RAW,
+                sample_period=1,
+                flags=FLAG_WATERMARK,
+                wakeup_watermark=size // 4,
+            )
+            rings.append(Ring(open_on_cpu(attr, cpu), cpu, size))
+    except BaseException:
+        for ring in rings:
+            ring.close()
+        raise
+    return rings

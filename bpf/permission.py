@@ -1,0 +1,88 @@
+"""Why recording is not permitted here, and what to do about it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from bpfrec.formats.errors import BpfrecError
+
+# include/uapi/linux/capability.h
+_CAPABILITIES = {"CAP_SYS_ADMIN": 21, "CAP_PERFMON": 38, "CAP_BPF": 39}
+_NEEDED = ("CAP_BPF", "CAP_PERFMON")
+
+_LOCKDOWN = Path("/sys/kernel/security/lockdown")
+_CONTAINER_MARKS = (Path("/.dockerenv"), Path("/run/.containerenv"))
+
+
+def check_permission() -> None:
+    """Passes where BPF programs may be loaded, as far as that shows beforehand.
+
+    Raises:
+        BpfrecError: a capability is missing.
+    """
+    missing = _missing_capabilities()
+    if not missing:
+        return
+    if os.geteuid() != 0:
+        raise BpfrecError(
+            "recording needs root: the kernel lets nobody else load BPF programs and read other processes",
+            "Run it with: sudo bpfrec record ...   (analysis needs no root)",
+        )
+    where = "this container" if _in_container() else "this environment"
+    raise BpfrecError(
+        f"root here lacks {' and '.join(missing)}: {where} has dropped what loading BPF programs needs",
+        "Record on the host, or start the container with: --privileged --pid=host   "
+        f"(or --cap-add {' --cap-add '.join(c.removeprefix('CAP_') for c in missing)})",
+    )
+
+
+def why_refused(what: str, said: str) -> BpfrecError:
+    """The error for something that bcc or the kernel refused; ``said`` is what they printed meanwhile."""
+    lockdown = _lockdown()
+    if lockdown == "confidentiality":
+        return BpfrecError(
+            f"{what}\nThe kernel is locked down ({_LOCKDOWN}: confidentiality): BPF may not read memory",
+            "Boot with lockdown=integrity, or without Secure Boot's confidentiality mode.",
+        )
+    denied = "Operation not permitted" in said or "Operation not permitted" in what or "Permission denied" in said
+    if denied and "invalid" not in said and "R0" not in said:
+        return BpfrecError(
+            f"{what}\nThe kernel does not permit bpf(2) here (a seccomp filter, a security module, or a container)",
+            "Record on the host as root, or start the container with: --privileged --pid=host",
+        )
+    lines = [line for line in said.splitlines() if line.strip()]
+    telling = next((line for line in lines if "error" in line.lower()), lines[-1] if lines else "")
+    return BpfrecError(f"{what}{f': {telling.strip()}' if telling else ''}", "Please report this, with the output of: uname -a")
+
+
+def perf_refused(error: OSError) -> BpfrecError:
+    """The error for a perf_event_open(2) that failed with ``error``."""
+    paranoid = Path("/proc/sys/kernel/perf_event_paranoid")
+    setting = paranoid.read_text().strip() if paranoid.exists() else "not there"
+    return BpfrecError(
+        f"perf_event_open is not permitted: {error.strerror} (kernel.perf_event_paranoid is {setting})",
+        "Run as root on the host, or in a container started with: --privileged",
+    )
+
+
+def _missing_capabilities() -> list[str]:
+    held = 0
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("CapEff:"):
+            held = int(line.split()[1], 16)
+    if held >> _CAPABILITIES["CAP_SYS_ADMIN"] & 1:
+        return []
+    return [name for name in _NEEDED if not held >> _CAPABILITIES[name] & 1]
+
+
+def _lockdown() -> str:
+    try:
+        state = _LOCKDOWN.read_text()
+    except OSError:
+        return "none"
+    return state.partition("[")[2].partition("]")[0]
+
+
+def _in_container() -> bool:
+    return any(mark.exists() for mark in _CONTAINER_MARKS)

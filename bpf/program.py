@@ -1,0 +1,282 @@
+"""The recorder's BPF program: compiled for one selection, loaded, attached, read out."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.resources import as_file, files
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bpfrec.bpf.bcc_module import load_bcc
+from bpfrec.bpf.btf import member_offsets
+from bpfrec.bpf.perf_event import Ring
+from bpfrec.bpf.permission import why_refused
+from bpfrec.bpf.selection import PLANS, Plan, Selection, plan_table
+from bpfrec.bpf.wire import INLINE_BYTES, SYSCALL
+from bpfrec.formats.errors import BpfrecError
+
+MAX_THREADS = 32768
+"""Room for threads, recorded processes and named processes in the program's maps."""
+
+COUNTERS = ("sent_syscalls", "lost_syscalls", "lost_data", "lost_stacks", "lost_threads", "lost_exits")
+"""The counters the program keeps, in the order of ``enum counter`` in ``programs/recorder.c``."""
+
+_RECORDED, _UNTIL_EXEC = 1, 2
+_COMM_BYTES = 16
+
+
+class _Plan(ctypes.Structure):
+    _fields_ = (
+        ("flags", ctypes.c_uint8),
+        ("arg", ctypes.c_uint8 * 2),
+        ("kind", ctypes.c_uint8 * 2),
+        ("reserved", ctypes.c_uint8 * 3),
+    )
+
+
+class RecorderProgram:
+    """``programs/recorder.c``, loaded for one :class:`Selection`.
+
+    Raises:
+        BpfrecError: bcc is missing, the program does not compile, or the kernel refuses it.
+    """
+
+    def __init__(self, selection: Selection) -> None:
+        self._bcc = load_bcc()
+        self._selection = selection
+        self._bpf = self._compile(_defines(selection))
+        self._attached: list[str] = []
+        try:
+            self._functions = self._load()
+            self._fill_plans(plan_table(selection))
+            self._fill_targets()
+        except BaseException:
+            self.close()
+            raise
+
+    def connect(self, rings: list[Ring]) -> None:
+        """Makes the program send what happens on a CPU to that CPU's ring."""
+        table = self._bpf["rings"]
+        for ring in rings:
+            table[table.Key(ring.cpu)] = table.Leaf(ring.fileno())
+
+    def attach(self) -> None:
+        """Starts recording. Exit before entry: a call is complete or was not seen, never half seen."""
+        for point in ("sched_process_exit", "sched_process_exec", "sched_process_fork", "sys_exit", "sys_enter"):
+            function = self._functions.get(point)
+            if function is not None:
+                with _quiet():
+                    self._bpf.attach_raw_tracepoint(tp=point.encode(), fn_name=function.name)
+                self._attached.append(point)
+
+    def detach(self) -> None:
+        """Stops recording. Entry first: calls that are under way still end, or are in :meth:`calls_under_way`."""
+        while self._attached:
+            with _quiet():
+                self._bpf.detach_raw_tracepoint(tp=self._attached.pop().encode())
+
+    def forget_process(self, tgid: int) -> None:
+        """No longer records process ``tgid``, which has ended: its number may be used again."""
+        if self._targets_are_in_map():
+            table = self._bpf["tgids"]
+            try:
+                del table[table.Key(tgid)]
+            except KeyError:
+                pass
+
+    def sent_and_lost(self) -> tuple[int, int]:
+        """How many calls the program has sent so far, and how many found no room."""
+        table = self._bpf["counters"]
+        sent, lost = (int(sum(table[table.Key(COUNTERS.index(n))])) for n in ("sent_syscalls", "lost_syscalls"))
+        return sent, lost
+
+    def counters(self) -> dict[str, int]:
+        """:data:`COUNTERS`, summed over the CPUs, and ``missed_runs``: times the kernel skipped a program."""
+        table = self._bpf["counters"]
+        counts = {name: sum(table[table.Key(i)]) for i, name in enumerate(COUNTERS)}
+        return counts | {"missed_runs": self._missed_runs()}
+
+    def lost_syscalls_by_cpu(self) -> list[int]:
+        """How many calls found no room in the ring of each possible CPU."""
+        table = self._bpf["counters"]
+        return [int(n) for n in table[table.Key(COUNTERS.index("lost_syscalls"))]]
+
+    def calls_under_way(self) -> tuple[NDArray[np.void], NDArray[np.uint8]]:
+        """The calls that threads are in now: records (dtype ``wire.SYSCALL``) and their inline data, a row each."""
+        slots = bytearray()
+        count = 0
+        for leaf in self._bpf["slots"].values():
+            if leaf.state:
+                slots += bytes(leaf)
+                count += 1
+        rows = np.frombuffer(bytes(slots), np.uint8).reshape(count, SYSCALL.itemsize + INLINE_BYTES)
+        records = np.ascontiguousarray(rows[:, : SYSCALL.itemsize]).reshape(-1).view(SYSCALL)
+        return records, rows[:, SYSCALL.itemsize :]
+
+    def close(self) -> None:
+        """Detaches and unloads."""
+        self.detach()
+        with _quiet():
+            self._bpf.cleanup()
+
+    def _compile(self, defines: list[str]) -> Any:
+        with as_file(files("bpfrec.bpf").joinpath("programs")) as programs:
+            flags = [f"-I{programs}", "-Wno-unused-function", *(f"-D{d}" for d in defines)]
+            source = str(programs / "recorder.c")
+            with _quiet() as said:
+                for headers in (str(programs / "shim"), None):
+                    try:
+                        with _kernel_source(headers):
+                            return self._bcc.BPF(src_file=source, cflags=flags)
+                    except Exception as error:  # noqa: BLE001 - bcc raises bare Exception
+                        failure = error
+            raise why_refused(f"the BPF program does not compile: {failure}", said.text())
+
+    def _load(self) -> dict[str, Any]:
+        functions = {
+            "sys_enter": "on_sys_enter",
+            "sys_exit": "on_sys_exit",
+            "sched_process_exit": "on_process_exit",
+            "sched_process_exec": "on_process_exec",
+        }
+        if self._selection.follow:
+            functions["sched_process_fork"] = "on_process_fork"
+        raw_tracepoint = self._bcc.BPF.RAW_TRACEPOINT
+        with _quiet() as said:
+            try:
+                return {point: self._bpf.load_func(name, raw_tracepoint) for point, name in functions.items()}
+            except Exception as error:  # noqa: BLE001 - bcc raises bare Exception
+                failure = error
+        raise why_refused(f"the kernel refuses the BPF program: {failure}", said.text())
+
+    def _fill_plans(self, plans: list[Plan]) -> None:
+        table = self._bpf["plans"]
+        assert len(plans) == PLANS
+        for number, plan in enumerate(plans):
+            row = _Plan(flags=plan.flags)
+            for index, (argument, kind) in enumerate(plan.captures):
+                row.arg[index], row.kind[index] = argument, kind
+            table[table.Key(number)] = table.Leaf.from_buffer_copy(bytes(row))
+
+    def _fill_targets(self) -> None:
+        state = _UNTIL_EXEC if self._selection.until_exec else _RECORDED
+        if self._targets_are_in_map():
+            self._set_all("tgids", self._selection.tgids, state)
+        if self._selection.tids:
+            self._set_all("tids", self._selection.tids, _RECORDED)
+
+    def add_named_processes(self, tgids: frozenset[int]) -> None:
+        """Processes that have the selection's name already: their threads count even while the main one sleeps."""
+        self._set_all("named_tgids", tgids, 1)
+
+    def _set_all(self, name: str, keys: frozenset[int], value: int) -> None:
+        table = self._bpf[name]
+        for key in keys:
+            table[table.Key(key)] = table.Leaf(value)
+
+    def _targets_are_in_map(self) -> bool:
+        return self._selection.follow or (bool(self._selection.tgids) and _only_tgid(self._selection) is None)
+
+    def _missed_runs(self) -> int:
+        return sum(_recursion_misses(self._bcc, function.fd) for function in self._functions.values())
+
+
+def _only_tgid(selection: Selection) -> int | None:
+    if len(selection.tgids) == 1 and not (selection.tids or selection.follow or selection.until_exec):
+        return next(iter(selection.tgids))
+    return None
+
+
+def _defines(selection: Selection) -> list[str]:
+    defines = [f"MAX_THREADS={MAX_THREADS}", f"SELF_TGID={os.getpid()}"]
+    only = _only_tgid(selection)
+    if only is not None:
+        defines.append(f"ONLY_TGID={only}")
+    elif selection.tgids:
+        defines.append("BY_TGID")
+    if selection.tids:
+        defines.append("BY_TID")
+    if selection.comm is not None:
+        raw = selection.comm.encode()[: _COMM_BYTES - 1].ljust(_COMM_BYTES, b"\0")
+        words = (int.from_bytes(raw[:8], "little"), int.from_bytes(raw[8:], "little"))
+        defines += [f"COMM_WORD{i}={word:#x}ULL" for i, word in enumerate(words)]
+    if selection.uid is not None:
+        defines.append(f"BY_UID={selection.uid}U")
+    if selection.follow:
+        offsets = member_offsets({"task_struct": ("tgid", "signal"), "signal_struct": ("live",)})
+        defines += [
+            "FOLLOW",
+            f"TASK_TGID={offsets['task_struct', 'tgid']}",
+            f"TASK_SIGNAL={offsets['task_struct', 'signal']}",
+            f"SIGNAL_LIVE={offsets['signal_struct', 'live']}",
+        ]
+    if selection.failed_only:
+        defines.append("FAILED_ONLY")
+    if selection.stacks:
+        defines.append("STACKS")
+    return defines
+
+
+# Where struct bpf_prog_info keeps recursion_misses (u64): include/uapi/linux/bpf.h, since 5.12.
+_RECURSION_MISSES = 208
+_PROG_INFO_BYTES = 256
+
+
+def _recursion_misses(bcc: ModuleType, descriptor: int) -> int:
+    info = ctypes.create_string_buffer(_PROG_INFO_BYTES)
+    length = ctypes.c_uint32(_PROG_INFO_BYTES)
+    get_info = bcc.libbcc.lib.bpf_obj_get_info
+    if get_info(descriptor, info, ctypes.byref(length)) or length.value < _RECURSION_MISSES + 8:
+        return 0
+    return int.from_bytes(info.raw[_RECURSION_MISSES : _RECURSION_MISSES + 8], "little")
+
+
+@contextmanager
+def _kernel_source(folder: str | None) -> Iterator[None]:
+    """bcc looks for kernel headers in $BCC_KERNEL_SOURCE first; None leaves what the user has set."""
+    before = os.environ.get("BCC_KERNEL_SOURCE")
+    if folder is not None:
+        os.environ["BCC_KERNEL_SOURCE"] = folder
+    try:
+        yield
+    finally:
+        if before is None:
+            os.environ.pop("BCC_KERNEL_SOURCE", None)
+        else:
+            os.environ["BCC_KERNEL_SOURCE"] = before
+
+
+class _Said:
+    def __init__(self, file: Any) -> None:
+        self._file = file
+        self._text: str | None = None
+
+    def text(self) -> str:
+        if self._text is None:
+            self._file.seek(0)
+            self._text = self._file.read().decode("utf-8", "replace")
+        return self._text
+
+
+@contextmanager
+def _quiet() -> Iterator[_Said]:
+    """Keeps what bcc, clang and libbpf write to file descriptors 1 and 2 for an error message."""
+    with tempfile.TemporaryFile() as file:
+        said = _Said(file)
+        kept = [os.dup(1), os.dup(2)]
+        try:
+            os.dup2(file.fileno(), 1)
+            os.dup2(file.fileno(), 2)
+            yield said
+        finally:
+            for number, copy in enumerate(kept, start=1):
+                os.dup2(copy, number)
+                os.close(copy)
+            said.text()

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* The part of x86-64's struct pt_regs that holds a call's arguments: arch/x86/include/asm/ptrace.h. */
+#ifndef BPFREC_PT_REGS_H
+#define BPFREC_PT_REGS_H
+
+#ifndef __x86_64__
+#error "bpfrec records on x86-64 only"
+#endif
+
+/* From bp to cs, as they lie in pt_regs. */
+struct call_regs {
+	u64 bp;
+	u64 bx;
+	u64 r11;
+	u64 r10;
+	u64 r9;
+	u64 r8;
+	u64 ax;
+	u64 cx;
+	u64 dx;
+	u64 si;
+	u64 di;
+	u64 orig_ax;
+	u64 ip;
+	u64 cs;
+};
+
+#define CALL_REGS_OFFSET 32
+
+/* Code segment of 32-bit user code: __USER32_CS, arch/x86/include/asm/segment.h. */
+#define USER32_CS 0x23
+
+/* Set in the number of an x32 call: arch/x86/include/uapi/asm/unistd.h. */
+#define X32_SYSCALL_BIT 0x40000000
+
+#endif

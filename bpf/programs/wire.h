@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * What travels through the ring buffers. bpf/wire.py is the numpy side; a test compares the two.
+ *
+ * Every struct starts with a word that is not sent. In the ring, perf's own u32 raw size stands there: a sample is
+ * struct perf_event_header (8 bytes), u32 size, payload. So each struct describes the ring from 8 bytes behind a
+ * sample's start, with all its members aligned, and what is submitted is the struct from `magic` on.
+ */
+#ifndef BPFREC_WIRE_H
+#define BPFREC_WIRE_H
+
+#ifdef BPFREC_USERSPACE
+#include <linux/types.h>
+typedef __u8 u8;
+typedef __u16 u16;
+typedef __u32 u32;
+typedef __u64 u64;
+typedef __s16 s16;
+typedef __s32 s32;
+typedef __s64 s64;
+#endif
+
+#define WIRE_MAGIC 0xbf5c
+#define WIRE_UNSENT 4
+
+enum wire_kind {
+	WIRE_SYSCALL = 1,
+	WIRE_DATA = 2,
+	WIRE_STACK = 3,
+};
+
+enum wire_flags {
+	WIRE_COMPAT = 1,       /* nr and args are those of the 32-bit table */
+	WIRE_X32 = 2,          /* called with X32_SYSCALL_BIT */
+	WIRE_NO_RETURN = 4,    /* the thread ended in the call; duration and ret mean nothing */
+	WIRE_RETRIED = 8,      /* inline data was read at exit: at entry it was not resident */
+	WIRE_SPILLED = 16,     /* inline data is cut; a wire_data record of the same argument has all of it */
+};
+
+#define WIRE_ARGS 6
+#define WIRE_INLINE 256
+#define WIRE_DATA_MAX 4104 /* PATH_MAX, and a byte more to tell what is longer */
+#define WIRE_FRAMES 127
+
+/*
+ * One system call, sent when it ended. Its wire_data and wire_stack records, `extras` of them, are sent right before
+ * it by the same program run and carry the same tid and ts.
+ */
+struct wire_syscall {
+	u32 state;
+	u16 magic;
+	u8 kind;
+	u8 flags;
+	u64 ts;       /* entry, ns, CLOCK_MONOTONIC */
+	u64 duration; /* ns */
+	s64 ret;
+	u64 args[WIRE_ARGS];
+	u32 pid;
+	u32 tid;
+	u32 uid;
+	s32 nr;
+	u32 extras;
+	s32 inline_size; /* bytes of data (strings without their NUL); -errno where it could not be read */
+	u8 data[WIRE_INLINE];
+};
+
+/* User memory of one argument that has no room in its wire_syscall. */
+struct wire_data {
+	u32 unsent;
+	u16 magic;
+	u8 kind;
+	u8 arg;
+	u64 ts;
+	u32 tid;
+	s32 size; /* as inline_size; WIRE_DATA_MAX - 1: cut */
+	u8 data[WIRE_DATA_MAX];
+};
+
+/* The user stack at exit, as the kernel walks frame pointers: return addresses, innermost first. */
+struct wire_stack {
+	u32 unsent;
+	u16 magic;
+	u8 kind;
+	u8 reserved;
+	u64 ts;
+	u32 tid;
+	s32 size; /* bytes of ips; -errno where the walk failed */
+	u64 ips[WIRE_FRAMES];
+};
+
+#endif

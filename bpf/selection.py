@@ -1,0 +1,67 @@
+"""What is to be recorded, as the BPF program needs to know it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bpfrec.formats.syscalls import by_number
+
+NATIVE_ABI = "x86_64"
+
+PLANS = 1024
+PLAN_COMPAT = 512
+"""Rows of the plan table: native calls from 0, 32-bit ones from ``PLAN_COMPAT``; the last of each is for all others."""
+
+PLAN_RECORD, PLAN_STACK, PLAN_REPLACES_MEMORY, PLAN_EXEC = 1, 2, 4, 8
+CAPTURE_STRING, CAPTURE_TIMESPEC = 1, 2
+
+_CAPTURES = {"path": CAPTURE_STRING, "timespec": CAPTURE_TIMESPEC}
+_EXEC = frozenset({"execve", "execveat"})
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which calls are recorded.
+
+    ``tgids`` and ``tids`` name processes and threads; with neither, every process counts. ``comm`` and ``uid`` narrow
+    that down. ``calls`` holds syscall names, None: all; ``unknown_calls``: also those that have no name here.
+    ``until_exec``: the processes of ``tgids`` are recorded from their next execve on. ``follow``: and their children.
+    """
+
+    tgids: frozenset[int] = frozenset()
+    tids: frozenset[int] = frozenset()
+    comm: str | None = None
+    uid: int | None = None
+    calls: frozenset[str] | None = None
+    unknown_calls: bool = True
+    failed_only: bool = False
+    stacks: bool = True
+    follow: bool = False
+    until_exec: bool = False
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One row of the plan table: ``struct call_plan`` of ``programs/recorder.c``. ``captures``: (argument, kind)."""
+
+    flags: int
+    captures: tuple[tuple[int, int], ...] = ()
+
+
+def plan_table(selection: Selection) -> list[Plan]:
+    """The ``PLANS`` rows for ``selection``."""
+    rest = Plan(PLAN_RECORD if selection.unknown_calls else 0)
+    table = [rest] * PLANS
+    for base, abi in ((0, NATIVE_ABI), (PLAN_COMPAT, "i386")):
+        for number, call in by_number(abi).items():
+            if number >= PLAN_COMPAT - 1:
+                continue
+            flags = PLAN_EXEC | PLAN_REPLACES_MEMORY if call.name in _EXEC else 0
+            if selection.calls is None or call.name in selection.calls:
+                flags |= PLAN_RECORD
+            if call.paths:
+                flags |= PLAN_STACK
+            # A 32-bit timespec has another layout: only strings are copied there.
+            captures = [(c.index, _CAPTURES[c.kind]) for c in call.captures if abi == NATIVE_ABI or c.kind == "path"]
+            table[base + number] = Plan(flags, tuple(captures))
+    return table

@@ -1,0 +1,191 @@
+"""What perf tells besides the calls: processes that start and end, names, executable mappings.
+
+One dummy event per CPU, on CLOCK_MONOTONIC as ``bpf_ktime_get_ns()`` is. Layouts: include/uapi/linux/perf_event.h.
+"""
+
+from __future__ import annotations
+
+import errno
+import struct
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from bpfrec.bpf.perf_event import (
+    FLAG_BUILD_ID,
+    FLAG_COMM,
+    FLAG_COMM_EXEC,
+    FLAG_MMAP,
+    FLAG_MMAP2,
+    FLAG_SAMPLE_ID_ALL,
+    FLAG_TASK,
+    FLAG_USE_CLOCKID,
+    FLAG_WATERMARK,
+    PERF_COUNT_SW_DUMMY,
+    PERF_SAMPLE_TID,
+    PERF_SAMPLE_TIME,
+    PERF_TYPE_SOFTWARE,
+    PerfEventAttr,
+    Ring,
+    open_on_cpu,
+)
+
+_RECORD_LOST = 2
+_RECORD_COMM = 3
+_RECORD_EXIT = 4
+_RECORD_FORK = 7
+_RECORD_MMAP2 = 10
+
+_MISC_COMM_EXEC = 1 << 13
+_MISC_MMAP_BUILD_ID = 1 << 14
+
+_HEADER = struct.Struct("<IHH")
+_TASK = struct.Struct("<IIIIQ")
+_COMM = struct.Struct("<II")
+_MMAP2 = struct.Struct("<IIQQQ24sII")
+_SAMPLE_ID = struct.Struct("<IIQ")
+_DEVICE = struct.Struct("<IIQQ")
+
+
+@dataclass(frozen=True)
+class Comm:
+    """Thread ``tid`` of ``pid`` is called ``comm`` from ``time`` on; ``exec``: because it executed a program."""
+
+    time: int
+    pid: int
+    tid: int
+    comm: str
+    exec: bool
+
+
+@dataclass(frozen=True)
+class Fork:
+    """``parent_tid`` of ``parent_pid`` made the thread ``tid`` of ``pid``: a new process where the pids differ."""
+
+    time: int
+    pid: int
+    tid: int
+    parent_pid: int
+    parent_tid: int
+
+
+@dataclass(frozen=True)
+class Exit:
+    """The thread ``tid`` of ``pid`` ended."""
+
+    time: int
+    pid: int
+    tid: int
+
+
+@dataclass(frozen=True)
+class Mapping:
+    """An executable mapping of ``pid``: addresses ``start``..``end``, ``offset`` in the file, all in bytes.
+
+    ``build_id`` is hex where the kernel gave it; ``device`` (major, minor) and ``inode`` where it gave those instead.
+    """
+
+    time: int
+    pid: int
+    start: int
+    end: int
+    offset: int
+    path: str
+    build_id: str | None
+    device: tuple[int, int] | None
+    inode: int | None
+
+
+@dataclass(frozen=True)
+class Lost:
+    """``count`` records of this kind that found no room in the ring."""
+
+    count: int
+
+
+Event = Comm | Fork | Exit | Mapping | Lost
+
+
+def open_sideband_rings(cpus: list[int], size: int) -> list[Ring]:
+    """A ring of ``size`` bytes per CPU with the events of every process.
+
+    Raises:
+        OSError: perf_event_open failed.
+    """
+    rings: list[Ring] = []
+    wanted = FLAG_MMAP | FLAG_MMAP2 | FLAG_COMM | FLAG_COMM_EXEC | FLAG_TASK | FLAG_SAMPLE_ID_ALL
+    build_id = FLAG_BUILD_ID
+    try:
+        for cpu in cpus:
+            attr = PerfEventAttr(
+                type=PERF_TYPE_SOFTWARE,
+                config=PERF_COUNT_SW_DUMMY,
+                sample_type=PERF_SAMPLE_TID | PERF_SAMPLE_TIME,
+                flags=wanted | build_id | FLAG_USE_CLOCKID | FLAG_WATERMARK,
+                clockid=time.CLOCK_MONOTONIC,
+                wakeup_watermark=size // 4,
+            )
+            try:
+                descriptor = open_on_cpu(attr, cpu)
+            except OSError as error:
+                if error.errno != errno.EINVAL or not build_id:
+                    raise
+                # Kernels before 5.12 refuse the build_id bit.
+                build_id = 0
+                attr.flags &= ~FLAG_BUILD_ID
+                descriptor = open_on_cpu(attr, cpu)
+            rings.append(Ring(descriptor, cpu, size))
+    except BaseException:
+        for ring in rings:
+            ring.close()
+        raise
+    return rings
+
+
+def parse_events(data: bytes | memoryview) -> Iterator[Event]:
+    """The events in ``data``, which holds whole perf records as drained from a ring, in its order."""
+    view = memoryview(data)
+    position = 0
+    while position + _HEADER.size <= len(view):
+        kind, misc, size = _HEADER.unpack_from(view, position)
+        if size < _HEADER.size:
+            return
+        event = _event(kind, misc, view[position + _HEADER.size : position + size])
+        if event is not None:
+            yield event
+        position += size
+
+
+def _event(kind: int, misc: int, body: memoryview) -> Event | None:
+    if kind in (_RECORD_FORK, _RECORD_EXIT):
+        pid, parent_pid, tid, parent_tid, when = _TASK.unpack_from(body)
+        return Fork(when, pid, tid, parent_pid, parent_tid) if kind == _RECORD_FORK else Exit(when, pid, tid)
+    if kind == _RECORD_COMM:
+        pid, tid = _COMM.unpack_from(body)
+        return Comm(_sample_time(body), pid, tid, _text(body[_COMM.size : -_SAMPLE_ID.size]), bool(misc & _MISC_COMM_EXEC))
+    if kind == _RECORD_MMAP2:
+        return _mapping(misc, body)
+    if kind == _RECORD_LOST:
+        return Lost(int.from_bytes(body[8:16], "little"))
+    return None
+
+
+def _mapping(misc: int, body: memoryview) -> Mapping:
+    pid, _tid, start, length, offset, identity, _prot, _flags = _MMAP2.unpack_from(body)
+    path = _text(body[_MMAP2.size : -_SAMPLE_ID.size])
+    build_id, device, inode = None, None, None
+    if misc & _MISC_MMAP_BUILD_ID:
+        build_id = identity[4 : 4 + min(identity[0], 20)].hex() or None
+    else:
+        major, minor, inode, _generation = _DEVICE.unpack(identity)
+        device = (major, minor)
+    return Mapping(_sample_time(body), pid, start, start + length, offset, path, build_id, device, inode)
+
+
+def _sample_time(body: memoryview) -> int:
+    when: int = _SAMPLE_ID.unpack_from(body, len(body) - _SAMPLE_ID.size)[2]
+    return when
+
+
+def _text(raw: memoryview) -> str:
+    return bytes(raw).split(b"\0", 1)[0].decode("utf-8", "backslashreplace")

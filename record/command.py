@@ -1,0 +1,118 @@
+"""``bpfrec record``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from bpfrec.formats.errors import BpfrecError
+
+RECORDING_FAILED = 125
+"""Exit status of ``record -- COMMAND`` when recording itself failed, as of timeout(1) and env(1)."""
+
+
+@click.command(context_settings={"allow_interspersed_args": False})
+@click.option("-p", "--pid", "pids", type=int, multiple=True, metavar="PID", help="Record this process (repeatable).")
+@click.option("-t", "--tid", "tids", type=int, multiple=True, metavar="TID", help="Record this thread (repeatable).")
+@click.option("-n", "--name", "comm", metavar="COMM", help="Record processes, and threads, of this name.")
+@click.option("-u", "--uid", type=click.IntRange(0, 0xFFFFFFFF), metavar="UID", help="Record calls made with this real user id.")
+@click.option("-a", "--all", "everything", is_flag=True, help="Record every process but the recorder itself.")
+@click.option(
+    "-e",
+    "--events",
+    "events",
+    multiple=True,
+    metavar="SYSCALLS",
+    help="Record these calls alone, as strace spells them: openat,read or %file or '!futex' (all but).",
+)
+@click.option("-x", "--failed", "failed_only", is_flag=True, help="Record failed calls alone.")
+@click.option("-d", "--duration", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS", help="Stop after this time.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Write the trace here. [trace.bpfrec]")
+@click.option("--force", is_flag=True, help="Replace an existing FILE.")
+@click.option(
+    "--stacks",
+    type=click.Choice(["off", "fp", "full"]),
+    default="fp",
+    show_default=True,
+    help="User stacks of calls that take a path or fail: none, or by frame pointers. full is not built yet.",
+)
+@click.argument("command", nargs=-1, type=click.UNPROCESSED)
+def record(
+    pids: tuple[int, ...],
+    tids: tuple[int, ...],
+    comm: str | None,
+    uid: int | None,
+    everything: bool,
+    events: tuple[str, ...],
+    failed_only: bool,
+    duration: float | None,
+    output: Path | None,
+    force: bool,
+    stacks: str,
+    command: tuple[str, ...],
+) -> None:
+    """Record the system calls of processes into a trace file.
+
+    Names what to record with -p, -t, --name, -u or -a, or gives a command after --, which is recorded with its
+    children from its execve to its end. Ctrl-C stops and finishes the file.
+    """
+    chosen = bool(pids or tids or comm is not None or uid is not None)
+    if command and (chosen or everything):
+        raise click.UsageError("a COMMAND is recorded by itself: leave out -p, -t, --name, -u and -a")
+    if everything and (pids or tids):
+        raise click.UsageError("-a records every process: leave out -p and -t, or -a")
+    if not (command or chosen or everything):
+        raise click.UsageError("say what to record: -p PID, -t TID, --name COMM, -u UID, -a, or -- COMMAND ARG...")
+    if stacks == "full":
+        raise click.UsageError("--stacks full (stacks without frame pointers) is not built yet; there is: --stacks fp")
+    try:
+        code = _record(pids, tids, comm, uid, everything, events, failed_only, duration, output, force, stacks, command)
+    except BpfrecError as error:
+        if not command:
+            raise
+        click.echo(f"bpfrec: {error}", err=True)
+        code = getattr(error, "exit_code", RECORDING_FAILED)
+    sys.exit(code)
+
+
+def _record(
+    pids: tuple[int, ...],
+    tids: tuple[int, ...],
+    comm: str | None,
+    uid: int | None,
+    everything: bool,
+    events: tuple[str, ...],
+    failed_only: bool,
+    duration: float | None,
+    output: Path | None,
+    force: bool,
+    stacks: str,
+    command: tuple[str, ...],
+) -> int:
+    # numpy, pyarrow and rich are slow to import: a usage error need not wait for them.
+    from bpfrec.bpf.permission import check_permission  # noqa: PLC0415
+    from bpfrec.record.calls_spec import parse_calls  # noqa: PLC0415
+    from bpfrec.record.request import Request, check_targets  # noqa: PLC0415
+    from bpfrec.record.run import run  # noqa: PLC0415
+
+    calls, unknown_calls = parse_calls(events)
+    check_targets(pids, tids)
+    check_permission()
+    request = Request(
+        pids=tuple(dict.fromkeys(pids)),
+        tids=tuple(dict.fromkeys(tids)),
+        comm=comm,
+        uid=uid,
+        everything=everything,
+        calls=calls,
+        unknown_calls=unknown_calls,
+        failed_only=failed_only,
+        seconds=duration,
+        output=output,
+        force=force,
+        stacks=stacks == "fp",
+        command=command,
+    )
+    return run(request)

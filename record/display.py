@@ -1,0 +1,96 @@
+"""What a recording says on standard error: a live line on a terminal, plain lines elsewhere, a summary at the end."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+from bpfrec.record.finish import Finished
+from bpfrec.record.session import Progress, Recorded
+
+
+
+class Display:
+    """Speaks on standard error; a context manager that leaves the terminal as it was."""
+
+    def __init__(self) -> None:
+        self._console = Console(stderr=True, highlight=False, soft_wrap=True)
+        self._live = Live(console=self._console, auto_refresh=False, transient=True) if self._console.is_terminal else None
+        self._before = Progress(0.0, 0, 0, 0)
+
+    def __enter__(self) -> Display:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop_live()
+
+    def start(self, subject: str, until: str) -> None:
+        """Says that recording begins."""
+        self.say(f"recording {subject}{until}")
+        if self._live:
+            self._live.start()
+
+    def progress(self, now: Progress) -> None:
+        """Shows how far a recording is; nothing where there is no terminal."""
+        if not self._live:
+            return
+        elapsed = now.seconds - self._before.seconds
+        rate = (now.calls - self._before.calls) / elapsed if elapsed > 0 else 0.0
+        self._before = now
+        lost = f"{now.lost:,} lost" if now.lost else "nothing lost"
+        text = f"{now.seconds:6.1f} s  {now.calls:,} calls  {rate:,.0f}/s  {lost}  {size_text(now.bytes)} spooled"
+        self._live.update(Text(text, no_wrap=True, overflow="ellipsis"), refresh=True)
+
+    def finishing(self, share: float) -> None:
+        """Shows how much of the trace is written."""
+        if self._live:
+            self._live.update(Text(f"writing the trace: {share:.0%}"), refresh=True)
+
+    def summary(self, recorded: Recorded, finished: Finished, target: Path, old: Path | None) -> None:
+        """The line at the end, and what to run next."""
+        self._stop_live()
+        seconds = (recorded.stop_ns - recorded.start_ns) / 1e9
+        lost = f"{finished.lost:,} LOST" if finished.lost else "nothing lost"
+        self.say(
+            f"{finished.calls:,} calls of {_plural(finished.processes, 'process', 'processes')} in {seconds:.1f} s, "
+            f"{lost}; {target} ({size_text(finished.size)}); stopped because {_because(recorded)}"
+        )
+        for remedy in dict.fromkeys(row["remedy"] for row in finished.losses):
+            kinds = sorted({row["kind"] for row in finished.losses if row["remedy"] == remedy})
+            count = sum(row["count"] for row in finished.losses if row["remedy"] == remedy)
+            self.say(f"{', '.join(kinds)}: {count:,}. {remedy}")
+        if old is not None:
+            self.say(f"the {target} that was there is now {old}")
+        name = "" if target == Path("trace.bpfrec") else f" -i {target}"
+        self.say(f"next: bpfrec analyze{name} report summary")
+
+    def say(self, text: str) -> None:
+        """One line."""
+        self._console.print(Text(f"bpfrec: {text}"))
+
+    def _stop_live(self) -> None:
+        if self._live:
+            self._live.stop()
+            self._live = None
+
+
+def size_text(count: int) -> str:
+    """A number of bytes for people: 4.2 MB."""
+    value = float(count)
+    for unit in ("B", "KB", "MB", "GB"):
+        if value < 1000:
+            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
+        value /= 1000
+    return f"{value:.1f} TB"
+
+
+def _because(recorded: Recorded) -> str:
+    reason = recorded.stopped
+    return f"{reason} came" if reason.startswith("SIG") else reason
+
+
+def _plural(count: int, one: str, many: str) -> str:
+    return f"{count:,} {one if count == 1 else many}"

@@ -1,0 +1,169 @@
+"""The history of processes: names, lives and executable mappings, from /proc at the start and perf's side band after it."""
+
+from __future__ import annotations
+
+import bisect
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from bpfrec.bpf.sideband import Comm, Event, Exit, Fork, Lost, Mapping
+from bpfrec.record.asof import AsOf
+from bpfrec.record.procfs import MapsLine, ProcessStatus
+
+BEFORE = 0
+"""Time of what held before the recording began."""
+
+
+@dataclass
+class ProcessLife:
+    """One process: a pid is used again after ``end``. Times in ns on CLOCK_MONOTONIC; see the table ``processes``."""
+
+    pid: int
+    parent: int | None
+    start: int
+    end: int | None = None
+    exe: str | None = None
+    cmdline: str | None = None
+    uid: int | None = None
+
+
+@dataclass
+class ThreadName:
+    """``tid`` of ``pid`` is called ``comm`` from ``start`` until ``end``."""
+
+    tid: int
+    pid: int
+    comm: str
+    start: int
+    end: int | None = None
+
+
+@dataclass
+class AddressSpace:
+    """What was executable in a process from ``start`` on, oldest first: an exec begins another."""
+
+    start: int
+    mappings: list[Mapping] = field(default_factory=list)
+
+    def find(self, address: int, when: int) -> Mapping | None:
+        """The mapping of ``address`` at time ``when``: the latest one made by then that covers it."""
+        for mapping in reversed(self.mappings):
+            if mapping.time <= when and mapping.start <= address < mapping.end:
+                return mapping
+        return None
+
+
+class History:
+    """Fed first with :meth:`snapshot` of the processes there are, then with :meth:`apply` in order of time."""
+
+    def __init__(self) -> None:
+        self.lost_events = 0
+        self.names: list[ThreadName] = []
+        self._name_of: dict[int, ThreadName] = {}
+        self._lives: dict[int, list[ProcessLife]] = {}
+        self._spaces: dict[int, list[AddressSpace]] = {}
+
+    def snapshot(self, status: ProcessStatus, names: dict[int, str], maps: Iterable[MapsLine]) -> ProcessLife:
+        """Notes a process as it was found; its life, for what else is known of it."""
+        life = ProcessLife(status.pid, status.parent, BEFORE, uid=status.uid)
+        self._lives[status.pid] = [life]
+        for tid, comm in names.items():
+            self._rename(tid, status.pid, comm, BEFORE)
+        space = AddressSpace(BEFORE)
+        for line in maps:
+            space.mappings.append(
+                Mapping(BEFORE, status.pid, line.start, line.end, line.offset, line.path, None, line.device, line.inode)
+            )
+        self._spaces[status.pid] = [space]
+        return life
+
+    def apply(self, event: Event) -> None:
+        """Notes one event."""
+        match event:
+            case Comm():
+                self._rename(event.tid, event.pid, event.comm, event.time)
+                if event.exec:
+                    self._spaces.setdefault(event.pid, []).append(AddressSpace(event.time))
+            case Fork():
+                self._fork(event)
+            case Exit():
+                self._exit(event)
+            case Mapping():
+                spaces = self._spaces.setdefault(event.pid, [AddressSpace(BEFORE)])
+                spaces[-1].mappings.append(event)
+            case Lost():
+                self.lost_events += event.count
+
+    def life_at(self, pid: int, when: int) -> ProcessLife | None:
+        """The process that had ``pid`` at ``when``."""
+        for life in reversed(self._lives.get(pid, [])):
+            if life.start <= when:
+                return life
+        return None
+
+    def lives(self, pid: int) -> list[ProcessLife]:
+        """All processes that had ``pid``."""
+        return self._lives.get(pid, [])
+
+    def space_at(self, pid: int, when: int) -> AddressSpace | None:
+        """What was executable in ``pid`` at ``when``."""
+        spaces = self._spaces.get(pid, [])
+        index = bisect.bisect_right(spaces, when, key=lambda space: space.start) - 1
+        return spaces[max(index, 0)] if spaces else None
+
+    def mappings(self, pid: int) -> list[Mapping]:
+        """All executable mappings that ``pid`` had."""
+        return [mapping for space in self._spaces.get(pid, []) for mapping in space.mappings]
+
+    def name_lookup(self) -> AsOf:
+        """As-of lookup by (tid, time) of the index in :attr:`names`."""
+        keys = np.array([name.tid for name in self.names], np.int64)
+        times = np.array([name.start for name in self.names], np.int64)
+        return AsOf(keys, times)
+
+    def mapping_lookup(self) -> AsOf:
+        """As-of lookup by (pid, time) that gives another index after every change of a process's mappings."""
+        changes = [
+            (pid, when)
+            for pid, spaces in self._spaces.items()
+            for space in spaces
+            for when in {space.start, *(mapping.time for mapping in space.mappings)}
+        ]
+        table = np.array(changes, np.int64).reshape(-1, 2)
+        return AsOf(table[:, 0], table[:, 1])
+
+    def _rename(self, tid: int, pid: int, comm: str, when: int) -> None:
+        before = self._name_of.get(tid)
+        if before is not None and before.end is None:
+            if before.comm == comm and before.pid == pid:
+                return
+            before.end = when
+        name = ThreadName(tid, pid, comm, when)
+        self._name_of[tid] = name
+        self.names.append(name)
+
+    def _fork(self, event: Fork) -> None:
+        parent = self._name_of.get(event.parent_tid)
+        if parent is not None:
+            self._rename(event.tid, event.pid, parent.comm, event.time)
+        if event.pid == event.parent_pid:
+            return
+        maker = self.life_at(event.parent_pid, event.time)
+        life = ProcessLife(event.pid, event.parent_pid, event.time)
+        if maker is not None:
+            life.exe, life.cmdline, life.uid = maker.exe, maker.cmdline, maker.uid
+        self._lives.setdefault(event.pid, []).append(life)
+        inherited = self.space_at(event.parent_pid, event.time)
+        space = AddressSpace(event.time, list(inherited.mappings) if inherited else [])
+        self._spaces.setdefault(event.pid, []).append(space)
+
+    def _exit(self, event: Exit) -> None:
+        name = self._name_of.pop(event.tid, None)
+        if name is not None and name.end is None:
+            name.end = event.time
+        life = self.life_at(event.pid, event.time)
+        if life is not None:
+            # The last thread to end is the end of the process.
+            life.end = event.time

@@ -1,0 +1,62 @@
+"""Where the trace goes: never over a file in silence, never half written."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from bpfrec.formats.errors import BpfrecError
+
+DEFAULT = Path("trace.bpfrec")
+
+
+@dataclass(frozen=True)
+class Output:
+    """The target file and the working folder beside it, on the same file system, that becomes it."""
+
+    target: Path
+    folder: Path
+    keep_old: bool
+
+    @property
+    def calls_spool(self) -> Path:
+        return self.folder / "calls.spool"
+
+    @property
+    def sideband_spool(self) -> Path:
+        return self.folder / "sideband.spool"
+
+    def make_way(self) -> Path | None:
+        """Moves an existing default file to ``NAME.old``, as perf does; where it went."""
+        if not self.keep_old or not self.target.exists():
+            return None
+        old = self.target.with_name(self.target.name + ".old")
+        os.replace(self.target, old)
+        return old
+
+    def remove_folder(self) -> None:
+        """Removes the working folder and what is left in it."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def prepare(named: Path | None, force: bool) -> Output:
+    """The output for ``-o named`` (None: :data:`DEFAULT`).
+
+    Raises:
+        BpfrecError: the target exists and ``force`` is not given, is a folder, or cannot be written.
+    """
+    target = named or DEFAULT
+    if target.is_dir():
+        raise BpfrecError(f"{target} is a folder", "Name a file with -o FILE.")
+    if named is not None and target.exists() and not force:
+        raise BpfrecError(f"{target} exists", "Add --force to replace it, or name another file with -o.")
+    try:
+        folder = tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent)
+    except OSError as error:
+        raise BpfrecError(
+            f"cannot write {target}: {error.strerror}", "Name a file in a folder that you may write to with -o FILE."
+        ) from None
+    return Output(target, Path(folder), keep_old=named is None and not force)

@@ -1,0 +1,79 @@
+"""What the user asked to record, and how it was found in /proc."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bpfrec.bpf.selection import Selection
+from bpfrec.formats.errors import BpfrecError
+from bpfrec.record import procfs
+
+
+@dataclass(frozen=True)
+class Request:
+    """The options of ``bpfrec record``, parsed. ``seconds`` None: until something else ends it."""
+
+    pids: tuple[int, ...] = ()
+    tids: tuple[int, ...] = ()
+    comm: str | None = None
+    uid: int | None = None
+    everything: bool = False
+    calls: frozenset[str] | None = None
+    unknown_calls: bool = True
+    failed_only: bool = False
+    seconds: float | None = None
+    output: Path | None = None
+    force: bool = False
+    stacks: bool = True
+    command: tuple[str, ...] = ()
+
+    def selection(self, command_pid: int | None) -> Selection:
+        """What the BPF program is to record; ``command_pid``: the process that will become :attr:`command`."""
+        return Selection(
+            tgids=frozenset(self.pids if command_pid is None else (*self.pids, command_pid)),
+            tids=frozenset(self.tids),
+            comm=self.comm,
+            uid=self.uid,
+            calls=self.calls,
+            unknown_calls=self.unknown_calls,
+            failed_only=self.failed_only,
+            stacks=self.stacks,
+            follow=command_pid is not None,
+            until_exec=command_pid is not None,
+        )
+
+    def processes(self) -> set[int] | None:
+        """The processes that can have calls in the trace as far as is known before it; None: any."""
+        if not self.pids and not self.tids and not self.command:
+            return None
+        owners = {known.pid for tid in self.tids if (known := procfs.status(tid)) is not None}
+        return set(self.pids) | owners
+
+    def subject(self) -> str:
+        """What is recorded, for people."""
+        if self.command:
+            return self.command[0]
+        parts = [f"process {pid}" for pid in self.pids] + [f"thread {tid}" for tid in self.tids]
+        text = ", ".join(parts) or "all processes"
+        if self.comm is not None:
+            text += f" named {self.comm}"
+        return f"{text} of uid {self.uid}" if self.uid is not None else text
+
+
+def check_targets(pids: Sequence[int], tids: Sequence[int]) -> None:
+    """Passes where every process and thread exists.
+
+    Raises:
+        BpfrecError: one does not, or a pid is only a thread's.
+    """
+    for pid in pids:
+        known = procfs.status(pid)
+        if known is None:
+            raise BpfrecError(f"no process {pid}", "List processes with: ps -e   or record one from its start with: -- COMMAND")
+        if known.pid != pid:
+            raise BpfrecError(f"{pid} is a thread of process {known.pid}", f"Record it with -t {pid}, or its process with -p {known.pid}")
+    for tid in tids:
+        if procfs.status(tid) is None:
+            raise BpfrecError(f"no thread {tid}", "List the threads of a process with: ps -L -p PID")

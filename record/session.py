@@ -1,0 +1,232 @@
+"""One recording, from loading the program to the rows in the file."""
+
+from __future__ import annotations
+
+import errno
+import select
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bpfrec.bpf.event_rings import default_ring_size, open_event_rings
+from bpfrec.bpf.perf_event import Ring, online_cpus
+from bpfrec.bpf.permission import check_permission, perf_refused
+from bpfrec.bpf.program import RecorderProgram
+from bpfrec.bpf.sideband import open_sideband_rings, parse_events
+from bpfrec.formats.errors import BpfrecError
+from bpfrec.formats.manifest import Clock
+from bpfrec.record import procfs
+from bpfrec.record.child import Child
+from bpfrec.record.output import Output
+from bpfrec.record.request import Request
+from bpfrec.record.spool import SpoolWriter
+from bpfrec.record.surroundings import Surroundings
+from bpfrec.record.user import User
+from bpfrec.record.watch import StopCondition, StopSignals
+
+UnderWay = tuple[NDArray[np.void], NDArray[np.uint8]]
+"""Calls that threads are in: records (dtype ``wire.SYSCALL``) and a row of inline data for each."""
+
+_TICK = 0.1
+_PERF_MAP_SECONDS = 1.0
+_SIDEBAND_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a recording is: seconds since its start, calls sent and lost, bytes spooled."""
+
+    seconds: float
+    calls: int
+    lost: int
+    bytes: int
+
+
+@dataclass
+class Recorded:
+    """A recording that has stopped: what finishing needs beside the spools. Times in ns on CLOCK_MONOTONIC."""
+
+    clock: Clock
+    start_ns: int
+    stop_ns: int
+    stopped: str
+    counters: dict[str, int]
+    lost_by_cpu: list[int]
+    under_way: UnderWay
+    surroundings: Surroundings
+    ring_bytes: int
+    child: Child | None
+    ended_early: list[int]
+    disk_error: OSError | None
+
+
+def record(request: Request, output: Output, user: User | None, report: Callable[[Progress], None]) -> Recorded:
+    """Records what ``request`` asks for into the spools of ``output``; ``report`` is called about twice a second.
+
+    Raises:
+        BpfrecError: recording is not possible; a command that was to be recorded has then been ended.
+    """
+    check_permission()
+    child = Child(request.command, user) if request.command else None
+    try:
+        return _Session(request, output, child).run(report)
+    except BaseException:
+        if child is not None:
+            child.abandon()
+        raise
+
+
+class _Session:
+    def __init__(self, request: Request, output: Output, child: Child | None) -> None:
+        self._request, self._output, self._child = request, output, child
+        self._calls = SpoolWriter(output.calls_spool)
+        self._sideband = SpoolWriter(output.sideband_spool)
+        self._disk_error: OSError | None = None
+        wanted = request.processes()
+        if wanted is not None and child is not None:
+            wanted.add(child.pid)
+        self._surroundings = Surroundings(wanted, follow=child is not None)
+
+    def run(self, report: Callable[[Progress], None]) -> Recorded:
+        request, child = self._request, self._child
+        cpus = online_cpus()
+        size = default_ring_size(len(cpus))
+        program = RecorderProgram(request.selection(child.pid if child else None))
+        rings: list[Ring] = []
+        sideband: list[Ring] = []
+        try:
+            try:
+                # The side band first, then the snapshot: what changes in between is in both, never in neither.
+                sideband = open_sideband_rings(cpus, _SIDEBAND_BYTES)
+                rings = open_event_rings(cpus, size)
+            except OSError as error:
+                raise perf_refused(error) from None
+            self._surroundings.snapshot()
+            if request.comm is not None:
+                program.add_named_processes(_named(request.comm))
+            program.connect(rings)
+            with StopSignals() as signals:
+                stop = StopCondition(request.seconds, signals, request.pids, request.tids, child)
+                try:
+                    recorded = self._record(program, rings, sideband, stop, report)
+                finally:
+                    stop.close()
+            recorded.ring_bytes = size
+            return recorded
+        finally:
+            program.close()
+            for ring in (*rings, *sideband):
+                ring.close()
+            self._calls.close()
+            self._sideband.close()
+
+    def _record(
+        self,
+        program: RecorderProgram,
+        rings: list[Ring],
+        sideband: list[Ring],
+        stop: StopCondition,
+        report: Callable[[Progress], None],
+    ) -> Recorded:
+        clock = read_clock()
+        program.attach()
+        start = time.monotonic_ns()
+        if self._child is not None:
+            self._child.release()
+        reason = self._drain_until(program, rings, sideband, stop, report, start)
+        program.detach()
+        self._drain(rings, sideband)
+        # A drain takes what is there when it looks; the last records of a busy CPU come with the second one.
+        self._drain(rings, sideband)
+        self._surroundings.look_for_perf_maps()
+        return Recorded(
+            clock=clock,
+            start_ns=start,
+            stop_ns=time.monotonic_ns(),
+            stopped=reason,
+            counters=program.counters(),
+            lost_by_cpu=program.lost_syscalls_by_cpu(),
+            under_way=program.calls_under_way(),
+            surroundings=self._surroundings,
+            ring_bytes=0,
+            child=self._child,
+            ended_early=list(stop.ended),
+            disk_error=self._disk_error,
+        )
+
+    def _drain_until(
+        self,
+        program: RecorderProgram,
+        rings: list[Ring],
+        sideband: list[Ring],
+        stop: StopCondition,
+        report: Callable[[Progress], None],
+        start: int,
+    ) -> str:
+        epoll = select.epoll()
+        for ring in (*rings, *sideband):
+            epoll.register(ring.fileno(), select.EPOLLIN)
+        next_report = next_maps = 0.0
+        forgotten = 0
+        try:
+            while (reason := stop.reason()) is None:
+                epoll.poll(stop.remaining(_TICK))
+                self._drain(rings, sideband)
+                if self._disk_error is not None:
+                    return f"the disk refused: {self._disk_error.strerror}"
+                for pid in stop.ended[forgotten:]:
+                    program.forget_process(pid)
+                forgotten = len(stop.ended)
+                now = time.monotonic()
+                if now >= next_maps:
+                    self._surroundings.look_for_perf_maps()
+                    next_maps = now + _PERF_MAP_SECONDS
+                if now >= next_report:
+                    sent, lost = program.sent_and_lost()
+                    report(Progress((time.monotonic_ns() - start) / 1e9, sent, lost, self._calls.bytes_written))
+                    next_report = now + 0.5
+            return reason
+        finally:
+            epoll.close()
+
+    def _drain(self, rings: list[Ring], sideband: list[Ring]) -> None:
+        for ring in rings:
+            head, slices = ring.pending()
+            if slices:
+                self._spool(self._calls, ring.cpu, slices)
+                ring.release(head)
+        for ring in sideband:
+            head, slices = ring.pending()
+            if slices:
+                data = b"".join(slices)
+                ring.release(head)
+                self._spool(self._sideband, ring.cpu, [memoryview(data)])
+                for event in parse_events(data):
+                    self._surroundings.notice(event)
+
+    def _spool(self, spool: SpoolWriter, cpu: int, slices: list[memoryview]) -> None:
+        if self._disk_error is not None:
+            return
+        try:
+            spool.write(cpu, time.monotonic_ns(), slices)
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO):
+                raise BpfrecError(f"{self._output.folder}: {error.strerror}") from None
+            self._disk_error = error
+
+
+def read_clock() -> Clock:
+    """CLOCK_MONOTONIC and the wall clock, read as close together as can be."""
+    before = time.monotonic_ns()
+    wall = time.time_ns()
+    after = time.monotonic_ns()
+    offset = datetime.now().astimezone().utcoffset()
+    return Clock((before + after) // 2, wall, int(offset.total_seconds()) if offset else 0)
+
+
+def _named(comm: str) -> frozenset[int]:
+    return frozenset(pid for pid in procfs.pids() if procfs.comm(pid, pid) == comm)

@@ -1,0 +1,73 @@
+"""The spool: what was drained from the rings, as it was, in a file each for calls and side band.
+
+A chunk is :data:`HEADER` and the bytes of one ring between two drains: whole perf records.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+HEADER = struct.Struct("<4sHHQQ")
+"""Magic, CPU, unused, length in bytes, time of the drain in ns on CLOCK_MONOTONIC."""
+
+_MAGIC = b"bpfR"
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Bytes drained from the ring of ``cpu`` at ``time`` (ns, CLOCK_MONOTONIC)."""
+
+    cpu: int
+    time: int
+    data: NDArray[np.uint8]
+
+
+class SpoolWriter:
+    """Appends chunks to the file at ``path``. Disk errors come as OSError."""
+
+    def __init__(self, path: Path) -> None:
+        self.bytes_written = 0
+        self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+
+    def write(self, cpu: int, when: int, slices: Sequence[memoryview]) -> None:
+        """Appends one chunk."""
+        length = sum(len(s) for s in slices)
+        parts = [memoryview(HEADER.pack(_MAGIC, cpu, 0, length, when)), *slices]
+        while parts:
+            written = os.writev(self._descriptor, parts)
+            self.bytes_written += written
+            while parts and written >= len(parts[0]):
+                written -= len(parts.pop(0))
+            if parts:
+                parts[0] = parts[0][written:]
+
+    def close(self) -> None:
+        """Closes the file."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+
+def read_chunks(path: Path, largest: int) -> Iterator[Chunk]:
+    """The chunks of a spool in order, longer ones in pieces of at most ``largest`` bytes (a multiple of 8).
+
+    A chunk cut off at the end of the file, as by a full disk, is given as far as it goes.
+    """
+    with path.open("rb") as file:
+        while len(head := file.read(HEADER.size)) == HEADER.size:
+            magic, cpu, _unused, length, when = HEADER.unpack(head)
+            if magic != _MAGIC:
+                return
+            while length:
+                raw = file.read(min(length, largest))
+                if not raw:
+                    return
+                length -= len(raw)
+                yield Chunk(cpu, when, np.frombuffer(raw, np.uint8, len(raw) // 8 * 8))

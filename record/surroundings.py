@@ -1,0 +1,100 @@
+"""What is known of the recorded processes besides their calls: gathered at the start and kept up while recording."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from bpfrec.bpf.sideband import Comm, Event, Fork, Mapping
+from bpfrec.record import procfs
+from bpfrec.record.history import BEFORE, History
+from bpfrec.record.modules import Modules
+from bpfrec.record.perf_maps import PerfMaps
+from bpfrec.record.procfs import MapsLine, ProcessStatus
+
+
+@dataclass
+class _Found:
+    status: ProcessStatus
+    names: dict[int, str]
+    maps: list[MapsLine]
+    exe: str | None
+    cmdline: str | None
+
+
+@dataclass
+class Surroundings:
+    """``wanted``: the processes that matter, None: all; grows by the children of its members where ``follow``."""
+
+    wanted: set[int] | None
+    follow: bool
+    modules: Modules = field(default_factory=Modules)
+    perf_maps: PerfMaps = field(default_factory=PerfMaps)
+    _found: list[_Found] = field(default_factory=list)
+    _started: dict[tuple[int, int], tuple[str | None, str | None]] = field(default_factory=dict)
+    _with_jit: set[int] = field(default_factory=set)
+
+    def snapshot(self) -> None:
+        """Reads the processes there are, and opens the files they execute."""
+        for pid in list(procfs.pids()) if self.wanted is None else sorted(self.wanted):
+            status = procfs.status(pid)
+            if status is None:
+                continue
+            maps = procfs.executable_maps(pid)
+            found = _Found(status, procfs.thread_names(pid), maps, procfs.exe(pid), procfs.cmdline(pid))
+            self._found.append(found)
+            for line in maps:
+                self._note_mapping(
+                    Mapping(BEFORE, pid, line.start, line.end, line.offset, line.path, None, line.device, line.inode)
+                )
+        self.look_for_perf_maps()
+
+    def notice(self, event: Event) -> None:
+        """Opens what ``event`` says will be needed while it is there."""
+        match event:
+            case Fork() if self.follow and self.wanted is not None and event.parent_pid in self.wanted:
+                self.wanted.add(event.pid)
+            case Comm() if event.exec and self.matters(event.pid):
+                self._started[event.pid, event.time] = (procfs.exe(event.pid), procfs.cmdline(event.pid))
+            case Mapping() if self.matters(event.pid):
+                self._note_mapping(event)
+
+    def matters(self, pid: int) -> bool:
+        """Whether ``pid`` may have calls in the trace."""
+        return self.wanted is None or pid in self.wanted
+
+    def look_for_perf_maps(self) -> None:
+        """Opens the perf maps of processes that execute memory which no file backs."""
+        self.perf_maps.look_for(self._with_jit)
+
+    def history(self, events: list[Event]) -> History:
+        """The history of the processes that matter, from the snapshot and ``events`` (any order)."""
+        history = History()
+        for found in self._found:
+            life = history.snapshot(found.status, found.names, found.maps)
+            life.exe, life.cmdline = found.exe, found.cmdline
+        for event in sorted(events, key=lambda e: getattr(e, "time", 0)):
+            pid = getattr(event, "pid", None)
+            if pid is not None and not self.matters(pid):
+                continue
+            history.apply(event)
+            if isinstance(event, Comm) and event.exec:
+                self._name_program(history, event)
+        return history
+
+    def close(self) -> None:
+        """Closes all files."""
+        self.modules.close()
+        self.perf_maps.close()
+
+    def _note_mapping(self, mapping: Mapping) -> None:
+        if mapping.path.startswith("/") and not mapping.path.startswith("//"):
+            self.modules.hold(mapping)
+        elif mapping.path == "[vdso]":
+            self.modules.hold(mapping)
+        elif not mapping.path.startswith("[vsyscall"):
+            self._with_jit.add(mapping.pid)
+
+    def _name_program(self, history: History, event: Comm) -> None:
+        life = history.life_at(event.pid, event.time)
+        if life is not None:
+            life.exe, life.cmdline = self._started.get((event.pid, event.time), (None, None))

@@ -1,0 +1,47 @@
+"""C strings out of user memory into Arrow, whole columns at once."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+Bytes = NDArray[np.uint8]
+Integers = NDArray[np.int64]
+
+
+def gather(data: Bytes, starts: Integers, lengths: Integers) -> Bytes:
+    """The bytes ``data[start : start + length]`` of every row, one after the other."""
+    total = int(lengths.sum())
+    before = np.cumsum(lengths) - lengths
+    return data[np.repeat(starts - before, lengths) + np.arange(total)]
+
+
+def string_array(data: Bytes, starts: Integers, lengths: Integers, valid: NDArray[np.bool_]) -> tuple[pa.Array, NDArray[np.bool_]]:
+    """An Arrow string per row and whether it was not UTF-8; NULL where ``valid`` is false.
+
+    Bytes that are not UTF-8 are written as ``\\xNN``.
+    """
+    lengths = np.where(valid, lengths, 0)
+    joined = gather(data, starts, lengths)
+    ends = np.cumsum(lengths)
+    odd = _not_utf8(joined, ends - lengths, ends) if len(joined) and joined.max() >= 0x80 else np.zeros(len(starts), bool)
+    if odd.any():
+        raw = joined.tobytes()
+        spans = zip(ends - lengths, ends, valid, strict=True)
+        return pa.array([raw[a:b].decode("utf-8", "backslashreplace") if ok else None for a, b, ok in spans], pa.string()), odd
+    offsets = np.concatenate(([0], ends)).astype(np.int32)
+    bitmap = None if valid.all() else pa.py_buffer(np.packbits(valid, bitorder="little"))
+    array = pa.StringArray.from_buffers(len(starts), pa.py_buffer(offsets), pa.py_buffer(joined), bitmap)
+    return array, odd
+
+
+def _not_utf8(joined: Bytes, starts: Integers, ends: Integers) -> NDArray[np.bool_]:
+    odd = np.zeros(len(starts), bool)
+    suspicious = np.unique(np.searchsorted(ends, np.flatnonzero(joined >= 0x80), side="right"))
+    for row in suspicious:
+        try:
+            joined[starts[row] : ends[row]].tobytes().decode("utf-8")
+        except UnicodeDecodeError:
+            odd[row] = True
+    return odd

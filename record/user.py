@@ -1,0 +1,29 @@
+"""The user behind sudo: owner of the file, and who a recorded command runs as."""
+
+from __future__ import annotations
+
+import os
+import pwd
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class User:
+    """A user: ids, login name and home."""
+
+    uid: int
+    gid: int
+    name: str
+    home: str
+
+
+def user_behind_sudo() -> User | None:
+    """Who called sudo; None where nobody did, or root itself."""
+    uid, gid = os.environ.get("SUDO_UID", ""), os.environ.get("SUDO_GID", "")
+    if os.geteuid() != 0 or not uid.isdigit() or not gid.isdigit() or int(uid) == 0:
+        return None
+    try:
+        entry = pwd.getpwuid(int(uid))
+    except KeyError:
+        return User(int(uid), int(gid), os.environ.get("SUDO_USER", uid), "/")
+    return User(int(uid), int(gid), entry.pw_name, entry.pw_dir)

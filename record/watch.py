@@ -1,0 +1,119 @@
+"""When a recording ends: time is up, a signal came, the targets or the command ended."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from types import FrameType, TracebackType
+
+from bpfrec.record.child import Child
+
+_FORWARD_AFTER = 0.2
+_PATIENCE = 5.0
+
+
+class StopSignals:
+    """Turns SIGINT and SIGTERM into a wish to stop while it is entered; a second one is counted too."""
+
+    _numbers = (signal.SIGINT, signal.SIGTERM)
+
+    def __init__(self) -> None:
+        self.received: list[tuple[int, float]] = []
+        self._before: dict[int, object] = {}
+
+    def __enter__(self) -> StopSignals:
+        for number in self._numbers:
+            self._before[number] = signal.signal(number, self._note)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        for number in self._numbers:
+            signal.signal(number, self._before[number])  # type: ignore[arg-type]
+
+    def _note(self, number: int, _frame: FrameType | None) -> None:
+        self.received.append((number, time.monotonic()))
+
+
+class StopCondition:
+    """Says why to stop, once there is a reason."""
+
+    def __init__(
+        self, seconds: float | None, signals: StopSignals, pids: Iterable[int], tids: Iterable[int], child: Child | None
+    ) -> None:
+        self._deadline = None if seconds is None else time.monotonic() + seconds
+        self._signals = signals
+        self._child = child
+        self._forwarded = False
+        self._tids = {tid: f"/proc/{tid}" for tid in tids}
+        self._pidfds: dict[int, int] = {}
+        self._poll = select.poll()
+        self.ended: list[int] = []
+        for pid in pids:
+            self._watch(pid)
+        self._has_targets = bool(self._pidfds or self._tids)
+
+    def close(self) -> None:
+        """Closes what it watches with."""
+        for descriptor in self._pidfds.values():
+            os.close(descriptor)
+        self._pidfds.clear()
+
+    def remaining(self, at_most: float) -> float:
+        """Seconds until the time is up, but at most ``at_most``."""
+        if self._deadline is None:
+            return at_most
+        return max(0.0, min(at_most, self._deadline - time.monotonic()))
+
+    def reason(self) -> str | None:
+        """Why to stop now; None: go on. New ends of processes are added to :attr:`ended`."""
+        if self._deadline is not None and time.monotonic() >= self._deadline:
+            return "the time was up"
+        if self._child is not None:
+            return self._child_reason(self._child)
+        if self._signals.received:
+            return f"{signal.Signals(self._signals.received[0][0]).name}"
+        self._notice_ends()
+        if self._has_targets and not self._pidfds and not self._tids:
+            return "the recorded process ended" if len(self.ended) == 1 else "all recorded processes ended"
+        return None
+
+    def _child_reason(self, child: Child) -> str | None:
+        if child.ended():
+            return f"{child.argv[0]} {child.outcome}"
+        if not self._signals.received:
+            return None
+        number, when = self._signals.received[0]
+        waited = time.monotonic() - when
+        # From a terminal the command got the signal itself; it is passed on where the command lives on.
+        if waited > _FORWARD_AFTER and not self._forwarded:
+            child.signal(number)
+            self._forwarded = True
+        if waited > _PATIENCE or len(self._signals.received) > 1:
+            return signal.Signals(number).name
+        return None
+
+    def _watch(self, pid: int) -> None:
+        try:
+            descriptor = os.pidfd_open(pid)
+        except ProcessLookupError:
+            self.ended.append(pid)
+            return
+        self._pidfds[pid] = descriptor
+        self._poll.register(descriptor, select.POLLIN)
+
+    def _notice_ends(self) -> None:
+        ready = {descriptor for descriptor, _ in self._poll.poll(0)}
+        for pid, descriptor in list(self._pidfds.items()):
+            if descriptor in ready:
+                self._poll.unregister(descriptor)
+                os.close(descriptor)
+                del self._pidfds[pid]
+                self.ended.append(pid)
+        for tid, path in list(self._tids.items()):
+            if not Path(path).exists():
+                del self._tids[tid]
+                self.ended.append(tid)
