@@ -63,7 +63,7 @@ class RecorderProgram:
 
     def connect(self, rings: list[Ring]) -> None:
         """Makes the program send what happens on a CPU to that CPU's ring."""
-        table = self._bpf["rings"]
+        table = self._bpf[b"rings"]
         for ring in rings:
             table[table.Key(ring.cpu)] = table.Leaf(ring.fileno())
 
@@ -85,7 +85,7 @@ class RecorderProgram:
     def forget_process(self, tgid: int) -> None:
         """No longer records process ``tgid``, which has ended: its number may be used again."""
         if self._targets_are_in_map():
-            table = self._bpf["tgids"]
+            table = self._bpf[b"tgids"]
             try:
                 del table[table.Key(tgid)]
             except KeyError:
@@ -93,26 +93,26 @@ class RecorderProgram:
 
     def sent_and_lost(self) -> tuple[int, int]:
         """How many calls the program has sent so far, and how many found no room."""
-        table = self._bpf["counters"]
+        table = self._bpf[b"counters"]
         sent, lost = (int(sum(table[table.Key(COUNTERS.index(n))])) for n in ("sent_syscalls", "lost_syscalls"))
         return sent, lost
 
     def counters(self) -> dict[str, int]:
         """:data:`COUNTERS`, summed over the CPUs, and ``missed_runs``: times the kernel skipped a program."""
-        table = self._bpf["counters"]
+        table = self._bpf[b"counters"]
         counts = {name: sum(table[table.Key(i)]) for i, name in enumerate(COUNTERS)}
         return counts | {"missed_runs": self._missed_runs()}
 
     def lost_syscalls_by_cpu(self) -> list[int]:
         """How many calls found no room in the ring of each possible CPU."""
-        table = self._bpf["counters"]
+        table = self._bpf[b"counters"]
         return [int(n) for n in table[table.Key(COUNTERS.index("lost_syscalls"))]]
 
     def calls_under_way(self) -> tuple[NDArray[np.void], NDArray[np.uint8]]:
         """The calls that threads are in now: records (dtype ``wire.SYSCALL``) and their inline data, a row each."""
         slots = bytearray()
         count = 0
-        for leaf in self._bpf["slots"].values():
+        for leaf in self._bpf[b"slots"].values():
             if leaf.state:
                 slots += bytes(leaf)
                 count += 1
@@ -129,7 +129,7 @@ class RecorderProgram:
     def _compile(self, defines: list[str]) -> Any:
         with as_file(files("bpfrec.bpf").joinpath("programs")) as programs:
             flags = [f"-I{programs}", "-Wno-unused-function", *(f"-D{d}" for d in defines)]
-            source = str(programs / "recorder.c")
+            source = str(programs / "recorder.c").encode()
             with _quiet() as said:
                 for headers in (str(programs / "shim"), None):
                     try:
@@ -151,13 +151,13 @@ class RecorderProgram:
         raw_tracepoint = self._bcc.BPF.RAW_TRACEPOINT
         with _quiet() as said:
             try:
-                return {point: self._bpf.load_func(name, raw_tracepoint) for point, name in functions.items()}
+                return {point: self._bpf.load_func(name.encode(), raw_tracepoint) for point, name in functions.items()}
             except Exception as error:  # noqa: BLE001 - bcc raises bare Exception
                 failure = error
         raise why_refused(f"the kernel refuses the BPF program: {failure}", said.text())
 
     def _fill_plans(self, plans: list[Plan]) -> None:
-        table = self._bpf["plans"]
+        table = self._bpf[b"plans"]
         assert len(plans) == PLANS
         for number, plan in enumerate(plans):
             row = _Plan(flags=plan.flags)
@@ -177,7 +177,7 @@ class RecorderProgram:
         self._set_all("named_tgids", tgids, 1)
 
     def _set_all(self, name: str, keys: frozenset[int], value: int) -> None:
-        table = self._bpf[name]
+        table = self._bpf[name.encode()]
         for key in keys:
             table[table.Key(key)] = table.Leaf(value)
 

@@ -14,9 +14,10 @@ from bpfrec.record.session import Progress, Recorded
 
 
 class Display:
-    """Speaks on standard error; a context manager that leaves the terminal as it was."""
+    """Speaks of the recording of ``subject`` on standard error; a context manager that leaves the terminal as it was."""
 
-    def __init__(self) -> None:
+    def __init__(self, subject: str) -> None:
+        self._subject = subject
         self._console = Console(stderr=True, highlight=False, soft_wrap=True)
         self._live = Live(console=self._console, auto_refresh=False, transient=True) if self._console.is_terminal else None
         self._before = Progress(0.0, 0, 0, 0)
@@ -27,9 +28,9 @@ class Display:
     def __exit__(self, *_: object) -> None:
         self._stop_live()
 
-    def start(self, subject: str, until: str) -> None:
-        """Says that recording begins."""
-        self.say(f"recording {subject}{until}")
+    def started(self) -> None:
+        """Says that recording has begun."""
+        self.say(f"recording {self._subject}")
         if self._live:
             self._live.start()
 

@@ -42,6 +42,7 @@ from bpfrec.record.stacks import StackTable
 from bpfrec.record.user import User
 
 _PIECE_BYTES = 8 << 20
+_FAR = 1 << 62
 _ROW_GROUP = 1 << 19
 
 
@@ -233,7 +234,7 @@ def _process_rows(history: History, pids: set[int]) -> list[dict[str, Any]]:
             "start_ns": _time(life.start),
             "end_ns": life.end,
             "comm": last_name.get(pid),
-            "exe": life.exe,
+            "exe": life.exe or history.program(pid, life.end or _FAR),
             "cmdline": life.cmdline,
             "uid": life.uid,
         }

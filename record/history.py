@@ -113,6 +113,11 @@ class History:
         index = bisect.bisect_right(spaces, when, key=lambda space: space.start) - 1
         return spaces[max(index, 0)] if spaces else None
 
+    def program(self, pid: int, when: int) -> str | None:
+        """The file that ``pid`` executed at ``when``: the first that the kernel maps into a new address space."""
+        space = self.space_at(pid, when)
+        return space.mappings[0].path if space and space.mappings else None
+
     def mappings(self, pid: int) -> list[Mapping]:
         """All executable mappings that ``pid`` had."""
         return [mapping for space in self._spaces.get(pid, []) for mapping in space.mappings]

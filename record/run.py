@@ -22,9 +22,8 @@ def run(request: Request) -> int:
     user = user_behind_sudo()
     output = prepare(request.output, request.force)
     try:
-        with Display() as display:
-            display.start(request.subject(), _until(request))
-            recorded = record(request, output, user, display.progress)
+        with Display(f"{request.subject()}{_until(request)}") as display:
+            recorded = record(request, output, user, display)
             child = recorded.child
             if child is not None and not child.ended():
                 # As perf does: a command is not left behind when its recording ends.

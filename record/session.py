@@ -5,9 +5,9 @@ from __future__ import annotations
 import errno
 import select
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,8 +64,18 @@ class Recorded:
     disk_error: OSError | None
 
 
-def record(request: Request, output: Output, user: User | None, report: Callable[[Progress], None]) -> Recorded:
-    """Records what ``request`` asks for into the spools of ``output``; ``report`` is called about twice a second.
+class Listener(Protocol):
+    """Who is told how a recording goes."""
+
+    def started(self) -> None:
+        """From now on every call is recorded."""
+
+    def progress(self, now: Progress) -> None:
+        """Called about twice a second."""
+
+
+def record(request: Request, output: Output, user: User | None, listener: Listener) -> Recorded:
+    """Records what ``request`` asks for into the spools of ``output``.
 
     Raises:
         BpfrecError: recording is not possible; a command that was to be recorded has then been ended.
@@ -73,7 +83,7 @@ def record(request: Request, output: Output, user: User | None, report: Callable
     check_permission()
     child = Child(request.command, user) if request.command else None
     try:
-        return _Session(request, output, child).run(report)
+        return _Session(request, output, child).run(listener)
     except BaseException:
         if child is not None:
             child.abandon()
@@ -91,7 +101,7 @@ class _Session:
             wanted.add(child.pid)
         self._surroundings = Surroundings(wanted, follow=child is not None)
 
-    def run(self, report: Callable[[Progress], None]) -> Recorded:
+    def run(self, listener: Listener) -> Recorded:
         request, child = self._request, self._child
         cpus = online_cpus()
         size = default_ring_size(len(cpus))
@@ -112,7 +122,7 @@ class _Session:
             with StopSignals() as signals:
                 stop = StopCondition(request.seconds, signals, request.pids, request.tids, child)
                 try:
-                    recorded = self._record(program, rings, sideband, stop, report)
+                    recorded = self._record(program, rings, sideband, stop, listener)
                 finally:
                     stop.close()
             recorded.ring_bytes = size
@@ -130,14 +140,15 @@ class _Session:
         rings: list[Ring],
         sideband: list[Ring],
         stop: StopCondition,
-        report: Callable[[Progress], None],
+        listener: Listener,
     ) -> Recorded:
         clock = read_clock()
         program.attach()
         start = time.monotonic_ns()
+        listener.started()
         if self._child is not None:
             self._child.release()
-        reason = self._drain_until(program, rings, sideband, stop, report, start)
+        reason = self._drain_until(program, rings, sideband, stop, listener, start)
         program.detach()
         self._drain(rings, sideband)
         # A drain takes what is there when it looks; the last records of a busy CPU come with the second one.
@@ -164,7 +175,7 @@ class _Session:
         rings: list[Ring],
         sideband: list[Ring],
         stop: StopCondition,
-        report: Callable[[Progress], None],
+        listener: Listener,
         start: int,
     ) -> str:
         epoll = select.epoll()
@@ -187,7 +198,7 @@ class _Session:
                     next_maps = now + _PERF_MAP_SECONDS
                 if now >= next_report:
                     sent, lost = program.sent_and_lost()
-                    report(Progress((time.monotonic_ns() - start) / 1e9, sent, lost, self._calls.bytes_written))
+                    listener.progress(Progress((time.monotonic_ns() - start) / 1e9, sent, lost, self._calls.bytes_written))
                     next_report = now + 0.5
             return reason
         finally:

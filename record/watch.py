@@ -54,7 +54,7 @@ class StopCondition:
         self.ended: list[int] = []
         for pid in pids:
             self._watch(pid)
-        self._has_targets = bool(self._pidfds or self._tids)
+        self._targets = _targets(len(self._pidfds) + len(self.ended), len(self._tids))
 
     def close(self) -> None:
         """Closes what it watches with."""
@@ -77,8 +77,8 @@ class StopCondition:
         if self._signals.received:
             return f"{signal.Signals(self._signals.received[0][0]).name}"
         self._notice_ends()
-        if self._has_targets and not self._pidfds and not self._tids:
-            return "the recorded process ended" if len(self.ended) == 1 else "all recorded processes ended"
+        if self._targets and not self._pidfds and not self._tids:
+            return f"{self._targets} ended"
         return None
 
     def _child_reason(self, child: Child) -> str | None:
@@ -117,3 +117,9 @@ class StopCondition:
             if not Path(path).exists():
                 del self._tids[tid]
                 self.ended.append(tid)
+
+
+def _targets(processes: int, threads: int) -> str:
+    if processes + threads > 1:
+        return f"all recorded {'processes and threads' if processes and threads else 'processes' if processes else 'threads'}"
+    return "the recorded process" if processes else "the recorded thread" if threads else ""

@@ -181,7 +181,6 @@ static __always_inline struct wire_syscall *slot_of(u32 tgid, u32 tid)
 	slot->magic = WIRE_MAGIC;
 	slot->kind = WIRE_SYSCALL;
 	slot->pid = tgid;
-	slot->tid = tid;
 	return slot;
 }
 
@@ -315,6 +314,7 @@ int on_sys_enter(struct bpf_raw_tracepoint_args *ctx)
 		count(LOST_EXITS);
 	slot->state = STATE_OF(plan);
 	slot->flags = flags;
+	slot->tid = tid; /* another than before, once a thread has executed a program */
 	slot->nr = nr & ~X32_SYSCALL_BIT;
 	slot->uid = bpf_get_current_uid_gid();
 	slot->extras = 0;

@@ -3,7 +3,7 @@
  *
  * usage: crowd PROCESSES THREADS CALLS     says "ready" and begins when a line comes on standard input
  *
- * Thread t of process p calls getppid CALLS + 100 * p + t times, and opens a missing file a tenth as often.
+ * With 0 PROCESSES the threads are its own. Thread t of process p calls getppid CALLS + 100 * p + t times, and opens a missing file a tenth as often.
  */
 #include <fcntl.h>
 #include <pthread.h>
@@ -54,6 +54,8 @@ int main(int argc, char **argv)
 	fflush(stdout);
 	if (read(0, line, sizeof(line)) <= 0)
 		return 1;
+	if (processes == 0)
+		run(0);
 	for (p = 0; p < processes; p++)
 		if (fork() == 0) {
 			run(p);

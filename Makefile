@@ -1,0 +1,76 @@
+# bpfrec: what a newcomer and CI run. `make help` lists the targets.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
+
+# Debian's packages: what recording needs, and what the tests and peers need besides.
+SETUP_PACKAGES := gcc libc6-dev python3-bpfcc python3-venv
+TEST_PACKAGES := binutils bpftrace clang-format g++ procps strace
+# A node from elsewhere serves as well as Debian's.
+NODE_PACKAGE := $(if $(shell command -v node),,nodejs)
+
+missing = $(strip $(foreach p,$(1),$(shell dpkg-query -W -f '$${Status}' $(p) 2>/dev/null | grep -q 'ok installed' || echo $(p))))
+install = $(if $(call missing,$(1)),$(SUDO) apt-get update -q && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $(call missing,$(1)),@true)
+
+.PHONY: help setup setup-dev demo test lint format samples clean
+
+help: ## list the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+setup: packages $(VENV)/setup.done ## install what recording and analysis need; leaves .venv/bin/bpfrec
+
+setup-dev: setup dev-packages $(VENV)/dev.done ## ... and what tests and lint need
+
+.PHONY: packages dev-packages
+packages:
+	$(call install,$(SETUP_PACKAGES))
+
+dev-packages:
+	$(call install,$(TEST_PACKAGES) $(NODE_PACKAGE))
+
+$(VENV)/setup.done: pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install -q --disable-pip-version-check -e .
+	touch $@
+
+$(VENV)/dev.done: pyproject.toml $(VENV)/setup.done
+	$(BIN)/pip install -q --disable-pip-version-check -e '.[dev]'
+	touch $@
+
+demo: setup ## record the first lab's server live and print what it did
+	@BPFREC=$(BIN)/bpfrec SUDO=$(SUDO) sh docs/demo.sh
+
+# Live BPF tests need root; the rest does not, and leaves no files of root's behind.
+test: setup-dev ## run all tests, live BPF among them
+ifeq ($(SUDO),)
+	$(BIN)/python -m pytest
+else
+	$(BIN)/python -m pytest -m 'not kernel'
+	$(SUDO) --preserve-env=CI,BPFREC_KERNEL_TESTS $(BIN)/python -m pytest -p no:cacheprovider -m kernel
+endif
+
+# Static tools see the package through links: they do not follow setuptools' package-dir.
+TYPED := build/typed/bpfrec
+$(TYPED): FORCE
+	@mkdir -p $@
+	@ln -sfn $(CURDIR)/bpfrec/*.py $(CURDIR)/bpfrec/py.typed $@/
+	@for f in analyze bpf formats record; do ln -sfn $(CURDIR)/$$f $@/$$f; done
+.PHONY: FORCE
+FORCE:
+
+lint: setup-dev $(TYPED) ## ruff, mypy strict, import contracts, BPF C format
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	MYPYPATH=build/typed $(BIN)/mypy -p bpfrec
+	PYTHONPATH=build/typed $(BIN)/lint-imports --no-cache
+	clang-format --dry-run --Werror bpf/programs/*.[ch] tests/workloads/*.c $$(find bpf/programs/shim -name '*.h')
+
+format: setup-dev ## format Python and C in place
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	clang-format -i bpf/programs/*.[ch] tests/workloads/*.c $$(find bpf/programs/shim -name '*.h')
+
+clean: ## remove what was built, the virtual environment too
+	rm -rf build dist *.egg-info $(VENV)

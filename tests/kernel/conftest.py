@@ -1,0 +1,95 @@
+"""Live recordings: needs root and a kernel that permits BPF.
+
+BPFREC_KERNEL_TESTS: unset, a test that cannot run is skipped with the reason; 0, all are skipped; 1, as in CI, a test
+that cannot run fails.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from live import WORKLOADS, build
+
+TRACEFS = Path("/sys/kernel/tracing")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    here = Path(__file__).parent
+    for item in items:
+        if here in item.path.parents:
+            item.add_marker(pytest.mark.kernel)
+
+
+def cannot_run(reason: str) -> None:
+    """Skips the test, or fails it where kernel tests are required."""
+    if os.environ.get("BPFREC_KERNEL_TESTS") == "1":
+        pytest.fail(f"kernel tests are required (BPFREC_KERNEL_TESTS=1), but {reason}", pytrace=False)
+    pytest.skip(reason)
+
+
+@pytest.fixture(autouse=True)
+def _kernel(_permission: str | None) -> None:
+    if os.environ.get("BPFREC_KERNEL_TESTS") == "0":
+        pytest.skip("BPFREC_KERNEL_TESTS=0")
+    if _permission:
+        cannot_run(_permission)
+
+
+@pytest.fixture(scope="session")
+def _permission() -> str | None:
+    """Why BPF cannot be used here, None where it can: tried, not guessed."""
+    from bpfrec.bpf.permission import check_permission
+    from bpfrec.bpf.program import RecorderProgram
+    from bpfrec.bpf.selection import Selection
+    from bpfrec.formats.errors import BpfrecError
+
+    try:
+        check_permission()
+        RecorderProgram(Selection(tgids=frozenset({1}))).close()
+    except BpfrecError as error:
+        return str(error)
+    return None
+
+
+@pytest.fixture(scope="session")
+def programs(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Compiles a workload of tests/workloads once: ``programs("known")``."""
+    folder = tmp_path_factory.mktemp("programs")
+
+    def program(name: str, *flags: str) -> Path:
+        target = folder / "-".join([name, *(f.strip("-") for f in flags)])
+        if not target.exists():
+            build(WORKLOADS / f"{name}.c", target, flags)
+        return target
+
+    return program
+
+
+@pytest.fixture(scope="session")
+def bpftrace() -> str:
+    """The bpftrace program, with tracefs mounted, which it needs and bpfrec does not."""
+    program = shutil.which("bpftrace")
+    if program is None:
+        cannot_run("bpftrace is not installed: apt-get install bpftrace")
+    if not (TRACEFS / "events").is_dir():
+        subprocess.run(["mount", "-t", "tracefs", "tracefs", TRACEFS], check=True)
+    assert program is not None
+    return program
+
+
+@pytest.fixture(scope="session")
+def node() -> str:
+    program = shutil.which("node")
+    if program is None:
+        cannot_run("node is not installed: apt-get install nodejs")
+    assert program is not None
+    return program

@@ -1,0 +1,99 @@
+"""Workloads and recorders as subprocesses."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+import bpfrec
+from bpfrec.analyze.trace import Trace
+
+WORKLOADS = Path(__file__).parents[1] / "workloads"
+TIMES = 23
+PATIENCE = 30
+
+
+def build(source: Path, target: Path, flags: Sequence[str] = ()) -> None:
+    command = ["gcc", "-g", "-O0", "-fno-omit-frame-pointer", "-pthread", *flags, str(source), "-o", str(target)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{source.name} does not compile:\n{done.stderr}"
+
+
+class Waiting:
+    """A workload that says "ready" and begins when told to go."""
+
+    def __init__(self, command: Sequence[str | Path]) -> None:
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.pid = self.process.pid
+        assert line_of(self.process.stdout) == "ready"
+
+    def go(self) -> list[str]:
+        """Lets it run to its end; the lines it printed."""
+        out, _ = self.process.communicate("go\n", timeout=PATIENCE)
+        assert self.process.returncode == 0, f"the workload failed: {out}"
+        return out.splitlines()
+
+
+class Recorder:
+    """``bpfrec record`` in the background, entered when it records."""
+
+    def __init__(self, output: Path, *options: str | Path) -> None:
+        self.output = output
+        command = [sys.executable, "-m", "bpfrec", "record", "-o", str(output), *map(str, options)]
+        self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
+        self.said = [line_of(self.process.stderr)]
+        assert "recording" in self.said[0], self.said + self.process.communicate()[1].splitlines()
+
+    def stop(self, number: int = signal.SIGINT) -> str:
+        """Stops it with a signal; what it said."""
+        self.process.send_signal(number)
+        return self.wait()
+
+    def wait(self) -> str:
+        """Waits for its end; what it said on standard error."""
+        _, err = self.process.communicate(timeout=PATIENCE)
+        said = "\n".join([*self.said, err])
+        assert self.process.returncode == 0, said
+        return said
+
+
+def record_command(output: Path, *command: str | Path, options: Sequence[str] = ()) -> subprocess.CompletedProcess[str]:
+    """``bpfrec record -- COMMAND`` to its end."""
+    return subprocess.run(
+        [sys.executable, "-m", "bpfrec", "record", "-o", str(output), *options, "--", *map(str, command)],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+
+
+@contextmanager
+def trace_of(output: Path) -> Iterator[Trace]:
+    with bpfrec.open(output) as trace:
+        yield trace
+
+
+def rows(output: Path, query: str) -> list[tuple[object, ...]]:
+    """The rows of an SQL query on a trace."""
+    with trace_of(output) as trace:
+        return trace.sql(query).fetchall()
+
+
+def wait_until(condition: object, what: str) -> None:
+    """Polls ``condition()`` until it is true."""
+    deadline = time.monotonic() + PATIENCE
+    while not condition():  # type: ignore[operator]
+        assert time.monotonic() < deadline, f"never: {what}"
+        time.sleep(0.02)
+
+
+def line_of(stream: IO[str] | None) -> str:
+    assert stream is not None
+    return stream.readline().strip()

@@ -1,0 +1,234 @@
+"""What is recorded: filters in the kernel, children, ends and stops."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from live import PATIENCE, TIMES, Recorder, Waiting, line_of, record_command, rows
+
+Programs = Callable[..., Path]
+NOBODY = 65534
+
+
+@pytest.fixture
+def output(tmp_path: Path) -> Path:
+    return tmp_path / "trace.bpfrec"
+
+
+@pytest.fixture
+def public_folder() -> Iterator[Path]:
+    """A folder that every user can enter; pytest's own are root's."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "existing").write_text("seven bytes and more")
+    return tmp_path
+
+
+def record(*arguments: str | Path, cwd: Path | None = None, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "bpfrec", "record", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+        cwd=cwd,
+        env=env,
+    )
+
+
+def syscalls_in(output: Path) -> set[str]:
+    return {str(name) for (name,) in rows(output, "SELECT DISTINCT syscall FROM syscalls")}
+
+
+@pytest.mark.parametrize(
+    ("spec", "wanted"),
+    [
+        ("read,clock_nanosleep", lambda calls: {"read", "clock_nanosleep"}),
+        ("trace=%memory", lambda calls: calls & {"brk", "mmap", "munmap", "mprotect"}),
+        ("!%file", lambda calls: calls - {"access", "execve", "openat", "newfstatat"}),
+        ("!read,openat", lambda calls: calls - {"read", "openat"}),
+    ],
+    ids=["names", "class", "not-class", "not-names"],
+)
+def test_events_filter(programs: Programs, output: Path, folder: Path, spec: str, wanted: Callable[[set[str]], set[str]]) -> None:
+    assert record_command(output, programs("known"), folder).returncode == 0
+    everything = syscalls_in(output)
+    chosen = output.with_name("chosen.bpfrec")
+    assert record_command(chosen, programs("known"), folder, options=["-e", spec]).returncode == 0
+    assert syscalls_in(chosen) == wanted(everything)
+
+
+def test_failed_only(programs: Programs, output: Path, folder: Path) -> None:
+    assert record_command(output, programs("known"), folder, options=["-x"]).returncode == 0
+    assert rows(output, "SELECT count(*) FROM syscalls WHERE path LIKE '%/missing'") == [(TIMES,)]
+    assert rows(output, "SELECT count(*) FROM syscalls WHERE errno IS NULL OR unfinished IS NOT NULL") == [(0,)]
+
+
+def test_uid_filter(programs: Programs, output: Path, public_folder: Path) -> None:
+    program = shutil.copy(programs("known"), public_folder)
+    (public_folder / "existing").write_text("seven bytes and more")
+    recorder = Recorder(output, "-u", str(NOBODY), "-e", "openat")
+    for user in (0, NOBODY):
+        subprocess.run([program, public_folder], check=True, user=user, stdout=subprocess.DEVNULL, cwd="/")
+    recorder.stop()
+    assert rows(output, "SELECT DISTINCT uid FROM syscalls") == [(NOBODY,)]
+    assert rows(output, "SELECT count(*) FROM syscalls WHERE path LIKE '%/missing'") == [(TIMES,)]
+
+
+def test_several_processes_and_a_thread(programs: Programs, output: Path, folder: Path) -> None:
+    first, second, third = (Waiting([programs("known"), folder, "wait"]) for _ in range(3))
+    recorder = Recorder(output, "-p", str(first.pid), "-t", str(second.pid))
+    for workload in (first, second, third):
+        workload.go()
+    said = recorder.wait()
+    assert "all recorded processes and threads ended" in said
+    assert rows(output, "SELECT pid, count(*) FROM syscalls WHERE path LIKE '%/missing' GROUP BY pid ORDER BY pid") == sorted(
+        [(first.pid, TIMES), (second.pid, TIMES)]
+    )
+
+
+def test_children_of_a_command_are_followed(output: Path) -> None:
+    times = 100
+    done = record_command(output, "sh", "-c", f"for i in $(seq {times}); do /bin/true; done")
+    assert done.returncode == 0, done.stderr
+    assert rows(output, "SELECT count(*), count(DISTINCT pid) FROM syscalls WHERE syscall = 'execve' AND path = '/bin/true'") == [
+        (times, times)
+    ]
+    assert rows(output, "SELECT count(*) FROM syscalls WHERE comm = 'true' AND syscall = 'exit_group'") == [(times,)]
+    assert rows(output, "SELECT count(*) FROM processes WHERE comm = 'true' AND end_ns > start_ns AND exe LIKE '%/true'") == [(times,)]
+
+
+def test_a_thread_that_executes_a_program_goes_on_under_its_process(programs: Programs, output: Path) -> None:
+    script = "import os, threading, time\nthreading.Thread(target=lambda: os.execv('/bin/true', ['true'])).start()\ntime.sleep(9)"
+    done = record_command(output, sys.executable, "-c", script)
+    assert done.returncode == 0, done.stderr
+    [(pid, tid, ret)] = rows(output, "SELECT pid, tid, ret FROM syscalls WHERE path = '/bin/true'")
+    assert ret == 0
+    assert tid != pid, "the thread that called execve is the one to name"
+    [(after,)] = rows(output, "SELECT DISTINCT tid FROM syscalls WHERE comm = 'true'")
+    assert after == pid
+    unfinished = rows(output, "SELECT syscall, unfinished FROM syscalls WHERE unfinished IS NOT NULL ORDER BY ts_ns")
+    assert ("exit_group", "thread-exited") in unfinished
+    assert rows(output, "SELECT * FROM losses") == []
+
+
+def test_calls_under_way_at_the_end_are_there(output: Path) -> None:
+    script = "import time; input(); print('in', flush=True); time.sleep(60)"
+    sleeper = subprocess.Popen([sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    recorder = Recorder(output, "-p", str(sleeper.pid))
+    assert sleeper.stdin is not None
+    print(file=sleeper.stdin, flush=True)
+    assert line_of(sleeper.stdout) == "in"
+    time.sleep(0.3)
+    recorder.stop()
+    sleeper.kill()
+    sleeper.communicate()
+    found = rows(output, "SELECT syscall, ret, duration_ns, unfinished FROM syscalls WHERE unfinished IS NOT NULL")
+    assert found == [("clock_nanosleep", None, None, "recording-stopped")]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signals_finish_the_file(output: Path, number: signal.Signals) -> None:
+    sleeper = subprocess.Popen(["sleep", "60"])
+    said = Recorder(output, "-p", str(sleeper.pid)).stop(number)
+    sleeper.kill()
+    sleeper.wait()
+    assert f"stopped because {number.name} came" in said
+    assert rows(output, "SELECT count(*) FROM losses") == [(0,)]
+
+
+def test_a_process_that_ends_stops_the_recording(output: Path) -> None:
+    sleeper = subprocess.Popen(["sleep", "1.5"])
+    done = record("-p", str(sleeper.pid), "-o", output)
+    sleeper.wait()
+    assert done.returncode == 0
+    assert "the recorded process ended" in done.stderr
+
+
+def test_a_process_that_does_not_exist(output: Path) -> None:
+    done = record("-p", "999999", "-o", output)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "no process 999999" in done.stderr
+    assert not output.exists()
+
+
+def test_a_duration_ends_the_recording(output: Path) -> None:
+    done = record("-p", str(os.getpid()), "-d", "0.5", "-o", output)
+    assert done.returncode == 0
+    assert "the time was up" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("script", "status", "outcome"),
+    [("exit 0", 0, "exited with 0"), ("exit 7", 7, "exited with 7"), ("kill -TERM $$", 143, "was killed by SIGTERM")],
+)
+def test_exit_status_of_the_command_is_told_and_passed_on(output: Path, script: str, status: int, outcome: str) -> None:
+    done = record_command(output, "sh", "-c", script)
+    assert done.returncode == status, done.stderr
+    assert f"sh {outcome}" in done.stderr
+
+
+def test_a_command_that_cannot_be_started(output: Path, tmp_path: Path) -> None:
+    (tmp_path / "text").write_text("no program")
+    for command, status in (("no-such-command", 127), (str(tmp_path / "text"), 126)):
+        done = record_command(output, command)
+        assert done.returncode == status, done.stderr
+        assert "Traceback" not in done.stderr
+        assert not output.exists()
+
+
+def test_an_unwritable_target_fails_with_125_and_does_not_run_the_command(tmp_path: Path) -> None:
+    done = record_command(tmp_path / "missing" / "trace.bpfrec", "touch", tmp_path / "ran")
+    assert done.returncode == 125
+    assert "cannot write" in done.stderr
+    assert not (tmp_path / "ran").exists()
+
+
+def test_files_are_never_overwritten_in_silence(tmp_path: Path) -> None:
+    for _ in range(3):
+        done = record("--", "true", cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+    assert "trace.bpfrec that was there is now trace.bpfrec.old" in done.stderr
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["trace.bpfrec", "trace.bpfrec.old"]
+    refused = record("-o", "trace.bpfrec", "--", "true", cwd=tmp_path)
+    assert refused.returncode == 125
+    assert "--force" in refused.stderr
+    assert record("-o", "trace.bpfrec", "--force", "--", "true", cwd=tmp_path).returncode == 0
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["trace.bpfrec", "trace.bpfrec.old"]
+    assert (tmp_path / "trace.bpfrec").stat().st_mode & 0o777 == 0o600
+
+
+def test_behind_sudo_the_command_and_the_file_are_the_users(tmp_path: Path) -> None:
+    environment = os.environ | {"SUDO_UID": str(NOBODY), "SUDO_GID": str(NOBODY), "SUDO_USER": "nobody"}
+    done = record("-o", tmp_path / "trace.bpfrec", "--", "id", "-u", env=environment)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == f"{NOBODY}\n"
+    assert (tmp_path / "trace.bpfrec").stat().st_uid == NOBODY
+    assert rows(tmp_path / "trace.bpfrec", "SELECT DISTINCT uid FROM syscalls") == [(NOBODY,)]
+
+
+def test_stopping_a_recorder_ends_its_command(output: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "bpfrec", "record", "-o", str(output), "--", "sleep", "60"], stderr=subprocess.PIPE, text=True
+    )
+    assert "recording" in line_of(process.stderr)
+    time.sleep(0.3)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 130, err
+    assert "sleep was killed by SIGINT" in err
+    assert "execve" in syscalls_in(output)
