@@ -72,5 +72,8 @@ format: setup-dev ## format Python and C in place
 	$(BIN)/ruff format .
 	clang-format -i bpf/programs/*.[ch] tests/workloads/*.c $$(find bpf/programs/shim -name '*.h')
 
+samples: setup-dev ## record sample_traces/ anew, as root
+	$(SUDO) env BPFREC=$(CURDIR)/$(BIN)/bpfrec sample_traces/record.sh
+
 clean: ## remove what was built, the virtual environment too
 	rm -rf build dist *.egg-info $(VENV)

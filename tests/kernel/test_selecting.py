@@ -112,6 +112,14 @@ def test_children_of_a_command_are_followed(output: Path) -> None:
     assert rows(output, "SELECT count(*) FROM processes WHERE comm = 'true' AND end_ns > start_ns AND exe LIKE '%/true'") == [(times,)]
 
 
+def test_names_of_children_of_children_are_known(output: Path) -> None:
+    script = "for i in $(seq 20); do (sh -c '/bin/true; /bin/true' | cat) & done; wait"
+    done = record_command(output, "sh", "-c", script)
+    assert done.returncode == 0, done.stderr
+    assert rows(output, "SELECT count(*) FROM syscalls WHERE comm IS NULL") == [(0,)]
+    assert rows(output, "SELECT count(*) FROM processes WHERE exe LIKE '%/true'") == [(40,)]
+
+
 def test_a_thread_that_executes_a_program_goes_on_under_its_process(programs: Programs, output: Path) -> None:
     script = "import os, threading, time\nthreading.Thread(target=lambda: os.execv('/bin/true', ['true'])).start()\ntime.sleep(9)"
     done = record_command(output, sys.executable, "-c", script)

@@ -1,0 +1,68 @@
+#!/bin/sh
+# Records the sample traces anew: `make samples`, as root. $BPFREC is the command. What is recorded sees a plain
+# environment and a temporary folder, so that the traces show nothing of the machine's user.
+set -eu
+
+here=$(cd "$(dirname "$0")" && pwd)
+workloads=$here/../tests/workloads
+work=$(mktemp -d)
+export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME="$work" LC_ALL=C.UTF-8
+unset PYTHONPATH VIRTUAL_ENV
+trap 'kill $program 2>/dev/null || :; rm -rf "$work"' EXIT
+program=
+
+record() {
+    name=$1
+    shift
+    "$BPFREC" record --force -o "$name.bpfrec" "$@"
+}
+
+# A running program is recorded by its pid for as long as the commands on standard input take.
+record_running() {
+    name=$1
+    "$BPFREC" record --force -o "$name.bpfrec" -p "$program" 2>"$work/said" &
+    recorder=$!
+    until grep -q recording "$work/said"; do sleep 0.1; done
+    sh -s
+    kill -INT "$recorder"
+    wait "$recorder"
+    cat "$work/said"
+    kill "$program"
+}
+
+cp -r "$workloads/nodey" "$work"
+cd "$work"
+for name in server mapit; do
+    gcc -g -fno-omit-frame-pointer -O0 "$workloads/$name.c" -o "$name"
+done
+
+./server >/dev/null &
+program=$!
+echo 'sleep 0.5' | record_running lab1-server
+
+node --perf-basic-prof --interpreted-frames-native-stack nodey/server.js >port &
+program=$!
+until grep -q listening port; do sleep 0.1; done
+echo "for i in 1 2 3; do curl -s http://127.0.0.1:$(cut -d' ' -f2 port)/about; done" | record_running lab2-node
+rm -f "/tmp/perf-$program.map"
+
+record mapit -- ./mapit 25
+
+cat >hello.c <<'C'
+#include <stdio.h>
+int main(void) { return printf("hello, world\n") < 0; }
+C
+record build -- sh -c 'gcc -O2 hello.c -o hello && ./hello && git init -q . && git add hello.c \
+    && git -c user.name=a -c user.email=a@example.org commit -qm hello && git log --oneline'
+
+record sqlite -- /usr/bin/python3 -c '
+import sqlite3
+db = sqlite3.connect("notes.db")
+db.execute("CREATE TABLE notes (id INTEGER PRIMARY KEY, text)")
+for i in range(20):
+    db.execute("INSERT INTO notes (text) VALUES (?)", ("x" * 1000,))
+    db.commit()
+print(db.execute("SELECT count(*) FROM notes").fetchone())
+'
+
+mv ./*.bpfrec "$here"

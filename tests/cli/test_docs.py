@@ -1,0 +1,85 @@
+"""The docs are true: every ``bpfrec analyze`` command shown is run, and prints what the page says.
+
+BPFREC_UPDATE_DOCS=1 writes what the commands print into the pages.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
+BLOCK = re.compile(r"^```console\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+PYTHON = re.compile(r"^```python\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+UPDATE = os.environ.get("BPFREC_UPDATE_DOCS") == "1"
+
+
+def run(command: str) -> str:
+    """What ``command`` prints, both streams, as on a terminal of 120 columns."""
+    assert command.startswith("bpfrec analyze "), f"only analysis can be shown as a console block: {command}"
+    line = command.replace("bpfrec", f"{sys.executable} -m bpfrec", 1)
+    environment = os.environ | {"COLUMNS": "120", "BPFREC_TRACE": ""}
+    done = subprocess.run(line, shell=True, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    lines = (done.stderr + done.stdout).splitlines()
+    return "".join(f"{text.rstrip()}\n" for text in lines)
+
+
+def answered(block: str) -> str:
+    """The block with what its commands print now."""
+    commands = [line[2:] for line in block.splitlines() if line.startswith("$ ")]
+    assert commands, "a console block without a command"
+    return "".join(f"$ {command}\n{run(command)}" for command in commands)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_console_blocks_show_what_is_printed(page: Path) -> None:
+    text = page.read_text()
+    now = BLOCK.sub(lambda match: f"```console\n{answered(match[1])}```", text)
+    if UPDATE:
+        page.write_text(now)
+    assert text == now or UPDATE, f"{page.name} is out of date; look at: BPFREC_UPDATE_DOCS=1 pytest tests/cli/test_docs.py"
+
+
+@pytest.mark.parametrize("page", [p for p in PAGES if PYTHON.search(p.read_text())], ids=lambda page: page.name)
+def test_python_blocks_run(page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    for block in PYTHON.findall(page.read_text()):
+        exec(compile(block, page.name, "exec"), {})
+
+
+def test_every_report_has_a_page_and_the_readme_links_it() -> None:
+    from bpfrec.analyze.reports import REPORTS
+
+    readme = (ROOT / "README.md").read_text()
+    for name in REPORTS:
+        assert (ROOT / "docs" / "reports" / f"{name}.md").is_file(), f"no page for report {name}"
+        assert f"docs/reports/{name}.md" in readme, f"README does not link report {name}"
+
+
+def test_links_lead_somewhere() -> None:
+    for page in PAGES:
+        for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page.name} links {target}, which is not there"
+
+
+def test_the_format_page_describes_every_column() -> None:
+    from bpfrec.formats.schema import TABLES
+
+    page = ROOT / "docs" / "format.md"
+    begin, end = "from formats/schema.py -->\n", "<!-- end of tables -->"
+    before, _, rest = page.read_text().partition(begin)
+    _, _, after = rest.partition(end)
+    sections = []
+    for table in TABLES:
+        lines = [f"| {c.name} | {c.sql_type} | {c.comment} |" for c in table.columns]
+        sections.append(f"\n### {table.name}\n\n{table.comment}\n\n| column | type | what |\n|---|---|---|\n" + "\n".join(lines) + "\n")
+    now = f"{before}{begin}{''.join(sections)}\n{end}{after}"
+    if UPDATE:
+        page.write_text(now)
+    assert page.read_text() == now, "docs/format.md is out of date; run: BPFREC_UPDATE_DOCS=1 pytest tests/cli/test_docs.py"

@@ -1,0 +1,121 @@
+"""Both of the user's labs: recorded once, live, and answered from the file after the program is gone."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from live import PATIENCE, WORKLOADS, Recorder, line_of, rows
+
+Report = Callable[..., subprocess.CompletedProcess[str]]
+
+MISSING = "/etc/tracing-server-example.conf"
+NODEY = "/etc/nodey.conf"
+REQUESTS = 3
+
+
+def report(trace: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(
+        [sys.executable, "-m", "bpfrec", "analyze", "-i", str(trace), "report", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done
+
+
+@pytest.fixture(scope="module")
+def lab1(programs: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A recording of the first lab's server, and its pid."""
+    assert not Path(MISSING).exists(), "the lab needs that file to be missing"
+    server = subprocess.Popen([programs("server")], stdout=subprocess.DEVNULL)
+    recorder = Recorder(tmp_path_factory.mktemp("lab1") / "trace.bpfrec", "-p", str(server.pid))
+    time.sleep(1)
+    recorder.stop()
+    server.kill()
+    server.wait()
+    return recorder.output, str(server.pid)
+
+
+def test_lab1_syscount(lab1: tuple[Path, str]) -> None:
+    trace, pid = lab1
+    counts = {row["syscall"]: row["count"] for row in json.loads(report(trace, "syscount", "-c", "-p", pid, "--format", "json").stdout)}
+    assert counts.keys() == {"openat", "clock_nanosleep"}
+    assert abs(counts["openat"] - counts["clock_nanosleep"]) <= 1
+    assert counts["openat"] > 100
+
+
+def test_lab1_opens(lab1: tuple[Path, str]) -> None:
+    trace, pid = lab1
+    [(total,)] = rows(trace, "SELECT count(*) FROM syscalls WHERE syscall = 'openat' AND ret IS NOT NULL")
+    for options in (["-p", pid], ["-x"]):
+        lines = report(trace, "opensnoop", *options).stdout.splitlines()
+        assert lines[0] == "PID    COMM               FD ERR PATH"
+        assert set(lines[1:]) == {f"{pid:<6} {'server':<16} {-1:>4} {2:>3} {MISSING}"}
+        assert len(lines) - 1 == total
+    [row] = json.loads(report(trace, "failed-opens", "--format", "json").stdout)
+    assert (row["path"], row["errno"], row["count"], row["comm"]) == (MISSING, "ENOENT", total, "server")
+
+
+def test_lab1_argdist(lab1: tuple[Path, str]) -> None:
+    trace, pid = lab1
+    histogram = report(trace, "argdist", "-p", pid, "-H", "p::do_nanosleep(struct timespec *time):u64:time->tv_nsec")
+    assert "clock_nanosleep" in histogram.stderr
+    filled = [line for line in histogram.stdout.splitlines() if "|*" in line]
+    assert len(filled) == 1
+    assert filled[0].split(":")[0].split() == ["512", "->", "1023"]
+    names = report(trace, "argdist", "-p", pid, "-C", "p:c:open(char *filename):char*:filename")
+    assert "openat" in names.stderr
+    assert names.stdout.splitlines()[-1].split("\t")[-1].strip().endswith(f"filename = {MISSING}")
+    results = report(trace, "argdist", "-p", pid, "-C", "r:c:open():int:$retval")
+    assert results.stdout.splitlines()[-1].endswith("$retval = -1"), "open(3) returns -1, whatever the kernel returned"
+
+
+@pytest.fixture(scope="module")
+def lab2(node: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str]]:
+    """A recording of the second lab's service: from before it starts serving until it has exited, its perf map deleted."""
+    assert not Path(NODEY).exists(), "the lab needs that file to be missing"
+    flags = ["--perf-basic-prof", "--interpreted-frames-native-stack"]
+    service = subprocess.Popen([node, *flags, WORKLOADS / "nodey" / "server.js"], stdout=subprocess.PIPE, text=True)
+    port = line_of(service.stdout).split()[1]
+    recorder = Recorder(tmp_path_factory.mktemp("lab2") / "trace.bpfrec", "-p", str(service.pid))
+    for _ in range(REQUESTS):
+        with pytest.raises(urllib.error.HTTPError, match="500"):
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/about", timeout=PATIENCE)
+    service.terminate()
+    service.communicate()
+    Path(f"/tmp/perf-{service.pid}.map").unlink()
+    recorder.wait()
+    yield recorder.output, str(service.pid)
+
+
+def test_lab2_failed_calls(lab2: tuple[Path, str]) -> None:
+    trace, pid = lab2
+    counts = {row["syscall"]: row["count"] for row in json.loads(report(trace, "syscount", "-x", "--format", "json").stdout)}
+    assert counts["openat"] >= REQUESTS
+    lines = report(trace, "opensnoop", "-x", "-p", pid).stdout.splitlines()
+    assert sum(line.endswith(f"-1   2 {NODEY}") for line in lines) == REQUESTS
+
+
+def test_lab2_stack_of_the_failing_open(lab2: tuple[Path, str]) -> None:
+    trace, pid = lab2
+    done = report(trace, "trace", f'SyS_open (STRCMP("{NODEY}", arg1))', "-U", "-p", pid)
+    assert "openat" in done.stderr
+    header, *lines = done.stdout.splitlines()
+    assert header.split()[:4] == ["PID", "TID", "COMM", "FUNC"]
+    events = [line for line in lines if line.startswith(pid)]
+    assert len(events) == REQUESTS
+    assert all(line.split() == [pid, pid, "node", "SyS_open"] for line in events)
+    frames = [line for line in lines if line.startswith("        ")]
+    assert len(frames) >= REQUESTS
+    assert all(frame.strip().startswith(("open", "__open")) for frame in frames[:1])
+    assert "[libc.so.6]" in frames[0]
