@@ -1,1 +1,1 @@
-""""""
+"""Questions to a trace: DuckDB over its tables, SQL views, reports and renderers."""

@@ -58,9 +58,11 @@ def _missing() -> BpfrecError:
 
 def _import_from(folder: Path) -> ModuleType:
     package = folder / "bcc"
-    spec = importlib.util.spec_from_file_location("bcc", package / "__init__.py", submodule_search_locations=[str(package)])
-    assert spec is not None
-    assert spec.loader is not None
+    spec = importlib.util.spec_from_file_location(
+        "bcc", package / "__init__.py", submodule_search_locations=[str(package)]
+    )
+    if spec is None or spec.loader is None:
+        raise _missing()
     module = importlib.util.module_from_spec(spec)
     sys.modules["bcc"] = module
     try:

@@ -35,7 +35,8 @@ def member_offsets(wanted: dict[str, tuple[str, ...]], blob: bytes | None = None
             blob = VMLINUX.read_bytes()
         except OSError as error:
             raise BpfrecError(
-                f"following children needs the kernel's type information, and {VMLINUX} is not readable: {error.strerror}",
+                "following children needs the kernel's type information, and "
+                f"{VMLINUX} is not readable: {error.strerror}",
                 "Use a kernel built with CONFIG_DEBUG_INFO_BTF=y, or record a running process with -p PID.",
             ) from None
     magic, _version, _flags, header, type_offset, type_size, string_offset, string_size = _HEADER.unpack_from(blob)

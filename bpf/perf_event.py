@@ -9,6 +9,7 @@ import ctypes
 import errno
 import mmap
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from bpfrec.formats.errors import BpfrecError
@@ -95,7 +96,9 @@ class Ring:
         self.size = size
         self._descriptor = descriptor
         try:
-            self._memory = mmap.mmap(descriptor, mmap.PAGESIZE + size, mmap.MAP_SHARED, mmap.PROT_READ | mmap.PROT_WRITE)
+            self._memory = mmap.mmap(
+                descriptor, mmap.PAGESIZE + size, mmap.MAP_SHARED, mmap.PROT_READ | mmap.PROT_WRITE
+            )
         except OSError as error:
             os.close(descriptor)
             reason = "no memory to spare" if error.errno == errno.ENOMEM else error.strerror
@@ -129,7 +132,9 @@ class Ring:
         """Unmaps the ring and closes the event."""
         del self._head, self._tail
         self._data.release()
-        self._memory.close()
+        # A failure on its way up may hold slices in its traceback: the memory then goes with the process.
+        with suppress(BufferError):
+            self._memory.close()
         os.close(self._descriptor)
 
 

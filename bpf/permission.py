@@ -38,22 +38,21 @@ def check_permission() -> None:
 
 
 def why_refused(what: str, said: str) -> BpfrecError:
-    """The error for something that bcc or the kernel refused; ``said`` is what they printed meanwhile."""
-    lockdown = _lockdown()
-    if lockdown == "confidentiality":
+    """The error for ``what`` failed in bcc or the kernel; ``said`` is what they printed meanwhile."""
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    if _lockdown() == "confidentiality":
         return BpfrecError(
-            f"{what}\nThe kernel is locked down ({_LOCKDOWN}: confidentiality): BPF may not read memory",
-            "Boot with lockdown=integrity, or without Secure Boot's confidentiality mode.",
+            f"{what}: the kernel is locked down ({_LOCKDOWN} says confidentiality), and BPF may not read memory",
+            "Boot with lockdown=integrity, or without lockdown.",
         )
-    denied = "Operation not permitted" in said or "Operation not permitted" in what or "Permission denied" in said
-    if denied and "invalid" not in said and "R0" not in said:
+    if any(line.endswith("Operation not permitted") for line in lines):
         return BpfrecError(
-            f"{what}\nThe kernel does not permit bpf(2) here (a seccomp filter, a security module, or a container)",
-            "Record on the host as root, or start the container with: --privileged --pid=host",
+            f"{what}: bpf(2) is not permitted here, although root has the capabilities for it: a seccomp filter or a "
+            "security module is in the way, as in containers",
+            "Record on the host, or start the container with: --privileged --pid=host",
         )
-    lines = [line for line in said.splitlines() if line.strip()]
-    telling = next((line for line in lines if "error" in line.lower()), lines[-1] if lines else "")
-    return BpfrecError(f"{what}{f': {telling.strip()}' if telling else ''}", "Please report this, with the output of: uname -a")
+    telling = next((line for line in lines if "error" in line.lower()), lines[-1] if lines else "bcc does not say why")
+    return BpfrecError(f"{what}: {telling}", "Please report this, with the output of: uname -a")
 
 
 def perf_refused(error: OSError) -> BpfrecError:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import ctypes
 import os
-import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.resources import as_file, files
 from types import ModuleType
 from typing import Any
@@ -18,9 +17,8 @@ from bpfrec.bpf.bcc_module import load_bcc
 from bpfrec.bpf.btf import member_offsets
 from bpfrec.bpf.perf_event import Ring
 from bpfrec.bpf.permission import why_refused
-from bpfrec.bpf.selection import PLANS, Plan, Selection, plan_table
+from bpfrec.bpf.selection import Plan, Selection, plan_table
 from bpfrec.bpf.wire import INLINE_BYTES, SYSCALL
-from bpfrec.formats.errors import BpfrecError
 
 MAX_THREADS = 32768
 """Room for threads, recorded processes and named processes in the program's maps."""
@@ -82,14 +80,15 @@ class RecorderProgram:
             with _quiet():
                 self._bpf.detach_raw_tracepoint(tp=self._attached.pop().encode())
 
-    def forget_process(self, tgid: int) -> None:
-        """No longer records process ``tgid``, which has ended: its number may be used again."""
-        if self._targets_are_in_map():
-            table = self._bpf[b"tgids"]
-            try:
-                del table[table.Key(tgid)]
-            except KeyError:
-                pass
+    def forget(self, ended: int) -> None:
+        """No longer records the process or thread ``ended``: its number may be used again."""
+        maps = [b"tgids"] if self._targets_are_in_map() else []
+        if self._selection.tids:
+            maps.append(b"tids")
+        for name in maps:
+            table = self._bpf[name]
+            with suppress(KeyError):
+                del table[table.Key(ended)]
 
     def sent_and_lost(self) -> tuple[int, int]:
         """How many calls the program has sent so far, and how many found no room."""
@@ -135,9 +134,9 @@ class RecorderProgram:
                     try:
                         with _kernel_source(headers):
                             return self._bcc.BPF(src_file=source, cflags=flags)
-                    except Exception as error:  # noqa: BLE001 - bcc raises bare Exception
-                        failure = error
-            raise why_refused(f"the BPF program does not compile: {failure}", said.text())
+                    except Exception:  # noqa: S112 - bcc raises bare Exception; why is in what it says
+                        continue
+            raise why_refused("the BPF program cannot be compiled and its maps made", said.text())
 
     def _load(self) -> dict[str, Any]:
         functions = {
@@ -152,13 +151,12 @@ class RecorderProgram:
         with _quiet() as said:
             try:
                 return {point: self._bpf.load_func(name.encode(), raw_tracepoint) for point, name in functions.items()}
-            except Exception as error:  # noqa: BLE001 - bcc raises bare Exception
-                failure = error
-        raise why_refused(f"the kernel refuses the BPF program: {failure}", said.text())
+            except Exception as error:  # bcc raises bare Exception
+                failure = str(error)
+        raise why_refused("the kernel refuses the BPF program", f"{said.text()}\n{failure}")
 
     def _fill_plans(self, plans: list[Plan]) -> None:
         table = self._bpf[b"plans"]
-        assert len(plans) == PLANS
         for number, plan in enumerate(plans):
             row = _Plan(flags=plan.flags)
             for index, (argument, kind) in enumerate(plan.captures):
@@ -204,7 +202,7 @@ def _defines(selection: Selection) -> list[str]:
     if selection.tids:
         defines.append("BY_TID")
     if selection.comm is not None:
-        raw = selection.comm.encode()[: _COMM_BYTES - 1].ljust(_COMM_BYTES, b"\0")
+        raw = os.fsencode(selection.comm)[: _COMM_BYTES - 1].ljust(_COMM_BYTES, b"\0")
         words = (int.from_bytes(raw[:8], "little"), int.from_bytes(raw[8:], "little"))
         defines += [f"COMM_WORD{i}={word:#x}ULL" for i, word in enumerate(words)]
     if selection.uid is not None:
@@ -268,7 +266,8 @@ class _Said:
 @contextmanager
 def _quiet() -> Iterator[_Said]:
     """Keeps what bcc, clang and libbpf write to file descriptors 1 and 2 for an error message."""
-    with tempfile.TemporaryFile() as file:
+    # In memory: recording has to end cleanly on a full disk too.
+    with os.fdopen(os.memfd_create("bpfrec"), "w+b") as file:
         said = _Said(file)
         kept = [os.dup(1), os.dup(2)]
         try:

@@ -162,7 +162,9 @@ def _event(kind: int, misc: int, body: memoryview) -> Event | None:
         return Fork(when, pid, tid, parent_pid, parent_tid) if kind == _RECORD_FORK else Exit(when, pid, tid)
     if kind == _RECORD_COMM:
         pid, tid = _COMM.unpack_from(body)
-        return Comm(_sample_time(body), pid, tid, _text(body[_COMM.size : -_SAMPLE_ID.size]), bool(misc & _MISC_COMM_EXEC))
+        return Comm(
+            _sample_time(body), pid, tid, _text(body[_COMM.size : -_SAMPLE_ID.size]), bool(misc & _MISC_COMM_EXEC)
+        )
     if kind == _RECORD_MMAP2:
         return _mapping(misc, body)
     if kind == _RECORD_LOST:

@@ -70,7 +70,7 @@ class Records:
     ``calls`` (dtype :data:`SYSCALL`) and ``call_data`` (where each one's inline data starts) run in parallel, as do
     ``extras`` (dtype :data:`EXTRA`), ``extra_data`` and ``extra_owner``: the index in ``calls`` of the call that an
     extra belongs to, -1 where that call was lost. ``lost``: the counts of PERF_RECORD_LOST. ``consumed``: bytes that
-    need not be seen again; the rest is a record, or the extras of a call, cut off at the end.
+    need not be seen again; the rest is a record, or the extras of a call, cut off at the end, and comes again.
     """
 
     data: Bytes
@@ -109,13 +109,13 @@ def decode(data: Bytes) -> Records:
         extras=extras,
         extra_data=(starts[extra_positions] + 1) * 8 + EXTRA_OFFSET,
         extra_owner=np.where(mine, owner, -1),
-        lost=lost,
+        lost=[count for at, count in lost if at < end],
         consumed=end * 8,
     )
 
 
-def _record_starts(words: Words) -> tuple[NDArray[np.int64], list[int], int]:
-    """Word indexes of our samples, the counts of LOST records, and the word at which whole records end.
+def _record_starts(words: Words) -> tuple[NDArray[np.int64], list[tuple[int, int]], int]:
+    """Word indexes of our samples, of LOST records with their counts, and the word at which whole records end.
 
     Words that look like the start of one of our samples are found in one sweep. User memory in the records may look
     so too: only those count that the chain of sizes from the first record leads to.
@@ -132,7 +132,7 @@ def _record_starts(words: Words) -> tuple[NDArray[np.int64], list[int], int]:
     ends = candidates + (words[candidates] >> np.uint64(51)).astype(np.int64)
     linked = np.flatnonzero(ends[:-1] != candidates[1:])
     runs: list[NDArray[np.int64]] = []
-    lost: list[int] = []
+    lost: list[tuple[int, int]] = []
     position = 0
     while position < len(words):
         index = int(np.searchsorted(candidates, position))
@@ -151,8 +151,8 @@ def _record_starts(words: Words) -> tuple[NDArray[np.int64], list[int], int]:
         size = header >> 51
         if size == 0 or position + size > len(words):
             break
-        if header & 0xFFFFFFFF == _LOST:
-            lost.append(int(words[position + 2]))
+        if header & 0xFFFFFFFF == _LOST and size > 2:
+            lost.append((position, int(words[position + 2])))
         position += size
     return (np.concatenate(runs) if runs else np.empty(0, np.int64)), lost, position
 

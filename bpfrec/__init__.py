@@ -1,1 +1,38 @@
-""""""
+"""Record a process's system calls once; ask every question about them later, offline.
+
+>>> import bpfrec
+>>> with bpfrec.open("trace.bpfrec") as trace:
+...     trace.sql("SELECT syscall, count(*) FROM syscalls GROUP BY ALL").fetchall()
+...     trace.report("syscount", top=3).dicts()
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bpfrec.formats.errors import BpfrecError
+
+if TYPE_CHECKING:
+    from bpfrec.analyze.trace import Trace
+
+__all__ = ["BpfrecError", "__version__", "open"]
+
+
+def open(path: str | Path = "trace.bpfrec") -> Trace:  # noqa: A001 - the name that the API promises
+    """The trace at ``path``, a ``.bpfrec`` file or the folder one was unzipped to; a context manager.
+
+    Raises:
+        BpfrecError: missing, not a trace, damaged, or of a newer format.
+    """
+    from bpfrec.analyze.trace import Trace  # noqa: PLC0415
+
+    return Trace(path)
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version  # noqa: PLC0415
+
+        return version("bpfrec")
+    raise AttributeError(f"module 'bpfrec' has no attribute {name!r}")

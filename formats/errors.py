@@ -6,8 +6,11 @@ from __future__ import annotations
 class BpfrecError(Exception):
     """A failure with a cause that a user can act on.
 
-    ``message`` names the cause in one line, ``hint`` the remedy (may be empty).
+    ``message`` names the cause in one line, ``hint`` the remedy (may be empty). ``exit_code``: what the program ends
+    with because of it.
     """
+
+    exit_code = 1
 
     def __init__(self, message: str, hint: str = "") -> None:
         super().__init__(message)

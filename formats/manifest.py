@@ -75,6 +75,7 @@ class Manifest:
     format_version: int = FORMAT_VERSION
 
     def to_json(self) -> str:
+        """The text of ``manifest.json``."""
         return json.dumps(asdict(self), indent=2) + "\n"
 
 
@@ -86,8 +87,12 @@ def parse_manifest(text: str | bytes, where: str) -> Manifest:
     """
     try:
         raw = json.loads(text)
+        # Half a surrogate pair is legal JSON and no text: nothing further on could print or store it.
+        json.dumps(raw, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
-        raise TraceFileError(f"{where}: {MANIFEST} is not JSON: {error}", "The file is damaged; ask for it again.") from None
+        raise TraceFileError(
+            f"{where}: {MANIFEST} is not JSON: {error}", "The file is damaged; ask for it again."
+        ) from None
     if not isinstance(raw, dict) or raw.get("format") != "bpfrec":
         raise TraceFileError(f"{where}: not a bpfrec trace: {MANIFEST} does not say so")
     version = raw.get("format_version")
@@ -95,7 +100,8 @@ def parse_manifest(text: str | bytes, where: str) -> Manifest:
         raise TraceFileError(f"{where}: {MANIFEST} has no format_version")
     if version > FORMAT_VERSION:
         raise TraceFileError(
-            f"{where}: written in trace format {version} by bpfrec {raw.get('tool_version')}; this one reads up to {FORMAT_VERSION}",
+            f"{where}: written in trace format {version} by bpfrec {raw.get('tool_version')}; "
+            f"this one reads up to {FORMAT_VERSION}",
             "Upgrade with: pip install --upgrade bpfrec",
         )
     try:
@@ -104,7 +110,9 @@ def parse_manifest(text: str | bytes, where: str) -> Manifest:
         raw["tables"] = {str(name): _known(TableEntry, entry) for name, entry in raw["tables"].items()}
         return _known(Manifest, raw)
     except (KeyError, TypeError, AttributeError) as error:
-        raise TraceFileError(f"{where}: {MANIFEST} lacks a part or has a wrong one: {error}", "The file is damaged.") from None
+        raise TraceFileError(
+            f"{where}: {MANIFEST} lacks a part or has a wrong one: {error}", "The file is damaged."
+        ) from None
 
 
 def _known(cls: type[_T], raw: dict[str, Any]) -> _T:

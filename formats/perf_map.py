@@ -11,7 +11,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import BinaryIO
 
-_LINE_BYTES = 1 << 16
+# Anybody may write such a file, and it may be sparse.
+_LINE_BYTES = 1 << 14
+_LARGEST = 1 << 30
 
 
 @dataclass(frozen=True)
@@ -26,13 +28,17 @@ class JitSymbol:
 def symbols_for(file: BinaryIO, addresses: Iterable[int]) -> dict[int, JitSymbol]:
     """The entry of the map ``file`` that covers each of ``addresses``, where there is one.
 
-    Lines are appended, so a later line wins where two overlap. Only what ``addresses`` need is kept, however long the
-    file; lines that do not read as entries are passed over, overlong ones are cut.
+    Lines are appended, so a later line wins where two overlap. Only what ``addresses`` need is kept, and the first GiB
+    is read; lines that do not read as entries are passed over, overlong ones are cut.
     """
     wanted = sorted(set(addresses))
     found: dict[int, JitSymbol] = {}
-    while line := file.readline(_LINE_BYTES):
-        start, size, name = _fields(line)
+    read = 0
+    whole = True
+    while read < _LARGEST and (line := file.readline(_LINE_BYTES)):
+        read += len(line)
+        start, size, name = _fields(line) if whole else (0, 0, b"")
+        whole = line.endswith(b"\n")
         if size <= 0:
             continue
         index = bisect.bisect_left(wanted, start)
@@ -53,4 +59,4 @@ def _fields(line: bytes) -> tuple[int, int, bytes]:
         start, size = int(parts[0], 16), int(parts[1], 16)
     except ValueError:
         return 0, 0, b""
-    return (start, size, parts[2]) if 0 <= start < 1 << 64 else (0, 0, b"")
+    return (start, size, parts[2]) if start >= 0 and size > 0 and start + size < 1 << 63 else (0, 0, b"")

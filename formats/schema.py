@@ -32,6 +32,7 @@ class Table:
 
     @property
     def member(self) -> str:
+        """Its file's name."""
         return f"{self.name}.parquet"
 
 
@@ -66,8 +67,10 @@ SYSCALLS = _table(
     (
         "path_status",
         "VARCHAR",
-        "NULL: path is whole, or the call takes none; else null (NULL was passed), unreadable, truncated, "
-        "not-utf8, lost (copied, then lost on the way), not-captured",
+        (
+            "NULL: path is whole, or the call takes none; else null (NULL was passed), unreadable, truncated, "
+            "not-utf8, lost (copied, then lost on the way), not-captured"
+        ),
         "dictionary",
     ),
     ("path2_status", "VARCHAR", "the same for path2", "dictionary"),
@@ -100,8 +103,10 @@ STACKS = _table(
     (
         "status",
         "VARCHAR",
-        "how the walk ended: root (at the thread's first frame), no-frame-pointer (a frame pointer led nowhere), "
-        "too-deep (more frames than are kept), error-N (the kernel could not walk it)",
+        (
+            "how the walk ended: root (at the thread's first frame), no-frame-pointer (a frame pointer led nowhere), "
+            "too-deep (more frames than are kept), error-N (the kernel could not walk it)"
+        ),
         "dictionary",
     ),
 )
@@ -114,7 +119,12 @@ FRAMES = _table(
     ("ip", "UBIGINT", "address in the process; a return address in frames other than 0", "dictionary"),
     ("symbol", "VARCHAR", "function; NULL: not known", "dictionary"),
     ("symbol_offset", "BIGINT", "bytes from the start of the function to ip", "dictionary"),
-    ("module", "VARCHAR", "file mapped there, [vdso], or perf-PID.map for JIT code; NULL: nothing mapped", "dictionary"),
+    (
+        "module",
+        "VARCHAR",
+        "file mapped there, [vdso], or perf-PID.map for JIT code; NULL: nothing mapped",
+        "dictionary",
+    ),
     ("module_address", "UBIGINT", "the address as the ELF file numbers it (p_vaddr); NULL for JIT code", "dictionary"),
     ("build_id", "VARCHAR", "GNU build id of the module, hex", "dictionary"),
     ("file", "VARCHAR", "source file, where known", "dictionary"),

@@ -28,6 +28,7 @@ class Argument:
 
     @property
     def is_pointer(self) -> bool:
+        """Whether it points at user memory."""
         return self.ctype.endswith("*")
 
 
@@ -63,9 +64,8 @@ class Syscall:
 
 
 def _argument(index: int, declaration: str) -> Argument:
-    match = re.fullmatch(r"(.*?)(\w+)", declaration)
-    assert match, declaration
-    return Argument(index, match[2], match[1].strip())
+    name = re.split(r"\W", declaration)[-1]
+    return Argument(index, name, declaration.removesuffix(name).strip())
 
 
 def _syscall(row: tuple[str, ...]) -> Syscall:

@@ -7,16 +7,23 @@ private temporary folder, its checksum compared on the way. A folder is read in 
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
+import struct
 import tempfile
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
+from typing import IO
 
 from bpfrec.formats.errors import TraceFileError
 from bpfrec.formats.manifest import MANIFEST, Manifest, parse_manifest
 from bpfrec.formats.schema import TABLES, Table
 
+# zipfile raises whatever a damaged file leads it to.
+_ZIP_ERRORS = (zipfile.BadZipFile, OSError, EOFError, NotImplementedError, RuntimeError, ValueError, struct.error)
 _COPY_BYTES = 1 << 20
 _MANIFEST_BYTES = 64 << 20
 
@@ -33,7 +40,7 @@ class TraceReader:
         self._zip: zipfile.ZipFile | None = None
         self._copies: tempfile.TemporaryDirectory[str] | None = None
         self._tables: dict[str, Path] = {}
-        if self.path.is_dir():
+        if os.path.isdir(self.path):  # noqa: PTH112 - Path.is_dir() raises where a folder above may not be entered
             self.manifest = self._folder_manifest()
         else:
             self._zip = _open_zip(self.path)
@@ -46,7 +53,9 @@ class TraceReader:
     def __enter__(self) -> TraceReader:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
     def close(self) -> None:
@@ -79,14 +88,28 @@ class TraceReader:
             ) from None
 
     def _zip_manifest(self, archive: zipfile.ZipFile) -> Manifest:
+        with self._member(archive, MANIFEST) as source:
+            text = source.read(_MANIFEST_BYTES + 1)
+        if len(text) > _MANIFEST_BYTES:
+            raise TraceFileError(f"{self.path}: {MANIFEST} is absurdly large", "The file is damaged.")
+        return parse_manifest(text, str(self.path))
+
+    @contextmanager
+    def _member(self, archive: zipfile.ZipFile, name: str) -> Iterator[IO[bytes]]:
+        """An open member of the zip; what goes wrong in reading it comes as TraceFileError.
+
+        Members are stored as they are, so that none can be larger than the file that holds it.
+        """
         try:
-            if archive.getinfo(MANIFEST).file_size > _MANIFEST_BYTES:
-                raise TraceFileError(f"{self.path}: {MANIFEST} is absurdly large", "The file is damaged.")
-            return parse_manifest(archive.read(MANIFEST), str(self.path))
+            if archive.getinfo(name).compress_type != zipfile.ZIP_STORED:
+                raise TraceFileError(f"{self.path}: {name} is compressed", "Unzip the file and name the folder.")
+            with archive.open(name) as source:
+                yield source
         except KeyError:
-            raise TraceFileError(f"{self.path}: a zip, but not a bpfrec trace: it holds no {MANIFEST}") from None
-        except (zipfile.BadZipFile, OSError, NotImplementedError, RuntimeError) as error:
-            raise TraceFileError(f"{self.path}: damaged: {error}", "Ask for the file again.") from None
+            what = "a zip, but not a bpfrec trace" if name == MANIFEST else "damaged"
+            raise TraceFileError(f"{self.path}: {what}: it holds no {name}") from None
+        except _ZIP_ERRORS as error:
+            raise TraceFileError(f"{self.path}: {name} is damaged: {error}", "Ask for the file again.") from None
 
     def _in_folder(self, table: Table) -> Path:
         path = self.path / table.member
@@ -100,25 +123,23 @@ class TraceReader:
         target = Path(self._copies.name) / table.member
         entry = self.manifest.tables[table.name]
         digest = hashlib.sha256()
-        try:
-            if archive.getinfo(table.member).file_size != entry.bytes:
-                raise TraceFileError(f"{self.path}: {table.member} has another size than {MANIFEST} says", "The file is damaged.")
-            with archive.open(table.member) as source, target.open("wb") as copy:
-                while block := source.read(_COPY_BYTES):
-                    digest.update(block)
-                    copy.write(block)
-        except KeyError:
-            raise TraceFileError(f"{self.path}: {table.member} is missing although {MANIFEST} lists it") from None
-        except OSError as error:
-            free = shutil.disk_usage(self._copies.name).free
-            raise TraceFileError(
-                f"{self._copies.name}: cannot unpack {table.member} ({entry.bytes:,} bytes, {free:,} free): {error.strerror}",
-                "Set TMPDIR to a folder with room, or unzip the trace and name the folder.",
-            ) from None
-        except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
-            raise TraceFileError(f"{self.path}: {table.member} is damaged: {error}", "Ask for the file again.") from None
+        with self._member(archive, table.member) as source:
+            try:
+                with target.open("wb") as copy:
+                    while block := source.read(_COPY_BYTES):
+                        digest.update(block)
+                        copy.write(block)
+            except OSError as error:
+                free = shutil.disk_usage(self._copies.name).free
+                raise TraceFileError(
+                    f"{self._copies.name}: cannot unpack {table.member} ({entry.bytes:,} bytes, {free:,} free): "
+                    f"{error.strerror}",
+                    "Set TMPDIR to a folder with room, or unzip the trace and name the folder.",
+                ) from None
         if digest.hexdigest() != entry.sha256:
-            raise TraceFileError(f"{self.path}: {table.member} is damaged: its checksum is wrong", "Ask for the file again.")
+            raise TraceFileError(
+                f"{self.path}: {table.member} is damaged: its checksum is wrong", "Ask for the file again."
+            )
         return target
 
 
@@ -138,8 +159,8 @@ def _open_zip(path: Path) -> zipfile.ZipFile:
     except PermissionError:
         raise TraceFileError(f"{path}: not readable by this user", f"Its owner may run: chmod a+r {path}") from None
     except OSError as error:
-        raise TraceFileError(f"{path}: {error.strerror}") from None
-    except zipfile.BadZipFile:
+        raise TraceFileError(f"{path}: {error.strerror or error}") from None
+    except _ZIP_ERRORS:
         raise TraceFileError(
             f"{path}: not a bpfrec trace, or one cut short (no zip directory at its end)",
             "If it was copied, compare its size with the original.",

@@ -6,6 +6,7 @@ import hashlib
 import os
 import zipfile
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from bpfrec.formats.manifest import MANIFEST, Manifest, TableEntry
 from bpfrec.formats.schema import TABLES, Table
 
 _COPY_BYTES = 1 << 20
+_ROWS_AT_ONCE = 1 << 15
 
 
 class TraceWriter:
@@ -38,8 +40,10 @@ class TraceWriter:
             self._rows[table.name] += rows.num_rows
 
     def write_rows(self, table: Table, rows: Sequence[dict[str, Any]]) -> None:
-        """Appends rows given as dictionaries; for the small tables."""
-        self.write(table, pa.Table.from_pylist(list(rows), schema=arrow_schema(table)))
+        """Appends rows given as dictionaries, for the small tables, some at a time: names in them may be long."""
+        for start in range(0, len(rows), _ROWS_AT_ONCE):
+            some = list(rows[start : start + _ROWS_AT_ONCE])
+            self.write(table, pa.Table.from_pylist(some, schema=arrow_schema(table)))
 
     def finish(self, manifest: Manifest, target: Path, owner: tuple[int, int] | None) -> int:
         """Closes the tables and makes ``target`` from them, mode 0600, owned by ``owner`` (uid, gid).
@@ -57,11 +61,13 @@ class TraceWriter:
                     manifest.tables[table.name] = self._store(archive, table)
                 archive.writestr(MANIFEST, manifest.to_json())
             if owner:
-                os.fchown(file.fileno(), *owner)
+                # Not every file system knows owners; the trace is worth more than its owner.
+                with suppress(PermissionError):
+                    os.fchown(file.fileno(), *owner)
             file.flush()
             os.fsync(file.fileno())
             size = file.seek(0, os.SEEK_END)
-        os.replace(partial, target)
+        partial.replace(target)
         return size
 
     def _store(self, archive: zipfile.ZipFile, table: Table) -> TableEntry:

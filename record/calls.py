@@ -179,7 +179,8 @@ def _first_path(records: wire.Records, facts: _Facts) -> tuple[pa.Array, pa.Arra
     text, odd = string_array(records.data, starts, lengths, is_path & ~null & ~unreadable)
     truncated = have & (lengths >= wire.DATA_MAX - 1)
     return text, _status(
-        [(null, "null"), (unreadable, "unreadable"), (lost, "lost"), (truncated, "truncated"), (odd, "not-utf8")], len(calls)
+        [(null, "null"), (unreadable, "unreadable"), (lost, "lost"), (truncated, "truncated"), (odd, "not-utf8")],
+        len(calls),
     )
 
 
@@ -198,7 +199,8 @@ def _second_path(records: wire.Records, facts: _Facts) -> tuple[pa.Array, pa.Arr
     truncated = have & (lengths >= wire.DATA_MAX - 1)
     lost = is_path & ~have & ~null
     return text, _status(
-        [(null, "null"), (unreadable, "unreadable"), (lost, "lost"), (truncated, "truncated"), (odd, "not-utf8")], len(calls)
+        [(null, "null"), (unreadable, "unreadable"), (lost, "lost"), (truncated, "truncated"), (odd, "not-utf8")],
+        len(calls),
     )
 
 

@@ -27,9 +27,12 @@ def parse_calls(specs: Sequence[str]) -> tuple[frozenset[str] | None, bool]:
         body = spec.removeprefix("trace=")
         negative = body.startswith("!")
         named = _names(body.removeprefix("!"))
+        everything = named == every
         if negative:
-            chosen, unknown = (every if chosen is None else chosen) - named, unknown or chosen is None
+            unknown = (unknown or chosen is None) and not everything
+            chosen = (every if chosen is None else chosen) - named
         else:
+            unknown = unknown or everything
             chosen = (chosen or frozenset()) | named
     return chosen, unknown
 
@@ -55,5 +58,7 @@ def _names(body: str) -> frozenset[str]:
 
 def _class(name: str) -> set[str]:
     if name not in CLASSES:
-        raise BpfrecError(f"-e: no class of calls is called '%{name}'", f"There are: {' '.join(f'%{c}' for c in CLASSES)}")
+        raise BpfrecError(
+            f"-e: no class of calls is called '%{name}'", f"There are: {' '.join(f'%{c}' for c in CLASSES)}"
+        )
     return {call.name for call in syscalls().values() if name in call.classes}

@@ -8,6 +8,7 @@ import shutil
 import signal
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import NoReturn
 
 from bpfrec.formats.errors import BpfrecError
@@ -38,8 +39,11 @@ class Child:
         if program is None:
             exists = os.sep in argv[0] and os.path.exists(argv[0])  # noqa: PTH110
             raise CommandError(
-                f"{argv[0]}: {'not executable' if exists else 'command not found'}", NOT_EXECUTABLE if exists else NOT_FOUND
+                f"{argv[0]}: {'not executable' if exists else 'command not found'}",
+                NOT_EXECUTABLE if exists else NOT_FOUND,
             )
+        # Where bpfrec was started with SIGCHLD ignored, the kernel would keep no exit status.
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         self._go, self._failed = os.pipe(), os.pipe()
         self._status: int | None = None
         self.pid = os.fork()
@@ -54,7 +58,9 @@ class Child:
         Raises:
             CommandError: it cannot be executed.
         """
-        os.write(self._go[1], b"g")
+        with suppress(BrokenPipeError):
+            # Somebody may have ended it meanwhile.
+            os.write(self._go[1], b"g")
         os.close(self._go[1])
         code = os.read(self._failed[0], 16)
         os.close(self._failed[0])
@@ -118,8 +124,11 @@ class Child:
         try:
             os.close(self._go[1])
             os.close(self._failed[0])
-            for number in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT, signal.SIGTERM):
+            for number in (signal.SIGPIPE, signal.SIGXFSZ):
+                # Python ignores these, and what is ignored stays so through execve.
                 signal.signal(number, signal.SIG_DFL)
+            if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:
+                signal.signal(signal.SIGINT, signal.SIG_DFL)
             if os.read(self._go[0], 1):
                 environment = dict(os.environ)
                 if user is not None:

@@ -17,7 +17,9 @@ RECORDING_FAILED = 125
 @click.option("-p", "--pid", "pids", type=int, multiple=True, metavar="PID", help="Record this process (repeatable).")
 @click.option("-t", "--tid", "tids", type=int, multiple=True, metavar="TID", help="Record this thread (repeatable).")
 @click.option("-n", "--name", "comm", metavar="COMM", help="Record processes, and threads, of this name.")
-@click.option("-u", "--uid", type=click.IntRange(0, 0xFFFFFFFF), metavar="UID", help="Record calls made with this real user id.")
+@click.option(
+    "-u", "--uid", type=click.IntRange(0, 0xFFFFFFFF), metavar="UID", help="Record calls made with this real user id."
+)
 @click.option("-a", "--all", "everything", is_flag=True, help="Record every process but the recorder itself.")
 @click.option(
     "-e",
@@ -28,8 +30,12 @@ RECORDING_FAILED = 125
     help="Record these calls alone, as strace spells them: openat,read or %file or '!futex' (all but).",
 )
 @click.option("-x", "--failed", "failed_only", is_flag=True, help="Record failed calls alone.")
-@click.option("-d", "--duration", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS", help="Stop after this time.")
-@click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Write the trace here. [trace.bpfrec]")
+@click.option(
+    "-d", "--duration", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS", help="Stop after this time."
+)
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Write the trace here. [trace.bpfrec]"
+)
 @click.option("--force", is_flag=True, help="Replace an existing FILE.")
 @click.option(
     "--stacks",
@@ -68,13 +74,13 @@ def record(
     if stacks == "full":
         raise click.UsageError("--stacks full (stacks without frame pointers) is not built yet; there is: --stacks fp")
     try:
-        code = _record(pids, tids, comm, uid, everything, events, failed_only, duration, output, force, stacks, command)
+        sys.exit(
+            _record(pids, tids, comm, uid, everything, events, failed_only, duration, output, force, stacks, command)
+        )
     except BpfrecError as error:
-        if not command:
-            raise
-        click.echo(f"bpfrec: {error}", err=True)
-        code = getattr(error, "exit_code", RECORDING_FAILED)
-    sys.exit(code)
+        if command and error.exit_code == BpfrecError.exit_code:
+            error.exit_code = RECORDING_FAILED
+        raise
 
 
 def _record(

@@ -12,14 +12,15 @@ from bpfrec.record.finish import Finished
 from bpfrec.record.session import Progress, Recorded
 
 
-
 class Display:
-    """Speaks of the recording of ``subject`` on standard error; a context manager that leaves the terminal as it was."""
+    """Speaks of the recording of ``subject`` on standard error; a context manager: it leaves the terminal as it was."""
 
     def __init__(self, subject: str) -> None:
         self._subject = subject
         self._console = Console(stderr=True, highlight=False, soft_wrap=True)
-        self._live = Live(console=self._console, auto_refresh=False, transient=True) if self._console.is_terminal else None
+        self._live = (
+            Live(console=self._console, auto_refresh=False, transient=True) if self._console.is_terminal else None
+        )
         self._before = Progress(0.0, 0, 0, 0)
 
     def __enter__(self) -> Display:

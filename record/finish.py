@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from bpfrec.bpf import wire
-from bpfrec.bpf.sideband import Event, parse_events
+from bpfrec.bpf.sideband import Event, Fork, Lost, parse_events
 from bpfrec.formats.manifest import Host, Manifest
 from bpfrec.formats.schema import (
     FRAMES,
@@ -32,18 +32,20 @@ from bpfrec.formats.schema import (
 from bpfrec.formats.trace_writer import TraceWriter
 from bpfrec.record.asof import AsOf
 from bpfrec.record.calls import CallRows, call_rows
-from bpfrec.record.history import BEFORE, History
+from bpfrec.record.history import BEFORE, History, ProcessLife, ThreadName
 from bpfrec.record.losses import losses_of
 from bpfrec.record.output import Output
 from bpfrec.record.request import Request
 from bpfrec.record.session import Recorded, UnderWay
 from bpfrec.record.spool import Chunk, read_chunks
 from bpfrec.record.stacks import StackTable
+from bpfrec.record.surroundings import Surroundings
 from bpfrec.record.user import User
 
 _PIECE_BYTES = 8 << 20
 _FAR = 1 << 62
 _ROW_GROUP = 1 << 19
+_ROW_GROUP_BYTES = 1 << 28
 
 
 @dataclass(frozen=True)
@@ -66,8 +68,7 @@ def finish(
     Disk errors come as OSError.
     """
     writer = TraceWriter(output.folder)
-    events = _sideband_events(output)
-    history = recorded.surroundings.history(events)
+    history = recorded.surroundings.history(_sideband_events(output, recorded.surroundings))
     stacks = StackTable(history.mapping_lookup())
     calls = _CallWriter(writer, history, stacks)
     lost_notices = calls.write_all(output, report)
@@ -96,8 +97,14 @@ def finish(
     return Finished(calls.rows, len(processes), counters["lost"], size, losses, counters)
 
 
-def _sideband_events(output: Output) -> list[Event]:
-    return [e for chunk in read_chunks(output.sideband_spool, 1 << 30) for e in parse_events(chunk.data.tobytes())]
+def _sideband_events(output: Output, surroundings: Surroundings) -> list[Event]:
+    """The events that can matter: the side band tells of every process there is."""
+    return [
+        event
+        for chunk in read_chunks(output.sideband_spool, 1 << 30)
+        for event in parse_events(chunk.data.tobytes())
+        if isinstance(event, Fork | Lost) or surroundings.matters(event.pid)
+    ]
 
 
 @dataclass
@@ -114,6 +121,7 @@ class _CallWriter:
     per_syscall: Counter[str] = field(default_factory=Counter)
     _pending: list[CallRows] = field(default_factory=list)
     _pending_rows: int = 0
+    _pending_bytes: int = 0
     _names: AsOf = field(init=False)
     _name_values: pa.Array = field(init=False)
     _name_codes: NDArray[np.int64] = field(init=False)
@@ -174,7 +182,7 @@ class _CallWriter:
         for entry in pc.value_counts(table["syscall"]).to_pylist():
             self.per_syscall[entry["values"]] += entry["counts"]
         self._pending.clear()
-        self._pending_rows = 0
+        self._pending_rows = self._pending_bytes = 0
 
     def _flush_timespecs(self, event_id: NDArray[np.int64]) -> None:
         base = 0
@@ -194,9 +202,9 @@ class _CallWriter:
         tids, times = calls["tid"].astype(np.int64), calls["ts"].astype(np.int64)
         entry = self._names.lookup(tids, times)
         codes = np.where(entry >= 0, self._name_codes[np.maximum(entry, 0)], 0) if len(self._name_codes) else entry
-        comm = pa.DictionaryArray.from_arrays(
-            pa.array(codes.astype(np.int32), mask=entry < 0), self._name_values
-        ).cast(pa.string())
+        comm = pa.DictionaryArray.from_arrays(pa.array(codes.astype(np.int32), mask=entry < 0), self._name_values).cast(
+            pa.string()
+        )
         stack_ids = self.stacks.add(records)
         rows.table = rows.table.append_column("comm", comm).append_column(
             "stack_id", pa.array(stack_ids, mask=stack_ids < 0)
@@ -205,7 +213,8 @@ class _CallWriter:
         self.tids.update(np.unique(tids).tolist())
         self._pending.append(rows)
         self._pending_rows += len(calls)
-        if self._pending_rows >= _ROW_GROUP:
+        self._pending_bytes += len(records.data)
+        if self._pending_rows >= _ROW_GROUP or self._pending_bytes >= _ROW_GROUP_BYTES:
             self.flush()
 
 
@@ -226,17 +235,25 @@ def _time(when: int) -> int | None:
 
 
 def _process_rows(history: History, pids: set[int]) -> list[dict[str, Any]]:
-    last_name = {name.tid: name.comm for name in history.names}
+    names: dict[int, list[ThreadName]] = {}
+    for name in history.names:
+        if name.tid in pids:
+            names.setdefault(name.tid, []).append(name)
+
+    def last_name(life: ProcessLife) -> str | None:
+        known = [n.comm for n in names.get(life.pid, []) if life.end is None or n.start <= life.end]
+        return known[-1] if known else None
+
     return [
         {
             "pid": pid,
             "ppid": life.parent,
             "start_ns": _time(life.start),
             "end_ns": life.end,
-            "comm": last_name.get(pid),
+            "comm": last_name(life),
             "exe": life.exe or history.program(pid, life.end or _FAR),
             "cmdline": life.cmdline,
-            "uid": life.uid,
+            "uid": None if life.uid is None else int(np.array(life.uid).astype(np.int32)),
         }
         for pid in sorted(pids)
         for life in history.lives(pid)
@@ -244,7 +261,9 @@ def _process_rows(history: History, pids: set[int]) -> list[dict[str, Any]]:
 
 
 def _thread_rows(history: History, tids: set[int]) -> list[dict[str, Any]]:
-    return [asdict(name) | {"start_ns": _time(name.start), "end_ns": name.end} for name in history.names if name.tid in tids]
+    return [
+        asdict(name) | {"start_ns": _time(name.start), "end_ns": name.end} for name in history.names if name.tid in tids
+    ]
 
 
 def _mapping_rows(history: History, recorded: Recorded, pids: set[int]) -> list[dict[str, Any]]:
@@ -257,7 +276,8 @@ def _mapping_rows(history: History, recorded: Recorded, pids: set[int]) -> list[
             "file_offset": mapping.offset,
             "path": mapping.path,
             "device": f"{mapping.device[0]:02x}:{mapping.device[1]:02x}" if mapping.device else None,
-            "inode": mapping.inode,
+            # Some file systems number files with all 64 bits.
+            "inode": mapping.inode if mapping.inode is None or mapping.inode < 1 << 63 else None,
             "build_id": modules.build_id(mapping),
             "start_ns": _time(mapping.time),
         }
@@ -266,24 +286,29 @@ def _mapping_rows(history: History, recorded: Recorded, pids: set[int]) -> list[
     ]
 
 
+def _text(argument: str) -> str:
+    """An argument of a command line, whose bytes need not be UTF-8, as text that can be stored."""
+    return os.fsencode(argument).decode("utf-8", "backslashreplace")
+
+
 def _manifest(request: Request, recorded: Recorded, counters: dict[str, int], per_syscall: Counter[str]) -> Manifest:
     host = os.uname()
     child = recorded.child
     configuration: dict[str, Any] = {
         "pids": list(request.pids),
         "tids": list(request.tids),
-        "comm": request.comm,
+        "comm": None if request.comm is None else _text(request.comm),
         "uid": request.uid,
         "events": None if request.calls is None else sorted(request.calls),
         "failed_only": request.failed_only,
         "seconds": request.seconds,
         "stacks": "fp" if request.stacks else "off",
-        "command": list(request.command) or None,
+        "command": list(map(_text, request.command)) or None,
         "ring_bytes_per_cpu": recorded.ring_bytes,
     }
     return Manifest(
         tool_version=version("bpfrec"),
-        command_line=["bpfrec", *sys.argv[1:]],
+        command_line=["bpfrec", *map(_text, sys.argv[1:])],
         configuration=configuration,
         host=Host(
             name=host.nodename,
@@ -296,8 +321,15 @@ def _manifest(request: Request, recorded: Recorded, counters: dict[str, int], pe
         clock=recorded.clock,
         start_ns=recorded.start_ns,
         stop_ns=recorded.stop_ns,
-        stopped=recorded.stopped,
+        stopped=_text(recorded.stopped),
         counters=counters,
         syscalls=dict(sorted(per_syscall.items())),
-        command={"argv": child.argv, "pid": child.pid, "exit_code": child.exit_code, "outcome": child.outcome} if child else None,
+        command={
+            "argv": list(map(_text, child.argv)),
+            "pid": child.pid,
+            "exit_code": child.exit_code,
+            "outcome": child.outcome,
+        }
+        if child
+        else None,
     )

@@ -1,4 +1,4 @@
-"""The history of processes: names, lives and executable mappings, from /proc at the start and perf's side band after it."""
+"""The history of processes: names, lives, executable mappings; from /proc at the start, then from perf's side band."""
 
 from __future__ import annotations
 
@@ -64,11 +64,13 @@ class History:
         self._name_of: dict[int, ThreadName] = {}
         self._lives: dict[int, list[ProcessLife]] = {}
         self._spaces: dict[int, list[AddressSpace]] = {}
+        self._threads: dict[int, set[int]] = {}
 
     def snapshot(self, status: ProcessStatus, names: dict[int, str], maps: Iterable[MapsLine]) -> ProcessLife:
         """Notes a process as it was found; its life, for what else is known of it."""
         life = ProcessLife(status.pid, status.parent, BEFORE, uid=status.uid)
         self._lives[status.pid] = [life]
+        self._threads[status.pid] = {status.pid, *names}
         for tid, comm in names.items():
             self._rename(tid, status.pid, comm, BEFORE)
         space = AddressSpace(BEFORE)
@@ -86,6 +88,7 @@ class History:
                 self._rename(event.tid, event.pid, event.comm, event.time)
                 if event.exec:
                     self._spaces.setdefault(event.pid, []).append(AddressSpace(event.time))
+                    self._end_other_threads(event)
             case Fork():
                 self._fork(event)
             case Exit():
@@ -154,12 +157,19 @@ class History:
         if parent is not None:
             self._rename(event.tid, event.pid, parent.comm, event.time)
         if event.pid == event.parent_pid:
+            self._threads.setdefault(event.pid, {event.pid}).add(event.tid)
             return
+        self._threads[event.pid] = {event.tid}
         maker = self.life_at(event.parent_pid, event.time)
         life = ProcessLife(event.pid, event.parent_pid, event.time)
         if maker is not None:
             life.exe, life.cmdline, life.uid = maker.exe, maker.cmdline, maker.uid
-        self._lives.setdefault(event.pid, []).append(life)
+        lives = self._lives.setdefault(event.pid, [])
+        if lives and lives[-1].start == BEFORE and lives[-1].end is None:
+            # Made after the side band was opened and before the snapshot, which knows more of it.
+            lives[-1].start = event.time
+        else:
+            lives.append(life)
         inherited = self.space_at(event.parent_pid, event.time)
         space = AddressSpace(event.time, list(inherited.mappings) if inherited else [])
         self._spaces.setdefault(event.pid, []).append(space)
@@ -168,7 +178,16 @@ class History:
         name = self._name_of.pop(event.tid, None)
         if name is not None and name.end is None:
             name.end = event.time
+        threads = self._threads.get(event.pid, {event.tid})
+        threads.discard(event.tid)
         life = self.life_at(event.pid, event.time)
-        if life is not None:
-            # The last thread to end is the end of the process.
+        if life is not None and not threads:
             life.end = event.time
+
+    def _end_other_threads(self, event: Comm) -> None:
+        """After an exec there is one thread, whatever ids it and the others had."""
+        for tid in self._threads.get(event.pid, set()) - {event.tid}:
+            name = self._name_of.pop(tid, None)
+            if name is not None and name.end is None:
+                name.end = event.time
+        self._threads[event.pid] = {event.tid}

@@ -23,7 +23,12 @@ def losses_of(recorded: Recorded, decoded: int, notices: list[LostNotice], sideb
     narrower = "Record less: -p, -e or -x."
     for kind, severity, count, remedy in (
         ("spool-cut", "data_loss", not_spooled, "Make room on the disk that holds the trace, or name another with -o."),
-        ("thread-table-full", "data_loss", counters["lost_threads"], f"There is room for {MAX_THREADS} threads. {narrower}"),
+        (
+            "thread-table-full",
+            "data_loss",
+            counters["lost_threads"],
+            f"There is room for {MAX_THREADS} threads. {narrower}",
+        ),
         ("exit-missed", "data_loss", counters["lost_exits"], narrower),
         ("program-skipped", "data_loss", counters["missed_runs"], narrower),
         ("path-lost", "notice", counters["lost_data"], narrower),

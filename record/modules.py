@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from bpfrec.bpf.sideband import Mapping
-from bpfrec.formats.elf import ElfFile, NotElf, Symbol
-from bpfrec.record.procfs import PROC, executable_maps
+from bpfrec.formats.elf import ElfFile, NotElfError, Symbol
+from bpfrec.record.procfs import PROC, executable_maps, open_regular
 
 _VDSO = "[vdso]"
 _DELETED = " (deleted)"
@@ -80,7 +80,7 @@ class Modules:
         if module.elf is None:
             try:
                 module.elf = ElfFile(module.file)
-            except NotElf as error:
+            except NotElfError as error:
                 module.failure = str(error)
         return module.elf
 
@@ -105,9 +105,8 @@ def _open(mapping: Mapping) -> BinaryIO | None:
         process / "root" / mapping.path.removesuffix(_DELETED).lstrip("/"),
         Path(mapping.path),
     ):
-        try:
-            file = os.fdopen(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK), "rb")
-        except OSError:
+        file = open_regular(path)
+        if file is None:
             continue
         if _is_the_file(file, mapping):
             return file
@@ -120,7 +119,7 @@ def _is_the_file(file: BinaryIO, mapping: Mapping) -> bool:
     if mapping.build_id:
         try:
             return ElfFile(file).build_id == mapping.build_id
-        except NotElf:
+        except NotElfError:
             return False
     if mapping.inode:
         return os.fstat(file.fileno()).st_ino == mapping.inode

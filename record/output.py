@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 from dataclasses import dataclass
@@ -23,19 +22,20 @@ class Output:
 
     @property
     def calls_spool(self) -> Path:
+        """What the calls' rings held."""
         return self.folder / "calls.spool"
 
     @property
     def sideband_spool(self) -> Path:
+        """What the side band's rings held."""
         return self.folder / "sideband.spool"
 
     def make_way(self) -> Path | None:
-        """Moves an existing default file to ``NAME.old``, as perf does; where it went."""
+        """Moves an existing file to ``NAME.old``, as perf does, unless it was to be replaced; where it went."""
         if not self.keep_old or not self.target.exists():
             return None
         old = self.target.with_name(self.target.name + ".old")
-        os.replace(self.target, old)
-        return old
+        return self.target.replace(old)
 
     def remove_folder(self) -> None:
         """Removes the working folder and what is left in it."""
@@ -59,4 +59,4 @@ def prepare(named: Path | None, force: bool) -> Output:
         raise BpfrecError(
             f"cannot write {target}: {error.strerror}", "Name a file in a folder that you may write to with -o FILE."
         ) from None
-    return Output(target, Path(folder), keep_old=named is None and not force)
+    return Output(target, Path(folder), keep_old=not force)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import BinaryIO
 
 from bpfrec.formats.perf_map import JitSymbol, symbols_for
-from bpfrec.record.procfs import PROC, status
+from bpfrec.record.procfs import PROC, open_regular, status
 
 
 class PerfMaps:
@@ -33,8 +32,11 @@ class PerfMaps:
         file = self._files.get(pid)
         if file is None:
             return {}
-        file.seek(0)
-        return symbols_for(file, addresses)
+        try:
+            file.seek(0)
+            return symbols_for(file, addresses)
+        except OSError:
+            return {}
 
     def close(self) -> None:
         """Closes all maps."""
@@ -48,9 +50,8 @@ class PerfMaps:
             return
         name = f"perf-{known.namespace_pid}.map"
         path: Path = PROC / str(pid) / "root" / "tmp" / name
-        try:
-            # O_NONBLOCK: anybody may put a FIFO there.
-            self._files[pid] = os.fdopen(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW), "rb")
-        except OSError:
+        file = open_regular(path)
+        if file is None:
             return
+        self._files[pid] = file
         self._names[pid] = name

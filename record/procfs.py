@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import os
 import shlex
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 PROC = Path("/proc")
 
@@ -62,7 +64,7 @@ def thread_names(pid: int) -> dict[int, str]:
     """The threads of ``pid`` and their names."""
     names = {}
     try:
-        tids = [int(entry) for entry in os.listdir(PROC / str(pid) / "task")]
+        tids = [int(entry.name) for entry in (PROC / str(pid) / "task").iterdir()]
     except OSError:
         return {}
     for tid in tids:
@@ -84,7 +86,7 @@ def comm(pid: int, tid: int) -> str | None:
 def exe(pid: int) -> str | None:
     """The executable of ``pid`` as the kernel names it."""
     try:
-        return os.fsencode(os.readlink(PROC / str(pid) / "exe")).decode("utf-8", "backslashreplace")
+        return os.fsencode((PROC / str(pid) / "exe").readlink()).decode("utf-8", "backslashreplace")
     except OSError:
         return None
 
@@ -105,7 +107,8 @@ def executable_maps(pid: int) -> list[MapsLine]:
         raw = (PROC / str(pid) / "maps").read_bytes()
     except OSError:
         return []
-    return [_maps_line(line) for line in raw.splitlines() if b"x" in line.split(b" ", 2)[1]]
+    # Of the characters that end lines the kernel escapes \n alone: a path may hold \r.
+    return [_maps_line(line) for line in raw.split(b"\n") if line and b"x" in line.split(b" ", 2)[1]]
 
 
 def _maps_line(line: bytes) -> MapsLine:
@@ -116,10 +119,29 @@ def _maps_line(line: bytes) -> MapsLine:
     return MapsLine(int(start, 16), int(end, 16), int(offset, 16), (int(major, 16), int(minor, 16)), int(inode), path)
 
 
+def open_regular(path: Path) -> BinaryIO | None:
+    """An open file that others put there; None where it is not readable, or no regular file.
+
+    Opening a FIFO may wait for ever and opening a device may start it: only what is known to be a file is opened.
+    """
+    try:
+        place = os.open(path, os.O_PATH | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        if not stat.S_ISREG(os.fstat(place).st_mode):
+            return None
+        return os.fdopen(os.open(f"/proc/self/fd/{place}", os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK), "rb")
+    except OSError:
+        return None
+    finally:
+        os.close(place)
+
+
 def _status_fields(pid: int) -> dict[str, str]:
     try:
-        text = (PROC / str(pid) / "status").read_text("utf-8", "replace")
+        text = (PROC / str(pid) / "status").read_bytes().decode("utf-8", "replace")
     except OSError:
         return {}
-    pairs = (line.partition(":") for line in text.splitlines())
+    pairs = (line.partition(":") for line in text.split("\n"))
     return {name: value.strip() for name, _, value in pairs}

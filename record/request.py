@@ -71,9 +71,14 @@ def check_targets(pids: Sequence[int], tids: Sequence[int]) -> None:
     for pid in pids:
         known = procfs.status(pid)
         if known is None:
-            raise BpfrecError(f"no process {pid}", "List processes with: ps -e   or record one from its start with: -- COMMAND")
+            raise BpfrecError(
+                f"no process {pid}", "List processes with: ps -e   or record one from its start with: -- COMMAND"
+            )
         if known.pid != pid:
-            raise BpfrecError(f"{pid} is a thread of process {known.pid}", f"Record it with -t {pid}, or its process with -p {known.pid}")
+            raise BpfrecError(
+                f"{pid} is a thread of process {known.pid}",
+                f"Record it with -t {pid}, or its process with -p {known.pid}",
+            )
     for tid in tids:
         if procfs.status(tid) is None:
             raise BpfrecError(f"no thread {tid}", "List the threads of a process with: ps -L -p PID")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import select
 import time
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from bpfrec.bpf.event_rings import default_ring_size, open_event_rings
 from bpfrec.bpf.perf_event import Ring, online_cpus
 from bpfrec.bpf.permission import check_permission, perf_refused
 from bpfrec.bpf.program import RecorderProgram
-from bpfrec.bpf.sideband import open_sideband_rings, parse_events
+from bpfrec.bpf.sideband import Event, open_sideband_rings, parse_events
 from bpfrec.formats.errors import BpfrecError
 from bpfrec.formats.manifest import Clock
 from bpfrec.record import procfs
@@ -99,7 +100,7 @@ class _Session:
         wanted = request.processes()
         if wanted is not None and child is not None:
             wanted.add(child.pid)
-        self._surroundings = Surroundings(wanted, follow=child is not None)
+        self._surroundings = Surroundings(wanted, follow=child is not None, unborn=child.pid if child else None)
 
     def run(self, listener: Listener) -> Recorded:
         request, child = self._request, self._child
@@ -190,7 +191,7 @@ class _Session:
                 if self._disk_error is not None:
                     return f"the disk refused: {self._disk_error.strerror}"
                 for pid in stop.ended[forgotten:]:
-                    program.forget_process(pid)
+                    program.forget(pid)
                 forgotten = len(stop.ended)
                 now = time.monotonic()
                 if now >= next_maps:
@@ -198,7 +199,9 @@ class _Session:
                     next_maps = now + _PERF_MAP_SECONDS
                 if now >= next_report:
                     sent, lost = program.sent_and_lost()
-                    listener.progress(Progress((time.monotonic_ns() - start) / 1e9, sent, lost, self._calls.bytes_written))
+                    listener.progress(
+                        Progress((time.monotonic_ns() - start) / 1e9, sent, lost, self._calls.bytes_written)
+                    )
                     next_report = now + 0.5
             return reason
         finally:
@@ -210,14 +213,16 @@ class _Session:
             if slices:
                 self._spool(self._calls, ring.cpu, slices)
                 ring.release(head)
+        now = time.monotonic_ns()
+        events: list[Event] = []
         for ring in sideband:
             head, slices = ring.pending()
             if slices:
                 data = b"".join(slices)
                 ring.release(head)
                 self._spool(self._sideband, ring.cpu, [memoryview(data)])
-                for event in parse_events(data):
-                    self._surroundings.notice(event)
+                events += parse_events(data)
+        self._surroundings.notice(events, now)
 
     def _spool(self, spool: SpoolWriter, cpu: int, slices: list[memoryview]) -> None:
         if self._disk_error is not None:
@@ -240,4 +245,6 @@ def read_clock() -> Clock:
 
 
 def _named(comm: str) -> frozenset[int]:
-    return frozenset(pid for pid in procfs.pids() if procfs.comm(pid, pid) == comm)
+    # The kernel keeps 15 bytes of a name.
+    kept = os.fsencode(comm)[:15].decode("utf-8", "backslashreplace")
+    return frozenset(pid for pid in procfs.pids() if procfs.comm(pid, pid) == kept)

@@ -22,7 +22,9 @@ Integers = NDArray[np.int64]
 
 _ROOTS = frozenset({"_start", "__clone", "clone", "__clone3", "clone3", "thread_start", "_dl_start_user"})
 # V8's names: KIND:MARK NAME FILE:LINE:COLUMN
-_V8_NAME = re.compile(r"(?:JS|LazyCompile|Function|Script|Eval|RegExp|Builtin):.*? (?P<file>\S+):(?P<line>\d+):\d+$")
+_V8_NAME = re.compile(
+    r"(?:JS|LazyCompile|Function|Script|Eval|RegExp|Builtin):.*? (?P<file>\S+):(?P<line>[0-9]{1,9}):[0-9]+$"
+)
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,9 @@ class StackTable:
             ids[owners[rows]] = np.array(known, np.int64)[inverse]
         return ids
 
-    def resolve(self, history: History, modules: Modules, maps: PerfMaps) -> tuple[list[dict[str, Any]], list[dict[str, Any]], list[dict[str, Any]]]:
+    def resolve(
+        self, history: History, modules: Modules, maps: PerfMaps
+    ) -> tuple[list[dict[str, Any]], list[dict[str, Any]], list[dict[str, Any]]]:
         """Rows for ``stacks``, ``frames`` and ``jit_symbols``."""
         places = [self._places(stack, history) for stack in self._stacks]
         jit = _jit_symbols(self._stacks, places, maps)

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from bpfrec.bpf.sideband import Comm, Event, Fork, Mapping
+from bpfrec.bpf.sideband import Comm, Event, Fork, Lost, Mapping
 from bpfrec.record import procfs
 from bpfrec.record.history import BEFORE, History
 from bpfrec.record.modules import Modules
 from bpfrec.record.perf_maps import PerfMaps
 from bpfrec.record.procfs import MapsLine, ProcessStatus
+
+
+def in_order(events: Iterable[Event]) -> list[Event]:
+    """``events`` of several rings in order of time; a child's event may come out of its ring before its parent's."""
+    return sorted(events, key=lambda event: 0 if isinstance(event, Lost) else event.time)
 
 
 @dataclass
@@ -23,15 +29,20 @@ class _Found:
 
 @dataclass
 class Surroundings:
-    """``wanted``: the processes that matter, None: all; grows by the children of its members where ``follow``."""
+    """``wanted``: the processes that matter, None: all; grows by the children of its members where ``follow``.
+
+    ``unborn``: a process that will become the recorded command; what it executes before that is bpfrec's own.
+    """
 
     wanted: set[int] | None
     follow: bool
+    unborn: int | None = None
     modules: Modules = field(default_factory=Modules)
     perf_maps: PerfMaps = field(default_factory=PerfMaps)
     _found: list[_Found] = field(default_factory=list)
     _started: dict[tuple[int, int], tuple[str | None, str | None]] = field(default_factory=dict)
     _with_jit: set[int] = field(default_factory=set)
+    _later: list[Event] = field(default_factory=list)
 
     def snapshot(self) -> None:
         """Reads the processes there are, and opens the files they execute."""
@@ -39,8 +50,12 @@ class Surroundings:
             status = procfs.status(pid)
             if status is None:
                 continue
+            names = procfs.thread_names(pid)
+            if pid == self.unborn:
+                self._found.append(_Found(status, names, [], None, None))
+                continue
             maps = procfs.executable_maps(pid)
-            found = _Found(status, procfs.thread_names(pid), maps, procfs.exe(pid), procfs.cmdline(pid))
+            found = _Found(status, names, maps, procfs.exe(pid), procfs.cmdline(pid))
             self._found.append(found)
             for line in maps:
                 self._note_mapping(
@@ -48,15 +63,15 @@ class Surroundings:
                 )
         self.look_for_perf_maps()
 
-    def notice(self, event: Event) -> None:
-        """Opens what ``event`` says will be needed while it is there."""
-        match event:
-            case Fork() if self.follow and self.wanted is not None and event.parent_pid in self.wanted:
-                self.wanted.add(event.pid)
-            case Comm() if event.exec and self.matters(event.pid):
-                self._started[event.pid, event.time] = (procfs.exe(event.pid), procfs.cmdline(event.pid))
-            case Mapping() if self.matters(event.pid):
-                self._note_mapping(event)
+    def notice(self, events: list[Event], drained_at: int) -> None:
+        """Opens what ``events``, drained from all rings since ``drained_at`` (ns), say will be needed while it is there.
+
+        Later ones wait for the next drain: what led to them may still be in another ring.
+        """
+        waiting = self._later + events
+        self._later = [event for event in waiting if not isinstance(event, Lost) and event.time > drained_at]
+        for event in in_order(event for event in waiting if isinstance(event, Lost) or event.time <= drained_at):
+            self._notice(event)
 
     def matters(self, pid: int) -> bool:
         """Whether ``pid`` may have calls in the trace."""
@@ -72,9 +87,9 @@ class Surroundings:
         for found in self._found:
             life = history.snapshot(found.status, found.names, found.maps)
             life.exe, life.cmdline = found.exe, found.cmdline
-        for event in sorted(events, key=lambda e: getattr(e, "time", 0)):
-            pid = getattr(event, "pid", None)
-            if pid is not None and not self.matters(pid):
+        for event in in_order(events):
+            self._follow(event)
+            if not isinstance(event, Lost) and not self.matters(event.pid):
                 continue
             history.apply(event)
             if isinstance(event, Comm) and event.exec:
@@ -86,10 +101,20 @@ class Surroundings:
         self.modules.close()
         self.perf_maps.close()
 
+    def _notice(self, event: Event) -> None:
+        self._follow(event)
+        match event:
+            case Comm() if event.exec and self.matters(event.pid):
+                self._started[event.pid, event.time] = (procfs.exe(event.pid), procfs.cmdline(event.pid))
+            case Mapping() if self.matters(event.pid):
+                self._note_mapping(event)
+
+    def _follow(self, event: Event) -> None:
+        if self.follow and self.wanted is not None and isinstance(event, Fork) and event.parent_pid in self.wanted:
+            self.wanted.add(event.pid)
+
     def _note_mapping(self, mapping: Mapping) -> None:
-        if mapping.path.startswith("/") and not mapping.path.startswith("//"):
-            self.modules.hold(mapping)
-        elif mapping.path == "[vdso]":
+        if (mapping.path.startswith("/") and not mapping.path.startswith("//")) or mapping.path == "[vdso]":
             self.modules.hold(mapping)
         elif not mapping.path.startswith("[vsyscall"):
             self._with_jit.add(mapping.pid)

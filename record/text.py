@@ -17,7 +17,9 @@ def gather(data: Bytes, starts: Integers, lengths: Integers) -> Bytes:
     return data[np.repeat(starts - before, lengths) + np.arange(total)]
 
 
-def string_array(data: Bytes, starts: Integers, lengths: Integers, valid: NDArray[np.bool_]) -> tuple[pa.Array, NDArray[np.bool_]]:
+def string_array(
+    data: Bytes, starts: Integers, lengths: Integers, valid: NDArray[np.bool_]
+) -> tuple[pa.Array, NDArray[np.bool_]]:
     """An Arrow string per row and whether it was not UTF-8; NULL where ``valid`` is false.
 
     Bytes that are not UTF-8 are written as ``\\xNN``.
@@ -25,11 +27,15 @@ def string_array(data: Bytes, starts: Integers, lengths: Integers, valid: NDArra
     lengths = np.where(valid, lengths, 0)
     joined = gather(data, starts, lengths)
     ends = np.cumsum(lengths)
-    odd = _not_utf8(joined, ends - lengths, ends) if len(joined) and joined.max() >= 0x80 else np.zeros(len(starts), bool)
+    odd = (
+        _not_utf8(joined, ends - lengths, ends) if len(joined) and joined.max() >= 0x80 else np.zeros(len(starts), bool)
+    )
     if odd.any():
         raw = joined.tobytes()
         spans = zip(ends - lengths, ends, valid, strict=True)
-        return pa.array([raw[a:b].decode("utf-8", "backslashreplace") if ok else None for a, b, ok in spans], pa.string()), odd
+        return pa.array(
+            [raw[a:b].decode("utf-8", "backslashreplace") if ok else None for a, b, ok in spans], pa.string()
+        ), odd
     offsets = np.concatenate(([0], ends)).astype(np.int32)
     bitmap = None if valid.all() else pa.py_buffer(np.packbits(valid, bitorder="little"))
     array = pa.StringArray.from_buffers(len(starts), pa.py_buffer(offsets), pa.py_buffer(joined), bitmap)

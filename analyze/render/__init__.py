@@ -1,1 +1,1 @@
-""""""
+"""Rows to lines of text. Renderers neither query nor print."""

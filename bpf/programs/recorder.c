@@ -54,7 +54,7 @@ enum counter {
 	LOST_SYSCALLS,
 	LOST_DATA,
 	LOST_STACKS,
-	LOST_THREADS, /* calls of threads for which there was no slot */
+	LOST_THREADS, /* calls of threads, and whole processes, for which there was no room */
 	LOST_EXITS,   /* calls whose exit was not seen */
 	COUNTERS,
 };
@@ -117,10 +117,10 @@ static __always_inline int named(u32 tgid, u32 tid)
 	same = comm[0] == COMM_WORD0 && comm[1] == COMM_WORD1;
 	if (tgid != tid)
 		return same || named_tgids.lookup(&tgid);
-	if (same)
-		named_tgids.update(&tgid, &yes);
-	else
+	if (!same)
 		named_tgids.delete(&tgid);
+	else if (named_tgids.update(&tgid, &yes))
+		count(LOST_THREADS);
 	return same;
 }
 #endif
@@ -270,13 +270,24 @@ static __always_inline void read_arguments(struct wire_syscall *slot, const stru
 	}
 }
 
+/* Negative numbers have the bit too, and no table has them. */
+static __always_inline int is_x32(u64 nr)
+{
+	return nr >> 30 == 1;
+}
+
+static __always_inline u32 number_of(u64 nr)
+{
+	return is_x32(nr) ? nr & ~X32_SYSCALL_BIT : nr;
+}
+
 /* The plan of the call that is being entered, and the flags that say whose table its number is of. */
 static __always_inline struct call_plan *plan_of(u64 nr, const struct call_regs *regs, u8 *flags)
 {
-	u32 index = nr & ~X32_SYSCALL_BIT;
+	u32 index = number_of(nr);
 
 	*flags = 0;
-	if (nr & X32_SYSCALL_BIT)
+	if (is_x32(nr))
 		*flags = WIRE_X32;
 	if (index >= PLAN_COMPAT)
 		index = PLAN_COMPAT - 1;
@@ -315,7 +326,7 @@ int on_sys_enter(struct bpf_raw_tracepoint_args *ctx)
 	slot->state = STATE_OF(plan);
 	slot->flags = flags;
 	slot->tid = tid; /* another than before, once a thread has executed a program */
-	slot->nr = nr & ~X32_SYSCALL_BIT;
+	slot->nr = number_of(nr);
 	slot->uid = bpf_get_current_uid_gid();
 	slot->extras = 0;
 	slot->inline_size = 0;
@@ -415,17 +426,16 @@ int on_sys_exit(struct bpf_raw_tracepoint_args *ctx)
 	if (send && retry && (failed || STATE_FLAGS(state) & PLAN_STACK))
 		send_stack(ctx, slot);
 #endif
+	if (send && retry && slot->inline_size == -EFAULT) {
+		slot->flags |= WIRE_RETRIED;
+		capture_first(slot, STATE_KIND(state), STATE_ARG(state));
+	}
 	if (slot->extras) {
 		finish_aside(ctx, slot, 0, send, retry);
 		finish_aside(ctx, slot, 1, send, retry);
 	}
-	if (!send)
-		return 0;
-	if (slot->inline_size == -EFAULT && retry && STATE_ARG(state) < WIRE_ARGS) {
-		slot->flags |= WIRE_RETRIED;
-		capture_inline(slot, STATE_KIND(state), (const void *)slot->args[STATE_ARG(state)]);
-	}
-	send_call(ctx, slot);
+	if (send)
+		send_call(ctx, slot);
 	return 0;
 }
 
@@ -507,8 +517,8 @@ int on_process_fork(struct bpf_raw_tracepoint_args *ctx)
 	if (!target || *target != TARGET_RECORDED)
 		return 0;
 	bpf_probe_read_kernel(&child, sizeof(child), (void *)(ctx->args[1] + TASK_TGID));
-	if (child && child != tgid)
-		tgids.update(&child, &recorded);
+	if (child && child != tgid && tgids.update(&child, &recorded))
+		count(LOST_THREADS);
 	return 0;
 }
 #endif

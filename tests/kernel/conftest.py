@@ -10,14 +10,14 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from live import WORKLOADS, build
+from live import WORKLOADS, build, started
 
 TRACEFS = Path("/sys/kernel/tracing")
 
@@ -42,6 +42,15 @@ def _kernel(_permission: str | None) -> None:
         pytest.skip("BPFREC_KERNEL_TESTS=0")
     if _permission:
         cannot_run(_permission)
+
+
+@pytest.fixture(autouse=True)
+def _leave_nothing_running() -> Iterator[None]:
+    yield
+    for process in started:
+        process.kill()
+        process.communicate()
+    started.clear()
 
 
 @pytest.fixture(scope="session")

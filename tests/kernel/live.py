@@ -25,11 +25,16 @@ def build(source: Path, target: Path, flags: Sequence[str] = ()) -> None:
     assert done.returncode == 0, f"{source.name} does not compile:\n{done.stderr}"
 
 
+started: list[subprocess.Popen[str]] = []
+"""Processes of the running test; what lives on at its end is killed, for a recorder left behind slows the machine."""
+
+
 class Waiting:
     """A workload that says "ready" and begins when told to go."""
 
     def __init__(self, command: Sequence[str | Path]) -> None:
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        started.append(self.process)
         self.pid = self.process.pid
         assert line_of(self.process.stdout) == "ready"
 
@@ -47,6 +52,7 @@ class Recorder:
         self.output = output
         command = [sys.executable, "-m", "bpfrec", "record", "-o", str(output), *map(str, options)]
         self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
+        started.append(self.process)
         self.said = [line_of(self.process.stderr)]
         assert "recording" in self.said[0], self.said + self.process.communicate()[1].splitlines()
 

@@ -1,0 +1,33 @@
+"""``bpfrec analyze``: the group of what asks a trace."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from bpfrec.analyze.commands.lazygroup import Entry, LazyGroup
+
+_ENTRIES = {
+    "report": Entry("bpfrec.analyze.commands.report:command", "ready-made answers; without NAME: the list of them"),
+    "sql": Entry("bpfrec.analyze.commands.sql:command", "ask in SQL; without a query: a prompt"),
+    "info": Entry("bpfrec.analyze.commands.info:command", "the recording: host, times, options, what was lost"),
+    "schema": Entry("bpfrec.analyze.commands.schema:command", "views and columns that SQL can use, and what they mean"),
+}
+
+
+@click.group("analyze", cls=LazyGroup, entries=_ENTRIES)
+@click.option(
+    "-i",
+    "--input",
+    "trace",
+    type=click.Path(path_type=Path),
+    envvar="BPFREC_TRACE",
+    default="trace.bpfrec",
+    show_default="$BPFREC_TRACE, else trace.bpfrec",
+    help="The trace: a .bpfrec file, or the folder one was unzipped to.",
+)
+@click.pass_context
+def command(ctx: click.Context, trace: Path) -> None:
+    """Ask a trace: reports, SQL, what it holds."""
+    ctx.obj = trace

@@ -1,0 +1,22 @@
+"""``bpfrec analyze report info``."""
+
+from __future__ import annotations
+
+import click
+
+from bpfrec.analyze.commands.options import Output, output_options, output_width, pass_trace
+from bpfrec.analyze.trace import Trace
+
+
+@click.command("info")
+@output_options
+@pass_trace
+def command(trace: Trace, output: Output) -> None:
+    """Show the recording as a whole: file, host, times, options, rows, losses.
+
+    json and csv have one row, that of the SQL view "recording" with the events known to be missing.
+    """
+    from bpfrec.analyze.render import plain  # noqa: PLC0415
+    from bpfrec.analyze.trace import bundled_sql  # noqa: PLC0415
+
+    output.write(trace.query(bundled_sql("info")), lambda r: plain.record(r.dicts()[0], output_width()))

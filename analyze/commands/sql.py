@@ -1,0 +1,81 @@
+"""``bpfrec analyze sql``."""
+
+from __future__ import annotations
+
+import re
+import sys
+from typing import TextIO
+
+import click
+
+from bpfrec.analyze.commands.options import Output, note, output_options, pass_trace, write_lines
+from bpfrec.analyze.render.escape import printable_lines
+from bpfrec.analyze.result import Result
+from bpfrec.analyze.trace import Trace
+from bpfrec.formats.errors import BpfrecError
+
+
+class _SqlCommand(click.Command):
+    """A command that takes an argument with a SQL comment at its head for no option."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """As click does, comments put where options have ended."""
+        queries = [arg for arg in args if re.match(r"--\s", arg)]
+        return super().parse_args(
+            ctx, [*(arg for arg in args if arg not in queries), *(["--"] if queries else []), *queries]
+        )
+
+
+@click.command("sql", cls=_SqlCommand)
+@click.argument("query", required=False)
+@click.option("-f", "--file", type=click.File(), help="Read the query from a file; -: from standard input.")
+@output_options
+@pass_trace
+def command(trace: Trace, output: Output, query: str | None, file: TextIO | None) -> None:
+    """Ask in SQL, DuckDB's dialect; without QUERY and -f, at a prompt, or from standard input if that is no terminal.
+
+    Several statements may stand in a query; the last one that gives rows is printed. "bpfrec analyze schema" lists the
+    views.
+    """
+    if query is not None and file is not None:
+        raise click.UsageError("QUERY and -f are two ways to say the same; give one of them.")
+    if query is None and file is None and sys.stdin.isatty():
+        if output.show_sql:
+            raise click.UsageError("--sql prints the query it is given; give one.")
+        from bpfrec.analyze.commands.prompt import prompt  # noqa: PLC0415
+
+        note(*trace.loss_notes())
+        prompt(trace, output)
+        return
+    script = query if query is not None else _read(file)
+    if output.show_sql:
+        write_lines([script.strip()])
+        return
+    note(*trace.loss_notes())
+    answer(trace, output, script)
+
+
+def answer(trace: Trace, output: Output, script: str) -> None:
+    """Runs ``script`` and writes the rows of its last statement that gives any."""
+    result = run_script(trace, script)
+    if result is None:
+        return
+    plan = result.columns[:1] == ["explain_key"]
+    output.write(result, (lambda r: [printable_lines(row[-1]) for row in r.rows]) if plan else None)
+
+
+def run_script(trace: Trace, script: str) -> Result | None:
+    """Runs every statement of ``script``; the rows of the last one that gives any, or None."""
+    last = None
+    for statement in trace.statements(script):
+        result = trace.run(statement)
+        last = last if result is None else result
+    return last
+
+
+def _read(file: TextIO | None) -> str:
+    try:
+        return (file or sys.stdin).read()
+    except UnicodeDecodeError:
+        name = file.name if file else "standard input"
+        raise BpfrecError(f"{name}: not UTF-8 text", "A query in SQL was expected.") from None

@@ -1,0 +1,73 @@
+"""Which calls of a trace a probe matched, said to the reader."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from bpfrec.analyze.probes.families import Function, find, heads_of
+from bpfrec.analyze.probes.scope import SiteScope
+from bpfrec.analyze.reports.filters import where
+from bpfrec.analyze.sqltemplate import Fragment, literal
+from bpfrec.analyze.trace import Trace
+from bpfrec.formats.syscalls import syscalls
+
+
+def match_notes(trace: Trace, scope: SiteScope, chosen: Sequence[Fragment]) -> list[str]:
+    """What the probe of ``scope`` matched, if that is not just the call it names, and what it left out.
+
+    ``chosen``: the conditions (pid, tid ...) on the rows of syscalls that the report looks at.
+    """
+    function = scope.site.function
+    if not function.members:
+        return []
+    counts = _counts(trace, function, chosen)
+    if not counts:
+        return [_nothing(trace, scope)]
+    present = [member for member in scope.members if member in counts]
+    notes = []
+    if present and present != [function.name]:
+        reason = f" ({function.reason})" if function.reason else ""
+        notes.append(f"{function.name}: matched {', '.join(present)}{reason}")
+    for member, parameter in scope.lacking.items():
+        if member in counts:
+            what = f"its {parameter}" if parameter else "its arguments"
+            notes.append(f"{function.name}: {counts[member]} calls of {member} left out: {what} is not recorded")
+    return notes
+
+
+def _counts(trace: Trace, function: Function, chosen: Sequence[Fragment] = ()) -> dict[str, int]:
+    condition = where([Fragment(f"syscall IN {literal(list(function.members))}"), *chosen])
+    query = f"SELECT syscall, count(*) FROM syscalls WHERE {condition} GROUP BY ALL ORDER BY ALL"  # noqa: S608
+    return {str(name): int(count) for name, count in trace.query(query).rows}
+
+
+def _nothing(trace: Trace, scope: SiteScope) -> str:
+    """Why no call matched."""
+    function = scope.site.function
+    calls = " or ".join(dict.fromkeys([function.name, *scope.members]))
+    elsewhere = _counts(trace, function)
+    if elsewhere:
+        return f"no call of {calls} by those asked for; the trace holds {sum(elsewhere.values())} by others"
+    others = "" if function.is_family else _others(trace, function.name)
+    return f"the trace holds no call of {calls}: {_recorded(trace.manifest.configuration, scope.members)}{others}"
+
+
+def _others(trace: Trace, name: str) -> str:
+    for head in heads_of(name):
+        counts = _counts(trace, find(head))
+        if counts:
+            return f"; it holds {', '.join(counts)}, which the probe {head} matches too"
+    return ""
+
+
+def _recorded(configuration: dict[str, Any], members: list[str]) -> str:
+    """Whether the recording would have kept such calls, from the option ``events`` (names and %classes)."""
+    if "events" not in configuration:
+        return "none was recorded"
+    given = configuration["events"]
+    events = given.split(",") if isinstance(given, str) else [str(e) for e in given] if isinstance(given, list) else []
+    names = {name for member in members for name in (member, *(f"%{c}" for c in syscalls()[member].classes))}
+    if not events or names & set(events):
+        return "it was recorded, so none was made"
+    return f"it was not recorded, only {', '.join(events[:8])}{' ...' if len(events) > 8 else ''}"

@@ -1,0 +1,136 @@
+"""printf messages of trace, computed in SQL."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+
+from bpfrec.analyze.probes import cexpr
+from bpfrec.analyze.probes import ctype as ct
+from bpfrec.analyze.probes.ctype import CType
+from bpfrec.analyze.probes.splitting import split
+from bpfrec.analyze.probes.translate import Scope, Value, convert, string_of, translate
+from bpfrec.analyze.sqltemplate import literal
+from bpfrec.formats.errors import ReportError
+
+_CONVERSION = re.compile(
+    r"%(?P<flags>[-+ #0]*)(?P<width>\d{0,3})(?P<precision>\.\d{1,3})?(?P<kind>(?:hh|h|ll|l|z|j)?[a-zA-Z%]|)"
+)
+
+_TYPES = {
+    "d": ct.INT,
+    "i": ct.INT,
+    "u": ct.UINT,
+    "x": ct.UINT,
+    "X": ct.UINT,
+    "o": ct.UINT,
+    "c": CType(8, True),
+    "p": ct.ULONG,
+}
+_LENGTHS = {"hh": 8, "h": 16, "": 32, "l": 64, "ll": 64, "z": 64, "j": 64}
+
+
+@dataclass(frozen=True)
+class Piece:
+    """One conversion: how printf writes it, the C type it converts to (None: a string) and what it converts."""
+
+    format: str
+    ctype: CType | None
+    tree: cexpr.Expression
+
+
+@dataclass(frozen=True)
+class Message:
+    """A format: literal text and conversions, in order."""
+
+    parts: tuple[str | Piece, ...]
+
+
+def parse_message(text: str) -> Message | None:
+    """The action of a probe, ``"format", expression, ...``; None for none.
+
+    As in bcc, the format is taken as it stands, without escapes.
+
+    Raises:
+        ReportError: no format, a conversion that cannot be answered, or another number of expressions than conversions.
+    """
+    if not text:
+        return None
+    match = re.match(r'"(.*?)"\s*(,|$)', text, re.DOTALL)
+    if not match:
+        raise ReportError(f"expected a format in double quotes: {text}", "As in: 'do_sys_open \"%s\", arg2'")
+    rest = text[match.end() :]
+    expressions = split(rest, ",") if rest.strip() else []
+    parts: list[str | Piece] = []
+    position, used = 0, 0
+    for found in _CONVERSION.finditer(match[1]):
+        parts.append(match[1][position : found.start()])
+        position = found.end()
+        if found["kind"] == "%":
+            parts.append("%")
+            continue
+        form, ctype = _conversion(found)
+        if used >= len(expressions):
+            raise ReportError(f"{found[0]} has no expression: the format has more conversions than expressions")
+        parts.append(Piece(form, ctype, cexpr.parse_expression(expressions[used])))
+        used += 1
+    if used < len(expressions):
+        raise ReportError(f"the format has {used} conversions but {len(expressions)} expressions follow")
+    return Message(tuple(part for part in (*parts, match[1][position:]) if part))
+
+
+def message_sql(message: Message | None, scope: Scope, string_size: int) -> str:
+    """The SQL (VARCHAR) of ``message``; strings cut after ``string_size`` characters."""
+    if message is None or not message.parts:
+        return "''"
+    pieces = [literal(p) if isinstance(p, str) else _piece_sql(p, scope, string_size) for p in message.parts]
+    return pieces[0] if len(pieces) == 1 else f"concat({', '.join(pieces)})"
+
+
+def _piece_sql(piece: Piece, scope: Scope, string_size: int) -> str:
+    value = translate(piece.tree, scope)
+    if piece.ctype is None:
+        text = shown_string(value, string_size)
+        return text if piece.format == "%s" else f"printf({literal(piece.format)}, {text})"
+    number = convert(value, piece.ctype)
+    if piece.format == "%c":
+        return f"chr(CAST({convert(number, CType(7, False)).sql} AS INTEGER))"
+    kind = "BIGINT" if piece.ctype.signed else "UBIGINT"
+    return f"coalesce(printf({literal(piece.format)}, CAST({number.sql} AS {kind})), '<not read>')"
+
+
+def shown_string(value: Value, string_size: int) -> str:
+    """The SQL of the string ``value`` points at, cut after ``string_size`` characters; ``<why>`` if it was not read."""
+    text = string_of(value)
+    if text.startswith("'"):
+        return f"left({text}, {string_size})"
+    status = f"{text}_status" if text in {"path", "path2"} else "NULL"
+    return f"coalesce(left({text}, {string_size}), '<' || coalesce({status}, 'not read') || '>')"
+
+
+def shown_number(value: Value, ctype: CType) -> str:
+    """The SQL of ``value`` as text, converted to ``ctype``."""
+    number = convert(replace(value, text=None), ctype)
+    return f"coalesce(CAST({number.sql} AS VARCHAR), '<not read>')"
+
+
+def _conversion(found: re.Match[str]) -> tuple[str, CType | None]:
+    kind = found["kind"]
+    length, letter = kind[:-1], kind[-1:]
+    if letter in {"K", "U"}:
+        raise ReportError(
+            f"%{letter} needs a symbol table for any address; a trace holds the symbols of recorded stacks",
+            "Print the address with %llx, or the stack with -U.",
+        )
+    if letter == "s" and not length:
+        return f"%{found['flags'].replace('0', '')}{found['width']}{found['precision'] or ''}s", None
+    if letter not in _TYPES or (letter in "cp" and length):
+        raise ReportError(
+            f"unknown conversion in a format: {found[0]}", "Known are %s %c %d %u %x %o %p, with h, l and ll."
+        )
+    base = _TYPES[letter]
+    ctype = base if letter in "cp" else CType(_LENGTHS[length], base.signed)
+    plain = f"%{found['flags']}{found['width']}{found['precision'] or ''}"
+    if letter == "c":
+        return "%c", ctype
+    return (f"{plain.replace('%', '%#', 1)}x" if letter == "p" else f"{plain}{'d' if letter == 'i' else letter}"), ctype

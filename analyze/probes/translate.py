@@ -1,0 +1,264 @@
+"""From an expression of C to one of DuckDB's SQL that has the same value.
+
+DuckDB's integers raise on overflow where C's wrap, so arithmetic runs in HUGEINT (128 bits), which no operation on
+64-bit values leaves, and its result is cut back to the width of the C type. No operand is written twice, so the SQL
+grows as the expression does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+from bpfrec.analyze.probes import cexpr
+from bpfrec.analyze.probes import ctype as ct
+from bpfrec.analyze.probes.constants import CONSTANTS
+from bpfrec.analyze.probes.ctype import CType
+from bpfrec.analyze.sqltemplate import literal
+from bpfrec.formats.errors import ReportError
+
+POINTED_TO = "A trace holds what paths point at and the requested time of sleeps; other memory is not recorded."
+
+
+@dataclass(frozen=True)
+class Value:
+    """An SQL expression and the C type of its value.
+
+    ``sql`` is an integer within ``ctype``, or a BOOLEAN where ``boolean``. ``text`` is the SQL of the string a
+    pointer points at (VARCHAR, NULL: not read), ``fields`` of the recorded members of a struct it points at;
+    both are None or empty where the trace has neither. ``constant`` is the value where it is known.
+    ``origin`` is how errors call it.
+    """
+
+    sql: str
+    ctype: CType
+    text: str | None = None
+    fields: Mapping[str, Value] = field(default_factory=dict)
+    constant: int | None = None
+    boolean: bool = False
+    origin: str = ""
+
+
+class Scope(Protocol):
+    """What the names in an expression stand for; raises ReportError for those that stand for nothing."""
+
+    def name(self, name: str) -> Value:
+        """The value of an identifier, as ``filename``, ``arg1`` or ``$retval``."""
+
+    def call(self, function: str, argument: cexpr.Expression) -> Value:
+        """The value of ``$entry(x)`` and its like."""
+
+    def member(self, base: str, member: str) -> Value | None:
+        """The value of ``base->member`` where ``base`` is a name known to have members (``args``), else None."""
+
+
+def integer(value: int, ctype: CType) -> Value:
+    """A constant."""
+    value = ctype.wrap(value)
+    return Value(f"({value})" if value < 0 else str(value), ctype, constant=value)
+
+
+def boolean(sql: str) -> Value:
+    """A truth value, an ``int`` in C, from an SQL BOOLEAN."""
+    return Value(sql, ct.INT, boolean=True)
+
+
+def translate(tree: cexpr.Expression, scope: Scope) -> Value:
+    """``tree`` in SQL, its names looked up in ``scope``.
+
+    Raises:
+        ReportError: a name, a dereference or a call that a trace cannot answer.
+    """
+    return _Translator(scope).value(tree)
+
+
+def as_number(value: Value) -> Value:
+    """``value`` as an integer in SQL; a BOOLEAN becomes 0 or 1."""
+    return replace(value, sql=f"CAST({value.sql} AS INTEGER)", boolean=False) if value.boolean else value
+
+
+def as_condition(value: Value) -> str:
+    """``value`` as an SQL BOOLEAN: whether it is not 0."""
+    return value.sql if value.boolean else f"({value.sql} <> 0)"
+
+
+def convert(value: Value, ctype: CType) -> Value:
+    """``value`` converted to an integer or pointer type, as an assignment in C does."""
+    if value.constant is not None:
+        return replace(integer(value.constant, ctype), text=value.text, fields=value.fields, origin=value.origin)
+    number = as_number(value)
+    if ctype.bits == 8 and not ctype.signed and value.boolean:
+        return replace(number, ctype=ctype)
+    sql = number.sql if ctype.holds(number.ctype) else _wrap(f"CAST({number.sql} AS HUGEINT)", ctype)
+    return replace(number, sql=sql, ctype=ctype)
+
+
+def string_of(value: Value) -> str:
+    """The SQL (VARCHAR) of the string that ``value`` points at.
+
+    Raises:
+        ReportError: the trace does not hold it.
+    """
+    if value.text is None:
+        raise ReportError(f"what {value.origin or 'this value'} points at was not recorded as a string", POINTED_TO)
+    return value.text
+
+
+def _wrap(sql: str, ctype: CType) -> str:
+    mask = (1 << ctype.bits) - 1
+    if not ctype.signed:
+        return f"({sql} & {mask})"
+    half = 1 << (ctype.bits - 1)
+    return f"((({sql} + {half}) & {mask}) - {half})"
+
+
+def _wide(value: Value) -> str:
+    return f"CAST({value.sql} AS HUGEINT)"
+
+
+def _right(value: Value) -> str:
+    """``value`` as a right operand: beside a wide left one a constant is wide by itself."""
+    return value.sql if value.constant is not None else _wide(value)
+
+
+def _not_recorded(value: Value) -> ReportError:
+    if value.text is not None:
+        return ReportError(
+            f"single characters of {value.origin or 'a string'} cannot be asked for",
+            'Compare whole strings: STRCMP("text", name) or name == "text".',
+        )
+    return ReportError(f"what {value.origin or 'this value'} points at was not recorded", POINTED_TO)
+
+
+class _Translator:
+    def __init__(self, scope: Scope) -> None:
+        self._scope = scope
+
+    def value(self, tree: cexpr.Expression) -> Value:
+        match tree:
+            case cexpr.Number(number, ctype):
+                value = integer(number, ctype)
+            case cexpr.Text(text):
+                value = Value("1", ct.STRING, text=literal(text), origin="a string")
+            case cexpr.Name(name):
+                value = self._name(name)
+            case cexpr.Member(base, member):
+                value = self._member(base, member)
+            case cexpr.Index(base, _):
+                raise _not_recorded(self.value(base))
+            case cexpr.Unary(operator, operand):
+                value = self._unary(operator, operand)
+            case cexpr.Binary(operator, left, right):
+                value = self._binary(operator, self.value(left), self.value(right))
+            case cexpr.Conditional(condition, yes, no):
+                value = self._conditional(as_condition(self.value(condition)), self.value(yes), self.value(no))
+            case cexpr.Cast(ctype, operand):
+                value = self._cast(ctype, self.value(operand))
+            case cexpr.Call(function, arguments):
+                value = self._call(function, arguments)
+        return value
+
+    def _name(self, name: str) -> Value:
+        if name in CONSTANTS:
+            return integer(CONSTANTS[name], ct.INT if CONSTANTS[name] <= ct.INT.high else ct.LONG)
+        return self._scope.name(name)
+
+    def _member(self, base: cexpr.Expression, member: str) -> Value:
+        if isinstance(base, cexpr.Name):
+            found = self._scope.member(base.name, member)
+            if found is not None:
+                return found
+        if isinstance(base, cexpr.Unary) and base.operator == "*":
+            base = base.operand
+        value = self.value(base)
+        if member in value.fields:
+            return value.fields[member]
+        if value.fields:
+            raise ReportError(f"{value.origin} has no member {member}", f"Recorded are: {', '.join(value.fields)}")
+        raise _not_recorded(value)
+
+    def _unary(self, operator: str, tree: cexpr.Expression) -> Value:
+        value = self.value(tree)
+        if operator == "*":
+            raise _not_recorded(value)
+        if operator == "&":
+            raise ReportError("the address of a value (&) cannot be asked for in a recorded trace")
+        if operator == "!":
+            return boolean(f"(NOT {as_condition(value)})")
+        value = convert(value, ct.promoted(value.ctype))
+        if operator == "+":
+            return Value(value.sql, value.ctype, constant=value.constant)
+        if value.constant is not None:
+            return integer(-value.constant if operator == "-" else ~value.constant, value.ctype)
+        sql = f"(-{_wide(value)})" if operator == "-" else f"(-1 - {_wide(value)})"
+        return Value(_wrap(sql, value.ctype), value.ctype)
+
+    def _binary(self, operator: str, left: Value, right: Value) -> Value:
+        if operator in {"&&", "||"}:
+            word = "AND" if operator == "&&" else "OR"
+            return boolean(f"({as_condition(left)} {word} {as_condition(right)})")
+        if operator in {"==", "!="} and left.text is not None and right.text is not None:
+            return boolean(f"({left.text} IS {'NOT ' if operator == '==' else ''}DISTINCT FROM {right.text})")
+        if operator in _COMPARISONS:
+            ctype = ct.common_type(left.ctype, right.ctype)
+            return boolean(f"({convert(left, ctype).sql} {_COMPARISONS[operator]} {convert(right, ctype).sql})")
+        if operator in {"<<", ">>"}:
+            return self._shift(operator, left, right)
+        ctype = ct.common_type(left.ctype, right.ctype)
+        sql = _ARITHMETIC[operator](_wide(convert(left, ctype)), _right(convert(right, ctype)))
+        if operator == "*" and ctype == ct.ULONG:
+            # Two unsigned 64-bit factors leave 128 signed bits; read as signed they do not, and the low 64 bits agree.
+            sql = f"({_wide(convert(left, ct.LONG))} * {_right(convert(right, ct.LONG))})"
+        exact = operator in {"&", "|", "^", "%"} or (operator == "/" and not ctype.signed)
+        return Value(sql if exact else _wrap(sql, ctype), ctype)
+
+    def _shift(self, operator: str, left: Value, right: Value) -> Value:
+        left = convert(left, ct.promoted(left.ctype))
+        # BPF's shifts take the low bits of the count; C leaves larger counts undefined.
+        count = f"({_wide(as_number(right))} & {left.ctype.bits - 1})"
+        if operator == ">>":
+            return Value(f"({_wide(left)} >> CAST({count} AS INTEGER))", left.ctype)
+        unsigned = convert(left, CType(left.ctype.bits, False))
+        return Value(_wrap(f"({_wide(unsigned)} * (1::HUGEINT << CAST({count} AS INTEGER)))", left.ctype), left.ctype)
+
+    def _conditional(self, condition: str, yes: Value, no: Value) -> Value:
+        ctype = yes.ctype if yes.ctype == no.ctype else ct.common_type(yes.ctype, no.ctype)
+        text = None
+        if yes.text is not None and no.text is not None:
+            ctype, text = ct.STRING, f"(CASE WHEN {condition} THEN {yes.text} ELSE {no.text} END)"
+        sql = f"(CASE WHEN {condition} THEN {convert(yes, ctype).sql} ELSE {convert(no, ctype).sql} END)"
+        return Value(sql, ctype, text=text)
+
+    def _cast(self, ctype: CType, value: Value) -> Value:
+        converted = convert(value, ctype)
+        return converted if ctype.pointee is not None else replace(converted, text=None, fields={})
+
+    def _call(self, function: str, arguments: tuple[cexpr.Expression, ...]) -> Value:
+        if function == "STRCMP":
+            if len(arguments) != 2:
+                raise ReportError('STRCMP takes two arguments: STRCMP("text", name)')
+            left, right = (string_of(self.value(argument)) for argument in arguments)
+            return boolean(f"({left} IS NOT DISTINCT FROM {right})")
+        if function == "$entry" and len(arguments) == 1:
+            return self._scope.call(function, arguments[0])
+        raise ReportError(
+            f"unknown function in an expression: {function}", "Known are STRCMP and, in exit probes, $entry."
+        )
+
+
+_COMPARISONS = {"==": "=", "!=": "<>", "<": "<", "<=": "<=", ">": ">", ">=": ">="}
+
+_BEYOND = 1 << 65
+"""Larger than any operand: stands in for a zero divisor, as in BPF x / 0 is 0 and x % 0 is x."""
+
+_ARITHMETIC: dict[str, Callable[[str, str], str]] = {
+    "+": lambda a, b: f"({a} + {b})",
+    "-": lambda a, b: f"({a} - {b})",
+    "*": lambda a, b: f"({a} * {b})",
+    "/": lambda a, b: f"({a} // coalesce(nullif({b}, 0), {_BEYOND}))",
+    "%": lambda a, b: f"({a} % coalesce(nullif({b}, 0), {_BEYOND}))",
+    "&": lambda a, b: f"({a} & {b})",
+    "|": lambda a, b: f"({a} | {b})",
+    "^": lambda a, b: f"xor({a}, {b})",
+}

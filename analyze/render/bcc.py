@@ -1,0 +1,88 @@
+"""The text of bcc's tools, to the byte, so that what reads theirs reads ours.
+
+Widths and rules are those of the tools in bcc 0.26 (Debian 12).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from bpfrec.analyze.render.escape import printable
+
+_UNKNOWN = re.compile(r"unknown_(-?\d+)")
+
+
+def syscount(
+    rows: Iterable[Mapping[str, Any]], clock: str, by_process: bool, latency: bool, milliseconds: bool
+) -> Iterator[str]:
+    """The table of syscount: ``clock`` (HH:MM:SS), header, rows with syscall or pid and comm, count, total_ns."""
+    time_header, per_unit, decimals = ("TIME (ms)", 1e6, 6) if milliseconds else ("TIME (us)", 1e3, 3)
+    yield f"[{clock}]"
+    yield f"{'PID    COMM' if by_process else 'SYSCALL':<22} {'COUNT':>8}" + (f" {time_header:>16}" if latency else "")
+    for row in rows:
+        if by_process:
+            key = f"{row['pid']:<6} {_comm(row['comm']):<15}"
+        else:
+            key = _UNKNOWN.sub(r"[unknown: \1]", row["syscall"])
+        line = f"{key:<22} {row['count']:>8}"
+        yield line + (f" {row['total_ns'] / per_unit:>16.{decimals}f}" if latency else "")
+    yield ""
+
+
+def opensnoop(
+    rows: Iterable[Mapping[str, Any]], timestamp: bool, uid: bool, by_tid: bool, extended: bool
+) -> Iterator[str]:
+    """The lines of opensnoop; rows with time_s, uid, pid, tid, comm, fd, ret, flags, path, path_status.
+
+    A path stands whole, however long; one that could not be read is its status in angle brackets.
+    """
+    header = f"{'TIME(s)':<14}" if timestamp else ""
+    header += f"{'UID':<6}" if uid else ""
+    header += f"{'TID' if by_tid else 'PID':<6} {'COMM':<16} {'FD':>4} {'ERR':>3} "
+    yield header + (f"{'FLAGS':<9}" if extended else "") + "PATH"
+    for row in rows:
+        line = f"{row['time_s']:<14.9f}" if timestamp else ""
+        line += f"{row['uid']:<6}" if uid else ""
+        failed = row["ret"] < 0
+        line += f"{row['tid' if by_tid else 'pid']:<6} {_comm(row['comm']):<16} "
+        line += f"{-1 if failed else row['ret']:>4} {-row['ret'] if failed else 0:>3} "
+        if extended:
+            line += f"{'n/a':<9}" if row["flags"] is None else f"{row['flags']:08o} "
+        yield line + path_text(row["path"], row["path_status"])
+
+
+def path_text(path: str | None, status: str | None) -> str:
+    """A path made safe to print, with what is to be known about it in angle brackets."""
+    if path is None:
+        return f"<{printable(status or 'no path')}>"
+    return printable(path) + (" <truncated>" if status == "truncated" else "")
+
+
+def log2_histogram(counts: Mapping[int, int], label: str) -> Iterator[str]:
+    """bcc's log2 histogram. ``counts`` by slot: slot n holds the values from 2^(n-1) to 2^n - 1; slot 1 also 0."""
+    counts = {slot: count for slot, count in counts.items() if count > 0 and slot > 0}
+    last, most = max(counts, default=0), max(counts.values(), default=0)
+    wide = last > 32
+    width = 20 if wide else 40
+    digits = 20 if wide else 10
+    if last:
+        yield f"{' ' * (15 if wide else 5)}{label:<{29 if wide else 19}} : count     distribution"
+    for slot in range(1, last + 1):
+        low, high = (1 << slot) >> 1, (1 << slot) - 1
+        count = counts.get(slot, 0)
+        bar = _stars(count, most, width)
+        yield f"{low - (low == high):>{digits}} -> {high:<{digits}} : {count:<8} |{bar:<{width}}|"
+
+
+def _stars(value: int, most: int, width: int) -> str:
+    # bcc adds a star while i <= width * value / most - 1, i from 0: the quotient rounded down.
+    stars = 0
+    while not (stars > width * value / most - 1 or stars > width - 1):
+        stars += 1
+    return "*" * stars
+
+
+def _comm(comm: str | None) -> str:
+    return "[unknown]" if comm is None else printable(comm)

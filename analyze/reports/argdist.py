@@ -1,0 +1,134 @@
+"""argdist: counts and histograms of arguments and results."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from bpfrec.analyze.probes.argdist_spec import ArgdistSpec, parse_argdist
+from bpfrec.analyze.probes.matching import match_notes
+from bpfrec.analyze.probes.message import shown_number, shown_string
+from bpfrec.analyze.probes.scope import SiteScope
+from bpfrec.analyze.probes.translate import as_condition, convert, translate
+from bpfrec.analyze.reports.filters import conditions, where
+from bpfrec.analyze.result import Result
+from bpfrec.analyze.sqltemplate import Fragment, literal, render
+from bpfrec.analyze.trace import Trace
+from bpfrec.formats.errors import ReportError
+
+_MOST_INTERVALS = 100_000
+_SECOND_NS = 1_000_000_000
+
+
+@dataclass
+class Distribution(Result):
+    """The rows, with what their text needs: the title of every probe, and the ends of the intervals.
+
+    ``titles`` are in the order of the column probe; a histogram has its label, a count its heading.
+    ``ends_ns`` are times on CLOCK_MONOTONIC, in the order of the column interval.
+    """
+
+    titles: list[tuple[bool, str]] = field(default_factory=list)
+    ends_ns: list[int] = field(default_factory=list)
+
+
+def compute(
+    trace: Trace,
+    *,
+    counts: Sequence[str] = (),
+    histograms: Sequence[str] = (),
+    pid: int | None = None,
+    tid: int | None = None,
+    string_size: int = 80,
+    interval_s: int | None = None,
+    duration_s: float | None = None,
+    number: int | None = None,
+    cumulative: bool = False,
+    top: int | None = None,
+) -> Distribution:
+    """Distributions for the probe specifiers ``counts`` (frequencies) and ``histograms`` (log2), all counts first.
+
+    Without ``interval_s`` the recording is one interval; with it the time is cut into intervals of so many seconds,
+    ``cumulative`` ones begin with the recording. ``number``: only so many intervals, of a second unless
+    ``interval_s`` says otherwise. ``duration_s``: only so many seconds from the start. ``top``: only so many of the
+    most frequent values. Strings are cut after ``string_size`` characters.
+    Columns: probe (number of the specifier), interval (from 1), spec, event and count of a frequency; key, low, high
+    and count of a histogram.
+
+    Raises:
+        ReportError: a specifier is wrong, or asks for what is not in a trace.
+    """
+    specs = [(False, parse_argdist(s, histogram=False)) for s in counts]
+    specs += [(True, parse_argdist(s, histogram=True)) for s in histograms]
+    if not specs:
+        raise ReportError("at least one specifier is required", "Give one with -C (count) or -H (histogram).")
+    if number is not None and interval_s is None:
+        interval_s = 1
+    start, stop = trace.manifest.start_ns, trace.manifest.stop_ns
+    if duration_s is not None:
+        stop = min(stop, start + round(duration_s * _SECOND_NS))
+    ends = _ends(start, stop, interval_s, number)
+    shared = conditions(pid=pid, tid=tid)
+    notes: list[str] = []
+    probes = []
+    for n, (is_histogram, spec) in enumerate(specs, 1):
+        scope = SiteScope(spec.site)
+        probe = _histogram(spec, scope) if is_histogram else _count(spec, scope, string_size)
+        chosen = [*shared]
+        if spec.condition is not None:
+            chosen.append(Fragment(as_condition(translate(spec.condition, scope))))
+        chosen = [*map(Fragment, scope.conditions()), *chosen]
+        time = "ts_ns + duration_ns" if spec.site.at_exit else "ts_ns"
+        if duration_s is not None or number is not None:
+            chosen.append(Fragment(f"{time} < {ends[-1]}"))
+        probe |= {"n": n, "spec": spec.text, "joins": [Fragment(j) for j in scope.joins], "where": where(chosen)}
+        probes.append(probe | {"interval": _interval(time, start, interval_s, len(ends))})
+        notes += match_notes(trace, scope, shared)
+    sql = render("argdist", probes=probes, intervals=len(ends), cumulative=cumulative and len(ends) > 1, top=top)
+    result = trace.query(sql, list(dict.fromkeys(notes)))
+    titles = [(h, _label(spec) if h else spec.title) for h, spec in specs]
+    return Distribution(result.columns, result.types, result.rows, sql, result.notes, titles, ends)
+
+
+def _ends(start: int, stop: int, interval_s: int | None, number: int | None) -> list[int]:
+    if interval_s is None:
+        return [stop]
+    step = interval_s * _SECOND_NS
+    count = max(-(-(stop - start) // step), 1)
+    count = count if number is None else min(count, number)
+    if count > _MOST_INTERVALS:
+        raise ReportError(
+            f"{count} intervals of {interval_s} s: the limit is {_MOST_INTERVALS}", "Take longer ones: -i."
+        )
+    return [min(start + (n + 1) * step, stop) for n in range(count)]
+
+
+def _interval(time: str, start: int, interval_s: int | None, count: int) -> Fragment:
+    if interval_s is None or count == 1:
+        return Fragment("1")
+    return Fragment(f"least(greatest({time} - {literal(start)}, 0) // {interval_s * _SECOND_NS}, {count - 1}) + 1")
+
+
+def _count(spec: ArgdistSpec, scope: SiteScope, string_size: int) -> dict[str, object]:
+    if not spec.collected:
+        return {"histogram": False, "event": "total calls"}
+    parts = []
+    for i, collected in enumerate(spec.collected):
+        value = translate(collected.tree, scope)
+        shown = shown_string(value, string_size) if collected.ctype.is_string else shown_number(value, collected.ctype)
+        parts += [literal(f"{', ' if i else ''}{collected.shown} = "), shown]
+    return {"histogram": False, "event": Fragment(f"concat({', '.join(parts)})")}
+
+
+def _histogram(spec: ArgdistSpec, scope: SiteScope) -> dict[str, object]:
+    collected = spec.collected[0]
+    value = convert(translate(collected.tree, scope), collected.ctype)
+    # bcc takes the logarithm of an unsigned long: a negative value falls into the last slot.
+    unsigned = (
+        value.sql if not value.ctype.signed and not value.boolean else f"(CAST({value.sql} AS HUGEINT) & {2**64 - 1})"
+    )
+    return {"histogram": True, "key": _label(spec), "value": Fragment(f"CAST({unsigned} AS UBIGINT)")}
+
+
+def _label(spec: ArgdistSpec) -> str:
+    return spec.label or spec.collected[0].shown

@@ -1,0 +1,20 @@
+"""failures: calls that failed, and whether they succeeded later."""
+
+from __future__ import annotations
+
+from bpfrec.analyze.reports.filters import comm_contains, conditions, where
+from bpfrec.analyze.result import Result
+from bpfrec.analyze.sqltemplate import render
+from bpfrec.analyze.trace import Trace
+
+
+def compute(
+    trace: Trace, *, pid: int | None = None, tid: int | None = None, name: str | None = None, syscall: str | None = None
+) -> Result:
+    """Failed calls by system call, error and path, the most frequent first.
+
+    Columns: count, syscall, errno, path, processes, first_ts, last_ts, succeeded_later: whether a call of the same
+    name, and of the same path if it has one, entered after the last failure and worked.
+    """
+    chosen = conditions(pid=pid, tid=tid, syscall=syscall) + comm_contains(name)
+    return trace.query(render("failures", where=where(chosen)))

@@ -1,0 +1,51 @@
+WITH opens AS (
+    SELECT
+        *,
+        -- bcc's clock: microseconds, when the call returned
+        (ts_ns + duration_ns) // 1000 AS end_us,
+        CASE syscall
+            WHEN 'open' THEN arg1
+            WHEN 'openat' THEN arg2
+            WHEN 'creat' THEN {{ creat_flags }}
+        END & 4294967295 AS flags,
+        CASE syscall
+            WHEN 'open' THEN arg2
+            WHEN 'openat' THEN arg3
+            WHEN 'creat' THEN arg1
+        END & 65535 AS mode
+    FROM syscalls
+    WHERE syscall IN {{ family }} AND ret IS NOT NULL
+)
+SELECT
+    -- the call, in syscalls
+    event_id,
+    -- entry, wall clock (UTC)
+    ts,
+    -- seconds from the return of the first open to the return of this one
+    (end_us - min(end_us) OVER ()) / 1e6 AS time_s,
+    -- process id
+    pid,
+    -- thread id
+    tid,
+    -- name of the thread
+    comm,
+    -- real user id
+    uid,
+    -- which of the calls that open files
+    syscall,
+    -- what it returned: a file descriptor, or -errno
+    ret,
+    -- name of the error; NULL: it worked
+    errno,
+    -- flags, O_RDONLY and so on; NULL for openat2, whose flags are not recorded
+    flags,
+    -- mode of a file that it creates; NULL: it creates none
+    CASE WHEN flags & {{ creating_flags }} != 0 THEN mode END AS mode,
+    -- path as passed; NULL: see path_status
+    path,
+    -- NULL: path is whole; else why it is not
+    path_status
+FROM opens
+WHERE {{ where }}
+QUALIFY {{ shown }}
+ORDER BY event_id

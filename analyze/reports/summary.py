@@ -1,0 +1,15 @@
+"""summary: one page about a trace."""
+
+from __future__ import annotations
+
+from bpfrec.analyze.result import Result
+from bpfrec.analyze.sqltemplate import render
+from bpfrec.analyze.trace import Trace
+
+
+def compute(trace: Trace, *, top: int = 5) -> Result:
+    """The recording, its ``top`` processes, calls and failures, and all that is missing.
+
+    Columns: section, name, value, detail, all of them text.
+    """
+    return trace.query(render("summary", top=top))

@@ -1,0 +1,55 @@
+WITH sections AS (
+    SELECT 1 AS part, 'recording' AS section, i AS place, name, value, detail
+    FROM (
+        SELECT unnest([
+            {'i': 1, 'name': 'file', 'value': file, 'detail': size_bytes || ' bytes'},
+            {'i': 2, 'name': 'host', 'value': host, 'detail': kernel || ', ' || arch || ', ' || cpus || ' CPUs'},
+            {'i': 3, 'name': 'start', 'value': strftime(start, '%Y-%m-%d %H:%M:%S UTC'), 'detail': NULL},
+            {'i': 4, 'name': 'length', 'value': printf('%.3f s', duration_ns / 1e9), 'detail': 'ended by: ' || stopped},
+            {'i': 5, 'name': 'calls', 'value': calls::VARCHAR, 'detail': printf('%.0f a second', calls / greatest(duration_ns / 1e9, 1e-9))},
+            {'i': 6, 'name': 'command', 'value': command_line, 'detail': 'bpfrec ' || tool_version}
+        ], max_depth := 2)
+        FROM recording
+    )
+
+    UNION ALL
+
+    SELECT 2, 'processes', row_number() OVER (ORDER BY calls DESC, pid), pid::VARCHAR, calls::VARCHAR, comm
+    FROM (
+        SELECT s.pid, any_value(p.comm) AS comm, s.calls
+        FROM (SELECT pid, count(*) AS calls FROM syscalls GROUP BY pid) AS s
+        LEFT JOIN (
+            SELECT pid, max_by(coalesce(cmdline, comm), coalesce(start_ns, 0)) AS comm FROM processes GROUP BY pid
+        ) AS p ON p.pid = s.pid
+        GROUP BY s.pid, s.calls
+    )
+    QUALIFY row_number() OVER (ORDER BY calls DESC, pid) <= {{ top }}
+
+    UNION ALL
+
+    SELECT 3, 'calls', row_number() OVER (ORDER BY calls DESC, syscall), syscall, calls::VARCHAR, printf('%.3f ms', total_ns / 1e6)
+    FROM (SELECT syscall, count(*) AS calls, coalesce(sum(duration_ns), 0) AS total_ns FROM syscalls GROUP BY syscall)
+    QUALIFY row_number() OVER (ORDER BY calls DESC, syscall) <= {{ top }}
+
+    UNION ALL
+
+    SELECT 4, 'failures', row_number() OVER (ORDER BY calls DESC, syscall, errno, path), syscall || ' ' || errno, calls::VARCHAR, path
+    FROM (SELECT syscall, errno, path, count(*) AS calls FROM syscalls WHERE errno IS NOT NULL GROUP BY ALL)
+    QUALIFY row_number() OVER (ORDER BY calls DESC, syscall, errno, path) <= {{ top }}
+
+    UNION ALL
+
+    SELECT 5, 'losses', row_number() OVER (ORDER BY severity, kind), kind, calls::VARCHAR, concat_ws(': ', severity, remedy)
+    FROM (SELECT kind, severity, sum(count)::BIGINT AS calls, any_value(remedy) AS remedy FROM losses GROUP BY kind, severity)
+)
+SELECT
+    -- recording, processes, calls, failures, losses
+    section,
+    -- what it is about: a pid, a system call, an error ...
+    name,
+    -- how often, or what
+    value,
+    -- more about it: command line, time spent, path, remedy
+    detail
+FROM sections
+ORDER BY part, place

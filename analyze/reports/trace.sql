@@ -1,0 +1,93 @@
+WITH hits AS (
+{% for p in probes %}
+{% if not loop.first %}
+    UNION ALL
+{% endif %}
+    SELECT
+        {{ p.n }} AS probe,
+        syscalls.event_id,
+        {{ p.at_ns }} AS at_ns,
+        cpu,
+        pid,
+        tid,
+        comm,
+        stack_id,
+        {{ p.func }} AS func,
+        {{ p.message }} AS message
+    FROM syscalls
+{% for join in p.joins %}
+    {{ join }}
+{% endfor %}
+    WHERE {{ p.where }}
+{% endfor %}
+),
+shown AS (
+    SELECT * FROM hits
+{% if msg_filter is not none %}
+    WHERE contains(message, {{ msg_filter }})
+{% endif %}
+    ORDER BY at_ns, event_id, probe
+{% if max_events is not none %}
+    LIMIT {{ max_events }}
+{% endif %}
+)
+{% if user_stack %}
+, user_stacks AS (
+    SELECT
+        stack_id,
+        list(
+            concat(
+{% if address %}
+                printf('%16x ', ip),
+{% endif %}
+                coalesce(symbol || printf('+0x%x', coalesce(symbol_offset, 0)), '[unknown]'),
+                ' [' || regexp_replace(module, '^.*/', '') || ']'
+            )
+            ORDER BY depth
+        ) AS stack
+    FROM frames
+    WHERE stack_id IN (SELECT stack_id FROM shown)
+    GROUP BY stack_id
+)
+{% endif %}
+SELECT
+{% if not aggregate %}
+    -- when it happened, wall clock (UTC)
+    make_timestamp_ns(at_ns + {{ wall_offset_ns }}) AS ts,
+{% endif %}
+{% if time is not none %}
+    -- the same as asked for
+    {{ time }} AS "time",
+{% endif %}
+{% if print_cpu %}
+    -- CPU on which the call ended
+    cpu,
+{% endif %}
+    -- process id
+    pid,
+    -- thread id
+    tid,
+    -- name of the thread
+    comm,
+    -- the function, as the probe names it
+    func,
+    -- what the probe's format says
+    message
+{% if user_stack %}
+    -- frames, innermost first; NULL: no stack was recorded
+    , stack
+{% endif %}
+{% if aggregate %}
+    -- how often
+    , count(*) AS "count"
+{% endif %}
+FROM shown
+{% if user_stack %}
+LEFT JOIN user_stacks USING (stack_id)
+{% endif %}
+{% if aggregate %}
+GROUP BY ALL
+ORDER BY "count" DESC, min(at_ns), min(event_id)
+{% else %}
+ORDER BY at_ns, event_id, probe
+{% endif %}

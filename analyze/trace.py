@@ -1,0 +1,271 @@
+"""A trace, open for questions."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from importlib import import_module
+from importlib.resources import files
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from bpfrec.analyze.recording import check_clock, recording_view, wall_offset_ns
+from bpfrec.analyze.result import Result
+from bpfrec.analyze.sqltemplate import identifier, literal
+from bpfrec.analyze.views import SYS_SCHEMA, View, is_syscall, recorded_syscalls, syscall_view, table_view
+from bpfrec.formats.errors import BpfrecError, TraceFileError
+from bpfrec.formats.manifest import Manifest
+from bpfrec.formats.schema import TABLES
+from bpfrec.formats.trace_reader import TraceReader
+
+if TYPE_CHECKING:
+    import duckdb
+
+_TABLES = {table.name: table for table in TABLES}
+_CATALOG = re.compile(r"\b(show|information_schema|duckdb_\w+|pg_catalog|sqlite_master)\b", re.IGNORECASE)
+_SYS_NAME = re.compile(r'\bsys"?\s*\.\s*"?(\w+)', re.IGNORECASE)
+_SYS = re.compile(r"\bsys\b", re.IGNORECASE)
+
+
+class Trace:
+    """The trace at ``path``, a ``.bpfrec`` file or the folder one was unzipped to; a context manager.
+
+    A table is unpacked, and a view made, when a query first names it, so that a question costs what it needs.
+
+    Raises:
+        TraceFileError: missing, not a trace, damaged, or of a newer format.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self._reader = TraceReader(self.path)
+        try:
+            check_clock(self.manifest, str(self.path))
+        except BaseException:
+            self._reader.close()
+            raise
+        self._views: dict[str, View] = {}
+        self._commented: set[str] = set()
+
+    def __enter__(self) -> Trace:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Ends the SQL session and removes unpacked copies. Relations of this trace are of no use afterwards."""
+        if "_connection" in self.__dict__:
+            self._connection.close()
+            del self._connection
+        self._reader.close()
+
+    @property
+    def manifest(self) -> Manifest:
+        """What the trace says about its own making."""
+        return self._reader.manifest
+
+    @property
+    def info(self) -> dict[str, Any]:
+        """The recording as a whole: file, host, times, counters; the keys are the columns of ``analyze info``."""
+        return self.query(bundled_sql("info")).dicts()[0]
+
+    def sql(self, query: str) -> duckdb.DuckDBPyRelation:
+        """The relation that ``query`` gives; it runs when its rows are asked for, by ``.fetchall()``, ``.df()`` ...
+
+        Raises:
+            BpfrecError: the query is wrong, or gives no rows at all (as SET does in some versions of DuckDB).
+        """
+        self.prepare(query)
+        with _errors():
+            relation = self._connection.sql(query)
+        if relation is None:
+            raise BpfrecError("the query is empty")
+        return relation
+
+    def query(self, query: str, notes: list[str] | None = None) -> Result:
+        """The rows that ``query`` gives, all in memory.
+
+        Raises:
+            BpfrecError: the query is wrong, or failed.
+        """
+        return self.fetch(self.sql(query), query, notes)
+
+    def fetch(self, relation: duckdb.DuckDBPyRelation, sql: str, notes: list[str] | None = None) -> Result:
+        """The rows of ``relation``, which ``sql`` made."""
+        types = [str(t).strip('"') for t in relation.types]
+        columns = list(relation.columns)
+        readable = [_readable(i, kind) for i, kind in enumerate(types, 1)]
+        with _errors():
+            if any(readable):
+                shown = (
+                    f"{e or f'#{i}'} AS {identifier(c)}"
+                    for i, (e, c) in enumerate(zip(readable, columns, strict=True), 1)
+                )
+                relation = relation.project(", ".join(shown))
+            return Result(columns, types, relation.fetchall(), sql, list(notes or []))
+
+    def statements(self, script: str) -> list[duckdb.Statement]:
+        """The statements of ``script``, each ready for :meth:`run`.
+
+        Raises:
+            BpfrecError: it does not parse.
+        """
+        with _errors():
+            return list(self._connection.extract_statements(script))
+
+    def run(self, statement: duckdb.Statement) -> Result | None:
+        """Runs one statement; its rows, or None where it is of a kind that gives none."""
+        self.prepare(statement.query)
+        with _errors():
+            relation = self._connection.sql(statement.query)
+        kinds = {str(kind).rpartition(".")[2] for kind in statement.expected_result_type}
+        # A COPY or CREATE may give rows, and says so; what it gives mostly is the number of rows it dealt with.
+        counted = "CHANGED_ROWS" in kinds and relation is not None and list(relation.columns) == ["Count"]
+        return (
+            None
+            if relation is None or counted or "QUERY_RESULT" not in kinds
+            else self.fetch(relation, statement.query)
+        )
+
+    def report(self, name: str, /, **options: Any) -> Result:
+        """The answer of a report (see :mod:`bpfrec.analyze.reports`), the options named as its ``compute`` names them.
+
+        Where events are missing from the trace, the first note says so.
+
+        Raises:
+            BpfrecError: there is no such report, or the trace cannot answer it.
+        """
+        from bpfrec.analyze.reports import module_of  # noqa: PLC0415
+
+        result: Result = import_module(module_of(name)).compute(self, **options)
+        result.notes[:0] = self.loss_notes()
+        return result
+
+    def loss_notes(self) -> list[str]:
+        """One line if events are missing from the trace, else none."""
+        count, kinds, remedies = self.query(bundled_sql("data_loss")).rows[0]
+        if not count:
+            return []
+        return [f"this trace lacks {count} events ({kinds}): {remedies or 'no remedy is known'}"]
+
+    def local_time(self, ts_ns: int) -> str:
+        """A time on CLOCK_MONOTONIC as HH:MM:SS in the local time of the recording host."""
+        seconds = (ts_ns + wall_offset_ns(self.manifest)) // 1_000_000_000 + self.manifest.clock.utc_offset_s
+        return f"{seconds // 3600 % 24:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}"
+
+    def prepare(self, query: str) -> None:
+        """Makes the views that ``query`` names; all of them, with comments, if it asks for the catalog."""
+        if _CATALOG.search(query):
+            self._make_all()
+            return
+        words = {word.lower() for word in re.findall(r"\w+", query)}
+        for name in [n for n in (*_TABLES, "recording") if n in words]:
+            self._make_main(name)
+        if SYS_SCHEMA in words:
+            named = [name.lower() for name in _SYS_NAME.findall(query)]
+            elsewhere = len(_SYS.findall(query)) > len(named)
+            for name in self._recorded if elsewhere else filter(is_syscall, named):
+                self._make_syscall(name)
+
+    @property
+    def _recorded(self) -> list[str]:
+        return recorded_syscalls(self.manifest.syscalls)
+
+    @cached_property
+    def _connection(self) -> duckdb.DuckDBPyConnection:
+        import duckdb  # noqa: PLC0415
+
+        connection = duckdb.connect(
+            ":memory:",
+            config={
+                "autoinstall_known_extensions": "false",
+                "autoload_known_extensions": "false",
+                "python_enable_replacements": "false",
+            },
+        )
+        # DuckDB draws it on standard output, in the midst of the answer.
+        connection.execute("SET enable_progress_bar = false")
+        connection.execute(f"CREATE SCHEMA {SYS_SCHEMA};" + bundled_sql("casts"))
+        return connection
+
+    def _make_all(self) -> None:
+        for name in (*_TABLES, "recording"):
+            self._make_main(name)
+        for name in self._recorded:
+            self._make_syscall(name)
+        uncommented = [view for view in self._views.values() if view.qualified not in self._commented]
+        if uncommented:
+            self._connection.execute("".join(view.comments() for view in uncommented))
+            self._commented.update(view.qualified for view in uncommented)
+
+    def _make_main(self, name: str) -> None:
+        if name in self._views:
+            return
+        if name == "recording":
+            view = recording_view(self.manifest, self.path)
+        else:
+            table = _TABLES[name]
+            parquet = self._reader.parquet(table)
+            present = set() if parquet is None else self._parquet_columns(name, parquet)
+            view = table_view(table, parquet, present, wall_offset_ns(self.manifest))
+        self._create(name, view)
+
+    def _make_syscall(self, name: str) -> None:
+        if f"{SYS_SCHEMA}.{name}" not in self._views:
+            for table in ("syscalls", "timespecs"):
+                self._make_main(table)
+            self._create(f"{SYS_SCHEMA}.{name}", syscall_view(name))
+
+    def _create(self, key: str, view: View) -> None:
+        with self._damage(view.name):
+            self._connection.execute(view.create())
+        self._views[key] = view
+
+    def _parquet_columns(self, name: str, parquet: Path) -> set[str]:
+        source = table_view(_TABLES[name], parquet, (), 0).source
+        with self._damage(name):
+            return {row[0].lower() for row in self._connection.sql(f"DESCRIBE SELECT * {source}").fetchall()}
+
+    @contextmanager
+    def _damage(self, name: str) -> Iterator[None]:
+        import duckdb  # noqa: PLC0415
+
+        try:
+            yield
+        except duckdb.Error as error:
+            cause = str(error).splitlines()[0]
+            raise TraceFileError(f"{self.path}: {name} is damaged: {cause}", "Ask for the file again.") from None
+
+
+def bundled_sql(name: str) -> str:
+    """The text of ``analyze/sql/NAME.sql``."""
+    return files("bpfrec.analyze").joinpath("sql", f"{name}.sql").read_text("utf-8").strip()
+
+
+def _readable(position: int, kind: str) -> str | None:
+    # Python's datetime ends at microseconds, and DuckDB needs pytz to make one with a time zone.
+    if kind == "TIMESTAMP_NS":
+        return f"strftime(#{position}, {literal('%Y-%m-%dT%H:%M:%S.%n')})"
+    return f"CAST(#{position} AS VARCHAR)" if kind == "TIMESTAMP WITH TIME ZONE" else None
+
+
+@contextmanager
+def _errors() -> Iterator[None]:
+    import duckdb  # noqa: PLC0415
+
+    try:
+        yield
+    except (duckdb.InterruptException, RuntimeError) as error:
+        # Ctrl-C comes as a RuntimeError from a relation and as an InterruptException from the rest.
+        if "interrupted" not in str(error).lower():
+            raise
+        raise KeyboardInterrupt from None
+    except duckdb.Error as error:
+        message, _, rest = str(error).partition("\n")
+        raise BpfrecError(message, "\n".join(line for line in rest.splitlines()[:6] if line.strip())) from None

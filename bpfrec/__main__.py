@@ -1,0 +1,58 @@
+"""The program ``bpfrec``: the one place that turns failures into messages and exit codes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+
+import click
+
+from bpfrec.analyze.render.escape import printable, printable_lines
+from bpfrec.cli import root
+from bpfrec.formats.errors import BpfrecError
+
+DONE = 0
+FAILED = 1
+INTERRUPTED = 128 + signal.SIGINT
+
+
+def main() -> None:
+    """Runs the command line and exits: 0 done, 1 failed with a message, 2 wrong usage, 130 interrupted."""
+    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    try:
+        code = _run()
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Nobody reads any more (| head). Python would flush once more at exit and complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = FAILED
+    except OSError as error:
+        code = _fail(f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror or error))
+    sys.exit(code)
+
+
+def _run() -> int:
+    try:
+        code = root.main(standalone_mode=False)
+    except BpfrecError as error:
+        _fail(error.message, error.hint)
+        return error.exit_code
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        return INTERRUPTED
+    return code if isinstance(code, int) else DONE
+
+
+def _fail(message: str, hint: str = "") -> int:
+    sys.stdout.flush()
+    click.echo(f"bpfrec: {printable(message)}", err=True)
+    if hint:
+        click.echo(printable_lines(hint), err=True)
+    return FAILED
+
+
+if __name__ == "__main__":
+    main()

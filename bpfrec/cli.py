@@ -1,0 +1,28 @@
+"""The root of the command line."""
+
+from __future__ import annotations
+
+import click
+
+from bpfrec.analyze.commands.lazygroup import Entry, LazyGroup
+
+_ENTRIES = {
+    "record": Entry("bpfrec.record.command:record", "record the system calls of processes into a trace"),
+    "analyze": Entry("bpfrec.analyze.commands.analyze:command", "ask a trace: reports, SQL, what it holds"),
+}
+
+
+def _print_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
+    if wanted:
+        import bpfrec  # noqa: PLC0415
+
+        click.echo(f"bpfrec {bpfrec.__version__}")
+        ctx.exit()
+
+
+@click.group("bpfrec", cls=LazyGroup, entries=_ENTRIES, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_version, help="Print the version."
+)
+def root() -> None:
+    """Record what a process asks of the kernel, once; answer every question about it later, offline."""

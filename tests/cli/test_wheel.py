@@ -1,0 +1,80 @@
+"""The built wheel, alone in a clean environment: no checkout, no bcc, and every analyze command answers."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SAMPLE = ROOT / "sample_traces" / "lab1-server.bpfrec"
+ARGUMENTS = {
+    "argdist": ["-C", "r:c:open():int:$retval"],
+    "trace": ["-M", "3", "-U", "SyS_open"],
+}
+
+
+def run(*command: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [str(c) for c in command], cwd=cwd, capture_output=True, text=True, timeout=300, check=False, env={"PATH": "/usr/bin:/bin"}
+    )
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of an environment that has the wheel and what it depends on."""
+    folder = tmp_path_factory.mktemp("wheel")
+    source = folder / "source"
+    kept = ("pyproject.toml", "README.md", "LICENSE", "bpfrec", "analyze", "bpf", "formats", "record")
+    for name in kept:
+        place = ROOT / name
+        if place.is_dir():
+            shutil.copytree(place, source / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            source.mkdir(exist_ok=True)
+            shutil.copy(place, source / name)
+    built = subprocess.run(
+        [sys.executable, "-m", "build", "--wheel", "--outdir", folder, source], capture_output=True, text=True, check=False
+    )
+    assert built.returncode == 0, built.stdout + built.stderr
+    [wheel] = folder.glob("*.whl")
+    environment = folder / "environment"
+    venv.create(environment, with_pip=True)
+    done = subprocess.run(
+        [environment / "bin" / "pip", "install", "-q", "--disable-pip-version-check", wheel], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    shutil.copy(SAMPLE, folder / "trace.bpfrec")
+    return folder
+
+
+def test_every_analyze_command_answers(installed: Path) -> None:
+    program = installed / "environment" / "bin" / "bpfrec"
+    listed = run(program, "analyze", "report", cwd=installed)
+    reports = [line.split()[0] for line in listed.stdout.splitlines()]
+    assert len(reports) >= 8, listed.stderr
+    commands = [["report", name, *ARGUMENTS.get(name, [])] for name in reports]
+    commands += [["sql", "SELECT count(*) AS calls FROM sys.openat"], ["info"], ["schema"]]
+    for command in commands:
+        done = run(program, "analyze", *command, "--format", "json", cwd=installed)
+        assert done.returncode == 0, f"{command}: {done.stderr}"
+        assert json.loads(done.stdout), f"{command} answers nothing"
+
+
+def test_recording_says_what_is_missing(installed: Path) -> None:
+    done = run("/usr/bin/env", "BPFREC_BCC_PATH=/nonexistent", installed / "environment" / "bin" / "bpfrec", "record", "-p", "1", cwd=installed)
+    assert done.returncode == 1
+    assert "apt-get install python3-bpfcc" in done.stderr or "needs root" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_the_bpf_programs_and_their_headers_are_in_the_wheel(installed: Path) -> None:
+    [programs] = (installed / "environment").glob("lib/python3*/site-packages/bpfrec/bpf/programs")
+    present = {str(p.relative_to(programs)) for p in programs.rglob("*") if p.is_file()}
+    source = ROOT / "bpf" / "programs"
+    assert present == {str(p.relative_to(source)) for p in source.rglob("*") if p.is_file()}

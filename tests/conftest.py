@@ -1,0 +1,27 @@
+"""Fixtures for every kind of test: synthetic traces. Helpers are in tests/support."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent / "support"))
+
+import trace_builder
+
+
+@pytest.fixture(scope="session")
+def lab1_trace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return trace_builder.lab1().write(tmp_path_factory.mktemp("lab1") / "lab1.bpfrec")
+
+
+@pytest.fixture(scope="session")
+def lossy_trace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return trace_builder.lossy().write(tmp_path_factory.mktemp("lossy") / "lossy.bpfrec")
+
+
+@pytest.fixture(scope="session")
+def hostile_trace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return trace_builder.hostile().write(tmp_path_factory.mktemp("hostile") / "hostile.bpfrec")

@@ -1,0 +1,180 @@
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+import trace_builder
+
+import bpfrec
+from bpfrec.analyze.reports.opensnoop import FLAGS
+
+ROWS = trace_builder.lab1().rows["syscalls"]
+RETURNED = [row for row in ROWS if row["ret"] is not None]
+
+
+@pytest.fixture(scope="module")
+def lab1(lab1_trace):
+    with bpfrec.open(lab1_trace) as trace:
+        yield trace
+
+
+@pytest.mark.parametrize(
+    ("options", "chosen"),
+    [
+        ({}, lambda r: True),  # noqa: ARG005
+        ({"pid": 99}, lambda r: r["pid"] == 99),
+        ({"tid": 99}, lambda r: r["tid"] == 99),
+        ({"failures": True}, lambda r: r["ret"] < 0),
+        ({"errno": 2}, lambda r: r["ret"] == -2),
+        ({"syscall": "write"}, lambda r: r["syscall"] == "write"),
+        (
+            {"pid": 4242, "failures": True, "syscall": "openat"},
+            lambda r: r["syscall"] == "openat" and -4096 < r["ret"] < 0,
+        ),
+    ],
+)
+def test_syscount_counts_calls_that_returned(lab1, options, chosen):
+    rows = lab1.report("syscount", top=0, **options).rows
+    assert dict(rows) == Counter(r["syscall"] for r in RETURNED if chosen(r))
+    assert [count for _, count in rows] == sorted((count for _, count in rows), reverse=True)
+
+
+def test_syscount_by_process_with_latency(lab1):
+    result = lab1.report("syscount", process=True, latency=True)
+    total = {pid: sum(r["duration_ns"] for r in RETURNED if r["pid"] == pid) for pid in (4242, 99)}
+    assert result.dicts() == [
+        {"pid": 4242, "comm": "server", "count": 57, "total_ns": total[4242]},
+        {"pid": 99, "comm": "cat", "count": 3, "total_ns": total[99]},
+    ]
+
+
+def test_syscount_top_and_unfinished(lab1):
+    result = lab1.report("syscount", top=2)
+    assert result.rows == [("openat", 26), ("clock_nanosleep", 23)]
+    assert result.notes == ["calls that never returned, which are not counted: 1"]
+    assert lab1.report("syscount", failures=True).notes == []
+
+
+def test_syscount_names_the_last_process_of_a_pid_used_twice(tmp_path):
+    builder = trace_builder.TraceBuilder()
+    builder.call("close", 0)
+    for start, comm in ((None, "first"), (5, "second")):
+        builder.add(trace_builder.schema.PROCESSES, pid=4242, start_ns=start, comm=comm)
+    with bpfrec.open(builder.write(tmp_path / "t.bpfrec")) as trace:
+        assert trace.report("syscount", process=True).rows == [(4242, "second", 1)]
+
+
+@pytest.mark.parametrize(
+    ("options", "paths"),
+    [
+        ({"pid": 99}, ["/tmp/out file", "/etc/hosts"]),
+        ({"uid": 0}, ["/tmp/out file", "/etc/hosts"]),
+        ({"name": "ca"}, ["/tmp/out file", "/etc/hosts"]),
+        ({"pid": 99, "failed": True}, []),
+        ({"flags": [FLAGS["O_WRONLY"], FLAGS["O_TRUNC"]]}, ["/tmp/out file"]),
+        ({"duration_s": 0.02}, ["/tmp/out file", "/etc/hosts", "/etc/tracing-server-example.conf"]),
+        ({"failed": True}, ["/etc/tracing-server-example.conf"] * 23 + [None]),
+    ],
+)
+def test_opensnoop_filters(lab1, options, paths):
+    assert [row["path"] for row in lab1.report("opensnoop", **options).dicts()] == paths
+
+
+def test_opensnoop_reads_flags_and_mode_of_every_call_that_opens(tmp_path):
+    builder = trace_builder.TraceBuilder()
+    builder.call("creat", 0, 1, 0o600, path="/creat")
+    builder.call("open", 1, 1, 0o102, 0o640, path="/open")
+    builder.call("openat", 2, -100, 1, 0o20200002, 0o400, path="/tmpfile")
+    builder.call("openat", 3, -100, 1, 0o200000, 0o777, path="/directory")
+    builder.call("openat2", 4, -100, 1, 0x7000, 24, path="/openat2")
+    builder.call("openat", 5, -100, 1, 0, 0, ret=None, path="/never", unfinished="recording-stopped")
+    with bpfrec.open(builder.write(tmp_path / "t.bpfrec")) as trace:
+        result = trace.report("opensnoop")
+        assert [(r["path"], r["flags"], r["mode"]) for r in result.dicts()] == [
+            ("/creat", 0o1101, 0o600),
+            ("/open", 0o102, 0o640),
+            ("/tmpfile", 0o20200002, 0o400),
+            ("/directory", 0o200000, None),
+            ("/openat2", None, None),
+        ]
+        assert result.notes == [
+            "open matched open, openat, openat2, creat",
+            "opens that never returned, which are not shown: 1",
+        ]
+        assert "openat2" in trace.report("opensnoop", flags=[1]).notes[1]
+
+
+def test_opensnoop_times_start_at_the_first_open_even_if_that_is_not_shown(lab1):
+    first = next(r for r in RETURNED if r["syscall"] == "openat")
+    shown = lab1.report("opensnoop", failed=True).dicts()[0]
+    end = {r["event_id"]: (r["ts_ns"] + r["duration_ns"]) // 1000 for r in RETURNED}
+    assert shown["time_s"] == pytest.approx((end[shown["event_id"]] - end[first["event_id"]]) / 1e6)
+
+
+def test_failed_opens(lab1):
+    assert lab1.report("failed-opens").rows == [
+        (
+            23,
+            "ENOENT",
+            "server",
+            4242,
+            "/etc/tracing-server-example.conf",
+            None,
+            "2026-08-01T10:00:00.010000000",
+            "2026-08-01T10:00:00.890000000",
+        ),
+        (1, "EFAULT", "server", 4242, None, "unreadable", *["2026-08-01T10:00:00.985000000"] * 2),
+    ]
+
+
+def test_failures_know_what_worked_later(lab1):
+    later = {(r["syscall"], r["errno"]): r["succeeded_later"] for r in lab1.report("failures").dicts()}
+    assert later == {
+        ("openat", "ENOENT"): True,
+        ("read", "EAGAIN"): True,
+        ("kill", "ESRCH"): False,
+        ("openat", "EFAULT"): False,
+        ("unknown_999", "ENOSYS"): False,
+    }
+
+
+def test_a_success_before_the_failure_or_of_another_path_is_none_later(tmp_path):
+    builder = trace_builder.TraceBuilder()
+    builder.call("stat", 0, path="/a")
+    builder.call("stat", 1, ret=-2, path="/a")
+    builder.call("stat", 2, path="/b")
+    with bpfrec.open(builder.write(tmp_path / "t.bpfrec")) as trace:
+        assert trace.report("failures").dicts()[0]["succeeded_later"] is False
+
+
+def test_latency_percentiles_are_exact(lab1):
+    took = sorted(r["duration_ns"] for r in RETURNED if r["syscall"] == "clock_nanosleep")
+    (row,) = lab1.report("latency", syscall="clock_nanosleep").rows
+    assert row == ("clock_nanosleep", 23, sum(took), took[0], took[11], took[21], took[22], took[22])
+
+
+def test_latency_histogram_slots(tmp_path):
+    builder = trace_builder.TraceBuilder()
+    for took in (0, 1, 2, 3, 4, 2**40 - 1, 2**40):
+        builder.call("close", 0, took=took)
+    with bpfrec.open(builder.write(tmp_path / "t.bpfrec")) as trace:
+        assert trace.report("latency", histogram=True).rows == [
+            ("close", 0, 1, 2),
+            ("close", 2, 3, 2),
+            ("close", 4, 7, 1),
+            ("close", 2**39, 2**40 - 1, 1),
+            ("close", 2**40, 2**41 - 1, 1),
+        ]
+
+
+@pytest.mark.parametrize("name", ["syscount", "opensnoop", "failed-opens", "failures", "latency", "summary"])
+def test_only_missing_events_are_announced_and_first(lab1, lossy_trace, name):
+    with bpfrec.open(lossy_trace) as trace:
+        notes = trace.report(name).notes
+    assert notes[0] == "this trace lacks 1234 events (ring-full): record with --buffer 64M"
+    assert not any("lacks" in note for note in lab1.report(name).notes)
+
+
+def test_an_unknown_report_is_answered_with_its_neighbours(lab1):
+    with pytest.raises(bpfrec.BpfrecError, match="syscount"):
+        lab1.report("syscout")

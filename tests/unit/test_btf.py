@@ -1,0 +1,66 @@
+"""bpf/btf.py: offsets of members, from type information made here and from the running kernel's."""
+
+from __future__ import annotations
+
+import shutil
+import struct
+import subprocess
+from pathlib import Path
+
+import pytest
+from bpfrec.bpf import btf
+from bpfrec.formats.errors import BpfrecError
+
+
+def made_up() -> bytes:
+    """BTF with an int, a function (whose vlen is no count), an enum64 and two structs, one with bit fields."""
+    strings = b"\0"
+
+    def name(text: str) -> int:
+        nonlocal strings
+        strings += text.encode() + b"\0"
+        return len(strings) - len(text) - 1
+
+    def kind(label: str, number: int, vlen: int = 0, size: int = 4, flag: int = 0) -> bytes:
+        return struct.pack("<III", name(label) if label else 0, flag << 31 | number << 24 | vlen, size)
+
+    types = kind("int", 1) + bytes(4)
+    types += kind("static_function", 12, vlen=2)
+    types += kind("big", 19, vlen=1) + struct.pack("<III", name("VALUE"), 1, 2)
+    types += kind("plain", 4, vlen=2)
+    types += struct.pack("<III", name("first"), 1, 0) + struct.pack("<III", name("second"), 1, 64)
+    types += kind("fields", 4, vlen=2, flag=1)
+    types += struct.pack("<III", name("bits"), 1, 3 << 24 | 5) + struct.pack("<III", name("after"), 1, 0 << 24 | 256)
+    header = struct.pack("<HBBIIIII", 0xEB9F, 1, 0, 24, 0, len(types), len(types), len(strings))
+    return header + types + strings
+
+
+def test_offsets_are_in_bytes() -> None:
+    found = btf.member_offsets({"plain": ("first", "second"), "fields": ("after",)}, made_up())
+    assert found == {("plain", "first"): 0, ("plain", "second"): 8, ("fields", "after"): 32}
+
+
+def test_a_missing_member_is_named() -> None:
+    with pytest.raises(BpfrecError, match=r"plain\.third"):
+        btf.member_offsets({"plain": ("first", "third")}, made_up())
+
+
+def test_without_type_information_the_message_says_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(btf, "VMLINUX", tmp_path / "vmlinux")
+    with pytest.raises(BpfrecError, match="CONFIG_DEBUG_INFO_BTF"):
+        btf.member_offsets({"task_struct": ("tgid",)})
+
+
+@pytest.mark.skipif(not btf.VMLINUX.exists(), reason="this kernel has no type information")
+@pytest.mark.skipif(shutil.which("bpftool") is None, reason="no bpftool to compare with")
+def test_same_as_bpftool() -> None:
+    dump = subprocess.run(["bpftool", "btf", "dump", "file", btf.VMLINUX], capture_output=True, text=True, timeout=60, check=True)
+    expected: dict[tuple[str, str], int] = {}
+    inside = ""
+    for line in dump.stdout.splitlines():
+        if line.startswith("["):
+            inside = line.split("'")[1] if " STRUCT " in line else ""
+        elif inside in ("task_struct", "signal_struct"):
+            expected[inside, line.split("'")[1]] = int(line.split("bits_offset=")[1].split()[0]) // 8
+    wanted = {"task_struct": ("tgid", "signal"), "signal_struct": ("live",)}
+    assert btf.member_offsets(wanted) == {(s, m): expected[s, m] for s, members in wanted.items() for m in members}

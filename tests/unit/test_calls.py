@@ -1,0 +1,169 @@
+"""record/calls.py: bytes of a ring in, rows of syscalls and timespecs out."""
+
+from __future__ import annotations
+
+import struct
+from typing import Any
+
+import numpy as np
+import pytest
+import ring_bytes
+from bpfrec.bpf import wire
+from bpfrec.formats.syscalls import syscalls
+from bpfrec.record.calls import call_rows
+
+POINTER = 0x7F00_0000_1000
+EFAULT = 14
+
+
+def native(name: str) -> int:
+    return syscalls()[name].numbers["x86_64"]
+
+
+def row(*records: bytes) -> dict[str, Any]:
+    """The only row that ``records`` give."""
+    rows: list[dict[str, Any]] = call_rows(ring_bytes.decode(*records), cpu=3).table.to_pylist()
+    assert len(rows) == 1, f"one call was put in, {len(rows)} came out"
+    return rows[0]
+
+
+def openat(**options: Any) -> bytes:
+    return ring_bytes.call(native("openat"), args=(0xFFFFFF9C, POINTER, 0, 0), **options)
+
+
+def path_of(*records: bytes) -> tuple[str | None, str | None]:
+    found = row(*records)
+    return found["path"], found["path_status"]
+
+
+def test_a_failed_open() -> None:
+    found = row(openat(inline=b"/etc/nothing", ret=-2, ts=5_000, duration=70, pid=10, tid=11, uid=1000))
+    expected = {
+        "ts_ns": 5000,
+        "duration_ns": 70,
+        "pid": 10,
+        "tid": 11,
+        "uid": 1000,
+        "cpu": 3,
+        "abi": "x86_64",
+        "nr": native("openat"),
+        "syscall": "openat",
+        "arg1": POINTER,
+        "arg4": None,
+        "arg5": None,
+        "ret": -2,
+        "errno": "ENOENT",
+        "path": "/etc/nothing",
+        "path_status": None,
+        "path2": None,
+        "unfinished": None,
+    }
+    assert {name: found[name] for name in expected} == expected
+
+
+@pytest.mark.parametrize(
+    ("records", "expected"),
+    [
+        ([openat(inline=b"")], ("", None)),
+        ([openat(inline=b"/\xff\xfe")], ("/\\xff\\xfe", "not-utf8")),
+        ([openat(inline_size=-EFAULT)], (None, "unreadable")),
+        ([ring_bytes.call(native("openat"), args=(0, 0), inline_size=-EFAULT)], (None, "null")),
+    ],
+    ids=["empty", "not UTF-8", "unreadable", "NULL"],
+)
+def test_paths_that_fit(records: list[bytes], expected: tuple[str | None, str | None]) -> None:
+    assert path_of(*records) == expected
+
+
+def long_path(whole: bytes, *, size: int | None = None) -> list[bytes]:
+    return [
+        ring_bytes.extra(wire.KIND_DATA, whole, arg=1, size=size),
+        openat(inline=whole[: wire.INLINE_BYTES - 1].ljust(wire.INLINE_BYTES - 1, b"/"), flags=wire.SPILLED, extras=1),
+    ]
+
+
+def test_paths_that_do_not_fit_come_aside() -> None:
+    whole = b"/" + b"d" * 3000
+    assert path_of(*long_path(whole)) == (whole.decode(), None), "the whole path is in the record beside the call"
+    cut = b"/" + b"d" * (wire.DATA_MAX - 2)
+    assert path_of(*long_path(cut))[1] == "truncated", "a path longer than PATH_MAX is not whole"
+    assert path_of(*long_path(b"", size=-EFAULT)) == (None, "unreadable")
+    text, status = path_of(*long_path(whole)[1:])
+    assert (len(text or ""), status) == (wire.INLINE_BYTES - 1, "lost"), "the rest was lost, and that must be said"
+
+
+def test_second_paths() -> None:
+    rename = ring_bytes.call(native("rename"), args=(POINTER, POINTER + 64), inline=b"a", extras=1)
+    both = row(ring_bytes.extra(wire.KIND_DATA, b"b", arg=1), rename)
+    assert (both["path"], both["path2"], both["path2_status"]) == ("a", "b", None)
+    assert row(rename)["path2_status"] == "lost", "a second path that never came is lost, not absent"
+    null = ring_bytes.call(native("rename"), args=(POINTER, 0), inline=b"a")
+    assert row(null)["path2_status"] == "null"
+    assert row(openat(inline=b"a"))["path2_status"] is None, "openat has no second path"
+
+
+def test_calls_without_paths_have_none() -> None:
+    found = row(ring_bytes.call(native("read"), args=(3, POINTER, 100), ret=7, inline=b"/etc/passwd"))
+    assert (found["path"], found["path_status"], found["arg2"], found["arg3"]) == (None, None, 100, None)
+
+
+def test_timespecs() -> None:
+    sleep = native("clock_nanosleep")
+    records = ring_bytes.decode(
+        ring_bytes.call(native("getpid")),
+        ring_bytes.call(sleep, args=(1, 0, POINTER, 0), inline=struct.pack("<qq", 1, 250_000_000)),
+        ring_bytes.call(sleep, args=(1, 0, POINTER, 0), inline_size=-EFAULT),
+        ring_bytes.call(sleep, args=(1, 0, 0, 0), inline_size=-EFAULT),
+    )
+    rows = call_rows(records, cpu=0)
+    assert rows.timespec_rows.tolist() == [1, 2, 3], "timespecs belong to other calls than they were passed to"
+    assert rows.timespecs.to_pylist() == [
+        {"arg": 2, "tv_sec": 1, "tv_nsec": 250_000_000, "status": None},
+        {"arg": 2, "tv_sec": None, "tv_nsec": None, "status": "unreadable"},
+        {"arg": 2, "tv_sec": None, "tv_nsec": None, "status": "null"},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("nr", "flags", "expected"),
+    [
+        (5, wire.COMPAT, ("i386", 5, "open")),
+        (5, 0, ("x86_64", 5, "fstat")),
+        (0, wire.X32, ("x32", 0, "read")),
+        (499, 0, ("x86_64", 499, "unknown_499")),
+        (100_000, 0, ("x86_64", -1, "unknown_100000")),
+        (-1, 0, ("x86_64", -1, "unknown_4294967295")),
+    ],
+)
+def test_numbers_belong_to_their_abi(nr: int, flags: int, expected: tuple[str, int, str]) -> None:
+    found = row(ring_bytes.call(nr, flags=flags))
+    assert (found["abi"], found["nr"], found["syscall"]) == expected
+
+
+def test_unknown_calls_keep_all_arguments() -> None:
+    found = row(ring_bytes.call(499, args=(1, 2, 3, 4, 5, 2**64 - 1)))
+    assert [found[f"arg{i}"] for i in range(6)] == [1, 2, 3, 4, 5, 2**64 - 1]
+
+
+@pytest.mark.parametrize(
+    ("ret", "errno"),
+    [(0, None), (-1, "EPERM"), (-512, "ERESTARTSYS"), (-4095, "E4095"), (-4096, None), (2**47, None)],
+)
+def test_errno(ret: int, errno: str | None) -> None:
+    found = row(ring_bytes.call(native("mmap"), ret=ret))
+    assert (found["ret"], found["errno"]) == (ret, errno)
+
+
+def test_calls_that_did_not_return() -> None:
+    record = ring_bytes.call(native("exit_group"), args=(1,), flags=wire.NO_RETURN, ret=-2, duration=5)
+    ended = row(record)
+    expected = {"ret": None, "errno": None, "duration_ns": None, "unfinished": "thread-exited", "cpu": 3}
+    assert {name: ended[name] for name in expected} == expected
+    waiting = call_rows(ring_bytes.decode(openat(inline=b"/dev/tty")), cpu=-1, still_running=True).table.to_pylist()[0]
+    expected |= {"unfinished": "recording-stopped", "cpu": None, "path": "/dev/tty"}
+    assert {name: waiting[name] for name in expected} == expected
+
+
+def test_no_calls_give_no_rows() -> None:
+    rows = call_rows(wire.decode(np.empty(0, np.uint8)), cpu=0)
+    assert (len(rows.table), len(rows.timespecs)) == (0, 0)

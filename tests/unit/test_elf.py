@@ -1,0 +1,178 @@
+"""formats/elf.py: nm and readelf are the judges; damaged and hostile files give answers or NotElfError, never more."""
+
+from __future__ import annotations
+
+import io
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from bpfrec.formats import elf
+from bpfrec.formats.elf import ElfFile, NotElfError
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+SOURCE = """
+int data = 5;
+__attribute__((noinline)) static int local_function(int n) { return n * data + 1; }
+__attribute__((noinline)) int global_function(int n) { return local_function(n) + data; }
+__asm__(".text\\n.globl no_size\\n.type no_size, @function\\nno_size: nop; nop; nop; ret\\n");
+int main(int argc, char **argv) { (void)argv; return global_function(argc); }
+"""
+BUILDS = {
+    "pie": ["-pie", "-fPIE"],
+    "no-pie": ["-no-pie"],
+    "stripped": ["-pie", "-fPIE", "-rdynamic", "-s"],
+    "shifted": ["-no-pie", "-Wl,-Ttext-segment=0x7000000"],
+}
+
+pytestmark = pytest.mark.skipif(
+    any(shutil.which(tool) is None for tool in ("gcc", "nm", "readelf")), reason="needs gcc, nm and readelf"
+)
+
+
+@pytest.fixture(scope="module", params=[*BUILDS, "libc"])
+def program(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    if request.param == "libc":
+        libc = next(Path("/").glob("lib/*/libc.so.6"), None)
+        return libc or pytest.skip("no libc.so.6 here")
+    return build(tmp_path_factory.mktemp("elf"), *BUILDS[request.param])
+
+
+def build(folder: Path, *flags: str) -> Path:
+    (folder / "program.c").write_text(SOURCE)
+    command = ["gcc", "-O1", "-Wl,--build-id", *flags, "-o", folder / "program", folder / "program.c"]
+    subprocess.run(command, check=True, timeout=60)
+    return folder / "program"
+
+
+def said_by(*command: str | Path) -> str:
+    return subprocess.run(command, capture_output=True, text=True, timeout=30, check=False).stdout
+
+
+def functions(program: Path) -> dict[int, tuple[int, set[str]]]:
+    """Size and names of the functions that state a size, by address, as nm prints them."""
+    found: dict[int, tuple[int, set[str]]] = {}
+    for table in ([], ["-D"]):
+        for line in said_by("nm", "-S", "--defined-only", *table, program).splitlines():
+            match = re.match(r"([0-9a-f]+) ([0-9a-f]+) [tTwWi] ([^@]+)", line)
+            if match:
+                size, names = found.setdefault(int(match[1], 16), (int(match[2], 16), set()))
+                names.add(match[3])
+    return found
+
+
+@pytest.fixture(autouse=True)
+def _no_debug_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    # nm does not look for separate debug files.
+    monkeypatch.setattr(elf, "DEBUG_ROOT", tmp_path)
+
+
+def test_functions_are_those_of_nm(program: Path) -> None:
+    known = functions(program)
+    assert known, f"nm names no function in {program}"
+    with program.open("rb") as file:
+        read = ElfFile(file)
+        for address, (size, names) in list(known.items())[:400]:
+            for inside in (address, address + size - 1):
+                symbol = read.symbol_at(inside)
+                # A function may hold another entry point; then that is the nearer name.
+                assert symbol is not None, f"{inside:#x} is in {names}, and no function was found"
+                assert address <= symbol.address <= inside < symbol.address + max(symbol.size, 1)
+                assert symbol.name in known[symbol.address][1], f"{inside:#x} is in {names}, found {symbol}"
+
+
+def test_build_id_is_that_of_readelf(program: Path) -> None:
+    expected = re.search(r"Build ID: ([0-9a-f]+)", said_by("readelf", "-n", program))
+    with program.open("rb") as file:
+        assert ElfFile(file).build_id == (expected[1] if expected else None)
+
+
+def test_addresses_are_those_of_the_segments(program: Path) -> None:
+    segments = re.findall(r"LOAD +0x(\w+) 0x(\w+) 0x\w+\s+0x(\w+)", said_by("readelf", "-lW", program))
+    assert segments, "readelf shows no segments"
+    with program.open("rb") as file:
+        read = ElfFile(file)
+        for offset, address, size in (tuple(int(n, 16) for n in segment) for segment in segments):
+            assert read.address_of(offset) == address
+            assert read.address_of(offset + size - 1) == address + size - 1
+        assert read.address_of(1 << 50) is None
+
+
+def test_data_is_no_function(tmp_path: Path) -> None:
+    program = build(tmp_path, "-no-pie")
+    address = next(int(line.split()[0], 16) for line in said_by("nm", program).splitlines() if line.endswith(" data"))
+    with program.open("rb") as file:
+        assert ElfFile(file).symbol_at(address) is None, "a name covers what it does not own"
+
+
+def test_functions_without_a_size_reach_to_the_next_one(tmp_path: Path) -> None:
+    program = build(tmp_path, "-no-pie")
+    address = next(int(line.split()[0], 16) for line in said_by("nm", program).splitlines() if line.endswith(" no_size"))
+    with program.open("rb") as file:
+        read = ElfFile(file)
+        symbol = read.symbol_at(address + 2)
+        assert symbol is not None
+        assert (symbol.name, symbol.address) == ("no_size", address)
+        top = max(start + size for start, (size, _) in functions(program).items())
+        assert read.symbol_at(top + 0x10_0000) is None, "the last function does not reach to the end of memory"
+
+
+def test_a_debug_file_names_what_was_stripped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = build(tmp_path, "-no-pie")
+    address = next(a for a, (_, names) in functions(program).items() if "local_function" in names)
+    with program.open("rb") as file:
+        build_id = ElfFile(file).build_id or ""
+    monkeypatch.setattr(elf, "DEBUG_ROOT", tmp_path / "debug")
+    (tmp_path / "debug" / build_id[:2]).mkdir(parents=True)
+    program.rename(tmp_path / "debug" / build_id[:2] / f"{build_id[2:]}.debug")
+    stripped = build(tmp_path, "-no-pie", "-s")
+    with stripped.open("rb") as file:
+        symbol = ElfFile(file).symbol_at(address)
+    assert symbol is not None
+    assert symbol.name == "local_function"
+
+
+@pytest.mark.parametrize("content", [b"", b"\x7fELF", b"#!/bin/sh\n" * 20, b"\x7fELF\x01\x01" + bytes(100)])
+def test_what_is_no_elf_file_is_refused(content: bytes) -> None:
+    with pytest.raises(NotElfError):
+        ElfFile(io.BytesIO(content))
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    return build(tmp_path_factory.mktemp("small"), "-no-pie").read_bytes()
+
+
+def ask_everything(content: bytes) -> None:
+    try:
+        read = ElfFile(io.BytesIO(content))
+    except NotElfError:
+        return
+    for offset in (0, 0x1000, 0x1130, len(content)):
+        address = read.address_of(offset)
+        if address is not None:
+            assert address < 1 << 63, "an address that no column can hold"
+            symbol = read.symbol_at(address)
+            assert symbol is None or (symbol.address <= address and symbol.size < 1 << 63)
+
+
+@settings(max_examples=60)
+@given(st.data())
+def test_damaged_headers_and_tables_never_raise(small: bytes, data: st.DataObject) -> None:
+    content = bytearray(small)
+    sections = int.from_bytes(content[40:48], "little")
+    place = st.one_of(st.integers(0, 64 + 56 * 13), st.integers(sections, len(content) - 1))
+    for at, value in data.draw(st.lists(st.tuples(place, st.integers(0, 255)), min_size=1, max_size=6)):
+        content[at] = value
+    ask_everything(bytes(content[: data.draw(st.one_of(st.just(len(content)), st.integers(0, len(content))))]))
+
+
+def test_absurd_sizes_are_not_believed(small: bytes) -> None:
+    sections = int.from_bytes(small[40:48], "little")
+    content = bytearray(small)
+    for header in range(sections, len(content) - 63, 64):
+        content[header + 32 : header + 40] = b"\xff" * 8
+    ask_everything(bytes(content))

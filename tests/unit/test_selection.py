@@ -1,0 +1,96 @@
+"""bpf/selection.py: the table that tells the BPF program what to do per system call."""
+
+from __future__ import annotations
+
+from bpfrec.bpf.program import _defines, _Plan
+from bpfrec.bpf.selection import (
+    CAPTURE_STRING,
+    CAPTURE_TIMESPEC,
+    PLAN_COMPAT,
+    PLAN_EXEC,
+    PLAN_RECORD,
+    PLAN_REPLACES_MEMORY,
+    PLAN_STACK,
+    PLANS,
+    Plan,
+    Selection,
+    plan_table,
+)
+from bpfrec.formats.syscalls import syscalls
+
+
+def plan(name: str, selection: Selection, abi: str = "x86_64") -> Plan:
+    return plan_table(selection)[(0 if abi == "x86_64" else PLAN_COMPAT) + syscalls()[name].numbers[abi]]
+
+
+def test_everything_is_recorded_unless_named() -> None:
+    assert all(row.flags & PLAN_RECORD for row in plan_table(Selection()))
+    some = Selection(calls=frozenset({"openat"}), unknown_calls=False)
+    table = plan_table(some)
+    numbers = [syscalls()["openat"].numbers["x86_64"], PLAN_COMPAT + syscalls()["openat"].numbers["i386"]]
+    assert [i for i, row in enumerate(table) if row.flags & PLAN_RECORD] == sorted(numbers)
+
+
+def test_calls_without_a_name_follow_their_switch() -> None:
+    for unknown in (True, False):
+        table = plan_table(Selection(calls=frozenset(), unknown_calls=unknown))
+        assert bool(table[PLAN_COMPAT - 1].flags & PLAN_RECORD) is unknown
+        assert bool(table[PLANS - 1].flags & PLAN_RECORD) is unknown
+
+
+def test_the_rows_for_unknown_calls_are_no_known_call() -> None:
+    for abi in ("x86_64", "i386"):
+        numbers = {c.numbers[abi]: c.name for c in syscalls().values() if abi in c.numbers}
+        high = [name for number, name in numbers.items() if number >= PLAN_COMPAT - 1]
+        assert not high, f"{high} have no row of their own: make PLAN_COMPAT larger in both languages"
+
+
+def test_captures() -> None:
+    assert plan("openat", Selection()).captures == ((1, CAPTURE_STRING),)
+    assert plan("rename", Selection()).captures == ((0, CAPTURE_STRING), (1, CAPTURE_STRING))
+    assert plan("clock_nanosleep", Selection()).captures == ((2, CAPTURE_TIMESPEC),)
+    assert plan("clock_nanosleep", Selection(), "i386").captures == (), "a 32-bit timespec has another layout"
+    assert plan("openat", Selection(), "i386").captures == ((1, CAPTURE_STRING),)
+
+
+def test_every_call_fits_the_programs_two_captures() -> None:
+    for call in syscalls().values():
+        kinds = [c.kind for c in call.captures]
+        assert len(kinds) <= 2, f"{call.name} has {len(kinds)} captures, struct call_plan has room for 2"
+        assert len(set(kinds)) <= 1, f"{call.name} mixes captures; record/calls.py takes the first for a path if any is one"
+        assert kinds != ["timespec", "timespec"], f"{call.name}: the second capture is read as a string"
+
+
+def test_exec_calls_are_marked_even_where_they_are_not_recorded() -> None:
+    for name in ("execve", "execveat"):
+        flags = plan(name, Selection(calls=frozenset({"read"}), unknown_calls=False)).flags
+        assert flags & (PLAN_EXEC | PLAN_REPLACES_MEMORY | PLAN_RECORD) == PLAN_EXEC | PLAN_REPLACES_MEMORY, (
+            f"recording of a command begins at its {name}, recorded or not"
+        )
+
+
+def test_calls_with_paths_get_stacks() -> None:
+    assert plan("openat", Selection()).flags & PLAN_STACK
+    assert not plan("read", Selection()).flags & PLAN_STACK
+
+
+def test_the_row_that_is_written_is_as_large_as_the_programs() -> None:
+    assert len(bytes(_Plan())) == 8, "struct call_plan in recorder.c has 8 bytes"
+
+
+def test_defines_ask_for_no_more_than_was_asked_for() -> None:
+    def names(selection: Selection) -> set[str]:
+        return {d.partition("=")[0] for d in _defines(selection)} - {"MAX_THREADS", "SELF_TGID"}
+
+    assert names(Selection(stacks=False)) == set(), "-a: no filter"
+    assert names(Selection(tgids=frozenset({7}), stacks=False)) == {"ONLY_TGID"}, "one process: compiled in, no map"
+    assert names(Selection(tgids=frozenset({7, 8}), tids=frozenset({9}))) == {"BY_TGID", "BY_TID", "STACKS"}
+    assert names(Selection(tgids=frozenset({7}), tids=frozenset({9}), stacks=False)) == {"BY_TGID", "BY_TID"}
+    assert names(Selection(uid=0, failed_only=True, stacks=False)) == {"BY_UID", "FAILED_ONLY"}
+
+
+def test_a_name_becomes_the_words_that_the_kernel_compares() -> None:
+    words = {d for d in _defines(Selection(comm="a-name-too-long-for-it", stacks=False)) if d.startswith("COMM")}
+    kept = b"a-name-too-long\0"
+    assert words == {f"COMM_WORD{i}={int.from_bytes(kept[8 * i : 8 * i + 8], 'little'):#x}ULL" for i in (0, 1)}
+    assert _defines(Selection(comm="\udcff")), "a name need not be UTF-8"

@@ -1,0 +1,124 @@
+"""The C and the Python side of what crosses the border agree; gcc is the judge of the C side."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+from bpfrec.bpf import perf_event, program, selection, wire
+
+PROGRAMS = Path(str(files("bpfrec.bpf").joinpath("programs")))
+
+pytestmark = pytest.mark.skipif(shutil.which("gcc") is None, reason="no gcc to compile the header with")
+
+
+def c_values(folder: Path, includes: list[str], expressions: dict[str, str]) -> dict[str, int]:
+    """What C says each expression is."""
+    source = folder / "values.c"
+    prints = [f'printf("%s\\"{n}\\": %lld\\n", {i} ? "," : "", (long long)({e}));' for i, (n, e) in enumerate(expressions.items())]
+    lines = ["#include <stdio.h>", "#include <stddef.h>", *(f"#include {i}" for i in includes)]
+    source.write_text("\n".join([*lines, 'int main(void) { puts("{");', *prints, 'puts("}"); return 0; }']))
+    command = ["gcc", "-DBPFREC_USERSPACE", f"-I{PROGRAMS}", "-o", folder / "values", source]
+    built = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    if built.returncode:
+        pytest.fail(f"the C side does not compile:\n{built.stderr}")
+    printed = subprocess.run([folder / "values"], capture_output=True, text=True, timeout=10, check=True).stdout
+    values: dict[str, int] = json.loads(printed)
+    return values
+
+
+def test_wire_structs_and_constants(tmp_path: Path) -> None:
+    expected = {
+        "WIRE_MAGIC": wire.MAGIC,
+        "WIRE_UNSENT": 4,
+        "WIRE_SYSCALL": wire.KIND_SYSCALL,
+        "WIRE_DATA": wire.KIND_DATA,
+        "WIRE_STACK": wire.KIND_STACK,
+        "WIRE_COMPAT": wire.COMPAT,
+        "WIRE_X32": wire.X32,
+        "WIRE_NO_RETURN": wire.NO_RETURN,
+        "WIRE_RETRIED": wire.RETRIED,
+        "WIRE_SPILLED": wire.SPILLED,
+        "WIRE_INLINE": wire.INLINE_BYTES,
+        "WIRE_DATA_MAX": wire.DATA_MAX,
+        "WIRE_FRAMES": wire.FRAMES,
+        "WIRE_ARGS": 6,
+        "offsetof(struct wire_syscall, data)": wire.INLINE_OFFSET,
+        "sizeof(struct wire_syscall)": wire.INLINE_OFFSET + wire.INLINE_BYTES,
+        "offsetof(struct wire_data, data)": wire.EXTRA_OFFSET,
+        "offsetof(struct wire_stack, ips)": wire.EXTRA_OFFSET,
+        "sizeof(struct wire_stack)": wire.EXTRA_OFFSET + 8 * wire.FRAMES,
+    }
+    for struct, dtype in (("wire_syscall", wire.SYSCALL), ("wire_data", wire.EXTRA), ("wire_stack", wire.EXTRA)):
+        renamed = {"arg": "reserved"} if struct == "wire_stack" else {}
+        for name in dtype.names or ():
+            member = renamed.get(name, name)
+            field, offset = dtype.fields[name][:2]
+            expected[f"offsetof(struct {struct}, {member})"] = offset
+            expected[f"sizeof(((struct {struct} *)0)->{member})"] = field.itemsize
+    values = c_values(tmp_path, ['"wire.h"'], {name: name for name in expected})
+    assert values == expected, "bpf/wire.py reads the records otherwise than programs/wire.h lays them out"
+
+
+def test_perf_event_attr(tmp_path: Path) -> None:
+    names = {"wakeup_watermark", "bp_type", "config1", "config2", "branch_sample_type", "sample_regs_user", "clockid"}
+    names |= {"type", "size", "config", "sample_period", "sample_type", "read_format", "aux_sample_size", "sig_data"}
+    expected = {f"offsetof(struct perf_event_attr, {n})": getattr(perf_event.PerfEventAttr, n).offset for n in names}
+    flags = {
+        "mmap": perf_event.FLAG_MMAP,
+        "comm": perf_event.FLAG_COMM,
+        "task": perf_event.FLAG_TASK,
+        "watermark": perf_event.FLAG_WATERMARK,
+        "sample_id_all": perf_event.FLAG_SAMPLE_ID_ALL,
+        "mmap2": perf_event.FLAG_MMAP2,
+        "comm_exec": perf_event.FLAG_COMM_EXEC,
+        "use_clockid": perf_event.FLAG_USE_CLOCKID,
+        "build_id": perf_event.FLAG_BUILD_ID,
+    }
+    words = {n: f"((union {{ struct perf_event_attr a; __u64 w[32]; }}){{ .a = {{ .{n} = 1 }} }}).w[5]" for n in flags}
+    values = c_values(tmp_path, ["<linux/perf_event.h>"], {n: n for n in expected} | words)
+    assert values == expected | flags, "bpf/perf_event.py fills struct perf_event_attr otherwise than the kernel reads it"
+    assert expected["offsetof(struct perf_event_attr, size)"] == 4
+    size = perf_event.ctypes.sizeof(perf_event.PerfEventAttr)
+    assert size == 128, f"struct perf_event_attr of {size} bytes; PERF_ATTR_SIZE_VER7 has 128"
+
+
+def test_recursion_misses_of_bpf_prog_info(tmp_path: Path) -> None:
+    if "recursion_misses" not in Path("/usr/include/linux/bpf.h").read_text():
+        pytest.skip("linux/bpf.h here is older than recursion_misses")
+    member = "offsetof(struct bpf_prog_info, recursion_misses)"
+    assert c_values(tmp_path, ["<linux/bpf.h>"], {member: member}) == {member: program._RECURSION_MISSES}, (
+        "bpf/program.py reads another member of struct bpf_prog_info as the count of skipped runs"
+    )
+
+
+def test_constants_of_the_program() -> None:
+    source = (PROGRAMS / "recorder.c").read_text()
+    said = {name: int(value) for name, value in re.findall(r"^\s*(?:#define )?([A-Z_0-9]+) (?:= )?(\d+)\b", source, re.MULTILINE)}
+    expected = {
+        "PLANS": selection.PLANS,
+        "PLAN_COMPAT": selection.PLAN_COMPAT,
+        "PLAN_RECORD": selection.PLAN_RECORD,
+        "PLAN_STACK": selection.PLAN_STACK,
+        "PLAN_REPLACES_MEMORY": selection.PLAN_REPLACES_MEMORY,
+        "PLAN_EXEC": selection.PLAN_EXEC,
+        "CAPTURE_STRING": selection.CAPTURE_STRING,
+        "CAPTURE_TIMESPEC": selection.CAPTURE_TIMESPEC,
+        "TARGET_RECORDED": program._RECORDED,
+        "TARGET_UNTIL_EXEC": program._UNTIL_EXEC,
+        "INLINE_OFFSET": wire.INLINE_OFFSET,
+        "DATA_OFFSET": wire.EXTRA_OFFSET,
+    }
+    assert {n: said.get(n) for n in expected} == expected, "programs/recorder.c and the Python side mean different numbers"
+
+
+def test_counters_stand_in_the_order_of_the_program() -> None:
+    body = re.search(r"enum counter \{(.*?)\};", (PROGRAMS / "recorder.c").read_text(), re.DOTALL)
+    assert body, "recorder.c has no enum counter"
+    names = re.findall(r"^\s*([A-Z_]+),", body[1], re.MULTILINE)
+    assert tuple(n.lower() for n in names if n != "COUNTERS") == program.COUNTERS, "a loss would be counted as another one"
