@@ -64,7 +64,7 @@ lint: setup-dev $(TYPED) ## ruff, mypy strict, import contracts, BPF C format
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	MYPYPATH=build/typed $(BIN)/mypy -p bpfrec
-	PYTHONPATH=build/typed $(BIN)/lint-imports --no-cache
+	cd build/typed && $(CURDIR)/$(BIN)/lint-imports --no-cache --no-logo --config $(CURDIR)/pyproject.toml
 	clang-format --dry-run --Werror bpf/programs/*.[ch] tests/workloads/*.c $$(find bpf/programs/shim -name '*.h')
 
 format: setup-dev ## format Python and C in place

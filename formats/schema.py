@@ -42,7 +42,7 @@ def _table(name: str, comment: str, *columns: tuple[str, ...]) -> Table:
 
 SYSCALLS = _table(
     "syscalls",
-    "One row per system call, in the order in which the calls ended; calls that never ended stand last.",
+    "One row per system call, about in the order in which the calls ended; calls that never ended stand last.",
     ("event_id", "BIGINT", "number of the row in this trace, from 0", "delta"),
     ("ts_ns", "BIGINT", "entry, ns on CLOCK_MONOTONIC of the recording host", "delta"),
     ("duration_ns", "BIGINT", "ns from entry to exit; NULL: never returned", "delta"),

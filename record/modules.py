@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from bpfrec.bpf.sideband import Mapping
-from bpfrec.formats.elf import ElfFile, NotElfError, Symbol
+from bpfrec.formats.elf import ElfFile, NotElfError
+from bpfrec.formats.elf_symbols import Symbol
 from bpfrec.record.procfs import PROC, executable_maps, open_regular
 
 _VDSO = "[vdso]"

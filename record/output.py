@@ -49,11 +49,11 @@ def prepare(named: Path | None, force: bool) -> Output:
         BpfrecError: the target exists and ``force`` is not given, is a folder, or cannot be written.
     """
     target = named or DEFAULT
-    if target.is_dir():
-        raise BpfrecError(f"{target} is a folder", "Name a file with -o FILE.")
-    if named is not None and target.exists() and not force:
-        raise BpfrecError(f"{target} exists", "Add --force to replace it, or name another file with -o.")
     try:
+        if target.is_dir():
+            raise BpfrecError(f"{target} is a folder", "Name a file with -o FILE.")
+        if named is not None and target.exists() and not force:
+            raise BpfrecError(f"{target} exists", "Add --force to replace it, or name another file with -o.")
         folder = tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent)
     except OSError as error:
         raise BpfrecError(

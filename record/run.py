@@ -5,10 +5,11 @@ from __future__ import annotations
 from bpfrec.formats.errors import BpfrecError
 from bpfrec.record.display import Display
 from bpfrec.record.finish import finish
-from bpfrec.record.output import prepare
+from bpfrec.record.output import Output, prepare
 from bpfrec.record.request import Request
 from bpfrec.record.session import record
-from bpfrec.record.user import user_behind_sudo
+from bpfrec.record.user import User, user_behind_sudo
+from bpfrec.record.watch import StopSignals
 
 _PATIENCE = 5.0
 
@@ -22,26 +23,33 @@ def run(request: Request) -> int:
     user = user_behind_sudo()
     output = prepare(request.output, request.force)
     try:
-        with Display(f"{request.subject()}{_until(request)}") as display:
-            recorded = record(request, output, user, display)
-            child = recorded.child
-            if child is not None and not child.ended():
-                # As perf does: a command is not left behind when its recording ends.
-                child.terminate()
-                child.wait(_PATIENCE)
-            try:
-                old = output.make_way()
-                finished = finish(request, recorded, output, user, display.finishing)
-            except OSError as error:
-                raise BpfrecError(
-                    f"cannot write {output.target}: {error.strerror}", "Make room there, or name another file with -o."
-                ) from None
-            finally:
-                recorded.surroundings.close()
-            display.summary(recorded, finished, output.target, old)
-            return child.exit_code if child is not None else 0
+        # The signals that end a recording must not end the writing of what was recorded.
+        with Display(f"{request.subject()}{_until(request)}") as display, StopSignals() as signals:
+            return _record_and_finish(request, output, user, display, signals)
+    except OSError as error:
+        raise BpfrecError(
+            f"cannot write {output.target}: {error.strerror}", "Make room there, or name another file with -o."
+        ) from None
     finally:
         output.remove_folder()
+
+
+def _record_and_finish(
+    request: Request, output: Output, user: User | None, display: Display, signals: StopSignals
+) -> int:
+    recorded = record(request, output, user, display, signals)
+    child = recorded.child
+    if child is not None and not child.ended():
+        # As perf does: a command is not left behind when its recording ends.
+        child.terminate()
+        child.wait(_PATIENCE)
+    try:
+        old = output.make_way()
+        finished = finish(request, recorded, output, user, display.finishing)
+    finally:
+        recorded.surroundings.close()
+    display.summary(recorded, finished, output.target, old)
+    return child.exit_code if child is not None else 0
 
 
 def _until(request: Request) -> str:

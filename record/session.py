@@ -61,8 +61,6 @@ class Recorded:
     surroundings: Surroundings
     ring_bytes: int
     child: Child | None
-    ended_early: list[int]
-    disk_error: OSError | None
 
 
 class Listener(Protocol):
@@ -75,7 +73,7 @@ class Listener(Protocol):
         """Called about twice a second."""
 
 
-def record(request: Request, output: Output, user: User | None, listener: Listener) -> Recorded:
+def record(request: Request, output: Output, user: User | None, listener: Listener, signals: StopSignals) -> Recorded:
     """Records what ``request`` asks for into the spools of ``output``.
 
     Raises:
@@ -84,7 +82,7 @@ def record(request: Request, output: Output, user: User | None, listener: Listen
     check_permission()
     child = Child(request.command, user) if request.command else None
     try:
-        return _Session(request, output, child).run(listener)
+        return _Session(request, output, child).run(listener, signals)
     except BaseException:
         if child is not None:
             child.abandon()
@@ -102,7 +100,7 @@ class _Session:
             wanted.add(child.pid)
         self._surroundings = Surroundings(wanted, follow=child is not None, unborn=child.pid if child else None)
 
-    def run(self, listener: Listener) -> Recorded:
+    def run(self, listener: Listener, signals: StopSignals) -> Recorded:
         request, child = self._request, self._child
         cpus = online_cpus()
         size = default_ring_size(len(cpus))
@@ -120,12 +118,11 @@ class _Session:
             if request.comm is not None:
                 program.add_named_processes(_named(request.comm))
             program.connect(rings)
-            with StopSignals() as signals:
-                stop = StopCondition(request.seconds, signals, request.pids, request.tids, child)
-                try:
-                    recorded = self._record(program, rings, sideband, stop, listener)
-                finally:
-                    stop.close()
+            stop = StopCondition(request.seconds, signals, request.pids, request.tids, child)
+            try:
+                recorded = self._record(program, rings, sideband, stop, listener)
+            finally:
+                stop.close()
             recorded.ring_bytes = size
             return recorded
         finally:
@@ -166,8 +163,6 @@ class _Session:
             surroundings=self._surroundings,
             ring_bytes=0,
             child=self._child,
-            ended_early=list(stop.ended),
-            disk_error=self._disk_error,
         )
 
     def _drain_until(

@@ -64,7 +64,7 @@ class Surroundings:
         self.look_for_perf_maps()
 
     def notice(self, events: list[Event], drained_at: int) -> None:
-        """Opens what ``events``, drained from all rings since ``drained_at`` (ns), say will be needed while it is there.
+        """Opens what ``events``, drained from all rings since ``drained_at`` (ns), say will be needed.
 
         Later ones wait for the next drain: what led to them may still be in another ring.
         """
@@ -72,6 +72,12 @@ class Surroundings:
         self._later = [event for event in waiting if not isinstance(event, Lost) and event.time > drained_at]
         for event in in_order(event for event in waiting if isinstance(event, Lost) or event.time <= drained_at):
             self._notice(event)
+
+    def learn_children(self, forks: Iterable[Fork]) -> None:
+        """Adds the children that ``forks`` (any order) tell of to :attr:`wanted`."""
+        if self.follow:
+            for event in in_order(forks):
+                self._follow(event)
 
     def matters(self, pid: int) -> bool:
         """Whether ``pid`` may have calls in the trace."""
@@ -88,7 +94,6 @@ class Surroundings:
             life = history.snapshot(found.status, found.names, found.maps)
             life.exe, life.cmdline = found.exe, found.cmdline
         for event in in_order(events):
-            self._follow(event)
             if not isinstance(event, Lost) and not self.matters(event.pid):
                 continue
             history.apply(event)

@@ -14,10 +14,11 @@ from bpfrec.record.child import Child
 
 _FORWARD_AFTER = 0.2
 _PATIENCE = 5.0
+_LAST_STRAW = 2
 
 
 class StopSignals:
-    """Turns SIGINT and SIGTERM into a wish to stop while it is entered; a second one is counted too."""
+    """Turns SIGINT and SIGTERM into a wish to stop while it is entered; the third is a KeyboardInterrupt."""
 
     _numbers = (signal.SIGINT, signal.SIGTERM)
 
@@ -38,6 +39,8 @@ class StopSignals:
 
     def _note(self, number: int, _frame: FrameType | None) -> None:
         self.received.append((number, time.monotonic()))
+        if len(self.received) > _LAST_STRAW:
+            raise KeyboardInterrupt
 
 
 class StopCondition:
@@ -122,6 +125,7 @@ class StopCondition:
 
 
 def _targets(processes: int, threads: int) -> str:
-    if processes + threads > 1:
-        return f"all recorded {'processes and threads' if processes and threads else 'processes' if processes else 'threads'}"
-    return "the recorded process" if processes else "the recorded thread" if threads else ""
+    kinds = " and ".join(kind for kind, count in (("process", processes), ("thread", threads)) if count)
+    if processes + threads <= 1:
+        return f"the recorded {kinds}" if kinds else ""
+    return f"all recorded {kinds.replace('process', 'processes').replace('thread', 'threads')}"

@@ -350,8 +350,7 @@ static __always_inline void finish_aside(void *ctx, struct wire_syscall *slot, u
 		return;
 	if (send) {
 		if (retry && data->size == -EFAULT && data->arg < WIRE_ARGS) {
-			int n = bpf_probe_read_user_str(data->data, WIRE_DATA_MAX,
-							(const void *)slot->args[data->arg]);
+			int n = bpf_probe_read_user_str(data->data, WIRE_DATA_MAX, (const void *)slot->args[data->arg]);
 
 			data->size = n > 0 ? n - 1 : n;
 		}

@@ -30,11 +30,11 @@ enum wire_kind {
 };
 
 enum wire_flags {
-	WIRE_COMPAT = 1,       /* nr and args are those of the 32-bit table */
-	WIRE_X32 = 2,          /* called with X32_SYSCALL_BIT */
-	WIRE_NO_RETURN = 4,    /* the thread ended in the call; duration and ret mean nothing */
-	WIRE_RETRIED = 8,      /* inline data was read at exit: at entry it was not resident */
-	WIRE_SPILLED = 16,     /* inline data is cut; a wire_data record of the same argument has all of it */
+	WIRE_COMPAT = 1,    /* nr and args are those of the 32-bit table */
+	WIRE_X32 = 2,	    /* called with X32_SYSCALL_BIT */
+	WIRE_NO_RETURN = 4, /* the thread ended in the call; duration and ret mean nothing */
+	WIRE_RETRIED = 8,   /* inline data was read at exit: at entry it was not resident */
+	WIRE_SPILLED = 16,  /* inline data is cut; a wire_data record of the same argument has all of it */
 };
 
 #define WIRE_ARGS 6
@@ -51,7 +51,7 @@ struct wire_syscall {
 	u16 magic;
 	u8 kind;
 	u8 flags;
-	u64 ts;       /* entry, ns, CLOCK_MONOTONIC */
+	u64 ts;	      /* entry, ns, CLOCK_MONOTONIC */
 	u64 duration; /* ns */
 	s64 ret;
 	u64 args[WIRE_ARGS];

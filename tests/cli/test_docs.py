@@ -25,7 +25,9 @@ def run(command: str) -> str:
     assert command.startswith("bpfrec analyze "), f"only analysis can be shown as a console block: {command}"
     line = command.replace("bpfrec", f"{sys.executable} -m bpfrec", 1)
     environment = os.environ | {"COLUMNS": "120", "BPFREC_TRACE": ""}
-    done = subprocess.run(line, shell=True, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        line, shell=True, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
     lines = (done.stderr + done.stdout).splitlines()
     return "".join(f"{text.rstrip()}\n" for text in lines)
 
@@ -43,7 +45,9 @@ def test_console_blocks_show_what_is_printed(page: Path) -> None:
     now = BLOCK.sub(lambda match: f"```console\n{answered(match[1])}```", text)
     if UPDATE:
         page.write_text(now)
-    assert text == now or UPDATE, f"{page.name} is out of date; look at: BPFREC_UPDATE_DOCS=1 pytest tests/cli/test_docs.py"
+    assert text == now or UPDATE, (
+        f"{page.name} is out of date; look at: BPFREC_UPDATE_DOCS=1 pytest tests/cli/test_docs.py"
+    )
 
 
 @pytest.mark.parametrize("page", [p for p in PAGES if PYTHON.search(p.read_text())], ids=lambda page: page.name)
@@ -78,8 +82,14 @@ def test_the_format_page_describes_every_column() -> None:
     sections = []
     for table in TABLES:
         lines = [f"| {c.name} | {c.sql_type} | {c.comment} |" for c in table.columns]
-        sections.append(f"\n### {table.name}\n\n{table.comment}\n\n| column | type | what |\n|---|---|---|\n" + "\n".join(lines) + "\n")
+        sections.append(
+            f"\n### {table.name}\n\n{table.comment}\n\n| column | type | what |\n|---|---|---|\n"
+            + "\n".join(lines)
+            + "\n"
+        )
     now = f"{before}{begin}{''.join(sections)}\n{end}{after}"
     if UPDATE:
         page.write_text(now)
-    assert page.read_text() == now, "docs/format.md is out of date; run: BPFREC_UPDATE_DOCS=1 pytest tests/cli/test_docs.py"
+    assert page.read_text() == now, (
+        "docs/format.md is out of date; run: BPFREC_UPDATE_DOCS=1 pytest tests/cli/test_docs.py"
+    )

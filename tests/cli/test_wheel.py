@@ -21,7 +21,13 @@ ARGUMENTS = {
 
 def run(*command: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [str(c) for c in command], cwd=cwd, capture_output=True, text=True, timeout=300, check=False, env={"PATH": "/usr/bin:/bin"}
+        [str(c) for c in command],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+        env={"PATH": "/usr/bin:/bin"},
     )
 
 
@@ -39,14 +45,20 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
             source.mkdir(exist_ok=True)
             shutil.copy(place, source / name)
     built = subprocess.run(
-        [sys.executable, "-m", "build", "--wheel", "--outdir", folder, source], capture_output=True, text=True, check=False
+        [sys.executable, "-m", "build", "--wheel", "--outdir", folder, source],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert built.returncode == 0, built.stdout + built.stderr
     [wheel] = folder.glob("*.whl")
     environment = folder / "environment"
     venv.create(environment, with_pip=True)
     done = subprocess.run(
-        [environment / "bin" / "pip", "install", "-q", "--disable-pip-version-check", wheel], capture_output=True, text=True, check=False
+        [environment / "bin" / "pip", "install", "-q", "--disable-pip-version-check", wheel],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     shutil.copy(SAMPLE, folder / "trace.bpfrec")
@@ -67,7 +79,15 @@ def test_every_analyze_command_answers(installed: Path) -> None:
 
 
 def test_recording_says_what_is_missing(installed: Path) -> None:
-    done = run("/usr/bin/env", "BPFREC_BCC_PATH=/nonexistent", installed / "environment" / "bin" / "bpfrec", "record", "-p", "1", cwd=installed)
+    done = run(
+        "/usr/bin/env",
+        "BPFREC_BCC_PATH=/nonexistent",
+        installed / "environment" / "bin" / "bpfrec",
+        "record",
+        "-p",
+        "1",
+        cwd=installed,
+    )
     assert done.returncode == 1
     assert "apt-get install python3-bpfcc" in done.stderr or "needs root" in done.stderr
     assert "Traceback" not in done.stderr

@@ -49,7 +49,7 @@ def _leave_nothing_running() -> Iterator[None]:
     yield
     for process in started:
         process.kill()
-        process.communicate()
+        process.wait()
     started.clear()
 
 

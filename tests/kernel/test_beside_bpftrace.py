@@ -23,10 +23,15 @@ class BpftraceCounts:
     """bpftrace counting calls by thread and syscall number of processes named ``comm``."""
 
     def __init__(self, bpftrace: str, comm: str) -> None:
-        script = f'BEGIN {{ printf("attached\\n"); }} tracepoint:raw_syscalls:sys_enter /comm == "{comm}"/ {{ @[tid, args->id] = count(); }}'
+        count = f'tracepoint:raw_syscalls:sys_enter /comm == "{comm}"/ {{ @[tid, args->id] = count(); }}'
+        script = 'BEGIN { printf("attached\\n"); } ' + count
         environment = os.environ | {"BPFTRACE_MAP_KEYS_MAX": "100000"}
         self.process = subprocess.Popen(
-            [bpftrace, "-f", "json", "-e", script], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment
+            [bpftrace, "-f", "json", "-e", script],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            env=environment,
         )
         while "attached" not in line_of(self.process.stdout):
             assert self.process.poll() is None, "bpftrace ended early"
@@ -45,7 +50,9 @@ class BpftraceCounts:
 
 
 @pytest.mark.parametrize("how", ["-p", "--name", "-a"])
-def test_counts_per_thread_and_syscall_agree(programs: Callable[..., Path], bpftrace: str, tmp_path: Path, how: str) -> None:
+def test_counts_per_thread_and_syscall_agree(
+    programs: Callable[..., Path], bpftrace: str, tmp_path: Path, how: str
+) -> None:
     processes = 1 if how == "-p" else PROCESSES
     workload = Waiting([programs("crowd"), "0" if how == "-p" else str(PROCESSES), str(THREADS), str(CALLS)])
     output = tmp_path / "trace.bpfrec"

@@ -30,7 +30,9 @@ def record_waiting(programs: Programs, tmp_path: Path, folder: Path, *options: s
     return output, printed
 
 
-@pytest.mark.parametrize("how", [["-p", "PID"], ["-t", "PID"], ["--name", "known"], ["-a"], ["-u", "0"], ["--"]], ids=" ".join)
+@pytest.mark.parametrize(
+    "how", [["-p", "PID"], ["-t", "PID"], ["--name", "known"], ["-a"], ["-u", "0"], ["--"]], ids=" ".join
+)
 def test_every_call_is_there_with_its_arguments_and_results(programs: Programs, tmp_path: Path, how: list[str]) -> None:
     folder = folder_of(tmp_path)
     if how == ["--"]:
@@ -71,7 +73,9 @@ def test_arguments_of_opens_and_sleeps(programs: Programs, tmp_path: Path) -> No
     assert rows(
         output, "SELECT dfd, flags, count(*) FROM sys.openat WHERE filename LIKE '%/files/%' GROUP BY ALL ORDER BY ALL"
     ) == [(at_fdcwd, 0, TIMES), (at_fdcwd, cloexec, TIMES)]
-    assert rows(output, "SELECT rqtp_tv_sec, rqtp_tv_nsec, count(*) FROM sys.clock_nanosleep GROUP BY ALL") == [(0, 1000, TIMES)]
+    assert rows(output, "SELECT rqtp_tv_sec, rqtp_tv_nsec, count(*) FROM sys.clock_nanosleep GROUP BY ALL") == [
+        (0, 1000, TIMES)
+    ]
 
 
 def test_a_command_is_recorded_from_its_execve_to_its_exit(programs: Programs, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -48,7 +48,10 @@ def lab1(programs: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory
 
 def test_lab1_syscount(lab1: tuple[Path, str]) -> None:
     trace, pid = lab1
-    counts = {row["syscall"]: row["count"] for row in json.loads(report(trace, "syscount", "-c", "-p", pid, "--format", "json").stdout)}
+    counts = {
+        row["syscall"]: row["count"]
+        for row in json.loads(report(trace, "syscount", "-c", "-p", pid, "--format", "json").stdout)
+    }
     assert counts.keys() == {"openat", "clock_nanosleep"}
     assert abs(counts["openat"] - counts["clock_nanosleep"]) <= 1
     assert counts["openat"] > 100
@@ -81,8 +84,8 @@ def test_lab1_argdist(lab1: tuple[Path, str]) -> None:
 
 
 @pytest.fixture(scope="module")
-def lab2(node: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str]]:
-    """A recording of the second lab's service: from before it starts serving until it has exited, its perf map deleted."""
+def lab2(node: str, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A recording of the second lab's service, ended by its exit, when its perf map is deleted too."""
     assert not Path(NODEY).exists(), "the lab needs that file to be missing"
     flags = ["--perf-basic-prof", "--interpreted-frames-native-stack"]
     service = subprocess.Popen([node, *flags, WORKLOADS / "nodey" / "server.js"], stdout=subprocess.PIPE, text=True)
@@ -95,12 +98,14 @@ def lab2(node: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[
     service.communicate()
     Path(f"/tmp/perf-{service.pid}.map").unlink()
     recorder.wait()
-    yield recorder.output, str(service.pid)
+    return recorder.output, str(service.pid)
 
 
 def test_lab2_failed_calls(lab2: tuple[Path, str]) -> None:
     trace, pid = lab2
-    counts = {row["syscall"]: row["count"] for row in json.loads(report(trace, "syscount", "-x", "--format", "json").stdout)}
+    counts = {
+        row["syscall"]: row["count"] for row in json.loads(report(trace, "syscount", "-x", "--format", "json").stdout)
+    }
     assert counts["openat"] >= REQUESTS
     lines = report(trace, "opensnoop", "-x", "-p", pid).stdout.splitlines()
     assert sum(line.endswith(f"-1   2 {NODEY}") for line in lines) == REQUESTS

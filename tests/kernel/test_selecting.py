@@ -38,7 +38,9 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def record(*arguments: str | Path, cwd: Path | None = None, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+def record(
+    *arguments: str | Path, cwd: Path | None = None, env: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "bpfrec", "record", *map(str, arguments)],
         capture_output=True,
@@ -57,14 +59,16 @@ def syscalls_in(output: Path) -> set[str]:
 @pytest.mark.parametrize(
     ("spec", "wanted"),
     [
-        ("read,clock_nanosleep", lambda calls: {"read", "clock_nanosleep"}),
+        ("read,clock_nanosleep", lambda calls: calls & {"read", "clock_nanosleep"}),
         ("trace=%memory", lambda calls: calls & {"brk", "mmap", "munmap", "mprotect"}),
         ("!%file", lambda calls: calls - {"access", "execve", "openat", "newfstatat"}),
         ("!read,openat", lambda calls: calls - {"read", "openat"}),
     ],
     ids=["names", "class", "not-class", "not-names"],
 )
-def test_events_filter(programs: Programs, output: Path, folder: Path, spec: str, wanted: Callable[[set[str]], set[str]]) -> None:
+def test_events_filter(
+    programs: Programs, output: Path, folder: Path, spec: str, wanted: Callable[[set[str]], set[str]]
+) -> None:
     assert record_command(output, programs("known"), folder).returncode == 0
     everything = syscalls_in(output)
     chosen = output.with_name("chosen.bpfrec")
@@ -96,20 +100,22 @@ def test_several_processes_and_a_thread(programs: Programs, output: Path, folder
         workload.go()
     said = recorder.wait()
     assert "all recorded processes and threads ended" in said
-    assert rows(output, "SELECT pid, count(*) FROM syscalls WHERE path LIKE '%/missing' GROUP BY pid ORDER BY pid") == sorted(
-        [(first.pid, TIMES), (second.pid, TIMES)]
-    )
+    assert rows(
+        output, "SELECT pid, count(*) FROM syscalls WHERE path LIKE '%/missing' GROUP BY pid ORDER BY pid"
+    ) == sorted([(first.pid, TIMES), (second.pid, TIMES)])
 
 
 def test_children_of_a_command_are_followed(output: Path) -> None:
     times = 100
     done = record_command(output, "sh", "-c", f"for i in $(seq {times}); do /bin/true; done")
     assert done.returncode == 0, done.stderr
-    assert rows(output, "SELECT count(*), count(DISTINCT pid) FROM syscalls WHERE syscall = 'execve' AND path = '/bin/true'") == [
-        (times, times)
-    ]
+    assert rows(
+        output, "SELECT count(*), count(DISTINCT pid) FROM syscalls WHERE syscall = 'execve' AND path = '/bin/true'"
+    ) == [(times, times)]
     assert rows(output, "SELECT count(*) FROM syscalls WHERE comm = 'true' AND syscall = 'exit_group'") == [(times,)]
-    assert rows(output, "SELECT count(*) FROM processes WHERE comm = 'true' AND end_ns > start_ns AND exe LIKE '%/true'") == [(times,)]
+    assert rows(
+        output, "SELECT count(*) FROM processes WHERE comm = 'true' AND end_ns > start_ns AND exe LIKE '%/true'"
+    ) == [(times,)]
 
 
 def test_names_of_children_of_children_are_known(output: Path) -> None:
@@ -120,8 +126,9 @@ def test_names_of_children_of_children_are_known(output: Path) -> None:
     assert rows(output, "SELECT count(*) FROM processes WHERE exe LIKE '%/true'") == [(40,)]
 
 
-def test_a_thread_that_executes_a_program_goes_on_under_its_process(programs: Programs, output: Path) -> None:
-    script = "import os, threading, time\nthreading.Thread(target=lambda: os.execv('/bin/true', ['true'])).start()\ntime.sleep(9)"
+def test_a_thread_that_executes_a_program_goes_on_under_its_process(output: Path) -> None:
+    execute = "threading.Thread(target=lambda: os.execv('/bin/true', ['true'])).start()"
+    script = f"import os, threading, time\n{execute}\ntime.sleep(9)"
     done = record_command(output, sys.executable, "-c", script)
     assert done.returncode == 0, done.stderr
     [(pid, tid, ret)] = rows(output, "SELECT pid, tid, ret FROM syscalls WHERE path = '/bin/true'")
@@ -231,7 +238,9 @@ def test_behind_sudo_the_command_and_the_file_are_the_users(tmp_path: Path) -> N
 
 def test_stopping_a_recorder_ends_its_command(output: Path) -> None:
     process = subprocess.Popen(
-        [sys.executable, "-m", "bpfrec", "record", "-o", str(output), "--", "sleep", "60"], stderr=subprocess.PIPE, text=True
+        [sys.executable, "-m", "bpfrec", "record", "-o", str(output), "--", "sleep", "60"],
+        stderr=subprocess.PIPE,
+        text=True,
     )
     assert "recording" in line_of(process.stderr)
     time.sleep(0.3)

@@ -30,5 +30,6 @@ def test_jit_code_is_named_after_its_map_is_gone(programs: Callable[..., Path], 
     assert rows(recorder.output, "SELECT name FROM jit_symbols") == [(js,)]
     assert rows(
         recorder.output,
-        "SELECT count(*) FROM frames JOIN mappings USING (build_id) WHERE symbol = 'main' AND ip BETWEEN start_addr AND end_addr",
+        "SELECT count(*) FROM frames JOIN mappings USING (build_id) "
+        "WHERE symbol = 'main' AND ip BETWEEN start_addr AND end_addr",
     ) == [(1,)]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import struct
 
 import numpy as np
+
 from bpfrec.bpf import wire
 
 
@@ -52,9 +53,7 @@ def call(
     return sample(row.tobytes()[4:] + inline)
 
 
-def extra(
-    kind: int, data: bytes, *, arg: int = 0, ts: int = 1000, tid: int = 101, size: int | None = None
-) -> bytes:
+def extra(kind: int, data: bytes, *, arg: int = 0, ts: int = 1000, tid: int = 101, size: int | None = None) -> bytes:
     """The sample of one struct wire_data or wire_stack."""
     row = np.zeros(1, wire.EXTRA)
     row["magic"], row["kind"], row["arg"] = wire.MAGIC, kind, arg

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from bpfrec.record.asof import AsOf
 from hypothesis import given
 from hypothesis import strategies as st
+
+from bpfrec.record.asof import AsOf
 
 PAIRS = st.lists(st.tuples(st.integers(-2, 3), st.integers(0, 6)), max_size=12)
 

@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+
 from bpfrec.bpf import btf
 from bpfrec.formats.errors import BpfrecError
 
@@ -54,7 +55,9 @@ def test_without_type_information_the_message_says_what_to_do(monkeypatch: pytes
 @pytest.mark.skipif(not btf.VMLINUX.exists(), reason="this kernel has no type information")
 @pytest.mark.skipif(shutil.which("bpftool") is None, reason="no bpftool to compare with")
 def test_same_as_bpftool() -> None:
-    dump = subprocess.run(["bpftool", "btf", "dump", "file", btf.VMLINUX], capture_output=True, text=True, timeout=60, check=True)
+    dump = subprocess.run(
+        ["bpftool", "btf", "dump", "file", btf.VMLINUX], capture_output=True, text=True, timeout=60, check=True
+    )
     expected: dict[tuple[str, str], int] = {}
     inside = ""
     for line in dump.stdout.splitlines():

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import ring_bytes
+
 from bpfrec.bpf import wire
 from bpfrec.formats.syscalls import syscalls
 from bpfrec.record.calls import call_rows

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from bpfrec.formats.errors import BpfrecError
 from bpfrec.formats.syscalls import syscalls
 from bpfrec.record.calls_spec import parse_calls

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+
 from bpfrec.bpf.sideband import Comm, Exit, Fork, Lost, Mapping
 from bpfrec.record.history import BEFORE, History
 from bpfrec.record.procfs import MapsLine, ProcessStatus
@@ -37,7 +38,10 @@ def test_names_hold_until_they_change() -> None:
 
 def test_a_child_has_its_parents_name_and_mappings_until_it_execs() -> None:
     found = history(
-        Fork(100, 20, 20, 10, 10), Comm(200, 20, 20, "sh", exec=True), mapping(20, 210, path="/bin/sh"), Exit(300, 20, 20)
+        Fork(100, 20, 20, 10, 10),
+        Comm(200, 20, 20, "sh", exec=True),
+        mapping(20, 210, path="/bin/sh"),
+        Exit(300, 20, 20),
     )
     assert [name_at(found, 20, when) for when in (99, 150, 250)] == [None, "main", "sh"]
     paths = {when: [m.path for m in space.mappings] for when in (150, 250) if (space := found.space_at(20, when))}

@@ -36,7 +36,9 @@ def test_full_rings_count_calls_exactly_and_notices_say_when() -> None:
 
 
 def test_notices_without_lost_calls_are_no_lost_calls() -> None:
-    assert losses({"sent_syscalls": 1, "lost_data": 4}, [0], 1, [(0, 100, 4)]) == [("path-lost", "notice", None, None, 4)]
+    assert losses({"sent_syscalls": 1, "lost_data": 4}, [0], 1, [(0, 100, 4)]) == [
+        ("path-lost", "notice", None, None, 4)
+    ]
 
 
 def test_calls_that_were_sent_and_never_spooled() -> None:

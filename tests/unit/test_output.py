@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from bpfrec.formats.errors import BpfrecError
 from bpfrec.record.output import prepare
 

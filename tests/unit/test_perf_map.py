@@ -5,9 +5,10 @@ from __future__ import annotations
 import io
 
 import pytest
-from bpfrec.formats.perf_map import JitSymbol, symbols_for
 from hypothesis import given
 from hypothesis import strategies as st
+
+from bpfrec.formats.perf_map import JitSymbol, symbols_for
 
 
 def names(text: bytes, *addresses: int) -> list[str | None]:
@@ -64,7 +65,9 @@ def test_the_rest_of_an_overlong_line_is_no_line() -> None:
     assert len(names(text, 0x2000)[0] or "") <= 1 << 14
 
 
-@given(st.lists(st.tuples(st.integers(0, 40), st.integers(1, 20)), max_size=8), st.lists(st.integers(0, 60), max_size=8))
+@given(
+    st.lists(st.tuples(st.integers(0, 40), st.integers(1, 20)), max_size=8), st.lists(st.integers(0, 60), max_size=8)
+)
 def test_same_as_looking_at_every_line(entries: list[tuple[int, int]], addresses: list[int]) -> None:
     text = b"".join(b"%x %x n%d\n" % (start, size, i) for i, (start, size) in enumerate(entries))
     expected = {

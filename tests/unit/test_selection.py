@@ -57,7 +57,9 @@ def test_every_call_fits_the_programs_two_captures() -> None:
     for call in syscalls().values():
         kinds = [c.kind for c in call.captures]
         assert len(kinds) <= 2, f"{call.name} has {len(kinds)} captures, struct call_plan has room for 2"
-        assert len(set(kinds)) <= 1, f"{call.name} mixes captures; record/calls.py takes the first for a path if any is one"
+        assert len(set(kinds)) <= 1, (
+            f"{call.name} mixes captures; record/calls.py takes the first for a path if any is one"
+        )
         assert kinds != ["timespec", "timespec"], f"{call.name}: the second capture is read as a string"
 
 

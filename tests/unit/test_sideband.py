@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import struct
 
-from bpfrec.bpf.sideband import Comm, Event, Exit, Fork, Lost, Mapping, parse_events
 from ring_bytes import lost, perf_record
+
+from bpfrec.bpf.sideband import Comm, Event, Exit, Fork, Lost, Mapping, parse_events
 
 COMM_EXEC, MMAP_BUILD_ID = 1 << 13, 1 << 14
 

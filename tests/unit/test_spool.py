@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from bpfrec.record.spool import HEADER, SpoolWriter, read_chunks
 from hypothesis import given
 from hypothesis import strategies as st
+
+from bpfrec.record.spool import HEADER, SpoolWriter, read_chunks
 
 CHUNKS = [(0, 11, b"A" * 24), (5, 12, b"B" * 8), (0, 13, b"C" * 64)]
 
@@ -32,7 +33,9 @@ def test_long_chunks_come_in_pieces(spool: Path) -> None:
 
 
 @given(st.data())
-def test_a_spool_cut_anywhere_gives_what_is_whole(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
+def test_a_spool_cut_anywhere_gives_what_is_whole(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
     path = tmp_path_factory.mktemp("spool") / "spool"
     whole = b"".join(HEADER.pack(b"bpfR", cpu, 0, len(b), when) + b for cpu, when, b in CHUNKS)
     length = data.draw(st.integers(0, len(whole)))
@@ -40,8 +43,12 @@ def test_a_spool_cut_anywhere_gives_what_is_whole(tmp_path_factory: pytest.TempP
     written = b"".join(b for _, _, b in CHUNKS)
     got = b"".join(c.data.tobytes() for c in read_chunks(path, 16))
     assert written.startswith(got), "a cut spool gave bytes that were never written"
-    headers = sum(1 for i in range(len(CHUNKS)) if length >= sum(HEADER.size + len(b) for _, _, b in CHUNKS[:i]) + HEADER.size)
-    assert len(got) >= max(0, length - headers * HEADER.size - HEADER.size) // 8 * 8, "whole words before the cut are lost"
+    headers = sum(
+        1 for i in range(len(CHUNKS)) if length >= sum(HEADER.size + len(b) for _, _, b in CHUNKS[:i]) + HEADER.size
+    )
+    assert len(got) >= max(0, length - headers * HEADER.size - HEADER.size) // 8 * 8, (
+        "whole words before the cut are lost"
+    )
 
 
 def test_what_is_no_spool_gives_nothing(tmp_path: Path) -> None:
@@ -50,6 +57,8 @@ def test_what_is_no_spool_gives_nothing(tmp_path: Path) -> None:
 
 
 def test_the_spool_is_nobody_elses(spool: Path) -> None:
-    assert oct(spool.stat().st_mode & 0o777) == "0o600", "a spool holds what other users' processes passed to the kernel"
+    assert oct(spool.stat().st_mode & 0o777) == "0o600", (
+        "a spool holds what other users' processes passed to the kernel"
+    )
     with pytest.raises(FileExistsError):
         SpoolWriter(spool)

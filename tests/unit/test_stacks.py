@@ -6,9 +6,10 @@ import struct
 from typing import Any, cast
 
 import ring_bytes
+
 from bpfrec.bpf import wire
 from bpfrec.bpf.sideband import Mapping
-from bpfrec.formats.elf import Symbol
+from bpfrec.formats.elf_symbols import Symbol
 from bpfrec.formats.perf_map import JitSymbol
 from bpfrec.record.history import History
 from bpfrec.record.modules import Modules
@@ -104,7 +105,9 @@ def test_failed_and_overlong_walks_say_so() -> None:
 
 def test_jit_code_is_named_by_the_perf_map() -> None:
     _, frames, jit = resolved(*with_stack(1, 0x9010, 0x9900))
-    named = {name: frames[0].get(name) for name in ("symbol", "symbol_offset", "module", "file", "line", "module_address")}
+    named = {
+        name: frames[0].get(name) for name in ("symbol", "symbol_offset", "module", "file", "line", "module_address")
+    }
     assert named == {
         "symbol": "JS:~handler /srv/app.js:12:7",
         "symbol_offset": 0x10,

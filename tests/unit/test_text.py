@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
-from bpfrec.record.text import string_array
 from hypothesis import given
 from hypothesis import strategies as st
 
-TEXTS = st.one_of(st.binary(max_size=8), st.text(max_size=6).map(str.encode), st.sampled_from([b"\xc3", b"\xa9", b"/tmp/\xff"]))
+from bpfrec.record.text import string_array
+
+TEXTS = st.one_of(
+    st.binary(max_size=8), st.text(max_size=6).map(str.encode), st.sampled_from([b"\xc3", b"\xa9", b"/tmp/\xff"])
+)
 ROWS = st.lists(st.tuples(TEXTS, st.booleans()), max_size=8)
 
 

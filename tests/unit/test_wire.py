@@ -5,13 +5,15 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import pytest
 import ring_bytes
-from bpfrec.bpf import wire
 from hypothesis import given
 from hypothesis import strategies as st
+
+from bpfrec.bpf import wire
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,9 @@ IMITATIONS = st.sampled_from(
 )
 USER_DATA = st.one_of(
     st.binary(max_size=64),
-    st.builds(lambda pad, parts: bytes(pad) + b"".join(parts), st.sampled_from([0, 4, 8]), st.lists(IMITATIONS, max_size=3)),
+    st.builds(
+        lambda pad, parts: bytes(pad) + b"".join(parts), st.sampled_from([0, 4, 8]), st.lists(IMITATIONS, max_size=3)
+    ),
 ).map(lambda data: data[: wire.INLINE_BYTES])
 
 
@@ -68,7 +72,7 @@ def streams(draw: st.DrawFn) -> list[Put]:
 
 def pieces(raw: bytes, cuts: list[int]) -> Iterator[bytes]:
     edges = sorted({0, len(raw), *(cut * 8 % (len(raw) + 8) for cut in cuts)} & set(range(len(raw) + 1)))
-    for start, end in zip(edges, edges[1:], strict=False):
+    for start, end in pairwise(edges):
         yield raw[start:end]
 
 
@@ -103,7 +107,9 @@ def test_every_record_comes_out_once_however_the_stream_is_cut(puts: list[Put], 
 
     # Behind the last call, extras wait for a call that was lost, and hold back the notices behind them.
     waiting = next((i for i in range(last_call + 1, len(puts)) if puts[i].kind == "extra"), len(puts))
-    assert lost == [p.number for p in puts[:waiting] if p.kind == "lost"], "LOST records are counted twice or not at all"
+    assert lost == [p.number for p in puts[:waiting] if p.kind == "lost"], (
+        "LOST records are counted twice or not at all"
+    )
 
 
 def test_inline_data_that_imitates_a_record_is_data() -> None:

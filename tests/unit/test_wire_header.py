@@ -10,6 +10,7 @@ from importlib.resources import files
 from pathlib import Path
 
 import pytest
+
 from bpfrec.bpf import perf_event, program, selection, wire
 
 PROGRAMS = Path(str(files("bpfrec.bpf").joinpath("programs")))
@@ -20,7 +21,10 @@ pytestmark = pytest.mark.skipif(shutil.which("gcc") is None, reason="no gcc to c
 def c_values(folder: Path, includes: list[str], expressions: dict[str, str]) -> dict[str, int]:
     """What C says each expression is."""
     source = folder / "values.c"
-    prints = [f'printf("%s\\"{n}\\": %lld\\n", {i} ? "," : "", (long long)({e}));' for i, (n, e) in enumerate(expressions.items())]
+    prints = [
+        f'printf("%s\\"{n}\\": %lld\\n", {i} ? "," : "", (long long)({e}));'
+        for i, (n, e) in enumerate(expressions.items())
+    ]
     lines = ["#include <stdio.h>", "#include <stddef.h>", *(f"#include {i}" for i in includes)]
     source.write_text("\n".join([*lines, 'int main(void) { puts("{");', *prints, 'puts("}"); return 0; }']))
     command = ["gcc", "-DBPFREC_USERSPACE", f"-I{PROGRAMS}", "-o", folder / "values", source]
@@ -82,7 +86,9 @@ def test_perf_event_attr(tmp_path: Path) -> None:
     }
     words = {n: f"((union {{ struct perf_event_attr a; __u64 w[32]; }}){{ .a = {{ .{n} = 1 }} }}).w[5]" for n in flags}
     values = c_values(tmp_path, ["<linux/perf_event.h>"], {n: n for n in expected} | words)
-    assert values == expected | flags, "bpf/perf_event.py fills struct perf_event_attr otherwise than the kernel reads it"
+    assert values == expected | flags, (
+        "bpf/perf_event.py fills struct perf_event_attr otherwise than the kernel reads it"
+    )
     assert expected["offsetof(struct perf_event_attr, size)"] == 4
     size = perf_event.ctypes.sizeof(perf_event.PerfEventAttr)
     assert size == 128, f"struct perf_event_attr of {size} bytes; PERF_ATTR_SIZE_VER7 has 128"
@@ -99,7 +105,10 @@ def test_recursion_misses_of_bpf_prog_info(tmp_path: Path) -> None:
 
 def test_constants_of_the_program() -> None:
     source = (PROGRAMS / "recorder.c").read_text()
-    said = {name: int(value) for name, value in re.findall(r"^\s*(?:#define )?([A-Z_0-9]+) (?:= )?(\d+)\b", source, re.MULTILINE)}
+    said = {
+        name: int(value)
+        for name, value in re.findall(r"^\s*(?:#define )?([A-Z_0-9]+) (?:= )?(\d+)\b", source, re.MULTILINE)
+    }
     expected = {
         "PLANS": selection.PLANS,
         "PLAN_COMPAT": selection.PLAN_COMPAT,
@@ -114,11 +123,15 @@ def test_constants_of_the_program() -> None:
         "INLINE_OFFSET": wire.INLINE_OFFSET,
         "DATA_OFFSET": wire.EXTRA_OFFSET,
     }
-    assert {n: said.get(n) for n in expected} == expected, "programs/recorder.c and the Python side mean different numbers"
+    assert {n: said.get(n) for n in expected} == expected, (
+        "programs/recorder.c and the Python side mean different numbers"
+    )
 
 
 def test_counters_stand_in_the_order_of_the_program() -> None:
     body = re.search(r"enum counter \{(.*?)\};", (PROGRAMS / "recorder.c").read_text(), re.DOTALL)
     assert body, "recorder.c has no enum counter"
     names = re.findall(r"^\s*([A-Z_]+),", body[1], re.MULTILINE)
-    assert tuple(n.lower() for n in names if n != "COUNTERS") == program.COUNTERS, "a loss would be counted as another one"
+    assert tuple(n.lower() for n in names if n != "COUNTERS") == program.COUNTERS, (
+        "a loss would be counted as another one"
+    )

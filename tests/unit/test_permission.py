@@ -1,0 +1,70 @@
+"""bpf/permission.py: what is missing is named, and what to do about it."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from bpfrec.bpf import permission
+from bpfrec.formats.errors import BpfrecError
+
+ALL = (1 << 41) - 1
+SYS_ADMIN, PERFMON, BPF = 1 << 21, 1 << 38, 1 << 39
+
+
+def held(monkeypatch: pytest.MonkeyPatch, capabilities: int, uid: int = 0) -> None:
+    """As a process of ``uid`` with these effective capabilities."""
+    status = f"Name:\tx\nCapInh:\t0000000000000000\nCapEff:\t{capabilities:016x}\nCapBnd:\t{ALL:016x}\n"
+    real = Path.read_text
+    monkeypatch.setattr(Path, "read_text", lambda p, *a: status if p == Path("/proc/self/status") else real(p, *a))
+    monkeypatch.setattr(os, "geteuid", lambda: uid)
+
+
+@pytest.mark.parametrize("capabilities", [ALL, SYS_ADMIN, BPF | PERFMON])
+def test_enough(monkeypatch: pytest.MonkeyPatch, capabilities: int) -> None:
+    held(monkeypatch, capabilities)
+    permission.check_permission()
+
+
+def test_a_user_is_told_to_use_sudo(monkeypatch: pytest.MonkeyPatch) -> None:
+    held(monkeypatch, 0, uid=1000)
+    with pytest.raises(BpfrecError, match="sudo bpfrec record"):
+        permission.check_permission()
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "lacks"), [(BPF, "PERFMON"), (PERFMON, "BPF"), (ALL & ~(SYS_ADMIN | BPF), "BPF")]
+)
+def test_root_in_a_container_is_told_what_was_dropped(
+    monkeypatch: pytest.MonkeyPatch, capabilities: int, lacks: str
+) -> None:
+    held(monkeypatch, capabilities)
+    with pytest.raises(BpfrecError) as refused:
+        permission.check_permission()
+    assert f"lacks CAP_{lacks}" in refused.value.message
+    assert f"--cap-add {lacks}" in refused.value.hint
+
+
+def test_lockdown_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "lockdown").write_text("none integrity [confidentiality]\n")
+    monkeypatch.setattr(permission, "_LOCKDOWN", tmp_path / "lockdown")
+    assert "locked down" in permission.why_refused("no", "Operation not permitted").message
+    (tmp_path / "lockdown").write_text("none [integrity] confidentiality\n")
+    assert "locked down" not in permission.why_refused("no", "Operation not permitted").message
+
+
+def test_a_refusal_is_told_from_a_program_that_is_wrong(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(permission, "_LOCKDOWN", tmp_path / "not here")
+    refused = permission.why_refused("no", "bpf: Failed to load program: Operation not permitted")
+    assert "--privileged" in refused.hint
+    wrong = permission.why_refused("no", "recorder.c:5:1: error: unknown type name 'u65'")
+    assert "u65" in wrong.message, "the compiler's own words are the way to the cause"
+
+
+def test_perf_events_that_are_refused() -> None:
+    refused = permission.perf_refused(OSError(errno.EACCES, os.strerror(errno.EACCES)))
+    assert "perf_event_open" in refused.message
+    assert refused.hint

@@ -1,0 +1,210 @@
+"""formats/trace_writer.py and trace_reader.py: a trace comes back as written, or is refused with a message."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from bpfrec.formats.errors import TraceFileError
+from bpfrec.formats.manifest import MANIFEST, Clock, Host, Manifest, parse_manifest
+from bpfrec.formats.schema import FORMAT_VERSION, LOSSES, STACKS, TABLES
+from bpfrec.formats.trace_reader import TraceReader
+from bpfrec.formats.trace_writer import TraceWriter
+
+LOSS = {"kind": "ring-full", "severity": "data_loss", "cpu": 1, "ts_ns": 5, "count": 2**40, "remedy": "less"}
+
+
+def manifest(**changes: Any) -> Manifest:
+    values: dict[str, Any] = {
+        "tool_version": "0.1",
+        "command_line": ["bpfrec", "record"],
+        "configuration": {"pids": [1]},
+        "host": Host("host", "6.1", "x86_64", 4096, 2, 1 << 32),
+        "clock": Clock(5, 6, 0),
+        "start_ns": 5,
+        "stop_ns": 10,
+        "stopped": "SIGINT",
+        "counters": {"lost": 0},
+        "syscalls": {"read": 1},
+    }
+    return Manifest(**values | changes)
+
+
+def write(target: Path, owner: tuple[int, int] | None = None) -> Path:
+    folder = target.parent / f"{target.name}.parts"
+    folder.mkdir()
+    writer = TraceWriter(folder)
+    writer.write_rows(LOSSES, [LOSS])
+    size = writer.finish(manifest(), target, owner)
+    assert size == target.stat().st_size, "the summary line would show a wrong size"
+    shutil.rmtree(folder)
+    return target
+
+
+@pytest.fixture(scope="module")
+def trace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write(tmp_path_factory.mktemp("trace") / "t.bpfrec")
+
+
+def losses_in(path: Path) -> list[dict[str, Any]]:
+    with TraceReader(path) as reader:
+        parquet = reader.parquet(LOSSES)
+        assert parquet is not None, "the table is listed and not found"
+        rows: list[dict[str, Any]] = pq.read_table(parquet).to_pylist()
+        return rows
+
+
+def test_written_is_read(trace: Path) -> None:
+    assert losses_in(trace) == [LOSS]
+    with TraceReader(trace) as reader:
+        read = reader.manifest
+    assert {t: e.rows for t, e in read.tables.items()} == {t.name: int(t is LOSSES) for t in TABLES}
+    read.tables = {}
+    assert read == manifest()
+
+
+def test_the_unzipped_folder_serves_too(trace: Path, tmp_path: Path) -> None:
+    with zipfile.ZipFile(trace) as archive:
+        assert {m.compress_type for m in archive.infolist()} == {zipfile.ZIP_STORED}, "Parquet compresses already"
+        archive.extractall(tmp_path)
+    assert losses_in(tmp_path) == [LOSS]
+
+
+def test_a_trace_is_its_owners_alone(tmp_path: Path) -> None:
+    trace = write(tmp_path / "t.bpfrec")
+    assert oct(trace.stat().st_mode & 0o777) == "0o600", "a trace holds what processes passed to the kernel"
+
+
+def test_copies_go_away(trace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    assert losses_in(trace) == [LOSS]
+    assert list(tmp_path.iterdir()) == [], "reading left files behind"
+
+
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.data())
+def test_a_damaged_file_is_refused_or_right(trace: Path, tmp_path: Path, data: st.DataObject) -> None:
+    content = bytearray(trace.read_bytes())
+    # Most of the file is empty tables: aim at the directory at its end and the headers of members as well.
+    directory = content.rfind(b"PK\x01\x02", 0, content.find(b"PK\x01\x02") + 4)
+    aims = [st.integers(0, len(content) - 1), st.integers(directory, len(content) - 1)]
+    aims.append(st.sampled_from([m.header_offset + i for m in zipfile.ZipFile(trace).infolist() for i in range(60)]))
+    at = data.draw(st.one_of(aims))
+    damage = data.draw(st.one_of(st.binary(min_size=1, max_size=4), st.just(bytes(40)), st.just(b"\xff" * 40)))
+    content[at : at + len(damage)] = damage[: len(content) - at]
+    damaged = tmp_path / "damaged.bpfrec"
+    damaged.write_bytes(content)
+    try:
+        found = losses_in(damaged)
+    except TraceFileError:
+        return
+    assert found == [LOSS], f"{len(damage)} bytes at {at} changed the data and nobody noticed"
+
+
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.data())
+def test_a_file_cut_short_is_refused(trace: Path, tmp_path: Path, data: st.DataObject) -> None:
+    content = trace.read_bytes()
+    cut = tmp_path / "cut.bpfrec"
+    cut.write_bytes(content[: data.draw(st.integers(0, len(content) - 1))])
+    with pytest.raises(TraceFileError):
+        losses_in(cut)
+
+
+def rezipped(trace: Path, target: Path, compression: int = zipfile.ZIP_STORED, **changes: bytes | None) -> Path:
+    with zipfile.ZipFile(trace) as old, zipfile.ZipFile(target, "w", compression) as new:
+        for member in old.namelist():
+            content = changes.get(member.split(".")[0], old.read(member))
+            if content is not None:
+                new.writestr(member, content)
+    return target
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"losses": None}, "losses.parquet"),
+        ({"losses": b"PAR1 no longer"}, "checksum"),
+        ({"manifest": None}, "not a bpfrec trace"),
+        ({"manifest": b"{}"}, "not a bpfrec trace"),
+        ({"manifest": b"[" * 100_000}, "not JSON"),
+        ({"manifest": b'{"format": "bpfrec", "format_version": "1"}'}, "format_version"),
+        ({"manifest": b'{"format": "bpfrec", "format_version": 1}'}, "lacks a part"),
+    ],
+)
+def test_what_is_missing_or_wrong_is_named(trace: Path, tmp_path: Path, changes: dict[str, Any], said: str) -> None:
+    with pytest.raises(TraceFileError, match=said):
+        losses_in(rezipped(trace, tmp_path / "changed.bpfrec", **changes))
+
+
+def test_compressed_members_are_refused(trace: Path, tmp_path: Path) -> None:
+    with pytest.raises(TraceFileError, match="name the folder"):
+        losses_in(rezipped(trace, tmp_path / "compressed.bpfrec", zipfile.ZIP_DEFLATED))
+
+
+@pytest.mark.parametrize("path", ["nothing", "text", "folder"])
+def test_what_is_no_trace_is_refused_with_help(tmp_path: Path, path: str) -> None:
+    (tmp_path / "text").write_text("hello")
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(TraceFileError) as refused:
+        TraceReader(tmp_path / path)
+    assert str(tmp_path / path) in refused.value.message
+    assert refused.value.hint, "the message does not say what to do"
+
+
+def changed(**changes: Any) -> str:
+    return json.dumps(json.loads(manifest().to_json()) | changes)
+
+
+def test_a_newer_format_is_refused_and_says_what_to_do() -> None:
+    with pytest.raises(TraceFileError, match="pip install --upgrade"):
+        parse_manifest(changed(format_version=FORMAT_VERSION + 1, host="of another kind"), "t")
+
+
+def test_what_a_newer_bpfrec_adds_is_ignored() -> None:
+    entry = {"rows": 1, "bytes": 2, "sha256": "ab", "colour": "blue"}
+    text = changed(
+        new_key=1, tables={"new_table": entry}, clock={"monotonic_ns": 5, "wall_ns": 6, "utc_offset_s": 0, "x": 1}
+    )
+    assert parse_manifest(text, "t").tables["new_table"].rows == 1
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"start_ns": "5"},
+        {"start_ns": 2**70},
+        {"start_ns": None},
+        {"counters": {"lost": "none"}},
+        {"counters": []},
+        {"tables": []},
+        {"tables": {"losses": 5}},
+        {"host": None},
+        {"clock": {"monotonic_ns": 1}},
+        {"command_line": "bpfrec"},
+        {"stopped": "\ud800"},
+    ],
+)
+def test_wrong_parts_are_refused(change: dict[str, Any]) -> None:
+    with pytest.raises(TraceFileError):
+        parse_manifest(changed(**change), "t")
+
+
+def test_many_rows_are_written_in_order(tmp_path: Path) -> None:
+    writer = TraceWriter(tmp_path)
+    rows = [{"stack_id": i, "pid": 1, "ts_ns": i, "depth": 1, "status": "root"} for i in range(40_000)]
+    writer.write_rows(STACKS, rows)
+    writer.finish(manifest(), tmp_path / "t.bpfrec", None)
+    with TraceReader(tmp_path / "t.bpfrec") as reader:
+        parquet = reader.parquet(STACKS)
+        assert parquet is not None
+        assert pq.read_table(parquet)["stack_id"].to_pylist() == list(range(40_000))
+    assert MANIFEST in zipfile.ZipFile(tmp_path / "t.bpfrec").namelist()
