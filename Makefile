@@ -14,7 +14,7 @@ NODE_PACKAGE := $(if $(shell command -v node),,nodejs)
 missing = $(strip $(foreach p,$(1),$(shell dpkg-query -W -f '$${Status}' $(p) 2>/dev/null | grep -q 'ok installed' || echo $(p))))
 install = $(if $(call missing,$(1)),$(SUDO) apt-get update -q && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $(call missing,$(1)),@true)
 
-.PHONY: help setup setup-dev demo test lint format samples clean
+.PHONY: help setup setup-dev demo test lint format bench samples clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -71,6 +71,10 @@ format: setup-dev ## format Python and C in place
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 	clang-format -i bpf/programs/*.[ch] tests/workloads/*.c $$(find bpf/programs/shim -name '*.h')
+
+bench: setup-dev ## measure what tracing costs, beside the peers, as root; a quarter of an hour
+	$(call install,linux-perf)
+	$(SUDO) $(BIN)/python tests/bench/run.py --json build/bench.json
 
 samples: setup-dev ## record sample_traces/ anew, as root
 	$(SUDO) env BPFREC=$(CURDIR)/$(BIN)/bpfrec sample_traces/record.sh

@@ -18,7 +18,7 @@ trap 'kill $program 2>/dev/null || :' EXIT
 
 step "bpfrec record -p $server -d 3 -o $trace"
 if ! $SUDO "$BPFREC" record -p "$server" -d 3 -o "$trace" --force; then
-    trace=$here/../sample_traces/lab1-server.bpfrec
+    trace=sample_traces/lab1-server.bpfrec
     printf '\nRecording is not possible here, for the reason above. The same questions, asked of a recording made elsewhere:\n'
     server=$("$BPFREC" analyze -i "$trace" sql --format csv 'SELECT min(pid) AS pid FROM syscalls' | tail -n 1)
 fi
@@ -33,7 +33,7 @@ step "bpfrec analyze -i $trace report argdist -p $server -H '$probe'"
 
 cat <<END
 
-The server waits for a file that is not there. The recording stays in $trace; try next:
+The server waits for a file that is not there. The recording is $trace; try next:
   $BPFREC analyze -i $trace report summary
   $BPFREC analyze -i $trace report trace 'SyS_open (STRCMP("/etc/tracing-server-example.conf", arg1))' -U -M 1
   $BPFREC analyze -i $trace sql 'SELECT syscall, avg(duration_ns) FROM syscalls GROUP BY 1'
