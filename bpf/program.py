@@ -18,12 +18,12 @@ from bpfrec.bpf.btf import member_offsets
 from bpfrec.bpf.perf_event import Ring
 from bpfrec.bpf.permission import why_refused
 from bpfrec.bpf.selection import Plan, Selection, plan_table
-from bpfrec.bpf.wire import INLINE_BYTES, SYSCALL
+from bpfrec.bpf.wire import INLINE_BYTES, SYSCALL, batch_sample
 
 MAX_THREADS = 32768
 """Room for threads, recorded processes and named processes in the program's maps."""
 
-COUNTERS = ("sent_syscalls", "lost_syscalls", "lost_data", "lost_stacks", "lost_threads", "lost_exits")
+COUNTERS = ("sent_syscalls", "lost_syscalls", "lost_data", "lost_threads", "lost_exits")
 """The counters the program keeps, in the order of ``enum counter`` in ``programs/recorder.c``."""
 
 _RECORDED, _UNTIL_EXEC = 1, 2
@@ -112,12 +112,21 @@ class RecorderProgram:
         slots = bytearray()
         count = 0
         for leaf in self._bpf[b"slots"].values():
-            if leaf.state:
+            if leaf.rest:
                 slots += bytes(leaf)
                 count += 1
         rows = np.frombuffer(bytes(slots), np.uint8).reshape(count, SYSCALL.itemsize + INLINE_BYTES)
         records = np.ascontiguousarray(rows[:, : SYSCALL.itemsize]).reshape(-1).view(SYSCALL)
         return records, rows[:, SYSCALL.itemsize :]
+
+    def unsent(self) -> list[tuple[int, bytes, int]]:
+        """The batches that were not full when recording stopped: CPU, perf sample, number of calls in it."""
+        batches = self._bpf[b"batches"][0]
+        return [
+            (cpu, batch_sample(bytes(batch.data)[: batch.used]), batch.calls)
+            for cpu, batch in enumerate(batches)
+            if batch.used
+        ]
 
     def close(self) -> None:
         """Detaches and unloads."""

@@ -5,13 +5,14 @@ A test compiles the header and compares every size and offset with the dtypes he
 
 from __future__ import annotations
 
+import struct
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 MAGIC = 0xBF5C
-KIND_SYSCALL, KIND_DATA, KIND_STACK = 1, 2, 3
+KIND_SYSCALL, KIND_DATA, KIND_STACK, KIND_BATCH = 1, 2, 3, 4
 
 COMPAT, X32, NO_RETURN, RETRIED, SPILLED = 1, 2, 4, 8, 16
 
@@ -20,7 +21,7 @@ FRAMES = 127
 
 SYSCALL = np.dtype(
     [
-        ("state", "<u4"),
+        ("rest", "<u4"),
         ("magic", "<u2"),
         ("kind", "u1"),
         ("flags", "u1"),
@@ -40,7 +41,7 @@ SYSCALL = np.dtype(
 
 EXTRA = np.dtype(
     [
-        ("unsent", "<u4"),
+        ("rest", "<u4"),
         ("magic", "<u2"),
         ("kind", "u1"),
         ("arg", "u1"),
@@ -55,7 +56,9 @@ INLINE_OFFSET = SYSCALL.itemsize
 INLINE_BYTES = 256
 EXTRA_OFFSET = EXTRA.itemsize
 
-_HEADER_BYTES = 8
+_HEADER = struct.Struct("<IHHI")
+_BATCH = struct.Struct("<HBB")
+_LOW = np.uint64(0xFFFFFFFF)
 _SAMPLE = 9
 _LOST = 2
 
@@ -87,9 +90,10 @@ def decode(data: Bytes) -> Records:
     """The records in ``data``, a piece of one ring's stream that starts at a record; its length a multiple of 8."""
     words = data.view("<u8")
     starts, lost, end = _record_starts(words)
-    kinds = (words[starts + 1] >> np.uint64(48) & np.uint64(0xFF)).astype(np.uint8)
+    kinds = (words[starts] >> np.uint64(48) & np.uint64(0xFF)).astype(np.uint8)
+    starts, kinds = starts[kinds != KIND_BATCH], kinds[kinds != KIND_BATCH]
     call_positions = np.flatnonzero(kinds == KIND_SYSCALL)
-    extra_positions = np.flatnonzero((kinds == KIND_DATA) | (kinds == KIND_STACK))
+    extra_positions = np.flatnonzero(kinds != KIND_SYSCALL)
     if len(call_positions):
         last = call_positions[-1]
         if last + 1 < len(starts):
@@ -98,63 +102,66 @@ def decode(data: Bytes) -> Records:
     elif len(extra_positions):
         end = int(starts[0])
         extra_positions = extra_positions[:0]
-    calls = _gather(words, starts[call_positions] + 1, SYSCALL)
-    extras = _gather(words, starts[extra_positions] + 1, EXTRA)
+    calls = _gather(words, starts[call_positions], SYSCALL)
+    extras = _gather(words, starts[extra_positions], EXTRA)
     owner = np.searchsorted(call_positions, extra_positions)
     mine = (calls["ts"][owner] == extras["ts"]) & (calls["tid"][owner] == extras["tid"])
     return Records(
         data=data,
         calls=calls,
-        call_data=(starts[call_positions] + 1) * 8 + INLINE_OFFSET,
+        call_data=starts[call_positions] * 8 + INLINE_OFFSET,
         extras=extras,
-        extra_data=(starts[extra_positions] + 1) * 8 + EXTRA_OFFSET,
+        extra_data=starts[extra_positions] * 8 + EXTRA_OFFSET,
         extra_owner=np.where(mine, owner, -1),
         lost=[count for at, count in lost if at < end],
         consumed=end * 8,
     )
 
 
-def _record_starts(words: Words) -> tuple[NDArray[np.int64], list[tuple[int, int]], int]:
-    """Word indexes of our samples, of LOST records with their counts, and the word at which whole records end.
+def batch_sample(records: bytes) -> bytes:
+    """The perf sample that sending a ``struct wire_batch`` with ``records`` as its data would have left in a ring."""
+    payload = _BATCH.pack(MAGIC, KIND_BATCH, 0) + records
+    return _HEADER.pack(_SAMPLE, 0, _HEADER.size + len(payload), len(payload)) + payload
 
-    Words that look like the start of one of our samples are found in one sweep. User memory in the records may look
-    so too: only those count that the chain of sizes from the first record leads to.
+
+def _record_starts(words: Words) -> tuple[NDArray[np.int64], list[tuple[int, int]], int]:
+    """Word indexes of our records and batches, of LOST records with their counts, and the word where whole ones end.
+
+    Words that look like the start of one of ours are found in one sweep. User memory in the records may look so too:
+    only those count that the chain of sizes from the first word leads to. Where a record ends, the next one of its
+    batch begins, or the header of another perf record.
     """
-    if len(words) < 2:
-        return np.empty(0, np.int64), [], 0
-    first, second = words[:-1], words[1:]
-    looks = (
-        ((first & np.uint64(0xFFFFFFFF)) == np.uint64(_SAMPLE))
-        & ((second & np.uint64(0xFFFFFFFF)) == (first >> np.uint64(48)) - np.uint64(12))
-        & ((second >> np.uint64(32) & np.uint64(0xFFFF)) == np.uint64(MAGIC))
-    )
-    candidates = np.flatnonzero(looks)
-    ends = candidates + (words[candidates] >> np.uint64(51)).astype(np.int64)
-    linked = np.flatnonzero(ends[:-1] != candidates[1:])
-    runs: list[NDArray[np.int64]] = []
+    candidates = np.flatnonzero((words >> np.uint64(32) & np.uint64(0xFFFF)) == np.uint64(MAGIC))
+    heads = words[candidates]
+    is_batch = (heads >> np.uint64(48) & np.uint64(0xFF)) == KIND_BATCH
+    sizes = np.where(is_batch, 1, ((heads & np.uint64(0xFFFFFFFF)).astype(np.int64) + 4) >> 3)
+    ends = candidates + sizes
+    following = candidates[1:]
+    new_sample = (following == ends[:-1] + 1) & ((words[np.minimum(ends[:-1], len(words) - 1)] & _LOW) == _SAMPLE)
+    broken = np.flatnonzero(~((following == ends[:-1]) | new_sample))
+    runs: list[NDArray[np.int64]] = [candidates[:0]]
     lost: list[tuple[int, int]] = []
     position = 0
     while position < len(words):
         index = int(np.searchsorted(candidates, position))
         if index < len(candidates) and candidates[index] == position:
-            stop = int(np.searchsorted(linked, index))
-            last = int(linked[stop]) if stop < len(linked) else len(candidates) - 1
-            run, run_end = candidates[index : last + 1], int(ends[last])
-            if run_end > len(words):
-                run, run_end = run[:-1], int(run[-1])
-                runs.append(run)
-                return np.concatenate(runs), lost, run_end
-            runs.append(run)
-            position = run_end
+            stop = int(np.searchsorted(broken, index))
+            last = int(broken[stop]) if stop < len(broken) else len(candidates) - 1
+            if ends[last] > len(words):
+                runs.append(candidates[index:last])
+                position = int(candidates[last])
+                break
+            runs.append(candidates[index : last + 1])
+            position = int(ends[last])
             continue
         header = int(words[position])
-        size = header >> 51
+        size = 1 if header & 0xFFFFFFFF == _SAMPLE else header >> 51
         if size == 0 or position + size > len(words):
             break
         if header & 0xFFFFFFFF == _LOST and size > 2:
             lost.append((position, int(words[position + 2])))
         position += size
-    return (np.concatenate(runs) if runs else np.empty(0, np.int64)), lost, position
+    return np.concatenate(runs), lost, position
 
 
 def _gather(words: Words, starts: NDArray[np.int64], dtype: np.dtype[np.void]) -> NDArray[np.void]:

@@ -8,14 +8,14 @@ from bpfrec.bpf.program import MAX_THREADS
 from bpfrec.record.session import Recorded
 
 LostNotice = tuple[int, int, int]
-"""CPU, time in ns on CLOCK_MONOTONIC, and count of one PERF_RECORD_LOST."""
+"""CPU, time in ns on CLOCK_MONOTONIC, and count of batches of one PERF_RECORD_LOST."""
 
 
 def losses_of(recorded: Recorded, decoded: int, notices: list[LostNotice], sideband_lost: int) -> list[dict[str, Any]]:
     """Rows for ``losses``.
 
     Calls that found no room in a ring are counted by the BPF program, exactly and per CPU. The kernel's own notices
-    in the ring count every record, extras too, and come late, but say when: they split the program's count in time.
+    in the ring count batches, and come when there is room again: they say since when.
     """
     counters = recorded.counters
     rows = _ring_losses(recorded, notices)
@@ -32,7 +32,6 @@ def losses_of(recorded: Recorded, decoded: int, notices: list[LostNotice], sideb
         ("exit-missed", "data_loss", counters["lost_exits"], narrower),
         ("program-skipped", "data_loss", counters["missed_runs"], narrower),
         ("path-lost", "notice", counters["lost_data"], narrower),
-        ("stack-lost", "notice", counters["lost_stacks"], "Record without stacks: --stacks off."),
         ("side-band-full", "notice", sideband_lost, "Names and mappings of some processes may be missing. " + narrower),
     ):
         if count > 0:
@@ -42,17 +41,12 @@ def losses_of(recorded: Recorded, decoded: int, notices: list[LostNotice], sideb
 
 def _ring_losses(recorded: Recorded, notices: list[LostNotice]) -> list[dict[str, Any]]:
     remedy = f"Record less: -p, -e, -x or --stacks off; each CPU's ring buffer held {recorded.ring_bytes >> 20} MiB."
-    rows = []
-    for cpu, lost in enumerate(recorded.lost_by_cpu):
-        left = lost
-        for _, when, count in (n for n in notices if n[0] == cpu):
-            told = min(count, left)
-            if told:
-                rows.append(_row("ring-full", "data_loss", cpu, when, told, remedy))
-            left -= told
-        if left:
-            rows.append(_row("ring-full", "data_loss", cpu, None, left, remedy))
-    return rows
+    first = {cpu: when for cpu, when, _ in reversed(notices)}
+    return [
+        _row("ring-full", "data_loss", cpu, first.get(cpu), lost, remedy)
+        for cpu, lost in enumerate(recorded.lost_by_cpu)
+        if lost
+    ]
 
 
 def _row(kind: str, severity: str, cpu: int | None, when: int | None, count: int, remedy: str) -> dict[str, Any]:

@@ -151,13 +151,17 @@ class _Session:
         self._drain(rings, sideband)
         # A drain takes what is there when it looks; the last records of a busy CPU come with the second one.
         self._drain(rings, sideband)
+        counters = program.counters()
+        for cpu, sample, calls in program.unsent():
+            self._spool(self._calls, cpu, [memoryview(sample)])
+            counters["sent_syscalls"] += calls
         self._surroundings.look_for_perf_maps()
         return Recorded(
             clock=clock,
             start_ns=start,
             stop_ns=time.monotonic_ns(),
             stopped=reason,
-            counters=program.counters(),
+            counters=counters,
             lost_by_cpu=program.lost_syscalls_by_cpu(),
             under_way=program.calls_under_way(),
             surroundings=self._surroundings,

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 /*
- * Sends one record per system call of the chosen processes, when the call ends.
+ * Sends one record per system call of the chosen processes, made when the call ends.
  *
- * Entry writes into the thread's slot and exit completes the same memory and sends it: no copy, no second map. Compiled
- * by bcc with the defines of bpf/program.py, so that a filter that was not asked for costs nothing:
+ * Entry writes into the thread's slot; exit completes the slot and adds it to the batch of its CPU, which is sent when it
+ * is full: bpf_perf_event_output() costs more than all the rest, and a batch pays it once for dozens of calls. Compiled by
+ * bcc with the defines of bpf/program.py, so that a filter that was not asked for costs nothing:
  *   ONLY_TGID=n                one process
  *   BY_TGID, BY_TID            the processes in the map tgids, the threads in the map tids
  *   COMM_WORD0=n COMM_WORD1=n  threads and processes of that name, given as two little-endian words
@@ -52,8 +53,7 @@ enum target_state {
 enum counter {
 	SENT_SYSCALLS,
 	LOST_SYSCALLS,
-	LOST_DATA,
-	LOST_STACKS,
+	LOST_DATA,    /* paths kept aside for which there was no room */
 	LOST_THREADS, /* calls of threads, and whole processes, for which there was no room */
 	LOST_EXITS,   /* calls whose exit was not seen */
 	COUNTERS,
@@ -75,6 +75,7 @@ enum counter {
 #define TIMESPEC_SIZE 16
 #define INLINE_OFFSET 104
 #define DATA_OFFSET 24
+#define BATCH_OFFSETS 0x3ff8
 
 BPF_PERF_OUTPUT(rings);
 BPF_ARRAY(plans, struct call_plan, PLANS);
@@ -82,6 +83,7 @@ BPF_HASH(slots, u32, struct wire_syscall, MAX_THREADS);
 BPF_ARRAY(blank_slot, struct wire_syscall, 1);
 BPF_F_TABLE("hash", u64, struct wire_data, spilled, MAX_THREADS, BPF_F_NO_PREALLOC);
 BPF_PERCPU_ARRAY(data_scratch, struct wire_data, 1);
+BPF_PERCPU_ARRAY(batches, struct wire_batch, 1);
 BPF_PERCPU_ARRAY(counters, u64, COUNTERS);
 
 #if defined(BY_TGID) || defined(FOLLOW)
@@ -93,16 +95,18 @@ BPF_HASH(tids, u32, u32, MAX_THREADS);
 #ifdef COMM_WORD0
 BPF_HASH(named_tgids, u32, u32, MAX_THREADS);
 #endif
-#ifdef STACKS
-BPF_PERCPU_ARRAY(stack_scratch, struct wire_stack, 1);
-#endif
 
-static __always_inline void count(u32 which)
+static __always_inline void count_many(u32 which, u32 many)
 {
 	u64 *counter = counters.lookup(&which);
 
 	if (counter)
-		*counter += 1;
+		*counter += many;
+}
+
+static __always_inline void count(u32 which)
+{
+	count_many(which, 1);
 }
 
 #ifdef COMM_WORD0
@@ -321,9 +325,9 @@ int on_sys_enter(struct bpf_raw_tracepoint_args *ctx)
 	slot = slot_of(tgid, tid);
 	if (!slot)
 		return 0;
-	if (slot->state != STATE_IDLE)
+	if (slot->rest != STATE_IDLE)
 		count(LOST_EXITS);
-	slot->state = STATE_OF(plan);
+	slot->rest = STATE_OF(plan);
 	slot->flags = flags;
 	slot->tid = tid; /* another than before, once a thread has executed a program */
 	slot->nr = number_of(nr);
@@ -339,58 +343,106 @@ int on_sys_enter(struct bpf_raw_tracepoint_args *ctx)
 	return 0;
 }
 
-/* Sends or drops what capture_aside kept for one capture; `retry`: read it now if it could not be read at entry. */
-static __always_inline void finish_aside(void *ctx, struct wire_syscall *slot, u32 capture, int send, int retry)
+/*
+ * The batch of this CPU, with room for all records of one call. A program that has interrupted another in the midst of
+ * this gets none, and its call counts as lost: kernels to date run these programs with preemption off.
+ */
+static __always_inline struct wire_batch *open_batch(void *ctx)
+{
+	int zero = 0;
+	struct wire_batch *batch = batches.lookup(&zero);
+	u64 used;
+
+	if (!batch)
+		return 0;
+	if (batch->busy) {
+		count(LOST_SYSCALLS);
+		return 0;
+	}
+	batch->busy = 1;
+	if (batch->used > WIRE_BATCH_FULL) {
+		used = sendable(batch->used, WIRE_BATCH_MAX);
+		batch->magic = WIRE_MAGIC;
+		batch->kind = WIRE_BATCH;
+		if (rings.perf_submit(ctx, &batch->magic, sizeof(u32) + used))
+			count_many(LOST_SYSCALLS, batch->calls);
+		else
+			count_many(SENT_SYSCALLS, batch->calls);
+		batch->used = 0;
+		batch->calls = 0;
+	}
+	return batch;
+}
+
+static __always_inline void close_batch(struct wire_batch *batch)
+{
+	batch->busy = 0;
+}
+
+/* Where the next record of `batch` goes. */
+static __always_inline void *next_record(struct wire_batch *batch)
+{
+	return batch->data + (batch->used & BATCH_OFFSETS);
+}
+
+/* Counts in the record at next_record(), of `bytes` so far; `rest` is its first word. */
+static __always_inline void add_record(struct wire_batch *batch, u32 *rest, u32 bytes)
+{
+	bytes = (bytes + 7) & ~7;
+	*rest = bytes - sizeof(u32);
+	batch->used += bytes;
+}
+
+/* Adds what capture_aside kept for one capture to `batch`, if there is one; `retry`: read it if entry could not. */
+static __always_inline void finish_aside(struct wire_batch *batch, struct wire_syscall *slot, u32 capture, int retry)
 {
 	u64 key = spill_key(slot->tid, capture);
 	struct wire_data *data = spilled.lookup(&key);
+	struct wire_data *record;
 	u64 size;
 
 	if (!data)
 		return;
-	if (send) {
+	if (batch) {
 		if (retry && data->size == -EFAULT && data->arg < WIRE_ARGS) {
 			int n = bpf_probe_read_user_str(data->data, WIRE_DATA_MAX, (const void *)slot->args[data->arg]);
 
 			data->size = n > 0 ? n - 1 : n;
 		}
 		size = sendable(data->size, WIRE_DATA_MAX);
-		if (rings.perf_submit(ctx, (char *)data + WIRE_UNSENT, DATA_OFFSET - WIRE_UNSENT + size))
-			count(LOST_DATA);
+		record = next_record(batch);
+		bpf_probe_read_kernel(record, DATA_OFFSET + size, data);
+		add_record(batch, &record->rest, DATA_OFFSET + size);
 	}
 	spilled.delete(&key);
 }
 
 #ifdef STACKS
-static __always_inline void send_stack(void *ctx, struct wire_syscall *slot)
+static __always_inline void add_stack(void *ctx, struct wire_batch *batch, struct wire_syscall *slot)
 {
-	struct wire_stack *stack;
-	int zero = 0;
-	u64 size;
+	struct wire_stack *stack = next_record(batch);
 
-	stack = stack_scratch.lookup(&zero);
-	if (!stack)
-		return;
 	stack->magic = WIRE_MAGIC;
 	stack->kind = WIRE_STACK;
+	stack->reserved = 0;
 	stack->ts = slot->ts;
 	stack->tid = slot->tid;
 	stack->size = bpf_get_stack(ctx, stack->ips, sizeof(stack->ips), BPF_F_USER_STACK);
-	size = sendable(stack->size, sizeof(stack->ips));
 	slot->extras += 1;
-	if (rings.perf_submit(ctx, (char *)stack + WIRE_UNSENT, DATA_OFFSET - WIRE_UNSENT + size))
-		count(LOST_STACKS);
+	add_record(batch, &stack->rest, DATA_OFFSET + sendable(stack->size, sizeof(stack->ips)));
 }
 #endif
 
-static __always_inline void send_call(void *ctx, struct wire_syscall *slot)
+static __always_inline void add_call(struct wire_batch *batch, struct wire_syscall *slot)
 {
+	struct wire_syscall *record = next_record(batch);
 	u64 size = sendable(slot->inline_size, WIRE_INLINE);
 
-	if (rings.perf_submit(ctx, (char *)slot + WIRE_UNSENT, INLINE_OFFSET - WIRE_UNSENT + size))
-		count(LOST_SYSCALLS);
-	else
-		count(SENT_SYSCALLS);
+	__builtin_memcpy(record, slot, INLINE_OFFSET);
+	if (size)
+		bpf_probe_read_kernel(record->data, size, slot->data);
+	add_record(batch, &record->rest, INLINE_OFFSET + size);
+	batch->calls += 1;
 }
 
 /* raw tracepoint sys_exit: struct pt_regs *regs, long ret */
@@ -399,42 +451,44 @@ int on_sys_exit(struct bpf_raw_tracepoint_args *ctx)
 	u64 id = bpf_get_current_pid_tgid();
 	u32 tid = id;
 	s64 ret = ctx->args[1];
+	struct wire_batch *batch = 0;
 	struct wire_syscall *slot;
 	u32 state;
-	int failed, send, retry;
+	int failed, retry;
 
 #ifdef ONLY_TGID
 	if (id >> 32 != ONLY_TGID)
 		return 0;
 #endif
 	slot = slots.lookup(&tid);
-	if (!slot || slot->state == STATE_IDLE)
+	if (!slot || slot->rest == STATE_IDLE)
 		return 0;
-	state = slot->state;
-	slot->state = STATE_IDLE;
+	state = slot->rest;
+	slot->rest = STATE_IDLE;
 	slot->duration = bpf_ktime_get_ns() - slot->ts;
 	slot->ret = ret;
 	failed = ret < 0 && ret >= -MAX_ERRNO;
-#ifdef FAILED_ONLY
-	send = failed;
-#else
-	send = 1;
-#endif
 	retry = failed || !(STATE_FLAGS(state) & PLAN_REPLACES_MEMORY);
-#ifdef STACKS
-	if (send && retry && (failed || STATE_FLAGS(state) & PLAN_STACK))
-		send_stack(ctx, slot);
+#ifdef FAILED_ONLY
+	if (failed)
 #endif
-	if (send && retry && slot->inline_size == -EFAULT) {
+		batch = open_batch(ctx);
+	if (batch && retry && slot->inline_size == -EFAULT) {
 		slot->flags |= WIRE_RETRIED;
 		capture_first(slot, STATE_KIND(state), STATE_ARG(state));
 	}
 	if (slot->extras) {
-		finish_aside(ctx, slot, 0, send, retry);
-		finish_aside(ctx, slot, 1, send, retry);
+		finish_aside(batch, slot, 0, retry);
+		finish_aside(batch, slot, 1, retry);
 	}
-	if (send)
-		send_call(ctx, slot);
+	if (!batch)
+		return 0;
+#ifdef STACKS
+	if (retry && (failed || STATE_FLAGS(state) & PLAN_STACK))
+		add_stack(ctx, batch, slot);
+#endif
+	add_call(batch, slot);
+	close_batch(batch);
 	return 0;
 }
 
@@ -464,21 +518,23 @@ int on_process_exit(struct bpf_raw_tracepoint_args *ctx)
 #endif
 	if (!slot)
 		return 0;
-	if (slot->state != STATE_IDLE) {
-		int send = 1;
+	if (slot->rest != STATE_IDLE) {
+		struct wire_batch *batch = 0;
 
-#ifdef FAILED_ONLY
-		send = 0;
+#ifndef FAILED_ONLY
+		batch = open_batch(ctx);
 #endif
 		slot->flags |= WIRE_NO_RETURN;
 		slot->duration = 0;
 		slot->ret = 0;
 		if (slot->extras) {
-			finish_aside(ctx, slot, 0, send, 0);
-			finish_aside(ctx, slot, 1, send, 0);
+			finish_aside(batch, slot, 0, 0);
+			finish_aside(batch, slot, 1, 0);
 		}
-		if (send)
-			send_call(ctx, slot);
+		if (batch) {
+			add_call(batch, slot);
+			close_batch(batch);
+		}
 	}
 	slots.delete(&tid);
 	return 0;

@@ -2,9 +2,8 @@
 /*
  * What travels through the ring buffers. bpf/wire.py is the numpy side; a test compares the two.
  *
- * Every struct starts with a word that is not sent. In the ring, perf's own u32 raw size stands there: a sample is
- * struct perf_event_header (8 bytes), u32 size, payload. So each struct describes the ring from 8 bytes behind a
- * sample's start, with all its members aligned, and what is submitted is the struct from `magic` on.
+ * Records are collected per CPU and sent many at a time: a perf sample is struct perf_event_header (8 bytes), u32 raw
+ * size, and as payload a wire_batch from `magic` on, so that the records in it are aligned as their members need.
  */
 #ifndef BPFREC_WIRE_H
 #define BPFREC_WIRE_H
@@ -21,12 +20,12 @@ typedef __s64 s64;
 #endif
 
 #define WIRE_MAGIC 0xbf5c
-#define WIRE_UNSENT 4
 
 enum wire_kind {
 	WIRE_SYSCALL = 1,
 	WIRE_DATA = 2,
 	WIRE_STACK = 3,
+	WIRE_BATCH = 4,
 };
 
 enum wire_flags {
@@ -43,11 +42,29 @@ enum wire_flags {
 #define WIRE_FRAMES 127
 
 /*
- * One system call, sent when it ended. Its wire_data and wire_stack records, `extras` of them, are sent right before
- * it by the same program run and carry the same tid and ts.
+ * A batch is sent when it holds more than WIRE_BATCH_FULL bytes and another call ends; WIRE_BATCH_MAX leaves room for
+ * what one call may add to that.
+ */
+#define WIRE_BATCH_FULL 4096
+#define WIRE_BATCH_MAX 24560
+
+/* The records of one CPU, one behind the other, each a multiple of 8 bytes long. */
+struct wire_batch {
+	u32 used;  /* bytes of data */
+	u32 calls; /* wire_syscall records in it */
+	u32 busy;
+	u16 magic; /* what is sent begins here */
+	u8 kind;
+	u8 flags;
+	u8 data[WIRE_BATCH_MAX];
+};
+
+/*
+ * One system call, sent when it ended. Its wire_data and wire_stack records, `extras` of them, stand right before it
+ * and carry the same tid and ts. `rest`: bytes of the record that follow this word; before it is sent, state of its slot.
  */
 struct wire_syscall {
-	u32 state;
+	u32 rest;
 	u16 magic;
 	u8 kind;
 	u8 flags;
@@ -66,7 +83,7 @@ struct wire_syscall {
 
 /* User memory of one argument that has no room in its wire_syscall. */
 struct wire_data {
-	u32 unsent;
+	u32 rest;
 	u16 magic;
 	u8 kind;
 	u8 arg;
@@ -78,7 +95,7 @@ struct wire_data {
 
 /* The user stack at exit, as the kernel walks frame pointers: return addresses, innermost first. */
 struct wire_stack {
-	u32 unsent;
+	u32 rest;
 	u16 magic;
 	u8 kind;
 	u8 reserved;

@@ -17,10 +17,16 @@ def perf_record(kind: int, body: bytes, misc: int = 0) -> bytes:
     return struct.pack("<IHH", kind, misc, 8 + len(body)) + body
 
 
-def sample(payload: bytes) -> bytes:
-    """A PERF_RECORD_SAMPLE with PERF_SAMPLE_RAW, as bpf_perf_event_output() writes it."""
-    padded = payload + bytes(-(len(payload) + 4) % 8)
-    return perf_record(9, struct.pack("<I", len(padded)) + padded)
+def sample(*records: bytes) -> bytes:
+    """A PERF_RECORD_SAMPLE with PERF_SAMPLE_RAW: a batch of ``records``, as bpf_perf_event_output() writes it."""
+    return wire.batch_sample(b"".join(records))
+
+
+def _record(row: np.ndarray, data: bytes) -> bytes:
+    """One record of a batch: padded to 8 bytes, its first word the bytes that follow it."""
+    body = row.tobytes() + data
+    body += bytes(-len(body) % 8)
+    return struct.pack("<I", len(body) - 4) + body[4:]
 
 
 def lost(count: int) -> bytes:
@@ -43,24 +49,24 @@ def call(
     uid: int = 0,
     extras: int = 0,
 ) -> bytes:
-    """The sample of one struct wire_syscall."""
+    """One struct wire_syscall."""
     row = np.zeros(1, wire.SYSCALL)
     row["magic"], row["kind"], row["flags"] = wire.MAGIC, wire.KIND_SYSCALL, flags
     row["ts"], row["duration"], row["ret"], row["nr"] = ts, duration, ret, nr
     row["args"][0, : len(args)] = args
     row["pid"], row["tid"], row["uid"], row["extras"] = pid, tid, uid, extras
     row["inline_size"] = len(inline) if inline_size is None else inline_size
-    return sample(row.tobytes()[4:] + inline)
+    return _record(row, inline)
 
 
 def extra(kind: int, data: bytes, *, arg: int = 0, ts: int = 1000, tid: int = 101, size: int | None = None) -> bytes:
-    """The sample of one struct wire_data or wire_stack."""
+    """One struct wire_data or wire_stack."""
     row = np.zeros(1, wire.EXTRA)
     row["magic"], row["kind"], row["arg"] = wire.MAGIC, kind, arg
     row["ts"], row["tid"], row["size"] = ts, tid, len(data) if size is None else size
-    return sample(row.tobytes()[4:] + data)
+    return _record(row, data)
 
 
 def decode(*records: bytes) -> wire.Records:
-    """The records of one whole piece."""
-    return wire.decode(np.frombuffer(b"".join(records), np.uint8))
+    """The records of one whole piece that holds one batch."""
+    return wire.decode(np.frombuffer(sample(*records), np.uint8))

@@ -39,7 +39,6 @@ def c_values(folder: Path, includes: list[str], expressions: dict[str, str]) -> 
 def test_wire_structs_and_constants(tmp_path: Path) -> None:
     expected = {
         "WIRE_MAGIC": wire.MAGIC,
-        "WIRE_UNSENT": 4,
         "WIRE_SYSCALL": wire.KIND_SYSCALL,
         "WIRE_DATA": wire.KIND_DATA,
         "WIRE_STACK": wire.KIND_STACK,
@@ -52,6 +51,12 @@ def test_wire_structs_and_constants(tmp_path: Path) -> None:
         "WIRE_DATA_MAX": wire.DATA_MAX,
         "WIRE_FRAMES": wire.FRAMES,
         "WIRE_ARGS": 6,
+        "WIRE_BATCH": wire.KIND_BATCH,
+        "offsetof(struct wire_batch, data) - offsetof(struct wire_batch, magic)": len(wire.batch_sample(b"")) - 12,
+        "offsetof(struct wire_batch, data) % 8": 0,
+        # What one call may add to a batch that is not full yet: two strings, a stack, the call.
+        "WIRE_BATCH_FULL + 2 * sizeof(struct wire_data) + sizeof(struct wire_stack) + sizeof(struct wire_syscall)"
+        " < WIRE_BATCH_MAX": 1,
         "offsetof(struct wire_syscall, data)": wire.INLINE_OFFSET,
         "sizeof(struct wire_syscall)": wire.INLINE_OFFSET + wire.INLINE_BYTES,
         "offsetof(struct wire_data, data)": wire.EXTRA_OFFSET,
