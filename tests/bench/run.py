@@ -45,6 +45,12 @@ def once(program: Path, workload: str, tool: str, calls: int, folder: Path) -> t
     return float(out), size / calls
 
 
+def say(text: str) -> None:
+    """Shows on a terminal what is running."""
+    if sys.stderr.isatty():
+        print(f"\r{text}\033[K", end="", file=sys.stderr)
+
+
 def measure(rounds: int, calls: int) -> tuple[Times, Times]:
     """Times and sizes by workload and tool; every round runs every tool once, so that a slow moment hits them all."""
     times: Times = {w: {t: [] for t in TOOLS} for w in WORKLOADS}
@@ -56,11 +62,11 @@ def measure(rounds: int, calls: int) -> tuple[Times, Times]:
         for number in range(rounds):
             for workload in WORKLOADS:
                 for tool in TOOLS:
-                    print(f"\rround {number + 1}/{rounds}: {workload}, {tool}\033[K", end="", file=sys.stderr)
+                    say(f"round {number + 1}/{rounds}: {workload}, {tool}")
                     time, size = once(program, workload, tool, calls, folder)
                     times[workload][tool].append(time)
                     sizes[workload][tool].append(size)
-    print("\r\033[K", end="", file=sys.stderr)
+    say("")
     return times, sizes
 
 
