@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
 
+from bpfrec.bpf.permission import check_permission
 from bpfrec.formats.errors import BpfrecError
+from bpfrec.record.calls_spec import parse_calls
+from bpfrec.record.request import Request, check_targets
 
 RECORDING_FAILED = 125
 """Exit status of ``record -- COMMAND`` when recording itself failed, as of timeout(1) and env(1)."""
@@ -73,52 +78,37 @@ def record(
         raise click.UsageError("say what to record: -p PID, -t TID, --name COMM, -u UID, -a, or -- COMMAND ARG...")
     if stacks == "full":
         raise click.UsageError("--stacks full (stacks without frame pointers) is not built yet; there is: --stacks fp")
-    try:
-        sys.exit(
-            _record(pids, tids, comm, uid, everything, events, failed_only, duration, output, force, stacks, command)
+    with _failures_of(command):
+        calls, unknown_calls = parse_calls(events)
+        check_targets(pids, tids)
+        check_permission()
+        request = Request(
+            pids=tuple(dict.fromkeys(pids)),
+            tids=tuple(dict.fromkeys(tids)),
+            comm=comm,
+            uid=uid,
+            everything=everything,
+            calls=calls,
+            unknown_calls=unknown_calls,
+            failed_only=failed_only,
+            seconds=duration,
+            output=output,
+            force=force,
+            stacks=stacks == "fp",
+            command=command,
         )
+        # numpy, pyarrow and rich are slow to import: a usage error need not wait for them.
+        from bpfrec.record.run import run  # noqa: PLC0415
+
+        sys.exit(run(request))
+
+
+@contextmanager
+def _failures_of(command: tuple[str, ...]) -> Iterator[None]:
+    """A recording that fails ends with another status than the command that it was for."""
+    try:
+        yield
     except BpfrecError as error:
         if command and error.exit_code == BpfrecError.exit_code:
             error.exit_code = RECORDING_FAILED
         raise
-
-
-def _record(
-    pids: tuple[int, ...],
-    tids: tuple[int, ...],
-    comm: str | None,
-    uid: int | None,
-    everything: bool,
-    events: tuple[str, ...],
-    failed_only: bool,
-    duration: float | None,
-    output: Path | None,
-    force: bool,
-    stacks: str,
-    command: tuple[str, ...],
-) -> int:
-    # numpy, pyarrow and rich are slow to import: a usage error need not wait for them.
-    from bpfrec.bpf.permission import check_permission  # noqa: PLC0415
-    from bpfrec.record.calls_spec import parse_calls  # noqa: PLC0415
-    from bpfrec.record.request import Request, check_targets  # noqa: PLC0415
-    from bpfrec.record.run import run  # noqa: PLC0415
-
-    calls, unknown_calls = parse_calls(events)
-    check_targets(pids, tids)
-    check_permission()
-    request = Request(
-        pids=tuple(dict.fromkeys(pids)),
-        tids=tuple(dict.fromkeys(tids)),
-        comm=comm,
-        uid=uid,
-        everything=everything,
-        calls=calls,
-        unknown_calls=unknown_calls,
-        failed_only=failed_only,
-        seconds=duration,
-        output=output,
-        force=force,
-        stacks=stacks == "fp",
-        command=command,
-    )
-    return run(request)

@@ -6,7 +6,7 @@ import errno
 import os
 import select
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
@@ -89,6 +89,30 @@ def record(request: Request, output: Output, user: User | None, listener: Listen
         raise
 
 
+@dataclass
+class _Kernel:
+    """The kernel's side of a session: the program and the rings that it and perf write to."""
+
+    program: RecorderProgram
+    rings: list[Ring] = field(default_factory=list)
+    sideband: list[Ring] = field(default_factory=list)
+
+    def open_rings(self) -> None:
+        """Opens the side band, whose events count from here on, and the rings for calls."""
+        cpus = online_cpus()
+        try:
+            self.sideband = open_sideband_rings(cpus, _SIDEBAND_BYTES)
+            self.rings = open_event_rings(cpus, default_ring_size(len(cpus)))
+        except OSError as error:
+            raise perf_refused(error) from None
+
+    def close(self) -> None:
+        """Unloads the program and unmaps the rings."""
+        self.program.close()
+        for ring in (*self.rings, *self.sideband):
+            ring.close()
+
+
 class _Session:
     def __init__(self, request: Request, output: Output, child: Child | None) -> None:
         self._request, self._output, self._child = request, output, child
@@ -102,55 +126,37 @@ class _Session:
 
     def run(self, listener: Listener, signals: StopSignals) -> Recorded:
         request, child = self._request, self._child
-        cpus = online_cpus()
-        size = default_ring_size(len(cpus))
-        program = RecorderProgram(request.selection(child.pid if child else None))
-        rings: list[Ring] = []
-        sideband: list[Ring] = []
+        kernel = _Kernel(RecorderProgram(request.selection(child.pid if child else None)))
         try:
-            try:
-                # The side band first, then the snapshot: what changes in between is in both, never in neither.
-                sideband = open_sideband_rings(cpus, _SIDEBAND_BYTES)
-                rings = open_event_rings(cpus, size)
-            except OSError as error:
-                raise perf_refused(error) from None
+            # The side band first, then the snapshot: what changes in between is in both, never in neither.
+            kernel.open_rings()
             self._surroundings.snapshot()
             if request.comm is not None:
-                program.add_named_processes(_named(request.comm))
-            program.connect(rings)
+                kernel.program.add_named_processes(_named(request.comm))
+            kernel.program.connect(kernel.rings)
             stop = StopCondition(request.seconds, signals, request.pids, request.tids, child)
             try:
-                recorded = self._record(program, rings, sideband, stop, listener)
+                return self._record(kernel, stop, listener)
             finally:
                 stop.close()
-            recorded.ring_bytes = size
-            return recorded
         finally:
-            program.close()
-            for ring in (*rings, *sideband):
-                ring.close()
+            kernel.close()
             self._calls.close()
             self._sideband.close()
 
-    def _record(
-        self,
-        program: RecorderProgram,
-        rings: list[Ring],
-        sideband: list[Ring],
-        stop: StopCondition,
-        listener: Listener,
-    ) -> Recorded:
+    def _record(self, kernel: _Kernel, stop: StopCondition, listener: Listener) -> Recorded:
+        program = kernel.program
         clock = read_clock()
         program.attach()
         start = time.monotonic_ns()
         listener.started()
         if self._child is not None:
             self._child.release()
-        reason = self._drain_until(program, rings, sideband, stop, listener, start)
+        reason = self._drain_until(kernel, stop, listener, start)
         program.detach()
-        self._drain(rings, sideband)
+        self._drain(kernel)
         # A drain takes what is there when it looks; the last records of a busy CPU come with the second one.
-        self._drain(rings, sideband)
+        self._drain(kernel)
         counters = program.counters()
         for cpu, sample, calls in program.unsent():
             self._spool(self._calls, cpu, [memoryview(sample)])
@@ -165,28 +171,21 @@ class _Session:
             lost_by_cpu=program.lost_syscalls_by_cpu(),
             under_way=program.calls_under_way(),
             surroundings=self._surroundings,
-            ring_bytes=0,
+            ring_bytes=kernel.rings[0].size,
             child=self._child,
         )
 
-    def _drain_until(
-        self,
-        program: RecorderProgram,
-        rings: list[Ring],
-        sideband: list[Ring],
-        stop: StopCondition,
-        listener: Listener,
-        start: int,
-    ) -> str:
+    def _drain_until(self, kernel: _Kernel, stop: StopCondition, listener: Listener, start: int) -> str:
+        program = kernel.program
         epoll = select.epoll()
-        for ring in (*rings, *sideband):
+        for ring in (*kernel.rings, *kernel.sideband):
             epoll.register(ring.fileno(), select.EPOLLIN)
         next_report = next_maps = 0.0
         forgotten = 0
         try:
             while (reason := stop.reason()) is None:
                 epoll.poll(stop.remaining(_TICK))
-                self._drain(rings, sideband)
+                self._drain(kernel)
                 if self._disk_error is not None:
                     return f"the disk refused: {self._disk_error.strerror}"
                 for pid in stop.ended[forgotten:]:
@@ -206,15 +205,15 @@ class _Session:
         finally:
             epoll.close()
 
-    def _drain(self, rings: list[Ring], sideband: list[Ring]) -> None:
-        for ring in rings:
+    def _drain(self, kernel: _Kernel) -> None:
+        for ring in kernel.rings:
             head, slices = ring.pending()
             if slices:
                 self._spool(self._calls, ring.cpu, slices)
                 ring.release(head)
         now = time.monotonic_ns()
         events: list[Event] = []
-        for ring in sideband:
+        for ring in kernel.sideband:
             head, slices = ring.pending()
             if slices:
                 data = b"".join(slices)

@@ -8,6 +8,7 @@ import click
 
 from bpfrec.analyze.commands.options import Output, name_option, output_options, pass_trace, process_options
 from bpfrec.analyze.trace import Trace
+from bpfrec.formats.open_flags import OPEN_FLAGS
 
 
 class OpenFlag(click.ParamType):  # type: ignore[type-arg] # generic only in new versions of click
@@ -17,12 +18,10 @@ class OpenFlag(click.ParamType):  # type: ignore[type-arg] # generic only in new
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         """The bits; a usage error for a name that is no flag."""
-        from bpfrec.analyze.reports.opensnoop import FLAGS  # noqa: PLC0415
-
         bits = 0
         for part in str(value).split("|"):
-            if part.strip() in FLAGS:
-                bits |= FLAGS[part.strip()]
+            if part.strip() in OPEN_FLAGS:
+                bits |= OPEN_FLAGS[part.strip()]
                 continue
             try:
                 bits |= int(part, 0)

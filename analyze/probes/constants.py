@@ -3,29 +3,10 @@
 from __future__ import annotations
 
 from bpfrec.formats.errnos import errno_numbers
+from bpfrec.formats.open_flags import OPEN_FLAGS
 
-_FLAGS = {
+_OTHERS = {
     "NULL": 0,
-    "O_RDONLY": 0,
-    "O_WRONLY": 0o1,
-    "O_RDWR": 0o2,
-    "O_ACCMODE": 0o3,
-    "O_CREAT": 0o100,
-    "O_EXCL": 0o200,
-    "O_NOCTTY": 0o400,
-    "O_TRUNC": 0o1000,
-    "O_APPEND": 0o2000,
-    "O_NONBLOCK": 0o4000,
-    "O_DSYNC": 0o10000,
-    "O_DIRECT": 0o40000,
-    "O_LARGEFILE": 0o100000,
-    "O_DIRECTORY": 0o200000,
-    "O_NOFOLLOW": 0o400000,
-    "O_NOATIME": 0o1000000,
-    "O_CLOEXEC": 0o2000000,
-    "O_SYNC": 0o4010000,
-    "O_PATH": 0o10000000,
-    "O_TMPFILE": 0o20200000,
     "AT_FDCWD": -100,
     "AT_SYMLINK_NOFOLLOW": 0x100,
     "AT_REMOVEDIR": 0x200,
@@ -53,5 +34,5 @@ _FLAGS = {
     "SEEK_END": 2,
 }
 
-CONSTANTS: dict[str, int] = _FLAGS | errno_numbers()
+CONSTANTS: dict[str, int] = OPEN_FLAGS | _OTHERS | errno_numbers()
 """Value by name: open, access, mmap, clone and seek flags, and error numbers (positive)."""

@@ -9,39 +9,14 @@ from bpfrec.analyze.reports.filters import comm_contains, conditions, where
 from bpfrec.analyze.result import Result
 from bpfrec.analyze.sqltemplate import Fragment, literal, render
 from bpfrec.analyze.trace import Trace
+from bpfrec.formats.open_flags import OPEN_FLAGS
 
 FAMILY = ("open", "openat", "openat2", "creat")
 """The system calls that open a file by its path."""
 
-FLAGS = {
-    "O_RDONLY": 0o0,
-    "O_WRONLY": 0o1,
-    "O_RDWR": 0o2,
-    "O_CREAT": 0o100,
-    "O_EXCL": 0o200,
-    "O_NOCTTY": 0o400,
-    "O_TRUNC": 0o1000,
-    "O_APPEND": 0o2000,
-    "O_NONBLOCK": 0o4000,
-    "O_NDELAY": 0o4000,
-    "O_DSYNC": 0o10000,
-    "O_ASYNC": 0o20000,
-    "O_DIRECT": 0o40000,
-    "O_LARGEFILE": 0o100000,
-    "O_DIRECTORY": 0o200000,
-    "O_NOFOLLOW": 0o400000,
-    "O_NOATIME": 0o1000000,
-    "O_CLOEXEC": 0o2000000,
-    "O_SYNC": 0o4010000,
-    "O_RSYNC": 0o4010000,
-    "O_PATH": 0o10000000,
-    "O_TMPFILE": 0o20200000,
-}
-"""The flags of open(2) as x86-64 numbers them (include/uapi/asm-generic/fcntl.h)."""
-
-_ACCESS_MODE = 0o3
-_CREAT_FLAGS = FLAGS["O_CREAT"] | FLAGS["O_WRONLY"] | FLAGS["O_TRUNC"]
-_CREATING_FLAGS = FLAGS["O_CREAT"] | (FLAGS["O_TMPFILE"] & ~FLAGS["O_DIRECTORY"])
+_ACCESS_MODE = OPEN_FLAGS["O_ACCMODE"]
+_CREAT_FLAGS = OPEN_FLAGS["O_CREAT"] | OPEN_FLAGS["O_WRONLY"] | OPEN_FLAGS["O_TRUNC"]
+_CREATING_FLAGS = OPEN_FLAGS["O_CREAT"] | (OPEN_FLAGS["O_TMPFILE"] & ~OPEN_FLAGS["O_DIRECTORY"])
 
 
 def compute(
@@ -78,7 +53,7 @@ def compute(
         shown=where(shown),
     )
     recorded = [call for call in FAMILY if trace.manifest.syscalls.get(call)]
-    notes = [f"open matched {', '.join(recorded)}" if recorded else f"the trace has no call of {', '.join(FAMILY)}"]
+    notes = [f"open: matched {', '.join(recorded)}" if recorded else f"the trace has no call of {', '.join(FAMILY)}"]
     if flags and "openat2" in recorded:
         notes.append("the flags of openat2 are not recorded: with -f, its calls are left out")
     unfinished = f"SELECT count(*) FROM syscalls WHERE syscall IN {literal(list(FAMILY))} AND ret IS NULL"  # noqa: S608 - only literals

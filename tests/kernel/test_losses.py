@@ -6,8 +6,9 @@ import signal
 from collections.abc import Callable
 from pathlib import Path
 
-import bpfrec
 from live import Recorder, Waiting, rows
+
+import bpfrec
 
 CALLS = 2_000_000
 

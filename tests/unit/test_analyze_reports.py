@@ -6,7 +6,7 @@ import pytest
 import trace_builder
 
 import bpfrec
-from bpfrec.analyze.reports.opensnoop import FLAGS
+from bpfrec.formats.open_flags import OPEN_FLAGS
 
 ROWS = trace_builder.lab1().rows["syscalls"]
 RETURNED = [row for row in ROWS if row["ret"] is not None]
@@ -71,7 +71,7 @@ def test_syscount_names_the_last_process_of_a_pid_used_twice(tmp_path):
         ({"uid": 0}, ["/tmp/out file", "/etc/hosts"]),
         ({"name": "ca"}, ["/tmp/out file", "/etc/hosts"]),
         ({"pid": 99, "failed": True}, []),
-        ({"flags": [FLAGS["O_WRONLY"], FLAGS["O_TRUNC"]]}, ["/tmp/out file"]),
+        ({"flags": [OPEN_FLAGS["O_WRONLY"], OPEN_FLAGS["O_TRUNC"]]}, ["/tmp/out file"]),
         ({"duration_s": 0.02}, ["/tmp/out file", "/etc/hosts", "/etc/tracing-server-example.conf"]),
         ({"failed": True}, ["/etc/tracing-server-example.conf"] * 23 + [None]),
     ],
@@ -98,7 +98,7 @@ def test_opensnoop_reads_flags_and_mode_of_every_call_that_opens(tmp_path):
             ("/openat2", None, None),
         ]
         assert result.notes == [
-            "open matched open, openat, openat2, creat",
+            "open: matched open, openat, openat2, creat",
             "opens that never returned, which are not shown: 1",
         ]
         assert "openat2" in trace.report("opensnoop", flags=[1]).notes[1]
