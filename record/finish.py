@@ -64,7 +64,12 @@ def finish(
     writer.write_rows(PROCESSES, processes)
     writer.write_rows(THREADS, thread_rows(history, calls.tids))
     writer.write_rows(MAPPINGS, mapping_rows(history, surroundings.modules, pids))
-    counters = recorded.counters | {"recorded": calls.rows, "lost": lost, "sideband_lost": history.lost_events}
+    counters = recorded.counters | {
+        "recorded": calls.rows,
+        "lost": lost,
+        "lost_batches": sum(count for _, _, count in notices),
+        "sideband_lost": history.lost_events,
+    }
     manifest = manifest_of(request, recorded, counters, calls.per_syscall)
     size = writer.finish(manifest, output.target, (user.uid, user.gid) if user else None)
     return Finished(calls.rows, len(processes), lost, size, losses)

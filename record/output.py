@@ -30,12 +30,16 @@ class Output:
         """What the side band's rings held."""
         return self.folder / "sideband.spool"
 
+    @property
+    def old(self) -> Path:
+        """Where a file that stands at the target goes."""
+        return self.target.with_name(self.target.name + ".old")
+
     def make_way(self) -> Path | None:
         """Moves an existing file to ``NAME.old``, as perf does, unless it was to be replaced; where it went."""
         if not self.keep_old or not self.target.exists():
             return None
-        old = self.target.with_name(self.target.name + ".old")
-        return self.target.replace(old)
+        return self.target.replace(self.old)
 
     def remove_folder(self) -> None:
         """Removes the working folder and what is left in it."""
@@ -52,6 +56,8 @@ def prepare(named: Path | None, force: bool) -> Output:
     try:
         if target.is_dir():
             raise BpfrecError(f"{target} is a folder", "Name a file with -o FILE.")
+        if target.exists() and not target.is_file():
+            raise BpfrecError(f"{target} is no regular file", "Name another with -o FILE.")
         if named is not None and target.exists() and not force:
             raise BpfrecError(f"{target} exists", "Add --force to replace it, or name another file with -o.")
         folder = tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent)
@@ -59,4 +65,8 @@ def prepare(named: Path | None, force: bool) -> Output:
         raise BpfrecError(
             f"cannot write {target}: {error.strerror}", "Name a file in a folder that you may write to with -o FILE."
         ) from None
-    return Output(target, Path(folder), keep_old=not force)
+    output = Output(target, Path(folder), keep_old=not force)
+    if output.old.is_dir():
+        output.remove_folder()
+        raise BpfrecError(f"{output.old} is a folder, and {target} would be moved there", "Move one of them away.")
+    return output

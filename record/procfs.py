@@ -97,7 +97,8 @@ def cmdline(pid: int) -> str | None:
         raw = (PROC / str(pid) / "cmdline").read_bytes()
     except OSError:
         return None
-    words = raw.removesuffix(b"\0").split(b"\0") if raw else []
+    # A program that sets its title leaves NULs behind it.
+    words = raw.rstrip(b"\0").split(b"\0") if raw else []
     return shlex.join(word.decode("utf-8", "backslashreplace") for word in words) if words else None
 
 

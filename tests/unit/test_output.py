@@ -54,3 +54,16 @@ def test_where_no_file_can_be_made_the_message_names_it(named: str) -> None:
         prepare(Path(named), force=False)
     assert str(Path(named)) in refused.value.message
     assert "-o" in refused.value.hint
+
+
+def test_a_device_is_never_replaced() -> None:
+    with pytest.raises(BpfrecError, match="no regular file"):
+        prepare(Path("/dev/null"), force=True)
+    assert Path("/dev/null").is_char_device()
+
+
+def test_a_folder_in_the_place_of_the_old_file_is_noticed_before_recording(tmp_path: Path) -> None:
+    (tmp_path / "trace.bpfrec.old").mkdir()
+    with pytest.raises(BpfrecError, match="is a folder"):
+        prepare(tmp_path / "trace.bpfrec", force=False)
+    assert [p.name for p in tmp_path.iterdir()] == ["trace.bpfrec.old"], "a working folder was left behind"
