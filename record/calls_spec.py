@@ -41,6 +41,8 @@ def _names(body: str) -> frozenset[str]:
     names: set[str] = set()
     for item in body.split(","):
         word = item.strip()
+        if word.startswith("!"):
+            raise BpfrecError("-e: '!' stands before the whole list, not before one name", "As in: -e '!futex,%memory'")
         if word == "all":
             names |= set(syscalls())
         elif word.startswith("%"):

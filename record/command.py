@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -76,6 +77,10 @@ def record(
         raise click.UsageError("-a records every process: leave out -p and -t, or -a")
     if not (command or chosen or everything):
         raise click.UsageError("say what to record: -p PID, -t TID, --name COMM, -u UID, -a, or -- COMMAND ARG...")
+    if comm == "":
+        raise click.UsageError("--name takes the name of a process or thread, as ps -o comm shows it")
+    if duration is not None and not math.isfinite(duration):
+        raise click.UsageError("-d takes a number of seconds")
     if stacks == "full":
         raise click.UsageError("--stacks full (stacks without frame pointers) is not built yet; there is: --stacks fp")
     with _failures_of(command):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 from rich.console import Console
@@ -44,12 +45,11 @@ class Display:
         self._before = now
         lost = f"{now.lost:,} lost" if now.lost else "nothing lost"
         text = f"{now.seconds:6.1f} s  {now.calls:,} calls  {rate:,.0f}/s  {lost}  {size_text(now.bytes)} spooled"
-        self._live.update(Text(text, no_wrap=True, overflow="ellipsis"), refresh=True)
+        self._show(Text(text, no_wrap=True, overflow="ellipsis"))
 
     def finishing(self, share: float) -> None:
         """Shows how much of the trace is written."""
-        if self._live:
-            self._live.update(Text(f"writing the trace: {share:.0%}"), refresh=True)
+        self._show(Text(f"writing the trace: {share:.0%}"))
 
     def summary(self, recorded: Recorded, finished: Finished, target: Path, old: Path | None) -> None:
         """The line at the end, and what to run next."""
@@ -60,6 +60,10 @@ class Display:
             f"{finished.calls:,} calls of {_plural(finished.processes, 'process', 'processes')} in {seconds:.1f} s, "
             f"{lost}; {target} ({size_text(finished.size)}); stopped because {_because(recorded)}"
         )
+        if not finished.calls:
+            self.say(
+                "no call was seen: nothing matched, or it waited in one call all the time; see: bpfrec record --help"
+            )
         for remedy in dict.fromkeys(row["remedy"] for row in finished.losses):
             kinds = sorted({row["kind"] for row in finished.losses if row["remedy"] == remedy})
             count = sum(row["count"] for row in finished.losses if row["remedy"] == remedy)
@@ -71,11 +75,18 @@ class Display:
 
     def say(self, text: str) -> None:
         """One line."""
-        self._console.print(Text(f"bpfrec: {text}"))
+        with suppress(OSError):  # a terminal that has hung up must not cost the recording
+            self._console.print(Text(f"bpfrec: {text}"))
+
+    def _show(self, line: Text) -> None:
+        if self._live:
+            with suppress(OSError):
+                self._live.update(line, refresh=True)
 
     def _stop_live(self) -> None:
         if self._live:
-            self._live.stop()
+            with suppress(OSError):
+                self._live.stop()
             self._live = None
 
 

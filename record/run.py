@@ -12,6 +12,7 @@ from bpfrec.record.user import User, user_behind_sudo
 from bpfrec.record.watch import StopSignals
 
 _PATIENCE = 5.0
+_INTERRUPTED = 130
 
 
 def run(request: Request) -> int:
@@ -26,6 +27,10 @@ def run(request: Request) -> int:
         # The signals that end a recording must not end the writing of what was recorded.
         with Display(f"{request.subject()}{_until(request)}") as display, StopSignals() as signals:
             return _record_and_finish(request, output, user, display, signals)
+    except KeyboardInterrupt:
+        failure = BpfrecError(f"interrupted: {output.target} was not written")
+        failure.exit_code = _INTERRUPTED
+        raise failure from None
     except OSError as error:
         raise BpfrecError(
             f"cannot write {output.target}: {error.strerror}", "Make room there, or name another file with -o."

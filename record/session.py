@@ -122,7 +122,8 @@ class _Session:
         wanted = request.processes()
         if wanted is not None and child is not None:
             wanted.add(child.pid)
-        self._surroundings = Surroundings(wanted, follow=child is not None, unborn=child.pid if child else None)
+        unborn = child.pid if child else None
+        self._surroundings = Surroundings(wanted, child is not None, unborn, request.command)
 
     def run(self, listener: Listener, signals: StopSignals) -> Recorded:
         request, child = self._request, self._child

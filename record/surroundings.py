@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -31,12 +32,13 @@ class _Found:
 class Surroundings:
     """``wanted``: the processes that matter, None: all; grows by the children of its members where ``follow``.
 
-    ``unborn``: a process that will become the recorded command; what it executes before that is bpfrec's own.
+    ``unborn``: a process that will become the recorded command ``argv``; what it executes before that is bpfrec's own.
     """
 
     wanted: set[int] | None
     follow: bool
     unborn: int | None = None
+    argv: tuple[str, ...] = ()
     modules: Modules = field(default_factory=Modules)
     perf_maps: PerfMaps = field(default_factory=PerfMaps)
     _found: list[_Found] = field(default_factory=list)
@@ -128,3 +130,6 @@ class Surroundings:
         life = history.life_at(event.pid, event.time)
         if life is not None:
             life.exe, life.cmdline = self._started.get((event.pid, event.time), (None, None))
+            if event.pid == self.unborn:
+                # Its arguments are known, however short it lived; what it executes later is another program.
+                life.cmdline, self.unborn = life.cmdline or shlex.join(self.argv), None

@@ -18,9 +18,12 @@ _LAST_STRAW = 2
 
 
 class StopSignals:
-    """Turns SIGINT and SIGTERM into a wish to stop while it is entered; the third is a KeyboardInterrupt."""
+    """Turns SIGINT, SIGTERM and SIGHUP into a wish to stop while it is entered; the third is a KeyboardInterrupt.
 
-    _numbers = (signal.SIGINT, signal.SIGTERM)
+    A SIGHUP that is ignored, as under nohup, stays so.
+    """
+
+    _numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
     def __init__(self) -> None:
         self.received: list[tuple[int, float]] = []
@@ -28,14 +31,15 @@ class StopSignals:
 
     def __enter__(self) -> StopSignals:
         for number in self._numbers:
-            self._before[number] = signal.signal(number, self._note)
+            if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
+                self._before[number] = signal.signal(number, self._note)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for number in self._numbers:
-            signal.signal(number, self._before[number])  # type: ignore[arg-type]
+        for number, handler in self._before.items():
+            signal.signal(number, handler)  # type: ignore[arg-type]
 
     def _note(self, number: int, _frame: FrameType | None) -> None:
         self.received.append((number, time.monotonic()))

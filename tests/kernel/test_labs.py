@@ -88,9 +88,12 @@ def lab2(node: str, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str
     """A recording of the second lab's service, ended by its exit, when its perf map is deleted too."""
     assert not Path(NODEY).exists(), "the lab needs that file to be missing"
     flags = ["--perf-basic-prof", "--interpreted-frames-native-stack"]
-    service = subprocess.Popen([node, *flags, WORKLOADS / "nodey" / "server.js"], stdout=subprocess.PIPE, text=True)
+    folder = tmp_path_factory.mktemp("lab2")
+    service = subprocess.Popen(
+        [node, *flags, WORKLOADS / "nodey" / "server.js"], stdout=subprocess.PIPE, text=True, cwd=folder
+    )
     port = line_of(service.stdout).split()[1]
-    recorder = Recorder(tmp_path_factory.mktemp("lab2") / "trace.bpfrec", "-p", str(service.pid))
+    recorder = Recorder(folder / "trace.bpfrec", "-p", str(service.pid))
     for _ in range(REQUESTS):
         with pytest.raises(urllib.error.HTTPError, match="500"):
             urllib.request.urlopen(f"http://127.0.0.1:{port}/about", timeout=PATIENCE)

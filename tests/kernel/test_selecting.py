@@ -156,7 +156,7 @@ def test_calls_under_way_at_the_end_are_there(output: Path) -> None:
     assert found == [("clock_nanosleep", None, None, "recording-stopped")]
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_signals_finish_the_file(output: Path, number: signal.Signals) -> None:
     sleeper = subprocess.Popen(["sleep", "60"])
     said = Recorder(output, "-p", str(sleeper.pid)).stop(number)
