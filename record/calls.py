@@ -7,7 +7,6 @@ from functools import cache
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from bpfrec.bpf import wire
@@ -166,38 +165,37 @@ def _pointer(calls: NDArray[np.void], argument: NDArray[np.int8]) -> NDArray[np.
 def _first_path(records: wire.Records, facts: _Facts) -> tuple[pa.Array, pa.Array]:
     calls = records.calls
     is_path = facts.paths > 0
-    spilled = is_path & ((calls["flags"] & wire.SPILLED) != 0)
-    starts = records.call_data.copy()
-    lengths = np.maximum(calls["inline_size"].astype(np.int64), 0)
     aside = _aside(records, facts.first)
-    have = aside >= 0
-    starts[have] = records.extra_data[aside[have]]
-    lengths[have] = np.maximum(records.extras["size"][aside[have]], 0)
-    lost = spilled & ~have
-    null = is_path & (_pointer(calls, facts.first) == 0)
-    unreadable = is_path & ~null & ((calls["inline_size"] < 0) | _negative(records, aside))
-    text, odd = string_array(records.data, starts, lengths, is_path & ~null & ~unreadable)
-    truncated = have & (lengths >= wire.DATA_MAX - 1)
-    return text, _status(
-        [(null, "null"), (unreadable, "unreadable"), (lost, "lost"), (truncated, "truncated"), (odd, "not-utf8")],
-        len(calls),
-    )
+    lost = is_path & ((calls["flags"] & wire.SPILLED) != 0) & (aside < 0)
+    return _path_columns(records, facts.first, aside, is_path, is_path & (calls["inline_size"] < 0), lost)
 
 
 def _second_path(records: wire.Records, facts: _Facts) -> tuple[pa.Array, pa.Array]:
-    calls = records.calls
     is_path = facts.paths > 1
     aside = _aside(records, np.where(is_path, facts.second, -1))
     have = is_path & (aside >= 0)
-    starts = np.zeros(len(calls), np.int64)
-    lengths = np.zeros(len(calls), np.int64)
+    return _path_columns(records, facts.second, aside, have, np.zeros(len(have), bool), is_path & ~have)
+
+
+def _path_columns(
+    records: wire.Records,
+    argument: NDArray[np.int8],
+    aside: Integers,
+    present: NDArray[np.bool_],
+    unread: NDArray[np.bool_],
+    lost: NDArray[np.bool_],
+) -> tuple[pa.Array, pa.Array]:
+    """The path in ``argument`` and its status, where ``present``: in the extra that ``aside`` names, or else inline."""
+    calls = records.calls
+    starts = records.call_data.copy()
+    lengths = np.maximum(calls["inline_size"].astype(np.int64), 0)
+    have = aside >= 0
     starts[have] = records.extra_data[aside[have]]
     lengths[have] = np.maximum(records.extras["size"][aside[have]], 0)
-    null = is_path & (_pointer(calls, facts.second) == 0)
-    unreadable = have & ~null & _negative(records, aside)
-    text, odd = string_array(records.data, starts, lengths, have & ~null & ~unreadable)
+    null = (present | lost) & (_pointer(calls, argument) == 0)
+    unreadable = present & ~null & (unread | _negative(records, aside))
+    text, odd = string_array(records.data, starts, lengths, present & ~null & ~unreadable)
     truncated = have & (lengths >= wire.DATA_MAX - 1)
-    lost = is_path & ~have & ~null
     return text, _status(
         [(null, "null"), (unreadable, "unreadable"), (lost, "lost"), (truncated, "truncated"), (odd, "not-utf8")],
         len(calls),
@@ -238,8 +236,3 @@ def _timespecs(records: wire.Records, facts: _Facts) -> tuple[pa.Table, Integers
         }
     )
     return table, rows
-
-
-def take(table: pa.Table, order: Integers) -> pa.Table:
-    """The rows of ``table`` in ``order``."""
-    return pc.take(table, pa.array(order))

@@ -55,6 +55,11 @@ class AddressSpace:
         return None
 
 
+def mapping_of(pid: int, line: MapsLine) -> Mapping:
+    """A mapping that ``pid`` had before the recording began."""
+    return Mapping(BEFORE, pid, line.start, line.end, line.offset, line.path, None, line.device, line.inode)
+
+
 class History:
     """Fed first with :meth:`snapshot` of the processes there are, then with :meth:`apply` in order of time."""
 
@@ -73,11 +78,7 @@ class History:
         self._threads[status.pid] = {status.pid, *names}
         for tid, comm in names.items():
             self._rename(tid, status.pid, comm, BEFORE)
-        space = AddressSpace(BEFORE)
-        for line in maps:
-            space.mappings.append(
-                Mapping(BEFORE, status.pid, line.start, line.end, line.offset, line.path, None, line.device, line.inode)
-            )
+        space = AddressSpace(BEFORE, [mapping_of(status.pid, line) for line in maps])
         self._spaces[status.pid] = [space]
         return life
 

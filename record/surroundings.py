@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from bpfrec.bpf.sideband import Comm, Event, Fork, Lost, Mapping
 from bpfrec.record import procfs
-from bpfrec.record.history import BEFORE, History
+from bpfrec.record.history import History, mapping_of
 from bpfrec.record.modules import Modules
 from bpfrec.record.perf_maps import PerfMaps
 from bpfrec.record.procfs import MapsLine, ProcessStatus
@@ -60,9 +60,7 @@ class Surroundings:
             found = _Found(status, names, maps, procfs.exe(pid), procfs.cmdline(pid))
             self._found.append(found)
             for line in maps:
-                self._note_mapping(
-                    Mapping(BEFORE, pid, line.start, line.end, line.offset, line.path, None, line.device, line.inode)
-                )
+                self._note_mapping(mapping_of(pid, line))
         self.look_for_perf_maps()
 
     def notice(self, events: list[Event], drained_at: int) -> None:
