@@ -14,16 +14,20 @@ from bpfrec.bpf.perf_event import (
     open_on_cpu,
 )
 
-_SMALLEST = 1 << 18
-_LARGEST = 1 << 26
+SMALLEST_RING = 1 << 18
+"""Bytes of the smallest ring: room for a few of the largest samples."""
+
+# Holds what a thread at full speed does in a second: about 1.5 million calls of 72 bytes.
+_LARGEST_DEFAULT = 1 << 27
 _MEMORY_SHARE = 64
+_WATERMARK_AT_MOST = 1 << 28
 
 
 def default_ring_size(cpus: int) -> int:
-    """Bytes of one CPU's ring: a power of two, all rings together at most 1/64 of the memory, each at most 64 MiB."""
+    """Bytes of one CPU's ring: a power of two, all rings together at most 1/64 of the memory, each at most 128 MiB."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     share = memory // _MEMORY_SHARE // cpus
-    return max(_SMALLEST, min(_LARGEST, 1 << (share.bit_length() - 1)))
+    return max(SMALLEST_RING, min(_LARGEST_DEFAULT, 1 << (share.bit_length() - 1)))
 
 
 def open_event_rings(cpus: list[int], size: int) -> list[Ring]:
@@ -42,7 +46,7 @@ def open_event_rings(cpus: list[int], size: int) -> list[Ring]:
                 sample_type=PERF_SAMPLE_RAW,
                 sample_period=1,
                 flags=FLAG_WATERMARK,
-                wakeup_watermark=size // 4,
+                wakeup_watermark=min(size // 4, _WATERMARK_AT_MOST),
             )
             rings.append(Ring(open_on_cpu(attr, cpu), cpu, size))
     except BaseException:

@@ -104,7 +104,7 @@ class Ring:
             reason = "no memory to spare" if error.errno == errno.ENOMEM else error.strerror
             raise BpfrecError(
                 f"cannot map a ring buffer of {size >> 10} KiB for CPU {cpu}: {reason}",
-                "Raise the limit with: sysctl kernel.perf_event_mlock_kb=N   or run as root.",
+                "Ask for a smaller one: --buffer 1M   or raise the limit: sysctl kernel.perf_event_mlock_kb=N",
             ) from None
         self._head = ctypes.c_uint64.from_buffer(self._memory, _DATA_HEAD)
         self._tail = ctypes.c_uint64.from_buffer(self._memory, _DATA_TAIL)

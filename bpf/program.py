@@ -6,22 +6,25 @@ import ctypes
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from importlib.resources import as_file, files
 from types import ModuleType
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from bpfrec.bpf.bcc_module import load_bcc
 from bpfrec.bpf.btf import member_offsets
 from bpfrec.bpf.perf_event import Ring
 from bpfrec.bpf.permission import why_refused
 from bpfrec.bpf.selection import Plan, Selection, plan_table
-from bpfrec.bpf.wire import INLINE_BYTES, SYSCALL, batch_sample
+from bpfrec.bpf.wire import ARGS, INLINE_BYTES, NO_RETURN, SYSCALL, batch_sample
 
 MAX_THREADS = 32768
-"""Room for threads, recorded processes and named processes in the program's maps."""
+"""Room for threads, recorded processes and named processes in the program's maps; a power of two."""
+
+MAX_LOST_RUNS = 65536
+"""How many accounts of lost calls the program keeps; calls lost beyond that are counted per CPU alone."""
 
 COUNTERS = ("sent_syscalls", "lost_syscalls", "lost_data", "lost_threads", "lost_exits")
 """The counters the program keeps, in the order of ``enum counter`` in ``programs/recorder.c``."""
@@ -35,8 +38,25 @@ class _Plan(ctypes.Structure):
         ("flags", ctypes.c_uint8),
         ("arg", ctypes.c_uint8 * 2),
         ("kind", ctypes.c_uint8 * 2),
-        ("reserved", ctypes.c_uint8 * 3),
+        ("nargs", ctypes.c_uint8),
+        ("reserved", ctypes.c_uint8 * 2),
     )
+
+
+@dataclass(frozen=True)
+class LostRun:
+    """Calls of one thread that found no room on one CPU between two times that calls did.
+
+    ``first`` and ``last``: entry of the first and the last of them, ns on CLOCK_MONOTONIC.
+    """
+
+    cpu: int
+    burst: int
+    pid: int
+    tid: int
+    count: int
+    first: int
+    last: int
 
 
 class RecorderProgram:
@@ -107,23 +127,25 @@ class RecorderProgram:
         table = self._bpf[b"counters"]
         return [int(n) for n in table[table.Key(COUNTERS.index("lost_syscalls"))]]
 
-    def calls_under_way(self) -> tuple[NDArray[np.void], NDArray[np.uint8]]:
-        """The calls that threads are in now: records (dtype ``wire.SYSCALL``) and their inline data, a row each."""
-        slots = bytearray()
-        count = 0
-        for leaf in self._bpf[b"slots"].values():
-            if leaf.rest:
-                slots += bytes(leaf)
-                count += 1
-        rows = np.frombuffer(bytes(slots), np.uint8).reshape(count, SYSCALL.itemsize + INLINE_BYTES)
-        records = np.ascontiguousarray(rows[:, : SYSCALL.itemsize]).reshape(-1).view(SYSCALL)
-        return records, rows[:, SYSCALL.itemsize :]
+    def lost_runs(self) -> list[LostRun]:
+        """The accounts of lost calls, in the order of their times."""
+        runs = [
+            LostRun(key.cpu, key.burst, run.pid, key.tid, run.count, run.first, run.last)
+            for key, run in self._bpf[b"lost_runs"].items()
+        ]
+        return sorted(runs, key=lambda run: (run.first, run.cpu, run.tid))
+
+    def calls_under_way(self) -> bytes:
+        """The calls that threads are in now, as a perf sample each; they have ``wire.NO_RETURN`` set."""
+        slots, owners = self._bpf[b"slots"], self._bpf[b"owners"]
+        taken = [slots[slots.Key(index.value)] for index in owners]
+        return b"".join(_as_sample(bytes(slot)) for slot in [*taken, *self._bpf[b"crowded"].values()] if slot.state)
 
     def unsent(self) -> list[tuple[int, bytes, int]]:
         """The batches that were not full when recording stopped: CPU, perf sample, number of calls in it."""
         batches = self._bpf[b"batches"][0]
         return [
-            (cpu, batch_sample(bytes(batch.data)[: batch.used]), batch.calls)
+            (cpu, batch_sample(bytes(batch.data)[: batch.used], batch.calls), batch.calls)
             for cpu, batch in enumerate(batches)
             if batch.used
         ]
@@ -167,7 +189,7 @@ class RecorderProgram:
     def _fill_plans(self, plans: list[Plan]) -> None:
         table = self._bpf[b"plans"]
         for number, plan in enumerate(plans):
-            row = _Plan(flags=plan.flags)
+            row = _Plan(flags=plan.flags, nargs=plan.nargs)
             for index, (argument, kind) in enumerate(plan.captures):
                 row.arg[index], row.kind[index] = argument, kind
             table[table.Key(number)] = table.Leaf.from_buffer_copy(bytes(row))
@@ -202,7 +224,7 @@ def _only_tgid(selection: Selection) -> int | None:
 
 
 def _defines(selection: Selection) -> list[str]:
-    defines = [f"MAX_THREADS={MAX_THREADS}", f"SELF_TGID={os.getpid()}"]
+    defines = [f"MAX_THREADS={MAX_THREADS}", f"MAX_LOST_RUNS={MAX_LOST_RUNS}", f"SELF_TGID={os.getpid()}"]
     only = _only_tgid(selection)
     if only is not None:
         defines.append(f"ONLY_TGID={only}")
@@ -229,6 +251,22 @@ def _defines(selection: Selection) -> list[str]:
     if selection.stacks:
         defines.append("STACKS")
     return defines
+
+
+# Where struct call_slot of programs/recorder.c has its call; its arguments and inline data follow.
+_SLOT_CALL = 16
+
+
+def _as_sample(slot: bytes) -> bytes:
+    """A perf sample of a ``struct call_slot``, as if its call had ended."""
+    head = np.frombuffer(slot, SYSCALL, 1, _SLOT_CALL).copy()
+    data_at = _SLOT_CALL + SYSCALL.itemsize + ARGS * 8
+    nargs, captured = int(head["nargs"][0]), max(int(head["captured"][0]), 0)
+    behind = slot[_SLOT_CALL + SYSCALL.itemsize :][: nargs * 8] + slot[data_at:][: min(captured, INLINE_BYTES)]
+    behind += bytes(-len(behind) % 8)
+    head["size"] = SYSCALL.itemsize + len(behind)
+    head["flags"] |= NO_RETURN
+    return batch_sample(head.tobytes() + behind, 1)
 
 
 # Where struct bpf_prog_info keeps recursion_misses (u64): include/uapi/linux/bpf.h, since 5.12.

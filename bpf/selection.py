@@ -12,11 +12,13 @@ PLANS = 1024
 PLAN_COMPAT = 512
 """Rows of the plan table: native calls from 0, 32-bit ones from ``PLAN_COMPAT``; the last of each is for all others."""
 
-PLAN_RECORD, PLAN_STACK, PLAN_REPLACES_MEMORY, PLAN_EXEC = 1, 2, 4, 8
+PLAN_RECORD, PLAN_STACK, PLAN_REPLACES_MEMORY, PLAN_EXEC, PLAN_SETS_UID = 1, 2, 4, 8, 16
 CAPTURE_STRING, CAPTURE_TIMESPEC = 1, 2
 
 _CAPTURES = {"path": CAPTURE_STRING, "timespec": CAPTURE_TIMESPEC}
 _EXEC = frozenset({"execve", "execveat"})
+_SETS_UID = frozenset({"setuid", "setreuid", "setresuid", "setuid32", "setreuid32", "setresuid32"})
+_ARGUMENTS = 6
 
 
 @dataclass(frozen=True)
@@ -42,10 +44,14 @@ class Selection:
 
 @dataclass(frozen=True)
 class Plan:
-    """One row of the plan table: ``struct call_plan`` of ``programs/recorder.c``. ``captures``: (argument, kind)."""
+    """One row of the plan table: ``struct call_plan`` of ``programs/recorder.c``.
+
+    ``captures``: (argument, kind); ``nargs``: how many arguments are recorded.
+    """
 
     flags: int
     captures: tuple[tuple[int, int], ...] = ()
+    nargs: int = _ARGUMENTS
 
 
 def plan_table(selection: Selection) -> list[Plan]:
@@ -61,7 +67,10 @@ def plan_table(selection: Selection) -> list[Plan]:
                 flags |= PLAN_RECORD
             if call.paths:
                 flags |= PLAN_STACK
+            if call.name in _SETS_UID:
+                flags |= PLAN_SETS_UID
             # A 32-bit timespec has another layout: only strings are copied there.
             captures = [(c.index, _CAPTURES[c.kind]) for c in call.captures if abi == NATIVE_ABI or c.kind == "path"]
-            table[base + number] = Plan(flags, tuple(captures))
+            nargs = _ARGUMENTS if call.arguments is None else len(call.arguments)
+            table[base + number] = Plan(flags, tuple(captures), nargs)
     return table

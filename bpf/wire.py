@@ -11,160 +11,198 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-MAGIC = 0xBF5C
-KIND_SYSCALL, KIND_DATA, KIND_STACK, KIND_BATCH = 1, 2, 3, 4
+KIND_SYSCALL, KIND_DATA, KIND_STACK = 1, 2, 3
 
 COMPAT, X32, NO_RETURN, RETRIED, SPILLED = 1, 2, 4, 8, 16
 
+ARGS = 6
 DATA_MAX = 4104
 FRAMES = 127
+INLINE_BYTES = 256
 
 SYSCALL = np.dtype(
     [
-        ("rest", "<u4"),
-        ("magic", "<u2"),
+        ("size", "<u2"),
+        ("captured", "<i2"),
         ("kind", "u1"),
         ("flags", "u1"),
+        ("nargs", "u1"),
+        ("reserved", "u1"),
         ("ts", "<u8"),
         ("duration", "<u8"),
         ("ret", "<i8"),
-        ("args", "<u8", (6,)),
         ("pid", "<u4"),
         ("tid", "<u4"),
         ("uid", "<u4"),
         ("nr", "<i4"),
-        ("extras", "<u4"),
-        ("inline_size", "<i4"),
     ]
 )
-"""``struct wire_syscall`` up to its data, 104 bytes."""
+"""``struct wire_syscall``, 48 bytes; ``nargs`` arguments of 8 bytes and the inline data follow it."""
 
-EXTRA = np.dtype(
-    [
-        ("rest", "<u4"),
-        ("magic", "<u2"),
-        ("kind", "u1"),
-        ("arg", "u1"),
-        ("ts", "<u8"),
-        ("tid", "<u4"),
-        ("size", "<i4"),
-    ]
-)
-"""``struct wire_data`` and ``struct wire_stack`` up to their data, 24 bytes."""
+EXTRA = np.dtype([("size", "<u2"), ("captured", "<i2"), ("kind", "u1"), ("arg", "u1"), ("reserved", "<u2")])
+"""``struct wire_data`` and ``struct wire_stack`` up to their data, 8 bytes."""
 
-INLINE_OFFSET = SYSCALL.itemsize
-INLINE_BYTES = 256
-EXTRA_OFFSET = EXTRA.itemsize
-
-_HEADER = struct.Struct("<IHHI")
-_BATCH = struct.Struct("<HBB")
-_LOW = np.uint64(0xFFFFFFFF)
 _SAMPLE = 9
-_LOST = 2
+_HEADER = struct.Struct("<IHHII")
+_WORD = 8
 
 Words = NDArray[np.uint64]
 Bytes = NDArray[np.uint8]
+Integers = NDArray[np.int64]
+
+
+@dataclass
+class Calls:
+    """System calls by column, each an array of one element per call: the members of ``struct wire_syscall``.
+
+    ``data_at``: where the inline data starts, a byte offset into the piece.
+    """
+
+    ts: Integers
+    duration: Integers
+    ret: Integers
+    pid: NDArray[np.int32]
+    tid: NDArray[np.int32]
+    uid: NDArray[np.int32]
+    nr: NDArray[np.int32]
+    flags: NDArray[np.uint8]
+    nargs: NDArray[np.uint8]
+    captured: NDArray[np.int16]
+    data_at: Integers
+    _words: Words
+    _args_at: Integers
+
+    def __len__(self) -> int:
+        return len(self.ts)
+
+    def argument(self, index: int) -> NDArray[np.uint64]:
+        """Argument ``index`` (0-5) of every call; what stands for one that a call has not means nothing."""
+        return self._words.take(self._args_at + index, mode="clip")
+
+    def pointer(self, index: NDArray[np.int8]) -> NDArray[np.uint64]:
+        """Argument ``index[i]`` of call ``i``; -1 is taken for 0."""
+        return self._words.take(self._args_at + np.maximum(index, 0), mode="clip")
 
 
 @dataclass
 class Records:
     """The records found in a piece of one CPU's stream; positions are byte offsets into ``data``.
 
-    ``calls`` (dtype :data:`SYSCALL`) and ``call_data`` (where each one's inline data starts) run in parallel, as do
-    ``extras`` (dtype :data:`EXTRA`), ``extra_data`` and ``extra_owner``: the index in ``calls`` of the call that an
-    extra belongs to, -1 where that call was lost. ``lost``: the counts of PERF_RECORD_LOST. ``consumed``: bytes that
-    need not be seen again; the rest is a record, or the extras of a call, cut off at the end, and comes again.
+    ``extras`` (dtype :data:`EXTRA`), ``extra_data`` (where the data of each starts) and ``extra_owner`` (the index in
+    ``calls`` of the call that it belongs to) run in parallel. ``consumed``: bytes that need not be seen again; the rest
+    is a perf record cut off at the end, and comes again.
     """
 
     data: Bytes
-    calls: NDArray[np.void]
-    call_data: NDArray[np.int64]
+    calls: Calls
     extras: NDArray[np.void]
-    extra_data: NDArray[np.int64]
-    extra_owner: NDArray[np.int64]
-    lost: list[int]
+    extra_data: Integers
+    extra_owner: Integers
     consumed: int
 
 
 def decode(data: Bytes) -> Records:
-    """The records in ``data``, a piece of one ring's stream that starts at a record; its length a multiple of 8."""
+    """The records in ``data``, a piece of one ring's stream that starts at a perf record; its length a multiple of 8.
+
+    Records are found by their sizes alone, never by what they hold: user memory cannot pass for one.
+    """
     words = data.view("<u8")
-    starts, lost, end = _record_starts(words)
-    kinds = (words[starts] >> np.uint64(48) & np.uint64(0xFF)).astype(np.uint8)
-    starts, kinds = starts[kinds != KIND_BATCH], kinds[kinds != KIND_BATCH]
-    call_positions = np.flatnonzero(kinds == KIND_SYSCALL)
-    extra_positions = np.flatnonzero(kinds != KIND_SYSCALL)
-    if len(call_positions):
-        last = call_positions[-1]
-        if last + 1 < len(starts):
-            end = int(starts[last + 1])
-            extra_positions = extra_positions[extra_positions < last]
-    elif len(extra_positions):
-        end = int(starts[0])
-        extra_positions = extra_positions[:0]
-    calls = _gather(words, starts[call_positions], SYSCALL)
-    extras = _gather(words, starts[extra_positions], EXTRA)
+    first, behind, consumed = _batches(words)
+    starts = _record_starts(words, first, behind)
+    kinds = _byte(words[starts], 4)
+    is_call = kinds == KIND_SYSCALL
+    call_positions, extra_positions = np.flatnonzero(is_call), np.flatnonzero(~is_call)
     owner = np.searchsorted(call_positions, extra_positions)
-    mine = (calls["ts"][owner] == extras["ts"]) & (calls["tid"][owner] == extras["tid"])
+    owned = owner < len(call_positions)
+    extra_at = starts[extra_positions[owned]]
     return Records(
         data=data,
-        calls=calls,
-        call_data=starts[call_positions] * 8 + INLINE_OFFSET,
-        extras=extras,
-        extra_data=starts[extra_positions] * 8 + EXTRA_OFFSET,
-        extra_owner=np.where(mine, owner, -1),
-        lost=[count for at, count in lost if at < end],
-        consumed=end * 8,
+        calls=_calls(words, starts if not len(extra_positions) else starts[call_positions]),
+        extras=words[extra_at].view(EXTRA),
+        extra_data=(extra_at + 1) * _WORD,
+        extra_owner=owner[owned],
+        consumed=consumed * _WORD,
     )
 
 
-def batch_sample(records: bytes) -> bytes:
+def batch_sample(records: bytes, calls: int) -> bytes:
     """The perf sample that sending a ``struct wire_batch`` with ``records`` as its data would have left in a ring."""
-    payload = _BATCH.pack(MAGIC, KIND_BATCH, 0) + records
-    return _HEADER.pack(_SAMPLE, 0, _HEADER.size + len(payload), len(payload)) + payload
+    return _HEADER.pack(_SAMPLE, 0, _HEADER.size + len(records), 4 + len(records), calls) + records
 
 
-def _record_starts(words: Words) -> tuple[NDArray[np.int64], list[tuple[int, int]], int]:
-    """Word indexes of our records and batches, of LOST records with their counts, and the word where whole ones end.
-
-    Words that look like the start of one of ours are found in one sweep. User memory in the records may look so too:
-    only those count that the chain of sizes from the first word leads to. Where a record ends, the next one of its
-    batch begins, or the header of another perf record.
-    """
-    candidates = np.flatnonzero((words >> np.uint64(32) & np.uint64(0xFFFF)) == np.uint64(MAGIC))
-    heads = words[candidates]
-    is_batch = (heads >> np.uint64(48) & np.uint64(0xFF)) == KIND_BATCH
-    sizes = np.where(is_batch, 1, ((heads & np.uint64(0xFFFFFFFF)).astype(np.int64) + 4) >> 3)
-    ends = candidates + sizes
-    following = candidates[1:]
-    new_sample = (following == ends[:-1] + 1) & ((words[np.minimum(ends[:-1], len(words) - 1)] & _LOW) == _SAMPLE)
-    broken = np.flatnonzero(~((following == ends[:-1]) | new_sample))
-    runs: list[NDArray[np.int64]] = [candidates[:0]]
-    lost: list[tuple[int, int]] = []
-    position = 0
-    while position < len(words):
-        index = int(np.searchsorted(candidates, position))
-        if index < len(candidates) and candidates[index] == position:
-            stop = int(np.searchsorted(broken, index))
-            last = int(broken[stop]) if stop < len(broken) else len(candidates) - 1
-            if ends[last] > len(words):
-                runs.append(candidates[index:last])
-                position = int(candidates[last])
-                break
-            runs.append(candidates[index : last + 1])
-            position = int(ends[last])
-            continue
-        header = int(words[position])
-        size = 1 if header & 0xFFFFFFFF == _SAMPLE else header >> 51
-        if size == 0 or position + size > len(words):
+def _batches(words: Words) -> tuple[Integers, Integers, int]:
+    """Where the records of each batch begin and where they end, and the end of the last whole perf record; in words."""
+    first: list[int] = []
+    behind: list[int] = []
+    position, end = 0, len(words)
+    view = words.data
+    while position < end:
+        header = view[position]
+        size = header >> 51
+        if not size or position + size > end:
             break
-        if header & 0xFFFFFFFF == _LOST and size > 2:
-            lost.append((position, int(words[position + 2])))
+        if header & 0xFFFFFFFF == _SAMPLE:
+            first.append(position + 2)
+            behind.append(position + size)
         position += size
-    return np.concatenate(runs), lost, position
+    return np.array(first, np.int64), np.array(behind, np.int64), position
 
 
-def _gather(words: Words, starts: NDArray[np.int64], dtype: np.dtype[np.void]) -> NDArray[np.void]:
-    width = dtype.itemsize // 8
-    rows = words[starts[:, None] + np.arange(width)]
-    return np.ascontiguousarray(rows).reshape(-1).view(dtype)
+def _record_starts(words: Words, first: Integers, behind: Integers) -> Integers:
+    """Where every record begins, in words and in their order: one step through all batches at a time.
+
+    A batch ends at its first record that cannot be one, as damage would leave it.
+    """
+    steps: list[Integers] = []
+    batches = np.arange(len(first))
+    numbers: list[Integers] = []
+    at = first
+    while len(at):
+        sizes = ((words.take(at, mode="clip") & np.uint64(0xFFFF)) >> np.uint64(3)).astype(np.int64)
+        ends = at + sizes
+        sound = (ends <= behind) & (sizes > 0)
+        if not sound.all():
+            at, ends, behind, batches = at[sound], ends[sound], behind[sound], batches[sound]
+        steps.append(at)
+        numbers.append(batches)
+        at = ends
+    if not steps:
+        return np.empty(0, np.int64)
+    counts = np.zeros(len(first) + 1, np.int64)
+    for number in numbers:
+        counts[number + 1] += 1
+    base = np.cumsum(counts)
+    starts = np.empty(base[-1], np.int64)
+    for step, (at, number) in enumerate(zip(steps, numbers, strict=True)):
+        starts[base[number] + step] = at
+    return starts
+
+
+def _calls(words: Words, starts: Integers) -> Calls:
+    heads = words[starts]
+    ids, others = words[starts + 4], words[starts + 5]
+    nargs = _byte(heads, 6)
+    args_at = starts + SYSCALL.itemsize // _WORD
+    return Calls(
+        ts=words[starts + 1].view(np.int64),
+        duration=words[starts + 2].view(np.int64),
+        ret=words[starts + 3].view(np.int64),
+        pid=_half(ids, 0),
+        tid=_half(ids, 1),
+        uid=_half(others, 0),
+        nr=_half(others, 1),
+        flags=_byte(heads, 5),
+        nargs=nargs,
+        captured=heads.view("<i2").reshape(-1, 4)[:, 1],
+        data_at=(args_at + nargs) * _WORD,
+        _words=words,
+        _args_at=args_at,
+    )
+
+
+def _byte(words: Words, index: int) -> NDArray[np.uint8]:
+    return words.view(np.uint8).reshape(-1, _WORD)[:, index]
+
+
+def _half(words: Words, index: int) -> NDArray[np.int32]:
+    return words.view("<i4").reshape(-1, 2)[:, index]

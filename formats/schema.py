@@ -14,7 +14,11 @@ FORMAT_VERSION = 1
 
 @dataclass(frozen=True)
 class Column:
-    """A column: SQL type, comment, and how it is packed (``dictionary``: few distinct values; ``delta``: rising)."""
+    """A column: SQL type, comment, and how it is packed.
+
+    ``dictionary``: values that come again; ``codes``: text of few distinct values, which its producer has as Arrow
+    dictionaries; ``delta``: rising; ``plain``: few rows, or nearly always the same value.
+    """
 
     name: str
     sql_type: str
@@ -45,15 +49,15 @@ SYSCALLS = _table(
     "One row per system call, about in the order in which the calls ended; calls that never ended stand last.",
     ("event_id", "BIGINT", "number of the row in this trace, from 0", "delta"),
     ("ts_ns", "BIGINT", "entry, ns on CLOCK_MONOTONIC of the recording host", "delta"),
-    ("duration_ns", "BIGINT", "ns from entry to exit; NULL: never returned", "delta"),
-    ("pid", "INTEGER", "process (thread group) id", "dictionary"),
-    ("tid", "INTEGER", "thread id", "dictionary"),
-    ("comm", "VARCHAR", "name of the thread at entry; NULL: not known", "dictionary"),
-    ("uid", "INTEGER", "real user id", "dictionary"),
-    ("cpu", "SMALLINT", "CPU on which the call ended", "dictionary"),
-    ("abi", "VARCHAR", "x86_64, i386 or x32: which syscall table nr belongs to", "dictionary"),
+    ("duration_ns", "BIGINT", "ns from entry to exit; NULL: never returned", "dictionary"),
+    ("pid", "INTEGER", "process (thread group) id", "plain"),
+    ("tid", "INTEGER", "thread id", "plain"),
+    ("comm", "VARCHAR", "name of the thread at entry; NULL: not known", "codes"),
+    ("uid", "INTEGER", "real user id", "plain"),
+    ("cpu", "SMALLINT", "CPU on which the call ended", "plain"),
+    ("abi", "VARCHAR", "x86_64, i386 or x32: which syscall table nr belongs to", "codes"),
     ("nr", "SMALLINT", "syscall number in that table; -1: out of range", "dictionary"),
-    ("syscall", "VARCHAR", "name of the system call; unknown_N where the table has none", "dictionary"),
+    ("syscall", "VARCHAR", "name of the system call; unknown_N where the table has none", "codes"),
     ("arg0", "UBIGINT", "first argument, raw; NULL: the call has fewer", "dictionary"),
     ("arg1", "UBIGINT", "second argument, raw", "dictionary"),
     ("arg2", "UBIGINT", "third argument, raw", "dictionary"),
@@ -61,7 +65,7 @@ SYSCALLS = _table(
     ("arg4", "UBIGINT", "fifth argument, raw", "dictionary"),
     ("arg5", "UBIGINT", "sixth argument, raw", "dictionary"),
     ("ret", "BIGINT", "return value, -errno on failure; NULL: never returned", "dictionary"),
-    ("errno", "VARCHAR", "name of the error, as ENOENT; NULL: it worked, or never returned", "dictionary"),
+    ("errno", "VARCHAR", "name of the error, as ENOENT; NULL: it worked, or never returned", "codes"),
     ("path", "VARCHAR", "first path argument as passed; bytes that are not UTF-8 as \\xNN", "dictionary"),
     ("path2", "VARCHAR", "second path argument as passed", "dictionary"),
     (
@@ -71,14 +75,14 @@ SYSCALLS = _table(
             "NULL: path is whole, or the call takes none; else null (NULL was passed), unreadable, truncated, "
             "not-utf8, lost (copied, then lost on the way), not-captured"
         ),
-        "dictionary",
+        "codes",
     ),
-    ("path2_status", "VARCHAR", "the same for path2", "dictionary"),
+    ("path2_status", "VARCHAR", "the same for path2", "codes"),
     (
         "unfinished",
         "VARCHAR",
         "NULL: returned; thread-exited: the thread ended in the call; recording-stopped: still in it at the end",
-        "dictionary",
+        "codes",
     ),
     ("stack_id", "BIGINT", "user stack of the call in frames and stacks; NULL: none was taken", "dictionary"),
 )
@@ -90,7 +94,7 @@ TIMESPECS = _table(
     ("arg", "SMALLINT", "which argument, 0-5", "dictionary"),
     ("tv_sec", "BIGINT", "seconds; NULL: see status", "dictionary"),
     ("tv_nsec", "BIGINT", "nanoseconds; NULL: see status", "dictionary"),
-    ("status", "VARCHAR", "NULL: read whole; else null (NULL was passed) or unreadable", "dictionary"),
+    ("status", "VARCHAR", "NULL: read whole; else null (NULL was passed) or unreadable", "codes"),
 )
 
 STACKS = _table(
@@ -98,7 +102,7 @@ STACKS = _table(
     "Distinct user stacks, per process and set of mappings.",
     ("stack_id", "BIGINT", "number of the stack", "delta"),
     ("pid", "INTEGER", "process it was seen in", "dictionary"),
-    ("ts_ns", "BIGINT", "entry of the first call it was seen at, ns on CLOCK_MONOTONIC", "plain"),
+    ("ts_ns", "BIGINT", "entry of the first call it was seen at, ns on CLOCK_MONOTONIC", "delta"),
     ("depth", "INTEGER", "number of frames", "dictionary"),
     (
         "status",
@@ -114,7 +118,7 @@ STACKS = _table(
 FRAMES = _table(
     "frames",
     "The frames of stacks, resolved when the recording was finished.",
-    ("stack_id", "BIGINT", "the stack, in stacks", "dictionary"),
+    ("stack_id", "BIGINT", "the stack, in stacks", "delta"),
     ("depth", "INTEGER", "0 = innermost", "dictionary"),
     ("ip", "UBIGINT", "address in the process; a return address in frames other than 0", "dictionary"),
     ("symbol", "VARCHAR", "function; NULL: not known", "dictionary"),
@@ -184,9 +188,12 @@ LOSSES = _table(
     ("kind", "VARCHAR", "what happened: ring-full, thread-table-full, side-band-full ...", "plain"),
     ("severity", "VARCHAR", "data_loss: events are missing; notice: less than that", "plain"),
     ("cpu", "SMALLINT", "CPU it happened on; NULL: not tied to one", "plain"),
-    ("ts_ns", "BIGINT", "when it was noticed, ns on CLOCK_MONOTONIC; NULL: at the end", "plain"),
+    ("ts_ns", "BIGINT", "entry of the first that is missing, ns on CLOCK_MONOTONIC; NULL: not known", "plain"),
     ("count", "BIGINT", "how many", "plain"),
     ("remedy", "VARCHAR", "what would have kept them", "plain"),
+    ("until_ns", "BIGINT", "entry of the last that is missing, ns on CLOCK_MONOTONIC; NULL: not known", "plain"),
+    ("pid", "INTEGER", "process whose calls they are; NULL: not known", "plain"),
+    ("tid", "INTEGER", "thread whose calls they are; NULL: not known", "plain"),
 )
 
 TABLES: tuple[Table, ...] = (

@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from bpfrec.formats.arrow import arrow_schema, parquet_writer
+from bpfrec.formats.arrow import arrow_schema, parquet_writer, written_schema
 from bpfrec.formats.manifest import MANIFEST, Manifest, TableEntry
 from bpfrec.formats.schema import TABLES, Table
 
@@ -33,10 +33,14 @@ class TraceWriter:
         self._rows = {t.name: 0 for t in TABLES}
 
     def write(self, table: Table, rows: pa.Table | pa.RecordBatch) -> None:
-        """Appends ``rows``, whose columns are those of ``table``, as one row group."""
+        """Appends ``rows``, whose columns are those of ``table``, as one row group.
+
+        Text may come as Arrow strings or dictionaries; what the format packs as ``codes`` is cheapest as dictionaries.
+        """
         if rows.num_rows:
             batch = pa.table(rows) if isinstance(rows, pa.RecordBatch) else rows
-            self._writers[table.name].write_table(batch.cast(arrow_schema(table)))
+            # Arrow gives the dictionary up where a chunk of a row group has another one than the chunk before.
+            self._writers[table.name].write_table(batch.cast(written_schema(table)).unify_dictionaries())
             self._rows[table.name] += rows.num_rows
 
     def write_rows(self, table: Table, rows: Sequence[dict[str, Any]]) -> None:

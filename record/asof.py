@@ -21,10 +21,18 @@ class AsOf:
         self._order = order
         self._composite = self._combine(np.searchsorted(self._keys, keys[order]), times[order])
 
-    def lookup(self, keys: Integers, times: Integers) -> Integers:
+    def lookup(self, keys: NDArray[np.signedinteger], times: Integers) -> Integers:
         """Index of the entry that holds for each key at each time; -1 where none does."""
-        if not len(self._composite):
+        if not len(self._composite) or not len(keys):
             return np.full(len(keys), -1, np.int64)
+        first, last = np.searchsorted(self._times, (times.min(), times.max()), side="right")
+        if first != last:
+            return self._lookup(keys, times)
+        # Nothing changed meanwhile: rows in a row that have the same key have the same entry.
+        heads = np.concatenate(([0], np.flatnonzero(keys[1:] != keys[:-1]) + 1))
+        return np.repeat(self._lookup(keys[heads], times[heads]), np.diff(heads, append=len(keys)))
+
+    def _lookup(self, keys: NDArray[np.signedinteger], times: Integers) -> Integers:
         positions = np.searchsorted(self._keys, keys)
         known = self._keys[np.minimum(positions, len(self._keys) - 1)] == keys
         at = np.searchsorted(self._composite, self._combine(positions, times), side="right") - 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -20,14 +21,17 @@ Integers = NDArray[np.int64]
 _ABIS = (NATIVE_ABI, "i386", "x32")
 _TABLE_SIZE = 1024
 _UNFINISHED = ("thread-exited", "recording-stopped")
-_EFAULT = 14
+_TIMESPEC_BYTES = 16
+# Which of _ABIS the flags COMPAT and X32 stand for.
+_ABI_OF_FLAGS = np.array([0, 1, 2, 1], np.int32)
 
 
 @dataclass
 class CallRows:
     """Rows for ``syscalls`` (all columns but event_id, comm and stack_id) and for ``timespecs``.
 
-    ``timespec_rows``: to which row of ``table`` each row of ``timespecs`` belongs.
+    Strings of few distinct values are dictionary arrays. ``timespec_rows``: to which row of ``table`` each row of
+    ``timespecs`` belongs.
     """
 
     table: pa.Table
@@ -36,35 +40,36 @@ class CallRows:
 
 
 @dataclass(frozen=True)
-class _CallTable:
-    """Facts per syscall number of one ABI, as arrays of ``_TABLE_SIZE``."""
+class _CallTables:
+    """Facts per syscall number, ``_TABLE_SIZE`` rows for each of ``_ABIS``; the last of each is for unknown numbers.
 
-    names: list[str | None]
-    arity: NDArray[np.int8]
+    ``names`` are the distinct names, ``name`` says which of them, -1: none. ``first`` and ``second``: the captured
+    arguments, -1: none; ``paths``: how many of them are paths.
+    """
+
+    names: tuple[str, ...]
+    name: NDArray[np.int32]
     first: NDArray[np.int8]
     second: NDArray[np.int8]
     paths: NDArray[np.int8]
 
 
 @cache
-def _table_of(abi: str) -> _CallTable:
-    known: dict[int, Syscall] = by_number(NATIVE_ABI if abi == "x32" else abi)
-    table = _CallTable(
-        names=[None] * _TABLE_SIZE,
-        arity=np.full(_TABLE_SIZE, 6, np.int8),
-        first=np.full(_TABLE_SIZE, -1, np.int8),
-        second=np.full(_TABLE_SIZE, -1, np.int8),
-        paths=np.zeros(_TABLE_SIZE, np.int8),
-    )
-    for number, call in known.items():
-        table.names[number] = call.name
-        if call.arguments is not None:
-            table.arity[number] = len(call.arguments)
-        captured = [c.index for c in call.captures if abi == NATIVE_ABI or c.kind == "path"]
-        for slot, argument in zip((table.first, table.second), captured, strict=False):
-            slot[number] = argument
-        table.paths[number] = len(call.paths)
-    return table
+def _tables() -> _CallTables:
+    rows = len(_ABIS) * _TABLE_SIZE
+    names: dict[str, int] = {}
+    name = np.full(rows, -1, np.int32)
+    first, second = np.full(rows, -1, np.int8), np.full(rows, -1, np.int8)
+    paths = np.zeros(rows, np.int8)
+    for base, abi in zip(range(0, rows, _TABLE_SIZE), _ABIS, strict=True):
+        known: dict[int, Syscall] = by_number(NATIVE_ABI if abi == "x32" else abi)
+        for number, call in known.items():
+            name[base + number] = names.setdefault(call.name, len(names))
+            captured = [c.index for c in call.captures if abi == NATIVE_ABI or c.kind == "path"]
+            for slot, argument in zip((first, second), captured, strict=False):
+                slot[base + number] = argument
+            paths[base + number] = len(call.paths)
+    return _CallTables(tuple(names), name, first, second, paths)
 
 
 def call_rows(records: wire.Records, cpu: int, still_running: bool = False) -> CallRows:
@@ -73,27 +78,33 @@ def call_rows(records: wire.Records, cpu: int, still_running: bool = False) -> C
     ``still_running``: the records are calls that threads were in when recording stopped.
     """
     calls = records.calls
-    no_return = np.full(len(calls), True) if still_running else (calls["flags"] & wire.NO_RETURN) != 0
+    no_return = (calls.flags & wire.NO_RETURN) != 0
+    returned = None if not no_return.any() else no_return
     facts = _facts(calls)
     columns: dict[str, pa.Array] = {
-        "ts_ns": pa.array(calls["ts"].astype(np.int64)),
-        "duration_ns": pa.array(calls["duration"].astype(np.int64), mask=no_return),
-        "pid": pa.array(calls["pid"].astype(np.int32)),
-        "tid": pa.array(calls["tid"].astype(np.int32)),
-        "uid": pa.array(calls["uid"].astype(np.int32)),
-        "cpu": pa.array(np.full(len(calls), cpu, np.int16), mask=np.full(len(calls), still_running)),
-        "abi": _choice(_abi_index(calls), _ABIS),
-        "nr": pa.array(np.where(facts.in_range, calls["nr"], -1).astype(np.int16)),
-        "syscall": facts.names,
+        "ts_ns": pa.array(calls.ts),
+        "duration_ns": pa.array(calls.duration, mask=returned),
+        "pid": pa.array(calls.pid),
+        "tid": pa.array(calls.tid),
+        "uid": pa.array(calls.uid),
+        "cpu": pa.nulls(len(calls), pa.int16()) if still_running else pa.array(np.full(len(calls), cpu, np.int16)),
+        "abi": choice(facts.abi, _ABIS),
+        "nr": pa.array(facts.nr),
+        "syscall": choice(facts.name, facts.names),
     }
-    for index in range(6):
-        columns[f"arg{index}"] = pa.array(np.ascontiguousarray(calls["args"][:, index]), mask=facts.arity <= index)
-    columns["ret"] = pa.array(calls["ret"], mask=no_return)
-    columns["errno"] = _errno_column(np.where(no_return, 0, calls["ret"]))
+    most = int(calls.nargs.max(initial=0))
+    for index in range(wire.ARGS):
+        columns[f"arg{index}"] = (
+            pa.array(calls.argument(index), mask=calls.nargs <= index)
+            if index < most
+            else pa.nulls(len(calls), pa.uint64())
+        )
+    columns["ret"] = pa.array(calls.ret, mask=returned)
+    columns["errno"] = _errno_column(calls.ret, no_return)
     columns["path"], columns["path_status"] = _first_path(records, facts)
     columns["path2"], columns["path2_status"] = _second_path(records, facts)
-    reason = np.where(no_return, int(still_running), -1)
-    columns["unfinished"] = _choice(reason, _UNFINISHED)
+    reason = np.where(no_return, np.int32(still_running), np.int32(-1))
+    columns["unfinished"] = choice(reason, _UNFINISHED)
     timespecs, rows = _timespecs(records, facts)
     return CallRows(pa.table(columns), timespecs, rows)
 
@@ -102,79 +113,93 @@ def call_rows(records: wire.Records, cpu: int, still_running: bool = False) -> C
 class _Facts:
     """What the syscall tables say about each call of a piece."""
 
-    names: pa.Array
-    in_range: NDArray[np.bool_]
-    arity: NDArray[np.int8]
+    abi: NDArray[np.int32]
+    nr: NDArray[np.int16]
+    name: NDArray[np.int32]
+    names: tuple[str, ...]
     first: NDArray[np.int8]
     second: NDArray[np.int8]
     paths: NDArray[np.int8]
 
 
-def _abi_index(calls: NDArray[np.void]) -> Integers:
-    flags = calls["flags"]
-    return np.where(flags & wire.COMPAT, 1, np.where(flags & wire.X32, 2, 0))
+def _facts(calls: wire.Calls) -> _Facts:
+    tables = _tables()
+    abi = _ABI_OF_FLAGS[calls.flags & (wire.COMPAT | wire.X32)]
+    numbers = calls.nr
+    known = (numbers >= 0) & (numbers < _TABLE_SIZE - 1)
+    row = np.where(known, numbers, _TABLE_SIZE - 1) + abi * _TABLE_SIZE
+    name, names = tables.name[row], tables.names
+    nameless = np.flatnonzero(name < 0)
+    if len(nameless):
+        unknown, inverse = np.unique(numbers[nameless].view(np.uint32), return_inverse=True)
+        name[nameless] = len(names) + inverse
+        names = (*names, *(f"unknown_{number}" for number in unknown.tolist()))
+    in_range = known | ((numbers >= 0) & (numbers <= np.iinfo(np.int16).max))
+    return _Facts(
+        abi=abi,
+        nr=np.where(in_range, numbers, -1).astype(np.int16),
+        name=name,
+        names=names,
+        first=tables.first[row],
+        second=tables.second[row],
+        paths=tables.paths[row],
+    )
 
 
-def _facts(calls: NDArray[np.void]) -> _Facts:
-    numbers, abis = calls["nr"].astype(np.int64), _abi_index(calls)
-    in_range = (numbers >= 0) & (numbers <= np.iinfo(np.int16).max)
-    rows = np.where(in_range & (numbers < _TABLE_SIZE), numbers, _TABLE_SIZE - 1)
-    tables = [_table_of(abi) for abi in _ABIS]
-
-    def fact(name: str) -> NDArray[np.int8]:
-        stacked = np.stack([getattr(table, name) for table in tables])
-        return stacked[abis, rows]
-
-    pairs, inverse = np.unique(abis << 32 | (numbers & 0xFFFFFFFF), return_inverse=True)
-    names = []
-    for pair in pairs.tolist():
-        number = pair & 0xFFFFFFFF
-        known = tables[pair >> 32].names[number] if number < _TABLE_SIZE else None
-        names.append(known or f"unknown_{number}")
-    return _Facts(_choice(inverse, tuple(names)), in_range, fact("arity"), fact("first"), fact("second"), fact("paths"))
-
-
-def _choice(indexes: NDArray[np.signedinteger], values: tuple[str, ...]) -> pa.Array:
-    """``values[index]`` per row, NULL where the index is -1."""
+def choice(indexes: NDArray[np.int32], values: Sequence[str]) -> pa.Array:
+    """``values[index]`` per row, NULL where the index is -1: a dictionary array."""
+    none = indexes < 0
     return pa.DictionaryArray.from_arrays(
-        pa.array(indexes.astype(np.int32), mask=indexes < 0), pa.array(values, pa.string())
-    ).cast(pa.string())
+        pa.array(indexes, mask=none if none.any() else None), pa.array(values, pa.string())
+    )
 
 
-def _errno_column(ret: Integers) -> pa.Array:
-    failed = (ret < 0) & (ret >= -MAX_ERRNO)
-    codes, inverse = np.unique(np.where(failed, -ret, 0), return_inverse=True)
+@cache
+def _errno_table() -> tuple[str, ...]:
     known = errno_names()
-    names = tuple(known.get(code, f"E{code}") for code in codes.tolist())
-    return _choice(np.where(failed, inverse, -1), names)
+    return tuple(known.get(code, f"E{code}") for code in range(MAX_ERRNO + 1))
+
+
+def _errno_column(ret: Integers, no_return: NDArray[np.bool_]) -> pa.Array:
+    failed = (ret < 0) & (ret >= -MAX_ERRNO) & ~no_return
+    codes = np.where(failed, -ret, 0).astype(np.int32)
+    there = np.flatnonzero(np.bincount(codes, minlength=1))
+    there = there[there > 0]
+    place = np.full(MAX_ERRNO + 1, -1, np.int32)
+    place[there] = np.arange(len(there))
+    names = _errno_table()
+    return choice(place[codes], [names[code] for code in there.tolist()])
 
 
 def _status(pieces: list[tuple[NDArray[np.bool_], str]], rows: int) -> pa.Array:
     """The first status whose condition holds, per row; NULL where none does."""
-    index = np.full(rows, -1)
+    index = np.full(rows, -1, np.int32)
     for number in range(len(pieces) - 1, -1, -1):
         index[pieces[number][0]] = number
-    return _choice(index, tuple(name for _, name in pieces))
-
-
-def _pointer(calls: NDArray[np.void], argument: NDArray[np.int8]) -> NDArray[np.uint64]:
-    pointers: NDArray[np.uint64] = calls["args"][np.arange(len(calls)), np.maximum(argument, 0)]
-    return pointers
+    return choice(index, [name for _, name in pieces])
 
 
 def _first_path(records: wire.Records, facts: _Facts) -> tuple[pa.Array, pa.Array]:
     calls = records.calls
     is_path = facts.paths > 0
+    if not is_path.any():
+        return _no_paths(len(calls))
     aside = _aside(records, facts.first)
-    lost = is_path & ((calls["flags"] & wire.SPILLED) != 0) & (aside < 0)
-    return _path_columns(records, facts.first, aside, is_path, is_path & (calls["inline_size"] < 0), lost)
+    lost = is_path & ((calls.flags & wire.SPILLED) != 0) & (aside < 0)
+    return _path_columns(records, facts.first, aside, is_path, is_path & (calls.captured < 0), lost)
 
 
 def _second_path(records: wire.Records, facts: _Facts) -> tuple[pa.Array, pa.Array]:
     is_path = facts.paths > 1
+    if not is_path.any():
+        return _no_paths(len(records.calls))
     aside = _aside(records, np.where(is_path, facts.second, -1))
     have = is_path & (aside >= 0)
     return _path_columns(records, facts.second, aside, have, np.zeros(len(have), bool), is_path & ~have)
+
+
+def _no_paths(rows: int) -> tuple[pa.Array, pa.Array]:
+    return pa.nulls(rows, pa.string()), choice(np.full(rows, -1, np.int32), ())
 
 
 def _path_columns(
@@ -187,12 +212,12 @@ def _path_columns(
 ) -> tuple[pa.Array, pa.Array]:
     """The path in ``argument`` and its status, where ``present``: in the extra that ``aside`` names, or else inline."""
     calls = records.calls
-    starts = records.call_data.copy()
-    lengths = np.maximum(calls["inline_size"].astype(np.int64), 0)
+    starts = calls.data_at.copy()
+    lengths = np.maximum(calls.captured.astype(np.int64), 0)
     have = aside >= 0
     starts[have] = records.extra_data[aside[have]]
-    lengths[have] = np.maximum(records.extras["size"][aside[have]], 0)
-    null = (present | lost) & (_pointer(calls, argument) == 0)
+    lengths[have] = np.maximum(records.extras["captured"][aside[have]], 0)
+    null = (present | lost) & (calls.pointer(argument) == 0)
     unreadable = present & ~null & (unread | _negative(records, aside))
     text, odd = string_array(records.data, starts, lengths, present & ~null & ~unreadable)
     truncated = have & (lengths >= wire.DATA_MAX - 1)
@@ -205,7 +230,7 @@ def _path_columns(
 def _aside(records: wire.Records, argument: NDArray[np.int8]) -> Integers:
     """Per call the index of the extra that holds ``argument``, -1 where there is none."""
     found = np.full(len(records.calls), -1, np.int64)
-    which = np.flatnonzero((records.extras["kind"] == wire.KIND_DATA) & (records.extra_owner >= 0))
+    which = np.flatnonzero(records.extras["kind"] == wire.KIND_DATA)
     owners = records.extra_owner[which]
     right = records.extras["arg"][which] == argument[owners]
     found[owners[right]] = which[right]
@@ -215,18 +240,19 @@ def _aside(records: wire.Records, argument: NDArray[np.int8]) -> Integers:
 def _negative(records: wire.Records, aside: Integers) -> NDArray[np.bool_]:
     have = aside >= 0
     negative = np.zeros(len(aside), bool)
-    negative[have] = records.extras["size"][aside[have]] < 0
+    negative[have] = records.extras["captured"][aside[have]] < 0
     return negative
 
 
 def _timespecs(records: wire.Records, facts: _Facts) -> tuple[pa.Table, Integers]:
-    rows = np.flatnonzero((facts.first >= 0) & (facts.paths == 0))
-    calls = records.calls[rows]
+    calls = records.calls
+    takes_one = (facts.first >= 0) & (facts.paths == 0)
+    rows = np.flatnonzero(takes_one)
     arguments = facts.first[rows]
-    whole = calls["inline_size"] == 16
-    at = np.where(whole, records.call_data[rows], 0) // 8
+    whole = calls.captured[rows] == _TIMESPEC_BYTES
+    at = np.where(whole, calls.data_at[rows], 0) // 8
     words = records.data.view("<i8")
-    null = _pointer(calls, arguments) == 0
+    null = calls.pointer(facts.first)[rows] == 0
     table = pa.table(
         {
             "arg": pa.array(arguments.astype(np.int16)),

@@ -14,6 +14,7 @@ from bpfrec.bpf.permission import check_permission
 from bpfrec.formats.errors import BpfrecError
 from bpfrec.record.calls_spec import parse_calls
 from bpfrec.record.request import Request, check_targets
+from bpfrec.record.ring_size import RingSize
 
 RECORDING_FAILED = 125
 """Exit status of ``record -- COMMAND`` when recording itself failed, as of timeout(1) and env(1)."""
@@ -50,6 +51,13 @@ RECORDING_FAILED = 125
     show_default=True,
     help="User stacks of calls that take a path or fail: none, or by frame pointers. full is not built yet.",
 )
+@click.option(
+    "--buffer",
+    "ring_bytes",
+    type=RingSize(),
+    metavar="SIZE",
+    help="Ring buffer of each CPU: 512K, 64M, 1G; rounded up to a power of two. [by the memory, at most 128M]",
+)
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
 def record(
     pids: tuple[int, ...],
@@ -63,6 +71,7 @@ def record(
     output: Path | None,
     force: bool,
     stacks: str,
+    ring_bytes: int | None,
     command: tuple[str, ...],
 ) -> None:
     """Record the system calls of processes into a trace file.
@@ -100,6 +109,7 @@ def record(
             output=output,
             force=force,
             stacks=stacks == "fp",
+            ring_bytes=ring_bytes,
             command=command,
         )
         # numpy, pyarrow and rich are slow to import: a usage error need not wait for them.

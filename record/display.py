@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.live import Live
@@ -64,10 +66,8 @@ class Display:
             self.say(
                 "no call was seen: nothing matched, or it waited in one call all the time; see: bpfrec record --help"
             )
-        for remedy in dict.fromkeys(row["remedy"] for row in finished.losses):
-            kinds = sorted({row["kind"] for row in finished.losses if row["remedy"] == remedy})
-            count = sum(row["count"] for row in finished.losses if row["remedy"] == remedy)
-            self.say(f"{', '.join(kinds)}: {count:,}. {remedy}")
+        for line in loss_lines(finished.losses, recorded.start_ns):
+            self.say(line)
         if old is not None:
             self.say(f"the {target} that was there is now {old}")
         name = "" if target == Path("trace.bpfrec") else f" -i {target}"
@@ -88,6 +88,23 @@ class Display:
             with suppress(OSError):
                 self._live.stop()
             self._live = None
+
+
+def loss_lines(losses: list[dict[str, Any]], start_ns: int) -> Iterator[str]:
+    """A line for each remedy in rows of ``losses``: what was lost, how many, where and when, and the remedy."""
+    for remedy in dict.fromkeys(row["remedy"] for row in losses):
+        rows = [row for row in losses if row["remedy"] == remedy]
+        kinds = sorted({row["kind"] for row in rows})
+        parts = [f"{', '.join(kinds)}: {sum(row['count'] for row in rows):,}"]
+        cpus = sorted({row["cpu"] for row in rows if row.get("cpu") is not None})
+        if cpus:
+            parts.append(f"on CPU {', '.join(map(str, cpus))}")
+        starts = [row["ts_ns"] for row in rows if row.get("ts_ns") is not None]
+        ends = [row["until_ns"] for row in rows if row.get("until_ns") is not None]
+        if starts and ends:
+            first, last = ((when - start_ns) / 1e9 for when in (min(starts), max(ends)))
+            parts.append(f"between {first:.1f} s and {last:.1f} s")
+        yield f"{' '.join(parts)}. {remedy}"
 
 
 def size_text(count: int) -> str:

@@ -47,12 +47,12 @@ def finish(
     history = surroundings.history(_sideband_events(output, surroundings))
     stacks = StackTable(history.mapping_lookup())
     calls = CallWriter(writer, history, stacks)
-    notices = calls.write_all(output.calls_spool, report)
+    calls.write_all(output.calls_spool, report)
     if not request.failed_only:
         calls.write_under_way(recorded.under_way)
     calls.flush()
 
-    losses = losses_of(recorded, calls.decoded, notices, history.lost_events)
+    losses = losses_of(recorded, calls.decoded, history.lost_events)
     lost = sum(row["count"] for row in losses if row["severity"] == "data_loss")
     stack_rows, frame_rows, jit_rows = stacks.resolve(history, surroundings.modules, surroundings.perf_maps)
     pids = calls.pids | set(request.pids)
@@ -67,7 +67,6 @@ def finish(
     counters = recorded.counters | {
         "recorded": calls.rows,
         "lost": lost,
-        "lost_batches": sum(count for _, _, count in notices),
         "sideband_lost": history.lost_events,
     }
     manifest = manifest_of(request, recorded, counters, calls.per_syscall)

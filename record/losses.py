@@ -2,52 +2,112 @@
 
 from __future__ import annotations
 
+import os
+from collections import Counter
+from collections.abc import Iterable
 from typing import Any
 
-from bpfrec.bpf.program import MAX_THREADS
+from bpfrec.bpf.program import MAX_THREADS, LostRun
 from bpfrec.record.session import Recorded
 
-LostNotice = tuple[int, int, int]
-"""CPU, time in ns on CLOCK_MONOTONIC, and count of batches of one PERF_RECORD_LOST."""
+_NARROWER = "Record less: -p, -e or -x."
+# Losses less than this apart are one burst for whoever asks what would have held it.
+_APART = 1_000_000_000
+_RINGS_MEMORY_SHARE = 4
 
 
-def losses_of(recorded: Recorded, decoded: int, notices: list[LostNotice], sideband_lost: int) -> list[dict[str, Any]]:
+def losses_of(recorded: Recorded, decoded: int, sideband_lost: int) -> list[dict[str, Any]]:
     """Rows for ``losses``.
 
-    Calls that found no room in a ring are counted by the BPF program, exactly and per CPU. The kernel's own notices
-    in the ring count batches, and come when there is room again: they say since when.
+    Calls that found no room in a ring are counted by the BPF program, exactly: per CPU, burst and thread, and by CPU
+    alone once it has no room for more accounts. ``decoded``: calls found in what was sent.
     """
     counters = recorded.counters
-    rows = _ring_losses(recorded, notices)
+    rows = _ring_losses(recorded)
     not_spooled = counters["sent_syscalls"] - decoded
-    narrower = "Record less: -p, -e or -x."
     for kind, severity, count, remedy in (
         ("spool-cut", "data_loss", not_spooled, "Make room on the disk that holds the trace, or name another with -o."),
         (
             "thread-table-full",
             "data_loss",
             counters["lost_threads"],
-            f"There is room for {MAX_THREADS} threads. {narrower}",
+            f"There is room for {MAX_THREADS} threads. {_NARROWER}",
         ),
-        ("exit-missed", "data_loss", counters["lost_exits"], narrower),
-        ("program-skipped", "data_loss", counters["missed_runs"], narrower),
-        ("path-lost", "notice", counters["lost_data"], narrower),
-        ("side-band-full", "notice", sideband_lost, "Names and mappings of some processes may be missing. " + narrower),
+        ("exit-missed", "data_loss", counters["lost_exits"], _NARROWER),
+        ("program-skipped", "data_loss", counters["missed_runs"], _NARROWER),
+        ("path-lost", "notice", counters["lost_data"], _NARROWER),
+        (
+            "side-band-full",
+            "notice",
+            sideband_lost,
+            "Names and mappings of some processes may be missing. " + _NARROWER,
+        ),
     ):
         if count > 0:
-            rows.append(_row(kind, severity, None, None, count, remedy))
+            rows.append({"kind": kind, "severity": severity, "count": count, "remedy": remedy})
     return rows
 
 
-def _ring_losses(recorded: Recorded, notices: list[LostNotice]) -> list[dict[str, Any]]:
-    remedy = f"Record less: -p, -e, -x or --stacks off; each CPU's ring buffer held {recorded.ring_bytes >> 20} MiB."
-    first = {cpu: when for cpu, when, _ in reversed(notices)}
-    return [
-        _row("ring-full", "data_loss", cpu, first.get(cpu), lost, remedy)
-        for cpu, lost in enumerate(recorded.lost_by_cpu)
-        if lost
+def _ring_losses(recorded: Recorded) -> list[dict[str, Any]]:
+    if not any(recorded.lost_by_cpu):
+        return []
+    ring_full = {"kind": "ring-full", "severity": "data_loss", "remedy": _remedy(recorded)}
+    rows = [
+        ring_full
+        | {
+            "cpu": run.cpu,
+            "ts_ns": run.first,
+            "until_ns": run.last,
+            "pid": run.pid,
+            "tid": run.tid,
+            "count": run.count,
+        }
+        for run in recorded.lost_runs
     ]
+    told = Counter[int]()
+    for run in recorded.lost_runs:
+        told[run.cpu] += run.count
+    rows += [
+        ring_full | {"cpu": cpu, "count": lost - told[cpu]}
+        for cpu, lost in enumerate(recorded.lost_by_cpu)
+        if lost > told[cpu]
+    ]
+    return rows
 
 
-def _row(kind: str, severity: str, cpu: int | None, when: int | None, count: int, remedy: str) -> dict[str, Any]:
-    return {"kind": kind, "severity": severity, "cpu": cpu, "ts_ns": when, "count": count, "remedy": remedy}
+def _remedy(recorded: Recorded) -> str:
+    """The buffer that would have held the longest burst, as far as a machine has memory for it."""
+    held = recorded.ring_bytes
+    longest = _longest_burst(recorded.lost_runs)
+    sent = max(recorded.counters["sent_syscalls"], 1)
+    bytes_per_call = max(recorded.spooled_bytes / sent, 48.0)
+    needed = max(2 * held, _power_of_two(held + int(longest * bytes_per_call)))
+    less = "record less: -p, -e, -x or --stacks off"
+    said = f"Each CPU's ring buffer held {size_text(held)}"
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if needed * len(recorded.lost_by_cpu) > memory // _RINGS_MEMORY_SHARE:
+        return f"{said}, and none that fits in memory would have been enough: {less}."
+    return f"{said}: --buffer {size_text(needed).replace(' MiB', 'M')} would have been enough; or {less}."
+
+
+def _longest_burst(runs: Iterable[LostRun]) -> int:
+    """The most calls that one CPU lost in a stretch without a second's pause."""
+    most: Counter[int] = Counter()
+    current: Counter[int] = Counter()
+    last: dict[int, int] = {}
+    for run in runs:
+        if run.first - last.get(run.cpu, run.first) > _APART:
+            current[run.cpu] = 0
+        current[run.cpu] += run.count
+        last[run.cpu] = max(run.last, last.get(run.cpu, 0))
+        most[run.cpu] = max(most[run.cpu], current[run.cpu])
+    return max(most.values(), default=0)
+
+
+def _power_of_two(size: int) -> int:
+    return 1 << max(size - 1, 0).bit_length()
+
+
+def size_text(size: int) -> str:
+    """A ring's size, a power of two of at least 256 KiB, for people."""
+    return f"{size >> 20} MiB" if size >= 1 << 20 else f"{size >> 10} KiB"

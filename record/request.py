@@ -13,7 +13,10 @@ from bpfrec.record import procfs
 
 @dataclass(frozen=True)
 class Request:
-    """The options of ``bpfrec record``, parsed. ``seconds`` None: until something else ends it."""
+    """The options of ``bpfrec record``, parsed.
+
+    ``seconds`` None: until something else ends it. ``ring_bytes`` (a power of two): of each CPU; None: by the memory.
+    """
 
     pids: tuple[int, ...] = ()
     tids: tuple[int, ...] = ()
@@ -27,6 +30,7 @@ class Request:
     output: Path | None = None
     force: bool = False
     stacks: bool = True
+    ring_bytes: int | None = None
     command: tuple[str, ...] = ()
 
     def selection(self, command_pid: int | None) -> Selection:

@@ -10,13 +10,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
 from bpfrec.bpf.event_rings import default_ring_size, open_event_rings
 from bpfrec.bpf.perf_event import Ring, online_cpus
 from bpfrec.bpf.permission import check_permission, perf_refused
-from bpfrec.bpf.program import RecorderProgram
+from bpfrec.bpf.program import LostRun, RecorderProgram
 from bpfrec.bpf.sideband import Event, open_sideband_rings, parse_events
 from bpfrec.formats.errors import BpfrecError
 from bpfrec.formats.manifest import Clock
@@ -28,9 +25,6 @@ from bpfrec.record.spool import SpoolWriter
 from bpfrec.record.surroundings import Surroundings
 from bpfrec.record.user import User
 from bpfrec.record.watch import StopCondition, StopSignals
-
-UnderWay = tuple[NDArray[np.void], NDArray[np.uint8]]
-"""Calls that threads are in: records (dtype ``wire.SYSCALL``) and a row of inline data for each."""
 
 _TICK = 0.1
 _PERF_MAP_SECONDS = 1.0
@@ -49,7 +43,10 @@ class Progress:
 
 @dataclass
 class Recorded:
-    """A recording that has stopped: what finishing needs beside the spools. Times in ns on CLOCK_MONOTONIC."""
+    """A recording that has stopped: what finishing needs beside the spools. Times in ns on CLOCK_MONOTONIC.
+
+    ``under_way``: the calls that threads were in, as perf samples.
+    """
 
     clock: Clock
     start_ns: int
@@ -57,9 +54,11 @@ class Recorded:
     stopped: str
     counters: dict[str, int]
     lost_by_cpu: list[int]
-    under_way: UnderWay
+    lost_runs: list[LostRun]
+    under_way: bytes
     surroundings: Surroundings
     ring_bytes: int
+    spooled_bytes: int
     child: Child | None
 
 
@@ -97,12 +96,12 @@ class _Kernel:
     rings: list[Ring] = field(default_factory=list)
     sideband: list[Ring] = field(default_factory=list)
 
-    def open_rings(self) -> None:
-        """Opens the side band, whose events count from here on, and the rings for calls."""
+    def open_rings(self, size: int | None) -> None:
+        """Opens the side band, whose events count from here on, and the rings for calls, ``size`` bytes each."""
         cpus = online_cpus()
         try:
             self.sideband = open_sideband_rings(cpus, _SIDEBAND_BYTES)
-            self.rings = open_event_rings(cpus, default_ring_size(len(cpus)))
+            self.rings = open_event_rings(cpus, size or default_ring_size(len(cpus)))
         except OSError as error:
             raise perf_refused(error) from None
 
@@ -130,7 +129,7 @@ class _Session:
         kernel = _Kernel(RecorderProgram(request.selection(child.pid if child else None)))
         try:
             # The side band first, then the snapshot: what changes in between is in both, never in neither.
-            kernel.open_rings()
+            kernel.open_rings(request.ring_bytes)
             self._surroundings.snapshot()
             if request.comm is not None:
                 kernel.program.add_named_processes(_named(request.comm))
@@ -170,9 +169,11 @@ class _Session:
             stopped=reason,
             counters=counters,
             lost_by_cpu=program.lost_syscalls_by_cpu(),
+            lost_runs=program.lost_runs(),
             under_way=program.calls_under_way(),
             surroundings=self._surroundings,
             ring_bytes=kernel.rings[0].size,
+            spooled_bytes=self._calls.bytes_written,
             child=self._child,
         )
 

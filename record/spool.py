@@ -20,13 +20,18 @@ HEADER = struct.Struct("<4sHHQQ")
 _MAGIC = b"bpfR"
 
 
-@dataclass(frozen=True)
+@dataclass
 class Chunk:
-    """Bytes drained from the ring of ``cpu`` at ``time`` (ns, CLOCK_MONOTONIC)."""
+    """Bytes drained from the ring of ``cpu`` at ``time`` (ns, CLOCK_MONOTONIC); they are overwritten by the next ones.
+
+    ``left``: how many at the end, a record cut off, are to come again at the start of the next piece; for the reader
+    to set.
+    """
 
     cpu: int
     time: int
     data: NDArray[np.uint8]
+    left: int = 0
 
 
 class SpoolWriter:
@@ -60,14 +65,23 @@ def read_chunks(path: Path, largest: int) -> Iterator[Chunk]:
 
     A chunk cut off at the end of the file, as by a full disk, is given as far as it goes.
     """
-    with path.open("rb") as file:
+    buffer = np.empty(0, np.uint8)
+    with path.open("rb", buffering=0) as file:
         while len(head := file.read(HEADER.size)) == HEADER.size:
             magic, cpu, _unused, length, when = HEADER.unpack(head)
             if magic != _MAGIC:
                 return
+            if len(buffer) < min(length, largest):
+                buffer = np.empty(min(length, largest), np.uint8)
+            left = 0
             while length:
-                raw = file.read(min(length, largest))
-                if not raw:
+                wanted = min(length, len(buffer) - left)
+                # A record longer than a piece is none of ours.
+                got = file.readinto(buffer.data[left : left + wanted])
+                if not got:
                     return
-                length -= len(raw)
-                yield Chunk(cpu, when, np.frombuffer(raw, np.uint8, len(raw) // 8 * 8))
+                length -= got
+                chunk = Chunk(cpu, when, buffer[: (left + got) // 8 * 8])
+                yield chunk
+                left = chunk.left if length else 0
+                buffer[:left] = chunk.data[len(chunk.data) - left :]

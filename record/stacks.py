@@ -46,11 +46,11 @@ class StackTable:
     def add(self, records: wire.Records) -> Integers:
         """Notes the stacks in ``records``; their ids, parallel to ``records.calls``, -1 where there is none."""
         ids = np.full(len(records.calls), -1, np.int64)
-        which = np.flatnonzero((records.extras["kind"] == wire.KIND_STACK) & (records.extra_owner >= 0))
-        sizes = records.extras["size"][which].astype(np.int64)
+        which = np.flatnonzero(records.extras["kind"] == wire.KIND_STACK)
+        sizes = records.extras["captured"][which].astype(np.int64)
         owners = records.extra_owner[which]
-        pids = records.calls["pid"][owners].astype(np.int64)
-        times = records.calls["ts"][owners].astype(np.int64)
+        pids = records.calls.pid[owners].astype(np.int64)
+        times = records.calls.ts[owners]
         epochs = self._epochs.lookup(pids, times)
         words = records.data.view("<u8")
         for size in np.unique(sizes).tolist():

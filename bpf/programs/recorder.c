@@ -14,7 +14,8 @@
  *                              children of recorded processes too; offsets in task_struct and signal_struct, from BTF
  *   FAILED_ONLY                calls that fail
  *   STACKS                     user stacks of calls that fail and of those whose plan asks
- *   MAX_THREADS=n              room for threads
+ *   MAX_THREADS=n              room for threads, a power of two
+ *   MAX_LOST_RUNS=n            room for the accounts of lost calls
  */
 #include "pt_regs.h"
 #include "wire.h"
@@ -27,6 +28,7 @@ enum plan_flags {
 	PLAN_STACK = 2,
 	PLAN_REPLACES_MEMORY = 4, /* execve: when it worked, the memory it pointed to is gone */
 	PLAN_EXEC = 8,
+	PLAN_SETS_UID = 16,
 };
 
 enum capture_kind {
@@ -42,7 +44,8 @@ struct call_plan {
 	u8 flags;
 	u8 arg[CAPTURES];
 	u8 kind[CAPTURES];
-	u8 reserved[3];
+	u8 nargs;
+	u8 reserved[2];
 };
 
 enum target_state {
@@ -59,10 +62,7 @@ enum counter {
 	COUNTERS,
 };
 
-/*
- * State of a slot: 0, or IN_CALL with what exit has to know of the plan, so that it need not look it up again. User
- * space reads the slots that are in a call when recording stops.
- */
+/* State of a slot: 0, or IN_CALL with what exit has to know of the plan, so that it need not look it up again. */
 #define STATE_IDLE 0
 #define STATE_IN_CALL 1
 #define STATE_OF(plan) (STATE_IN_CALL | (plan)->flags << 8 | (plan)->kind[0] << 16 | (plan)->arg[0] << 24)
@@ -73,18 +73,59 @@ enum counter {
 #define EFAULT 14
 #define MAX_ERRNO 4095
 #define TIMESPEC_SIZE 16
-#define INLINE_OFFSET 104
-#define DATA_OFFSET 24
+#define DATA_OFFSET 8
 #define BATCH_OFFSETS 0x3ff8
+
+/*
+ * A thread's call from entry to exit. User space reads the slots that are in a call when recording stops: call, args
+ * and data are laid out as they are sent, but for arguments that the call does not have.
+ */
+struct call_slot {
+	u32 tid;   /* whose it is; 0: nobody's */
+	u32 crowd; /* threads that have a slot in `crowded` because this is not free */
+	u32 state;
+	u16 aside;     /* captures kept in `spilled` */
+	u16 uid_reads; /* calls at whose entry the uid is to be read, after one that can change it */
+	struct wire_syscall call;
+	u64 args[WIRE_ARGS];
+	u8 data[WIRE_INLINE];
+};
+
+enum batch_state {
+	BATCH_BUSY = 1,
+	BATCH_LOSING = 2, /* the ring has no room for it */
+};
+
+/* Calls of one thread that found no room on one CPU between two times that calls did. */
+struct lost_key {
+	u32 tid;
+	u32 cpu;
+	u32 burst;
+};
+
+struct lost_run {
+	u64 count;
+	u64 first; /* entry of the first and last of them, ns, CLOCK_MONOTONIC */
+	u64 last;
+	u32 pid;
+	u32 reserved;
+};
 
 BPF_PERF_OUTPUT(rings);
 BPF_ARRAY(plans, struct call_plan, PLANS);
-BPF_HASH(slots, u32, struct wire_syscall, MAX_THREADS);
-BPF_ARRAY(blank_slot, struct wire_syscall, 1);
+/*
+ * A thread's slot is the one its id points at, modulo MAX_THREADS: an array costs a tenth of a hash. `owners` settles
+ * which thread has it; others whose ids point at the same one are `crowded` out.
+ */
+BPF_ARRAY(slots, struct call_slot, MAX_THREADS);
+BPF_F_TABLE("hash", u32, u32, owners, MAX_THREADS, BPF_F_NO_PREALLOC);
+BPF_F_TABLE("hash", u32, struct call_slot, crowded, MAX_THREADS, BPF_F_NO_PREALLOC);
+BPF_ARRAY(blank_slot, struct call_slot, 1);
 BPF_F_TABLE("hash", u64, struct wire_data, spilled, MAX_THREADS, BPF_F_NO_PREALLOC);
 BPF_PERCPU_ARRAY(data_scratch, struct wire_data, 1);
 BPF_PERCPU_ARRAY(batches, struct wire_batch, 1);
 BPF_PERCPU_ARRAY(counters, u64, COUNTERS);
+BPF_F_TABLE("hash", struct lost_key, struct lost_run, lost_runs, MAX_LOST_RUNS, BPF_F_NO_PREALLOC);
 
 #if defined(BY_TGID) || defined(FOLLOW)
 BPF_HASH(tgids, u32, u32, MAX_THREADS);
@@ -129,8 +170,8 @@ static __always_inline int named(u32 tgid, u32 tid)
 }
 #endif
 
-/* Whether the current thread's calls are recorded. */
-static __always_inline int wanted(u32 tgid, u32 tid, const struct call_plan *plan)
+/* Whether calls of the current thread pass the filters that it can come to pass, or fail to pass, at any time. */
+static __always_inline int passes(u32 tgid, u32 tid)
 {
 #ifdef SELF_TGID
 	if (tgid == SELF_TGID)
@@ -144,6 +185,12 @@ static __always_inline int wanted(u32 tgid, u32 tid, const struct call_plan *pla
 	if (!named(tgid, tid))
 		return 0;
 #endif
+	return 1;
+}
+
+/* Whether the current thread is among those to be recorded: once it is, it stays so to its end. */
+static __always_inline int targeted(u32 tgid, u32 tid, const struct call_plan *plan)
+{
 #if defined(BY_TGID) || defined(FOLLOW)
 	{
 		u32 *target = tgids.lookup(&tgid);
@@ -165,39 +212,82 @@ static __always_inline int wanted(u32 tgid, u32 tid, const struct call_plan *pla
 #endif
 }
 
-static __always_inline struct wire_syscall *slot_of(u32 tgid, u32 tid)
+static __always_inline struct call_slot *slot_at(u32 tid)
 {
-	struct wire_syscall *slot = slots.lookup(&tid);
-	struct wire_syscall *blank;
-	int zero = 0;
+	u32 index = tid & (MAX_THREADS - 1);
 
-	if (slot)
+	return slots.lookup(&index);
+}
+
+/* The slot of thread `tid`; 0: it has none. */
+static __always_inline struct call_slot *slot_of(u32 tid)
+{
+	struct call_slot *slot = slot_at(tid);
+
+	if (!slot || slot->tid == tid)
 		return slot;
-	blank = blank_slot.lookup(&zero);
-	if (!blank)
+	return slot->crowd ? crowded.lookup(&tid) : 0;
+}
+
+static __always_inline struct call_slot *crowded_slot(struct call_slot *taken, u32 tid)
+{
+	int zero = 0;
+	struct call_slot *blank = blank_slot.lookup(&zero);
+	struct call_slot *slot;
+
+	if (!blank || crowded.update(&tid, blank))
 		return 0;
-	slots.update(&tid, blank);
-	slot = slots.lookup(&tid);
+	slot = crowded.lookup(&tid);
+	if (slot)
+		__sync_fetch_and_add(&taken->crowd, 1);
+	return slot;
+}
+
+/* A slot for thread `tid`, which has none; 0: there is no room. */
+static __always_inline struct call_slot *new_slot(u32 tgid, u32 tid)
+{
+	u32 index = tid & (MAX_THREADS - 1);
+	struct call_slot *slot = slot_at(tid);
+
+	if (slot && owners.insert(&index, &tid))
+		slot = crowded_slot(slot, tid);
 	if (!slot) {
 		count(LOST_THREADS);
 		return 0;
 	}
-	slot->magic = WIRE_MAGIC;
-	slot->kind = WIRE_SYSCALL;
-	slot->pid = tgid;
+	slot->state = STATE_IDLE;
+	slot->uid_reads = 1;
+	slot->call.kind = WIRE_SYSCALL;
+	slot->call.pid = tgid;
+	slot->tid = tid;
 	return slot;
 }
 
-static __always_inline void capture_inline(struct wire_syscall *slot, u8 kind, const void *from)
+static __always_inline void free_slot(u32 tid)
+{
+	u32 index = tid & (MAX_THREADS - 1);
+	struct call_slot *slot = slot_at(tid);
+
+	if (!slot)
+		return;
+	if (slot->tid == tid) {
+		slot->tid = 0;
+		owners.delete(&index);
+	} else if (slot->crowd && !crowded.delete(&tid)) {
+		__sync_fetch_and_add(&slot->crowd, -1);
+	}
+}
+
+static __always_inline void capture_inline(struct call_slot *slot, u8 kind, const void *from)
 {
 	int n;
 
 	if (kind == CAPTURE_STRING) {
 		n = bpf_probe_read_user_str(slot->data, WIRE_INLINE, from);
-		slot->inline_size = n > 0 ? n - 1 : n;
+		slot->call.captured = n > 0 ? n - 1 : n;
 	} else {
 		n = bpf_probe_read_user(slot->data, TIMESPEC_SIZE, from);
-		slot->inline_size = n < 0 ? n : TIMESPEC_SIZE;
+		slot->call.captured = n < 0 ? n : TIMESPEC_SIZE;
 	}
 }
 
@@ -219,29 +309,26 @@ static __always_inline u64 spill_key(u32 tid, u32 capture)
 }
 
 /* Reads a string that has no room in the slot and keeps it until the call ends. */
-static __always_inline void capture_aside(struct wire_syscall *slot, u32 capture, u8 arg, const void *from)
+static __always_inline void capture_aside(struct call_slot *slot, u32 capture, u8 arg, const void *from)
 {
-	u64 key = spill_key(slot->tid, capture);
+	u64 key = spill_key(slot->call.tid, capture);
 	struct wire_data *data;
 	int zero = 0;
 	int n;
 
-	slot->extras += 1;
+	slot->aside += 1;
 	data = data_scratch.lookup(&zero);
 	if (!data)
 		return;
-	data->magic = WIRE_MAGIC;
 	data->kind = WIRE_DATA;
 	data->arg = arg;
-	data->ts = slot->ts;
-	data->tid = slot->tid;
 	n = bpf_probe_read_user_str(data->data, WIRE_DATA_MAX, from);
-	data->size = n > 0 ? n - 1 : n;
+	data->captured = n > 0 ? n - 1 : n;
 	if (spilled.update(&key, data))
 		count(LOST_DATA);
 }
 
-static __always_inline void capture_first(struct wire_syscall *slot, u8 kind, u8 arg)
+static __always_inline void capture_first(struct call_slot *slot, u8 kind, u8 arg)
 {
 	const void *from;
 
@@ -249,13 +336,13 @@ static __always_inline void capture_first(struct wire_syscall *slot, u8 kind, u8
 		return;
 	from = (const void *)slot->args[arg];
 	capture_inline(slot, kind, from);
-	if (kind == CAPTURE_STRING && slot->inline_size == WIRE_INLINE - 1) {
-		slot->flags |= WIRE_SPILLED;
+	if (kind == CAPTURE_STRING && slot->call.captured == WIRE_INLINE - 1) {
+		slot->call.flags |= WIRE_SPILLED;
 		capture_aside(slot, 0, arg, from);
 	}
 }
 
-static __always_inline void read_arguments(struct wire_syscall *slot, const struct call_regs *regs)
+static __always_inline void read_arguments(struct call_slot *slot, const struct call_regs *regs)
 {
 	if (regs->cs == USER32_CS) {
 		slot->args[0] = (u32)regs->bx;
@@ -310,7 +397,7 @@ int on_sys_enter(struct bpf_raw_tracepoint_args *ctx)
 	u32 tid = id;
 	u64 nr = ctx->args[1];
 	struct call_regs regs = {};
-	struct wire_syscall *slot;
+	struct call_slot *slot;
 	struct call_plan *plan;
 	u8 flags;
 
@@ -318,24 +405,39 @@ int on_sys_enter(struct bpf_raw_tracepoint_args *ctx)
 	if (tgid != ONLY_TGID)
 		return 0;
 #endif
+	if (!passes(tgid, tid))
+		return 0;
 	bpf_probe_read_kernel(&regs, sizeof(regs), (void *)(ctx->args[0] + CALL_REGS_OFFSET));
 	plan = plan_of(nr, &regs, &flags);
-	if (!plan || !wanted(tgid, tid, plan) || !(plan->flags & PLAN_RECORD))
+	slot = slot_of(tid);
+	if (!plan)
 		return 0;
-	slot = slot_of(tgid, tid);
+	if (!(slot && slot->call.pid == tgid) && !targeted(tgid, tid, plan))
+		return 0;
+	if (slot && plan->flags & PLAN_SETS_UID)
+		slot->uid_reads = 2;
+	if (!(plan->flags & PLAN_RECORD))
+		return 0;
+	if (!slot)
+		slot = new_slot(tgid, tid);
 	if (!slot)
 		return 0;
-	if (slot->rest != STATE_IDLE)
+	if (slot->state != STATE_IDLE)
 		count(LOST_EXITS);
-	slot->rest = STATE_OF(plan);
-	slot->flags = flags;
-	slot->tid = tid; /* another than before, once a thread has executed a program */
-	slot->nr = number_of(nr);
-	slot->uid = bpf_get_current_uid_gid();
-	slot->extras = 0;
-	slot->inline_size = 0;
+	if (slot->uid_reads) {
+		slot->call.uid = bpf_get_current_uid_gid();
+		slot->uid_reads -= 1;
+	}
+	slot->state = STATE_OF(plan);
+	slot->aside = 0;
+	slot->call.captured = 0;
+	slot->call.flags = flags;
+	slot->call.nargs = plan->nargs;
+	slot->call.pid = tgid;
+	slot->call.tid = tid; /* not always whose the slot is: a thread that executes a program changes its id */
+	slot->call.nr = number_of(nr);
 	read_arguments(slot, &regs);
-	slot->ts = bpf_ktime_get_ns();
+	slot->call.ts = bpf_ktime_get_ns();
 	if (plan->kind[0] != CAPTURE_NONE)
 		capture_first(slot, plan->kind[0], plan->arg[0]);
 	if (plan->kind[1] != CAPTURE_NONE && plan->arg[1] < WIRE_ARGS)
@@ -343,40 +445,65 @@ int on_sys_enter(struct bpf_raw_tracepoint_args *ctx)
 	return 0;
 }
 
+/* Accounts for a call that found no room. */
+static __always_inline void lose(struct wire_batch *batch, const struct call_slot *slot)
+{
+	struct lost_key key = {.tid = slot->call.tid, .cpu = bpf_get_smp_processor_id(), .burst = batch->burst};
+	struct lost_run *run = lost_runs.lookup(&key);
+
+	count(LOST_SYSCALLS);
+	if (run) {
+		run->count += 1;
+		run->last = slot->call.ts;
+	} else {
+		struct lost_run first = {
+		    .count = 1, .first = slot->call.ts, .last = slot->call.ts, .pid = slot->call.pid};
+
+		lost_runs.update(&key, &first);
+	}
+}
+
+/* Sends `batch`; 0: the ring has no room for it. */
+static __always_inline int send(void *ctx, struct wire_batch *batch)
+{
+	u64 used = sendable(batch->used, WIRE_BATCH_MAX);
+
+	if (rings.perf_submit(ctx, &batch->calls, sizeof(u32) + used)) {
+		batch->state |= BATCH_LOSING;
+		return 0;
+	}
+	if (batch->state & BATCH_LOSING)
+		batch->burst += 1;
+	batch->state = 0;
+	count_many(SENT_SYSCALLS, batch->calls);
+	batch->used = 0;
+	batch->calls = 0;
+	return 1;
+}
+
 /*
- * The batch of this CPU, with room for all records of one call. A program that has interrupted another in the midst of
- * this gets none, and its call counts as lost: kernels to date run these programs with preemption off.
+ * The batch of this CPU, with room for all records of the call in `slot`; 0: there is none, and the call counts as lost.
+ * A program that has interrupted another in the midst of this gets none either: kernels to date run these programs with
+ * preemption off.
  */
-static __always_inline struct wire_batch *open_batch(void *ctx)
+static __always_inline struct wire_batch *open_batch(void *ctx, const struct call_slot *slot)
 {
 	int zero = 0;
 	struct wire_batch *batch = batches.lookup(&zero);
-	u64 used;
 
 	if (!batch)
 		return 0;
-	if (batch->busy) {
-		count(LOST_SYSCALLS);
+	if (batch->state & BATCH_BUSY || (batch->used > WIRE_BATCH_FULL && !send(ctx, batch))) {
+		lose(batch, slot);
 		return 0;
 	}
-	batch->busy = 1;
-	if (batch->used > WIRE_BATCH_FULL) {
-		used = sendable(batch->used, WIRE_BATCH_MAX);
-		batch->magic = WIRE_MAGIC;
-		batch->kind = WIRE_BATCH;
-		if (rings.perf_submit(ctx, &batch->magic, sizeof(u32) + used))
-			count_many(LOST_SYSCALLS, batch->calls);
-		else
-			count_many(SENT_SYSCALLS, batch->calls);
-		batch->used = 0;
-		batch->calls = 0;
-	}
+	batch->state |= BATCH_BUSY;
 	return batch;
 }
 
 static __always_inline void close_batch(struct wire_batch *batch)
 {
-	batch->busy = 0;
+	batch->state &= ~BATCH_BUSY;
 }
 
 /* Where the next record of `batch` goes. */
@@ -385,63 +512,62 @@ static __always_inline void *next_record(struct wire_batch *batch)
 	return batch->data + (batch->used & BATCH_OFFSETS);
 }
 
-/* Counts in the record at next_record(), of `bytes` so far; `rest` is its first word. */
-static __always_inline void add_record(struct wire_batch *batch, u32 *rest, u32 bytes)
+/* Counts in the record at next_record(), of `bytes` so far; `size` is its first member. */
+static __always_inline void add_record(struct wire_batch *batch, u16 *size, u32 bytes)
 {
 	bytes = (bytes + 7) & ~7;
-	*rest = bytes - sizeof(u32);
+	*size = bytes;
 	batch->used += bytes;
 }
 
 /* Adds what capture_aside kept for one capture to `batch`, if there is one; `retry`: read it if entry could not. */
-static __always_inline void finish_aside(struct wire_batch *batch, struct wire_syscall *slot, u32 capture, int retry)
+static __always_inline void finish_aside(struct wire_batch *batch, struct call_slot *slot, u32 capture, int retry)
 {
-	u64 key = spill_key(slot->tid, capture);
+	u64 key = spill_key(slot->call.tid, capture);
 	struct wire_data *data = spilled.lookup(&key);
 	struct wire_data *record;
-	u64 size;
+	u64 bytes;
 
 	if (!data)
 		return;
 	if (batch) {
-		if (retry && data->size == -EFAULT && data->arg < WIRE_ARGS) {
+		if (retry && data->captured == -EFAULT && data->arg < WIRE_ARGS) {
 			int n = bpf_probe_read_user_str(data->data, WIRE_DATA_MAX, (const void *)slot->args[data->arg]);
 
-			data->size = n > 0 ? n - 1 : n;
+			data->captured = n > 0 ? n - 1 : n;
 		}
-		size = sendable(data->size, WIRE_DATA_MAX);
+		bytes = sendable(data->captured, WIRE_DATA_MAX);
 		record = next_record(batch);
-		bpf_probe_read_kernel(record, DATA_OFFSET + size, data);
-		add_record(batch, &record->rest, DATA_OFFSET + size);
+		bpf_probe_read_kernel(record, DATA_OFFSET + bytes, data);
+		add_record(batch, &record->size, DATA_OFFSET + bytes);
 	}
 	spilled.delete(&key);
 }
 
 #ifdef STACKS
-static __always_inline void add_stack(void *ctx, struct wire_batch *batch, struct wire_syscall *slot)
+static __always_inline void add_stack(void *ctx, struct wire_batch *batch)
 {
 	struct wire_stack *stack = next_record(batch);
 
-	stack->magic = WIRE_MAGIC;
 	stack->kind = WIRE_STACK;
+	stack->arg = 0;
 	stack->reserved = 0;
-	stack->ts = slot->ts;
-	stack->tid = slot->tid;
-	stack->size = bpf_get_stack(ctx, stack->ips, sizeof(stack->ips), BPF_F_USER_STACK);
-	slot->extras += 1;
-	add_record(batch, &stack->rest, DATA_OFFSET + sendable(stack->size, sizeof(stack->ips)));
+	stack->captured = bpf_get_stack(ctx, stack->ips, sizeof(stack->ips), BPF_F_USER_STACK);
+	add_record(batch, &stack->size, DATA_OFFSET + sendable(stack->captured, sizeof(stack->ips)));
 }
 #endif
 
-static __always_inline void add_call(struct wire_batch *batch, struct wire_syscall *slot)
+static __always_inline void add_call(struct wire_batch *batch, struct call_slot *slot)
 {
 	struct wire_syscall *record = next_record(batch);
-	u64 size = sendable(slot->inline_size, WIRE_INLINE);
+	u64 bytes = sendable(slot->call.captured, WIRE_INLINE);
+	u32 head = sizeof(slot->call) + (slot->call.nargs & 7) * sizeof(u64);
 
-	__builtin_memcpy(record, slot, INLINE_OFFSET);
-	if (size)
-		bpf_probe_read_kernel(record->data, size, slot->data);
-	add_record(batch, &record->rest, INLINE_OFFSET + size);
+	/* All arguments are copied, which costs less than a choice; inline data goes over those that the call has not. */
+	__builtin_memcpy(record, &slot->call, sizeof(slot->call) + sizeof(slot->args));
+	if (bytes)
+		bpf_probe_read_kernel((void *)record + head, bytes, slot->data);
+	add_record(batch, &record->size, head + bytes);
 	batch->calls += 1;
 }
 
@@ -449,10 +575,9 @@ static __always_inline void add_call(struct wire_batch *batch, struct wire_sysca
 int on_sys_exit(struct bpf_raw_tracepoint_args *ctx)
 {
 	u64 id = bpf_get_current_pid_tgid();
-	u32 tid = id;
 	s64 ret = ctx->args[1];
 	struct wire_batch *batch = 0;
-	struct wire_syscall *slot;
+	struct call_slot *slot;
 	u32 state;
 	int failed, retry;
 
@@ -460,24 +585,24 @@ int on_sys_exit(struct bpf_raw_tracepoint_args *ctx)
 	if (id >> 32 != ONLY_TGID)
 		return 0;
 #endif
-	slot = slots.lookup(&tid);
-	if (!slot || slot->rest == STATE_IDLE)
+	slot = slot_of(id);
+	if (!slot || slot->state == STATE_IDLE)
 		return 0;
-	state = slot->rest;
-	slot->rest = STATE_IDLE;
-	slot->duration = bpf_ktime_get_ns() - slot->ts;
-	slot->ret = ret;
+	state = slot->state;
+	slot->state = STATE_IDLE;
+	slot->call.duration = bpf_ktime_get_ns() - slot->call.ts;
+	slot->call.ret = ret;
 	failed = ret < 0 && ret >= -MAX_ERRNO;
 	retry = failed || !(STATE_FLAGS(state) & PLAN_REPLACES_MEMORY);
 #ifdef FAILED_ONLY
 	if (failed)
 #endif
-		batch = open_batch(ctx);
-	if (batch && retry && slot->inline_size == -EFAULT) {
-		slot->flags |= WIRE_RETRIED;
+		batch = open_batch(ctx, slot);
+	if (batch && retry && slot->call.captured == -EFAULT) {
+		slot->call.flags |= WIRE_RETRIED;
 		capture_first(slot, STATE_KIND(state), STATE_ARG(state));
 	}
-	if (slot->extras) {
+	if (slot->aside) {
 		finish_aside(batch, slot, 0, retry);
 		finish_aside(batch, slot, 1, retry);
 	}
@@ -485,7 +610,7 @@ int on_sys_exit(struct bpf_raw_tracepoint_args *ctx)
 		return 0;
 #ifdef STACKS
 	if (retry && (failed || STATE_FLAGS(state) & PLAN_STACK))
-		add_stack(ctx, batch, slot);
+		add_stack(ctx, batch);
 #endif
 	add_call(batch, slot);
 	close_batch(batch);
@@ -498,7 +623,7 @@ int on_process_exit(struct bpf_raw_tracepoint_args *ctx)
 	u64 id = bpf_get_current_pid_tgid();
 	u32 tgid = id >> 32;
 	u32 tid = id;
-	struct wire_syscall *slot = slots.lookup(&tid);
+	struct call_slot *slot = slot_of(tid);
 
 #ifdef FOLLOW
 	{
@@ -518,16 +643,17 @@ int on_process_exit(struct bpf_raw_tracepoint_args *ctx)
 #endif
 	if (!slot)
 		return 0;
-	if (slot->rest != STATE_IDLE) {
+	if (slot->state != STATE_IDLE) {
 		struct wire_batch *batch = 0;
 
 #ifndef FAILED_ONLY
-		batch = open_batch(ctx);
+		batch = open_batch(ctx, slot);
 #endif
-		slot->flags |= WIRE_NO_RETURN;
-		slot->duration = 0;
-		slot->ret = 0;
-		if (slot->extras) {
+		slot->state = STATE_IDLE;
+		slot->call.flags |= WIRE_NO_RETURN;
+		slot->call.duration = 0;
+		slot->call.ret = 0;
+		if (slot->aside) {
 			finish_aside(batch, slot, 0, 0);
 			finish_aside(batch, slot, 1, 0);
 		}
@@ -536,7 +662,7 @@ int on_process_exit(struct bpf_raw_tracepoint_args *ctx)
 			close_batch(batch);
 		}
 	}
-	slots.delete(&tid);
+	free_slot(tid);
 	return 0;
 }
 
@@ -546,17 +672,26 @@ int on_process_exit(struct bpf_raw_tracepoint_args *ctx)
  */
 int on_process_exec(struct bpf_raw_tracepoint_args *ctx)
 {
-	u32 tid = bpf_get_current_pid_tgid();
+	u64 id = bpf_get_current_pid_tgid();
+	u32 tid = id;
 	u32 old_tid = ctx->args[1];
-	struct wire_syscall *slot;
+	struct call_slot *from, *to;
 
 	if (old_tid == tid)
 		return 0;
-	slot = slots.lookup(&old_tid);
-	if (!slot)
+	from = slot_of(old_tid);
+	if (!from)
 		return 0;
-	slots.update(&tid, slot);
-	slots.delete(&old_tid);
+	to = slot_of(tid);
+	if (!to)
+		to = new_slot(id >> 32, tid);
+	if (to) {
+		to->state = from->state;
+		to->aside = from->aside;
+		to->call = from->call;
+		__builtin_memcpy(to->args, from->args, sizeof(to->args) + sizeof(to->data));
+	}
+	free_slot(old_tid);
 	return 0;
 }
 

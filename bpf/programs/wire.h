@@ -3,7 +3,7 @@
  * What travels through the ring buffers. bpf/wire.py is the numpy side; a test compares the two.
  *
  * Records are collected per CPU and sent many at a time: a perf sample is struct perf_event_header (8 bytes), u32 raw
- * size, and as payload a wire_batch from `magic` on, so that the records in it are aligned as their members need.
+ * size, and as payload a wire_batch from `calls` on, so that the records in it are aligned as their members need.
  */
 #ifndef BPFREC_WIRE_H
 #define BPFREC_WIRE_H
@@ -19,13 +19,10 @@ typedef __s32 s32;
 typedef __s64 s64;
 #endif
 
-#define WIRE_MAGIC 0xbf5c
-
 enum wire_kind {
 	WIRE_SYSCALL = 1,
 	WIRE_DATA = 2,
 	WIRE_STACK = 3,
-	WIRE_BATCH = 4,
 };
 
 enum wire_flags {
@@ -48,60 +45,52 @@ enum wire_flags {
 #define WIRE_BATCH_FULL 4096
 #define WIRE_BATCH_MAX 24560
 
-/* The records of one CPU, one behind the other, each a multiple of 8 bytes long. */
+/* The records of one CPU, one behind the other. */
 struct wire_batch {
 	u32 used;  /* bytes of data */
-	u32 calls; /* wire_syscall records in it */
-	u32 busy;
-	u16 magic; /* what is sent begins here */
-	u8 kind;
-	u8 flags;
+	u32 burst; /* times that calls found no room, and then did again */
+	u32 state; /* bits of enum batch_state */
+	u32 calls; /* wire_syscall records in it; what is sent begins here */
 	u8 data[WIRE_BATCH_MAX];
 };
 
 /*
- * One system call, sent when it ended. Its wire_data and wire_stack records, `extras` of them, stand right before it
- * and carry the same tid and ts. `rest`: bytes of the record that follow this word; before it is sent, state of its slot.
+ * One system call, made when it ended. It is followed by its arguments, u64 args[nargs], and then by `captured` bytes of
+ * inline data. Its wire_data and wire_stack records stand right before it, in the same batch.
  */
 struct wire_syscall {
-	u32 rest;
-	u16 magic;
+	u16 size;     /* of the whole record, a multiple of 8, as in all of them */
+	s16 captured; /* bytes of inline data (strings without their NUL); -errno where it could not be read */
 	u8 kind;
 	u8 flags;
+	u8 nargs;
+	u8 reserved;
 	u64 ts;	      /* entry, ns, CLOCK_MONOTONIC */
 	u64 duration; /* ns */
 	s64 ret;
-	u64 args[WIRE_ARGS];
 	u32 pid;
 	u32 tid;
 	u32 uid;
 	s32 nr;
-	u32 extras;
-	s32 inline_size; /* bytes of data (strings without their NUL); -errno where it could not be read */
-	u8 data[WIRE_INLINE];
 };
 
 /* User memory of one argument that has no room in its wire_syscall. */
 struct wire_data {
-	u32 rest;
-	u16 magic;
+	u16 size;
+	s16 captured; /* as in wire_syscall; WIRE_DATA_MAX - 1: cut */
 	u8 kind;
 	u8 arg;
-	u64 ts;
-	u32 tid;
-	s32 size; /* as inline_size; WIRE_DATA_MAX - 1: cut */
+	u16 reserved;
 	u8 data[WIRE_DATA_MAX];
 };
 
 /* The user stack at exit, as the kernel walks frame pointers: return addresses, innermost first. */
 struct wire_stack {
-	u32 rest;
-	u16 magic;
+	u16 size;
+	s16 captured; /* bytes of ips; -errno where the walk failed */
 	u8 kind;
-	u8 reserved;
-	u64 ts;
-	u32 tid;
-	s32 size; /* bytes of ips; -errno where the walk failed */
+	u8 arg; /* 0 */
+	u16 reserved;
 	u64 ips[WIRE_FRAMES];
 };
 

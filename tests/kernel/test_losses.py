@@ -1,33 +1,82 @@
-"""A recorder that cannot keep up: what is recorded and what is counted as lost add up to what was called."""
+"""What the trace holds and what it says it lost are together what happened, exactly and for every thread."""
 
 from __future__ import annotations
 
 import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from live import Recorder, Waiting, rows
+from live import PATIENCE, Recorder, Waiting, line_of, rows
 
 import bpfrec
 
-CALLS = 2_000_000
+Programs = Callable[..., Path]
+
+THREADS = 3
+CALLS = 100_000
+BYTES_PER_CALL = 48
 
 
-def test_recorded_and_lost_add_up(programs: Callable[..., Path], tmp_path: Path) -> None:
-    workload = Waiting([programs("crowd"), "0", "1", str(CALLS)])
-    recorder = Recorder(tmp_path / "trace.bpfrec", "-p", str(workload.pid), "-e", "getppid")
+def stalled(programs: Programs, output: Path, calls: int, *options: str) -> tuple[Recorder, str]:
+    """A recorder that sleeps while threads make ``calls``, ``calls + 1`` ... getppid calls; and what it said."""
+    workload = Waiting([programs("crowd"), "0", str(THREADS), str(calls)])
+    recorder = Recorder(output, "-p", str(workload.pid), "-e", "getppid", *options)
     recorder.process.send_signal(signal.SIGSTOP)
     workload.go()
     recorder.process.send_signal(signal.SIGCONT)
-    said = recorder.wait()
-    [(recorded,)] = rows(recorder.output, "SELECT count(*) FROM syscalls")
-    [(lost,)] = rows(recorder.output, "SELECT sum(count)::BIGINT FROM losses WHERE severity = 'data_loss'")
-    assert lost > 0, "the rings held everything: make CALLS greater than what they hold"
-    assert recorded + lost == CALLS
+    return recorder, recorder.wait()
+
+
+def test_recorded_and_lost_add_up_for_every_thread(programs: Programs, tmp_path: Path) -> None:
+    output = tmp_path / "trace.bpfrec"
+    _, said = stalled(programs, output, CALLS, "--buffer", "256K")
+    expected = [(CALLS + number,) for number in range(THREADS)]
+    per_thread = (
+        "SELECT sum(n)::BIGINT AS total FROM (SELECT tid, 1 AS n FROM syscalls UNION ALL"
+        " SELECT tid, count FROM losses WHERE severity = 'data_loss') GROUP BY tid ORDER BY 1"
+    )
+    assert rows(output, per_thread) == expected
+    [(lost,)] = rows(output, "SELECT sum(count)::BIGINT FROM losses")
+    assert isinstance(lost, int)
+    assert lost > CALLS, "256 KiB cannot hold so many calls"
+    described = (
+        "SELECT DISTINCT kind, cpu IS NOT NULL, pid IS NOT NULL, ts_ns <= until_ns,"
+        " ts_ns BETWEEN (SELECT min(ts_ns) FROM syscalls) AND (SELECT max(ts_ns) FROM syscalls) + 60e9 FROM losses"
+    )
+    assert rows(output, described) == [("ring-full", True, True, True, True)]
     assert f"{lost:,} LOST" in said
-    assert rows(recorder.output, "SELECT DISTINCT kind, cpu IS NOT NULL, ts_ns IS NOT NULL FROM losses") == [
-        ("ring-full", True, False)
-    ]
-    with bpfrec.open(recorder.output) as trace:
+    assert "on CPU" in said
+    assert "--buffer" in said, "the summary has to name the setting that would have held"
+    with bpfrec.open(output) as trace:
         assert trace.manifest.counters["lost"] == lost
+        assert trace.manifest.configuration["ring_bytes_per_cpu"] == 1 << 18
         assert any(str(lost) in note.replace(",", "") for note in trace.loss_notes())
+
+
+def test_a_buffer_holds_what_its_size_promises(programs: Programs, tmp_path: Path) -> None:
+    size = 16 << 20
+    calls = size * 9 // 10 // BYTES_PER_CALL // THREADS
+    recorder, said = stalled(programs, tmp_path / "trace.bpfrec", calls, "--buffer", str(size))
+    assert "nothing lost" in said
+    assert rows(recorder.output, "SELECT count(*) FROM syscalls") == [(THREADS * calls + sum(range(THREADS)),)]
+
+
+def test_threads_beyond_the_room_for_them_are_counted(programs: Programs, tmp_path: Path) -> None:
+    threads, calls, room = 12, 50_000, 4
+    workload = Waiting([programs("crowd"), "0", str(threads), str(calls)])
+    output = tmp_path / "trace.bpfrec"
+    small = f"import bpfrec.bpf.program as p; p.MAX_THREADS = {room}; from bpfrec.__main__ import main; main()"
+    command = ["record", "-p", str(workload.pid), "-e", "getppid", "-o", str(output)]
+    recorder = subprocess.Popen([sys.executable, "-c", small, *command], stderr=subprocess.PIPE, text=True)
+    assert "recording" in line_of(recorder.stderr)
+    workload.go()
+    _, said = recorder.communicate(timeout=PATIENCE)
+    assert recorder.returncode == 0, said
+    per_thread = [count for (count,) in rows(output, "SELECT count(*) FROM syscalls GROUP BY tid")]
+    whole = set(per_thread) & {calls + number for number in range(threads)}
+    assert len(whole) > room, "threads whose slot is taken find one elsewhere"
+    [(lost,)] = rows(output, "SELECT sum(count)::BIGINT FROM losses WHERE kind = 'thread-table-full'")
+    assert isinstance(lost, int), f"{threads} threads cannot have found room in twice {room} slots"
+    assert sum(per_thread) + lost == threads * calls + sum(range(threads))

@@ -19,14 +19,14 @@ def perf_record(kind: int, body: bytes, misc: int = 0) -> bytes:
 
 def sample(*records: bytes) -> bytes:
     """A PERF_RECORD_SAMPLE with PERF_SAMPLE_RAW: a batch of ``records``, as bpf_perf_event_output() writes it."""
-    return wire.batch_sample(b"".join(records))
+    return wire.batch_sample(b"".join(records), sum(record[4] == wire.KIND_SYSCALL for record in records))
 
 
 def _record(row: np.ndarray, data: bytes) -> bytes:
-    """One record of a batch: padded to 8 bytes, its first word the bytes that follow it."""
+    """One record of a batch: padded to 8 bytes, its size in its first two."""
     body = row.tobytes() + data
     body += bytes(-len(body) % 8)
-    return struct.pack("<I", len(body) - 4) + body[4:]
+    return struct.pack("<H", len(body)) + body[2:]
 
 
 def lost(count: int) -> bytes:
@@ -40,30 +40,28 @@ def call(
     args: tuple[int, ...] = (),
     ret: int = 0,
     inline: bytes = b"",
-    inline_size: int | None = None,
+    captured: int | None = None,
     flags: int = 0,
     ts: int = 1000,
     duration: int = 10,
     pid: int = 100,
     tid: int = 101,
     uid: int = 0,
-    extras: int = 0,
 ) -> bytes:
-    """One struct wire_syscall."""
+    """One struct wire_syscall with all that follows it."""
     row = np.zeros(1, wire.SYSCALL)
-    row["magic"], row["kind"], row["flags"] = wire.MAGIC, wire.KIND_SYSCALL, flags
+    row["kind"], row["flags"], row["nargs"] = wire.KIND_SYSCALL, flags, len(args)
     row["ts"], row["duration"], row["ret"], row["nr"] = ts, duration, ret, nr
-    row["args"][0, : len(args)] = args
-    row["pid"], row["tid"], row["uid"], row["extras"] = pid, tid, uid, extras
-    row["inline_size"] = len(inline) if inline_size is None else inline_size
-    return _record(row, inline)
+    row["pid"], row["tid"], row["uid"] = pid, tid, uid
+    row["captured"] = len(inline) if captured is None else captured
+    return _record(row, np.array(args, np.uint64).tobytes() + inline)
 
 
-def extra(kind: int, data: bytes, *, arg: int = 0, ts: int = 1000, tid: int = 101, size: int | None = None) -> bytes:
+def extra(kind: int, data: bytes, *, arg: int = 0, captured: int | None = None) -> bytes:
     """One struct wire_data or wire_stack."""
     row = np.zeros(1, wire.EXTRA)
-    row["magic"], row["kind"], row["arg"] = wire.MAGIC, kind, arg
-    row["ts"], row["tid"], row["size"] = ts, tid, len(data) if size is None else size
+    row["kind"], row["arg"] = kind, arg
+    row["captured"] = len(data) if captured is None else captured
     return _record(row, data)
 
 

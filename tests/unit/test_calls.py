@@ -67,8 +67,8 @@ def test_a_failed_open() -> None:
     [
         ([openat(inline=b"")], ("", None)),
         ([openat(inline=b"/\xff\xfe")], ("/\\xff\\xfe", "not-utf8")),
-        ([openat(inline_size=-EFAULT)], (None, "unreadable")),
-        ([ring_bytes.call(native("openat"), args=(0, 0), inline_size=-EFAULT)], (None, "null")),
+        ([openat(captured=-EFAULT)], (None, "unreadable")),
+        ([ring_bytes.call(native("openat"), args=(0, 0), captured=-EFAULT)], (None, "null")),
     ],
     ids=["empty", "not UTF-8", "unreadable", "NULL"],
 )
@@ -76,10 +76,10 @@ def test_paths_that_fit(records: list[bytes], expected: tuple[str | None, str | 
     assert path_of(*records) == expected
 
 
-def long_path(whole: bytes, *, size: int | None = None) -> list[bytes]:
+def long_path(whole: bytes, *, captured: int | None = None) -> list[bytes]:
     return [
-        ring_bytes.extra(wire.KIND_DATA, whole, arg=1, size=size),
-        openat(inline=whole[: wire.INLINE_BYTES - 1].ljust(wire.INLINE_BYTES - 1, b"/"), flags=wire.SPILLED, extras=1),
+        ring_bytes.extra(wire.KIND_DATA, whole, arg=1, captured=captured),
+        openat(inline=whole[: wire.INLINE_BYTES - 1].ljust(wire.INLINE_BYTES - 1, b"/"), flags=wire.SPILLED),
     ]
 
 
@@ -88,13 +88,13 @@ def test_paths_that_do_not_fit_come_aside() -> None:
     assert path_of(*long_path(whole)) == (whole.decode(), None), "the whole path is in the record beside the call"
     cut = b"/" + b"d" * (wire.DATA_MAX - 2)
     assert path_of(*long_path(cut))[1] == "truncated", "a path longer than PATH_MAX is not whole"
-    assert path_of(*long_path(b"", size=-EFAULT)) == (None, "unreadable")
+    assert path_of(*long_path(b"", captured=-EFAULT)) == (None, "unreadable")
     text, status = path_of(*long_path(whole)[1:])
     assert (len(text or ""), status) == (wire.INLINE_BYTES - 1, "lost"), "the rest was lost, and that must be said"
 
 
 def test_second_paths() -> None:
-    rename = ring_bytes.call(native("rename"), args=(POINTER, POINTER + 64), inline=b"a", extras=1)
+    rename = ring_bytes.call(native("rename"), args=(POINTER, POINTER + 64), inline=b"a")
     both = row(ring_bytes.extra(wire.KIND_DATA, b"b", arg=1), rename)
     assert (both["path"], both["path2"], both["path2_status"]) == ("a", "b", None)
     assert row(rename)["path2_status"] == "lost", "a second path that never came is lost, not absent"
@@ -113,8 +113,8 @@ def test_timespecs() -> None:
     records = ring_bytes.decode(
         ring_bytes.call(native("getpid")),
         ring_bytes.call(sleep, args=(1, 0, POINTER, 0), inline=struct.pack("<qq", 1, 250_000_000)),
-        ring_bytes.call(sleep, args=(1, 0, POINTER, 0), inline_size=-EFAULT),
-        ring_bytes.call(sleep, args=(1, 0, 0, 0), inline_size=-EFAULT),
+        ring_bytes.call(sleep, args=(1, 0, POINTER, 0), captured=-EFAULT),
+        ring_bytes.call(sleep, args=(1, 0, 0, 0), captured=-EFAULT),
     )
     rows = call_rows(records, cpu=0)
     assert rows.timespec_rows.tolist() == [1, 2, 3], "timespecs belong to other calls than they were passed to"
@@ -160,7 +160,8 @@ def test_calls_that_did_not_return() -> None:
     ended = row(record)
     expected = {"ret": None, "errno": None, "duration_ns": None, "unfinished": "thread-exited", "cpu": 3}
     assert {name: ended[name] for name in expected} == expected
-    waiting = call_rows(ring_bytes.decode(openat(inline=b"/dev/tty")), cpu=-1, still_running=True).table.to_pylist()[0]
+    records = ring_bytes.decode(openat(inline=b"/dev/tty", flags=wire.NO_RETURN))
+    waiting = call_rows(records, cpu=-1, still_running=True).table.to_pylist()[0]
     expected |= {"unfinished": "recording-stopped", "cpu": None, "path": "/dev/tty"}
     assert {name: waiting[name] for name in expected} == expected
 

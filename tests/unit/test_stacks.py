@@ -49,8 +49,8 @@ def history() -> History:
 
 
 def with_stack(ts: int, *ips: int, pid: int = PID, size: int | None = None) -> list[bytes]:
-    stack = ring_bytes.extra(wire.KIND_STACK, struct.pack(f"<{len(ips)}Q", *ips), ts=ts, size=size)
-    return [stack, ring_bytes.call(ts=ts, pid=pid, extras=1)]
+    stack = ring_bytes.extra(wire.KIND_STACK, struct.pack(f"<{len(ips)}Q", *ips), captured=size)
+    return [stack, ring_bytes.call(ts=ts, pid=pid)]
 
 
 def test_equal_stacks_are_one_and_others_are_not() -> None:

@@ -18,36 +18,18 @@ from bpfrec.bpf import wire
 
 @dataclass(frozen=True)
 class Put:
-    """One thing put into the ring: ``kind`` call, extra, lost or alien."""
+    """One call put into the ring: its inline data, how many arguments it has, and its extras."""
 
-    kind: str
     number: int
-    data: bytes = b""
+    inline: bytes
+    nargs: int
+    extras: tuple[bytes, ...]
 
     @property
     def raw(self) -> bytes:
-        # `number` is the call's time: the extras of a call carry the same one.
-        if self.kind == "call":
-            return ring_bytes.call(ts=self.number, tid=self.number, inline=self.data)
-        if self.kind == "extra":
-            return ring_bytes.extra(wire.KIND_DATA, self.data, ts=self.number, tid=self.number)
-        if self.kind == "lost":
-            return ring_bytes.lost(self.number)
-        return ring_bytes.perf_record(3, self.data + bytes(-len(self.data) % 8))
-
-
-def ring_of(puts: list[Put], batch: int) -> bytes:
-    """``puts`` as a ring holds them: calls and extras in batches of up to ``batch`` records."""
-    raw: list[bytes] = []
-    waiting: list[bytes] = []
-    for put in [*puts, None]:
-        ours = put is not None and put.kind in ("call", "extra")
-        if waiting and (not ours or len(waiting) == batch):
-            raw.append(ring_bytes.sample(*waiting))
-            waiting = []
-        if put is not None:
-            (waiting if ours else raw).append(put.raw)
-    return b"".join(raw)
+        extras = [ring_bytes.extra(wire.KIND_DATA, data, arg=self.nargs) for data in self.extras]
+        args = tuple(self.number + i for i in range(self.nargs))
+        return b"".join([*extras, ring_bytes.call(ts=self.number, inline=self.inline, args=args)])
 
 
 IMITATIONS = st.sampled_from(
@@ -55,7 +37,7 @@ IMITATIONS = st.sampled_from(
         ring_bytes.sample(ring_bytes.call(ts=666, tid=666)),
         ring_bytes.call(ts=666, tid=666),
         ring_bytes.call(ts=666, tid=666)[:24],
-        ring_bytes.extra(wire.KIND_STACK, bytes(16), ts=666, tid=666),
+        ring_bytes.extra(wire.KIND_STACK, bytes(16)),
         ring_bytes.lost(666),
         b"\x09\0\0\0\0\0\x10\0" * 3,
     ]
@@ -66,23 +48,18 @@ USER_DATA = st.one_of(
         lambda pad, parts: bytes(pad) + b"".join(parts), st.sampled_from([0, 4, 8]), st.lists(IMITATIONS, max_size=3)
     ),
 ).map(lambda data: data[: wire.INLINE_BYTES])
+CALLS = st.builds(Put, st.integers(1, 2**62), USER_DATA, st.integers(0, 6), st.lists(USER_DATA, max_size=3).map(tuple))
+# A batch, or the body of a record of another kind.
+STREAMS = st.lists(st.one_of(st.lists(CALLS, max_size=5), st.lists(CALLS, max_size=5), USER_DATA), max_size=8)
 
 
-@st.composite
-def streams(draw: st.DrawFn) -> list[Put]:
-    puts: list[Put] = []
-    for number in range(1, draw(st.integers(0, 12)) + 1):
-        what = draw(st.sampled_from(["call", "call", "call", "call-lost", "lost", "alien"]))
-        if what in ("lost", "alien"):
-            puts.append(Put(what, number, draw(USER_DATA)))
-            continue
-        for _ in range(draw(st.integers(0, 3))):
-            puts.append(Put("extra", number, draw(USER_DATA)))
-            if draw(st.integers(0, 5)) == 0:
-                puts.append(Put("lost", number))
-        if what == "call":
-            puts.append(Put("call", number, draw(USER_DATA)))
-    return puts
+def ring_of(stream: list[list[Put] | bytes]) -> bytes:
+    return b"".join(
+        ring_bytes.perf_record(3, part + bytes(-len(part) % 8))
+        if isinstance(part, bytes)
+        else ring_bytes.sample(*(put.raw for put in part))
+        for part in stream
+    )
 
 
 def pieces(raw: bytes, cuts: list[int]) -> Iterator[bytes]:
@@ -91,60 +68,56 @@ def pieces(raw: bytes, cuts: list[int]) -> Iterator[bytes]:
         yield raw[start:end]
 
 
-def read(raw: bytes, cuts: list[int]) -> tuple[list[tuple[int, bytes]], list[tuple[int, bytes, bool]], list[int]]:
-    """Calls (number, data), extras (number, data, owned by the call of that number) and lost counts of a stream."""
-    calls: list[tuple[int, bytes]] = []
-    extras: list[tuple[int, bytes, bool]] = []
-    lost: list[int] = []
+def read(raw: bytes, cuts: list[int]) -> list[Put]:
+    """The calls of a stream that comes in pieces."""
+    found: list[Put] = []
     rest = b""
     for piece in pieces(raw, cuts):
         data = rest + piece
-        found = wire.decode(np.frombuffer(data, np.uint8))
-        rest = data[found.consumed :]
-        lost += found.lost
-        for row, start in zip(found.calls, found.call_data.tolist(), strict=True):
-            calls.append((int(row["ts"]), data[start : start + int(row["inline_size"])]))
-        for row, start, owner in zip(found.extras, found.extra_data.tolist(), found.extra_owner.tolist(), strict=True):
-            owned = owner >= 0 and found.calls[owner]["ts"] == row["ts"]
-            extras.append((int(row["ts"]), data[start : start + int(row["size"])], owned))
-    return calls, extras, lost
+        records = wire.decode(np.frombuffer(data, np.uint8))
+        rest = data[records.consumed :]
+        calls = records.calls
+        extras: list[list[bytes]] = [[] for _ in range(len(calls))]
+        for row, start, owner in zip(
+            records.extras, records.extra_data.tolist(), records.extra_owner.tolist(), strict=True
+        ):
+            assert row["arg"] == calls.nargs[owner], "an extra was given to another call"
+            extras[owner].append(data[start : start + int(row["captured"])])
+        for index, (ts, nargs, start, size) in enumerate(
+            zip(calls.ts.tolist(), calls.nargs.tolist(), calls.data_at.tolist(), calls.captured.tolist(), strict=True)
+        ):
+            assert [int(calls.argument(i)[index]) for i in range(nargs)] == [ts + i for i in range(nargs)]
+            found.append(Put(ts, data[start : start + size], nargs, tuple(extras[index])))
+    assert not rest, "whole records were left over"
+    return found
 
 
-@given(streams(), st.integers(1, 9), st.lists(st.integers(0, 400), max_size=8))
-def test_every_record_comes_out_once_however_the_stream_is_cut(puts: list[Put], batch: int, cuts: list[int]) -> None:
-    calls, extras, lost = read(ring_of(puts, batch), cuts)
-    assert calls == [(p.number, p.data) for p in puts if p.kind == "call"], "system calls differ from those put in"
-
-    last_call = max((i for i, p in enumerate(puts) if p.kind == "call"), default=-1)
-    sent = {p.number for p in puts if p.kind == "call"}
-    expected = [(p.number, p.data, p.number in sent) for p in puts[:last_call] if p.kind == "extra"] if sent else []
-    assert extras == expected, "paths or stacks are missing, doubled, or given to a call that they do not belong to"
-
-    # Behind the last call, extras wait for a call that was lost, and hold back the notices behind them.
-    waiting = next((i for i in range(last_call + 1, len(puts)) if puts[i].kind == "extra"), len(puts))
-    assert lost == [p.number for p in puts[:waiting] if p.kind == "lost"], (
-        "LOST records are counted twice or not at all"
-    )
+@given(STREAMS, st.lists(st.integers(0, 400), max_size=8))
+def test_every_record_comes_out_once_however_the_stream_is_cut(
+    stream: list[list[Put] | bytes], cuts: list[int]
+) -> None:
+    assert read(ring_of(stream), cuts) == [put for part in stream if not isinstance(part, bytes) for put in part]
 
 
 def test_inline_data_that_imitates_a_record_is_data() -> None:
     forged = ring_bytes.call(nr=59, ts=666, pid=1)
     found = ring_bytes.decode(ring_bytes.call(ts=1, inline=forged), ring_bytes.call(ts=2))
-    assert found.calls["ts"].tolist() == [1, 2], "user memory was taken for a record: a traced program can forge calls"
-
-
-def test_extras_of_a_lost_call_are_not_given_to_the_next_one() -> None:
-    path = ring_bytes.extra(wire.KIND_DATA, b"/secret", ts=1, tid=1)
-    found = ring_bytes.decode(path, ring_bytes.call(ts=2, tid=2))
-    assert found.extra_owner.tolist() == [-1], "a path was given to another thread's call"
+    assert found.calls.ts.tolist() == [1, 2], "user memory was taken for a record: a traced program can forge calls"
 
 
 @pytest.mark.parametrize("size", [0, 8, 16, 0xFFF8])
-def test_a_damaged_record_ends_decoding_without_an_error(size: int) -> None:
-    raw = ring_bytes.sample(ring_bytes.call(ts=1)) + struct.pack("<IHH", 2, 0, size)
+def test_a_damaged_perf_record_ends_decoding_without_an_error(size: int) -> None:
+    raw = ring_bytes.sample(ring_bytes.call(ts=1)) + struct.pack("<IHH", 9, 0, size)
     found = wire.decode(np.frombuffer(raw, np.uint8))
-    assert found.calls["ts"].tolist() == [1], "what stands before the damage is lost"
-    assert found.lost == [], "a LOST record that is cut off was counted"
+    assert found.calls.ts.tolist() == [1], "what stands before the damage is lost"
+
+
+@pytest.mark.parametrize("size", [0, 4, 0xFFF8])
+def test_a_damaged_record_ends_its_batch_alone(size: int) -> None:
+    damaged = struct.pack("<H", size) + ring_bytes.call(ts=666)[2:]
+    batch = ring_bytes.sample(ring_bytes.call(ts=1), damaged, ring_bytes.call(ts=667))
+    raw = batch + ring_bytes.sample(ring_bytes.call(ts=2))
+    assert wire.decode(np.frombuffer(raw, np.uint8)).calls.ts.tolist() == [1, 2]
 
 
 def test_nothing_gives_nothing() -> None:

@@ -38,7 +38,6 @@ def c_values(folder: Path, includes: list[str], expressions: dict[str, str]) -> 
 
 def test_wire_structs_and_constants(tmp_path: Path) -> None:
     expected = {
-        "WIRE_MAGIC": wire.MAGIC,
         "WIRE_SYSCALL": wire.KIND_SYSCALL,
         "WIRE_DATA": wire.KIND_DATA,
         "WIRE_STACK": wire.KIND_STACK,
@@ -50,26 +49,22 @@ def test_wire_structs_and_constants(tmp_path: Path) -> None:
         "WIRE_INLINE": wire.INLINE_BYTES,
         "WIRE_DATA_MAX": wire.DATA_MAX,
         "WIRE_FRAMES": wire.FRAMES,
-        "WIRE_ARGS": 6,
-        "WIRE_BATCH": wire.KIND_BATCH,
-        "offsetof(struct wire_batch, data) - offsetof(struct wire_batch, magic)": len(wire.batch_sample(b"")) - 12,
+        "WIRE_ARGS": wire.ARGS,
+        "offsetof(struct wire_batch, data) - offsetof(struct wire_batch, calls)": len(wire.batch_sample(b"", 0)) - 12,
         "offsetof(struct wire_batch, data) % 8": 0,
         # What one call may add to a batch that is not full yet: two strings, a stack, the call.
         "WIRE_BATCH_FULL + 2 * sizeof(struct wire_data) + sizeof(struct wire_stack) + sizeof(struct wire_syscall)"
-        " < WIRE_BATCH_MAX": 1,
-        "offsetof(struct wire_syscall, data)": wire.INLINE_OFFSET,
-        "sizeof(struct wire_syscall)": wire.INLINE_OFFSET + wire.INLINE_BYTES,
-        "offsetof(struct wire_data, data)": wire.EXTRA_OFFSET,
-        "offsetof(struct wire_stack, ips)": wire.EXTRA_OFFSET,
-        "sizeof(struct wire_stack)": wire.EXTRA_OFFSET + 8 * wire.FRAMES,
+        " + 8 * WIRE_ARGS + WIRE_INLINE < WIRE_BATCH_MAX": 1,
+        "sizeof(struct wire_syscall)": wire.SYSCALL.itemsize,
+        "offsetof(struct wire_data, data)": wire.EXTRA.itemsize,
+        "offsetof(struct wire_stack, ips)": wire.EXTRA.itemsize,
+        "sizeof(struct wire_stack)": wire.EXTRA.itemsize + 8 * wire.FRAMES,
     }
     for struct, dtype in (("wire_syscall", wire.SYSCALL), ("wire_data", wire.EXTRA), ("wire_stack", wire.EXTRA)):
-        renamed = {"arg": "reserved"} if struct == "wire_stack" else {}
         for name in dtype.names or ():
-            member = renamed.get(name, name)
             field, offset = dtype.fields[name][:2]
-            expected[f"offsetof(struct {struct}, {member})"] = offset
-            expected[f"sizeof(((struct {struct} *)0)->{member})"] = field.itemsize
+            expected[f"offsetof(struct {struct}, {name})"] = offset
+            expected[f"sizeof(((struct {struct} *)0)->{name})"] = field.itemsize
     values = c_values(tmp_path, ['"wire.h"'], {name: name for name in expected})
     assert values == expected, "bpf/wire.py reads the records otherwise than programs/wire.h lays them out"
 

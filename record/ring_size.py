@@ -1,0 +1,29 @@
+"""The argument of ``--buffer``: a size in bytes, or with a suffix in KiB, MiB or GiB."""
+
+from __future__ import annotations
+
+import re
+
+import click
+
+from bpfrec.bpf.event_rings import SMALLEST_RING
+
+_UNITS = {"": 0, "K": 10, "M": 20, "G": 30}
+_SIZE = re.compile(r"([0-9]+)([KMG]?)(?:i?B)?", re.IGNORECASE)
+_LARGEST = 1 << 36
+
+
+class RingSize(click.ParamType):  # type: ignore[type-arg, unused-ignore]
+    """Bytes, rounded up to a power of two, as the rings of perf events must be."""
+
+    name = "size"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """The size of ``value``, as 64M."""
+        if isinstance(value, int):
+            return value
+        match = _SIZE.fullmatch(str(value).strip())
+        size = int(match[1]) << _UNITS[match[2].upper()] if match else 0
+        if not SMALLEST_RING <= size <= _LARGEST:
+            self.fail(f"{value!r} is no size from {SMALLEST_RING >> 10}K to 64G, as 64M", param, ctx)
+        return 1 << (size - 1).bit_length()
