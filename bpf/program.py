@@ -13,12 +13,12 @@ from typing import Any
 
 import numpy as np
 
+from bpfrec.bpf import wire
 from bpfrec.bpf.bcc_module import load_bcc
 from bpfrec.bpf.btf import member_offsets
 from bpfrec.bpf.perf_event import Ring
 from bpfrec.bpf.permission import why_refused
 from bpfrec.bpf.selection import Plan, Selection, plan_table
-from bpfrec.bpf.wire import ARGS, INLINE_BYTES, NO_RETURN, SYSCALL, batch_sample
 
 MAX_THREADS = 32768
 """Room for threads, recorded processes and named processes in the program's maps; a power of two."""
@@ -145,7 +145,7 @@ class RecorderProgram:
         """The batches that were not full when recording stopped: CPU, perf sample, number of calls in it."""
         batches = self._bpf[b"batches"][0]
         return [
-            (cpu, batch_sample(bytes(batch.data)[: batch.used], batch.calls), batch.calls)
+            (cpu, wire.batch_sample(bytes(batch.data)[: batch.used], batch.calls), batch.calls)
             for cpu, batch in enumerate(batches)
             if batch.used
         ]
@@ -253,20 +253,15 @@ def _defines(selection: Selection) -> list[str]:
     return defines
 
 
-# Where struct call_slot of programs/recorder.c has its call; its arguments and inline data follow.
-_SLOT_CALL = 16
-
-
 def _as_sample(slot: bytes) -> bytes:
     """A perf sample of a ``struct call_slot``, as if its call had ended."""
-    head = np.frombuffer(slot, SYSCALL, 1, _SLOT_CALL).copy()
-    data_at = _SLOT_CALL + SYSCALL.itemsize + ARGS * 8
-    nargs, captured = int(head["nargs"][0]), max(int(head["captured"][0]), 0)
-    behind = slot[_SLOT_CALL + SYSCALL.itemsize :][: nargs * 8] + slot[data_at:][: min(captured, INLINE_BYTES)]
+    head = np.frombuffer(slot, wire.SYSCALL, 1, wire.SLOT_CALL).copy()
+    nargs, captured = int(head["nargs"][0]), int(head["captured"][0])
+    behind = slot[wire.SLOT_ARGS :][: nargs * 8] + slot[wire.SLOT_DATA :][: max(captured, 0)]
     behind += bytes(-len(behind) % 8)
-    head["size"] = SYSCALL.itemsize + len(behind)
-    head["flags"] |= NO_RETURN
-    return batch_sample(head.tobytes() + behind, 1)
+    head["size"] = wire.SYSCALL.itemsize + len(behind)
+    head["flags"] |= wire.NO_RETURN
+    return wire.batch_sample(head.tobytes() + behind, 1)
 
 
 # Where struct bpf_prog_info keeps recursion_misses (u64): include/uapi/linux/bpf.h, since 5.12.

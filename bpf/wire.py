@@ -42,6 +42,9 @@ SYSCALL = np.dtype(
 EXTRA = np.dtype([("size", "<u2"), ("captured", "<i2"), ("kind", "u1"), ("arg", "u1"), ("reserved", "<u2")])
 """``struct wire_data`` and ``struct wire_stack`` up to their data, 8 bytes."""
 
+SLOT_CALL, SLOT_ARGS, SLOT_DATA = 16, 64, 112
+"""Where ``struct call_slot`` has its call, its arguments and its inline data."""
+
 _SAMPLE = 9
 _HEADER = struct.Struct("<IHHII")
 _WORD = 8

@@ -74,6 +74,7 @@ class CallWriter:
     def flush(self) -> None:
         """Writes what is collected as one row group."""
         if self._pending_rows:
+            self._pending.sort(key=lambda rows: rows.ends)
             table = pa.concat_tables([rows.table for rows in self._pending]).unify_dictionaries()
             table, event_id = self._in_order_of_end(table)
             self.writer.write(SYSCALLS, table.select([c.name for c in SYSCALLS.columns]))
@@ -93,7 +94,7 @@ class CallWriter:
             order = np.argsort(ended, kind="stable")
             event_id = np.empty(len(order), np.int64)
             event_id[order] = numbers
-            table = table.combine_chunks().take(pa.array(order))
+            table = _reordered(table, pa.array(order))
         return table.append_column("event_id", pa.array(numbers)), event_id
 
     def _flush_timespecs(self, event_id: NDArray[np.int64]) -> None:
@@ -127,6 +128,25 @@ class CallWriter:
         self._pending_bytes += len(records.data)
         if self._pending_rows >= _ROW_GROUP or self._pending_bytes >= _ROW_GROUP_BYTES:
             self.flush()
+
+
+def _reordered(table: pa.Table, order: pa.Array) -> pa.Table:
+    """``table.take(order)``; most columns of a loop hold one value, and need not be touched."""
+    columns = {
+        name: column if _is_uniform(column) else column.combine_chunks().take(order)
+        for name, column in zip(table.column_names, table.columns, strict=True)
+    }
+    return pa.table(columns)
+
+
+def _is_uniform(column: pa.ChunkedArray) -> bool:
+    if column.null_count:
+        return bool(column.null_count == len(column))
+    if pa.types.is_string(column.type):
+        return False
+    values = pa.chunked_array([c.indices for c in column.chunks]) if pa.types.is_dictionary(column.type) else column
+    least_and_most = pc.min_max(values)
+    return bool(least_and_most["min"] == least_and_most["max"])
 
 
 def distinct(ids: NDArray[np.int32]) -> list[int]:

@@ -31,12 +31,13 @@ class CallRows:
     """Rows for ``syscalls`` (all columns but event_id, comm and stack_id) and for ``timespecs``.
 
     Strings of few distinct values are dictionary arrays. ``timespec_rows``: to which row of ``table`` each row of
-    ``timespecs`` belongs.
+    ``timespecs`` belongs. ``ends``: when the first of the calls ended.
     """
 
     table: pa.Table
     timespecs: pa.Table
     timespec_rows: Integers
+    ends: int
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,8 @@ def call_rows(records: wire.Records, cpu: int, still_running: bool = False) -> C
     reason = np.where(no_return, np.int32(still_running), np.int32(-1))
     columns["unfinished"] = choice(reason, _UNFINISHED)
     timespecs, rows = _timespecs(records, facts)
-    return CallRows(pa.table(columns), timespecs, rows)
+    ends = int(calls.ts[0] + calls.duration[0]) if len(calls) else 0
+    return CallRows(pa.table(columns), timespecs, rows, ends)
 
 
 @dataclass

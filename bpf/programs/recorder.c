@@ -76,21 +76,6 @@ enum counter {
 #define DATA_OFFSET 8
 #define BATCH_OFFSETS 0x3ff8
 
-/*
- * A thread's call from entry to exit. User space reads the slots that are in a call when recording stops: call, args
- * and data are laid out as they are sent, but for arguments that the call does not have.
- */
-struct call_slot {
-	u32 tid;   /* whose it is; 0: nobody's */
-	u32 crowd; /* threads that have a slot in `crowded` because this is not free */
-	u32 state;
-	u16 aside;     /* captures kept in `spilled` */
-	u16 uid_reads; /* calls at whose entry the uid is to be read, after one that can change it */
-	struct wire_syscall call;
-	u64 args[WIRE_ARGS];
-	u8 data[WIRE_INLINE];
-};
-
 enum batch_state {
 	BATCH_BUSY = 1,
 	BATCH_LOSING = 2, /* the ring has no room for it */

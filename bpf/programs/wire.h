@@ -74,6 +74,18 @@ struct wire_syscall {
 	s32 nr;
 };
 
+/* A thread's call from entry to exit. User space reads the slots that are in a call when recording stops. */
+struct call_slot {
+	u32 tid;       /* whose it is; 0: nobody's */
+	u32 crowd;     /* threads that have a slot elsewhere because this is not free */
+	u32 state;     /* 0: in no call */
+	u16 aside;     /* captures kept elsewhere until the call ends */
+	u16 uid_reads; /* calls at whose entry the uid is to be read, after one that can change it */
+	struct wire_syscall call;
+	u64 args[WIRE_ARGS];
+	u8 data[WIRE_INLINE];
+};
+
 /* User memory of one argument that has no room in its wire_syscall. */
 struct wire_data {
 	u16 size;

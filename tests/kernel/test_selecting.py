@@ -249,3 +249,14 @@ def test_stopping_a_recorder_ends_its_command(output: Path) -> None:
     assert process.returncode == 130, err
     assert "sleep was killed by SIGINT" in err
     assert "execve" in syscalls_in(output)
+
+
+@pytest.mark.parametrize("events", ["getppid", "getppid,setuid"])
+def test_the_uid_is_the_one_at_the_call(tmp_path: Path, events: str) -> None:
+    output = tmp_path / "trace.bpfrec"
+    script = "import os; os.getppid(); os.getppid(); os.setuid(65534); os.getppid(); os.getppid()"
+    done = record_command(output, sys.executable, "-c", script, options=["-e", events])
+    assert done.returncode == 0, done.stderr
+    found = rows(output, "SELECT syscall, uid FROM syscalls WHERE syscall <> 'execve' ORDER BY ts_ns")
+    change = [("setuid", 0)] if "setuid" in events else []
+    assert found == [("getppid", 0)] * 2 + change + [("getppid", 65534)] * 2

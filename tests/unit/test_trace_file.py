@@ -19,7 +19,17 @@ from bpfrec.formats.schema import FORMAT_VERSION, LOSSES, STACKS, TABLES
 from bpfrec.formats.trace_reader import TraceReader
 from bpfrec.formats.trace_writer import TraceWriter
 
-LOSS = {"kind": "ring-full", "severity": "data_loss", "cpu": 1, "ts_ns": 5, "count": 2**40, "remedy": "less"}
+LOSS = {
+    "kind": "ring-full",
+    "severity": "data_loss",
+    "cpu": 1,
+    "ts_ns": 5,
+    "count": 2**40,
+    "remedy": "less",
+    "until_ns": 6,
+    "pid": 7,
+    "tid": None,
+}
 
 
 def manifest(**changes: Any) -> Manifest:

@@ -56,6 +56,9 @@ def test_wire_structs_and_constants(tmp_path: Path) -> None:
         "WIRE_BATCH_FULL + 2 * sizeof(struct wire_data) + sizeof(struct wire_stack) + sizeof(struct wire_syscall)"
         " + 8 * WIRE_ARGS + WIRE_INLINE < WIRE_BATCH_MAX": 1,
         "sizeof(struct wire_syscall)": wire.SYSCALL.itemsize,
+        "offsetof(struct call_slot, call)": wire.SLOT_CALL,
+        "offsetof(struct call_slot, args)": wire.SLOT_ARGS,
+        "offsetof(struct call_slot, data)": wire.SLOT_DATA,
         "offsetof(struct wire_data, data)": wire.EXTRA.itemsize,
         "offsetof(struct wire_stack, ips)": wire.EXTRA.itemsize,
         "sizeof(struct wire_stack)": wire.EXTRA.itemsize + 8 * wire.FRAMES,
@@ -120,8 +123,8 @@ def test_constants_of_the_program() -> None:
         "CAPTURE_TIMESPEC": selection.CAPTURE_TIMESPEC,
         "TARGET_RECORDED": program._RECORDED,
         "TARGET_UNTIL_EXEC": program._UNTIL_EXEC,
-        "INLINE_OFFSET": wire.INLINE_OFFSET,
-        "DATA_OFFSET": wire.EXTRA_OFFSET,
+        "PLAN_SETS_UID": selection.PLAN_SETS_UID,
+        "DATA_OFFSET": wire.EXTRA.itemsize,
     }
     assert {n: said.get(n) for n in expected} == expected, (
         "programs/recorder.c and the Python side mean different numbers"
