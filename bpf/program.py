@@ -27,7 +27,10 @@ MAX_LOST_RUNS = 65536
 """How many accounts of lost calls the program keeps; calls lost beyond that are counted per CPU alone."""
 
 COUNTERS = ("sent_syscalls", "lost_syscalls", "lost_data", "lost_threads", "lost_exits")
-"""The counters the program keeps, in the order of ``enum counter`` in ``programs/recorder.c``."""
+"""The counters the program keeps, in the order of ``enum counter`` in ``programs/counters.c``."""
+
+SOURCES = ("counters.c", "plans.c", "targets.c", "slots.c", "batches.c", "captures.c", "recorder.c")
+"""The parts of the program in ``programs/``, in the order in which they are compiled as one."""
 
 _RECORDED, _UNTIL_EXEC = 1, 2
 _COMM_BYTES = 16
@@ -60,7 +63,7 @@ class LostRun:
 
 
 class RecorderProgram:
-    """``programs/recorder.c``, loaded for one :class:`Selection`.
+    """The program in ``programs/``, loaded for one :class:`Selection`.
 
     Raises:
         BpfrecError: bcc is missing, the program does not compile, or the kernel refuses it.
@@ -159,12 +162,13 @@ class RecorderProgram:
     def _compile(self, defines: list[str]) -> Any:
         with as_file(files("bpfrec.bpf").joinpath("programs")) as programs:
             flags = [f"-I{programs}", "-Wno-unused-function", *(f"-D{d}" for d in defines)]
-            source = str(programs / "recorder.c").encode()
+            # bcc rewrites the map accesses of one file alone: what #include brings in stays as it is.
+            source = "".join(f'#line 1 "{part}"\n{(programs / part).read_text()}' for part in SOURCES).encode()
             with _quiet() as said:
                 for headers in (str(programs / "shim"), None):
                     try:
                         with _kernel_source(headers):
-                            return self._bcc.BPF(src_file=source, cflags=flags)
+                            return self._bcc.BPF(text=source, cflags=flags)
                     except Exception:  # noqa: S112 - bcc raises bare Exception; why is in what it says
                         continue
             raise why_refused("the BPF program cannot be compiled and its maps made", said.text())

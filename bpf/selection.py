@@ -44,7 +44,7 @@ class Selection:
 
 @dataclass(frozen=True)
 class Plan:
-    """One row of the plan table: ``struct call_plan`` of ``programs/recorder.c``.
+    """One row of the plan table: ``struct call_plan`` of ``programs/plans.c``.
 
     ``captures``: (argument, kind); ``nargs``: how many arguments are recorded.
     """

@@ -1,4 +1,4 @@
-"""What the kernel would leave in a ring: samples of recorder.c's structs, LOST records, records of other kinds.
+"""What the kernel would leave in a ring: samples of the structs of wire.h, LOST records, records of other kinds.
 
 Layouts: include/uapi/linux/perf_event.h, bpf/programs/wire.h.
 """

@@ -123,3 +123,10 @@ def test_opensnoop_shows_what_is_known_of_a_path():
     assert bcc.path_text(None, "unreadable") == "<unreadable>"
     assert bcc.path_text("/a", None) == "/a"
     assert bcc.path_text("/a", "truncated") == "/a <truncated>"
+
+
+def test_a_table_put_aside_is_the_same(monkeypatch):
+    rows = [(i, None if i % 3 else f"a\tb\n\u2028{i}", "日本" * (i % 5), 1.5) for i in range(23)]
+    whole = list(table(("n", "t", "w", "f"), rows))
+    monkeypatch.setattr("bpfrec.analyze.render.table._ROWS_HELD", 5)
+    assert list(table(("n", "t", "w", "f"), iter(rows))) == whole

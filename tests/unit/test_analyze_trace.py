@@ -256,3 +256,45 @@ def test_hostile_strings_reach_the_user_whole(hostile_trace):
     with Trace(hostile_trace) as trace:
         assert trace.info["host"].startswith(trace_builder.ESCAPES)
         assert trace.query("SELECT DISTINCT comm[:20] FROM syscalls").rows == [(trace.info["host"][:20],)]
+
+
+def test_a_long_answer_is_not_held(lab1):
+    result = lab1.answer("SELECT range AS i FROM range(10_000)")
+    assert not isinstance(result.source, list)
+    records = result.records()
+    assert next(records) == {"i": 0}
+    records.close()
+    assert lab1.query("SELECT count(*) FROM syscalls").rows == [(len(lab1.query("FROM syscalls").rows),)], (
+        "an answer read in part stands in the way of the next query"
+    )
+    assert len(result.rows) == 10_000
+
+
+def test_an_answer_that_fails_on_the_way_says_so(lab1):
+    result = lab1.answer("SELECT CASE WHEN range < 5000 THEN 1 ELSE error('too far') END AS i FROM range(10_000)")
+    with pytest.raises(bpfrec.BpfrecError, match="too far"):
+        list(result.records())
+    assert lab1.query("SELECT 1").rows == [(1,)]
+
+
+def test_what_needs_more_memory_goes_to_a_private_folder_that_is_removed(lab1_trace, tmp_path, monkeypatch):
+    monkeypatch.setenv("BPFREC_MEMORY_LIMIT", "40MB")
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    wide = "SELECT range AS i, md5(range::VARCHAR) AS a, md5((range + 1)::VARCHAR) AS b FROM range(1_000_000)"
+    with Trace(lab1_trace) as trace:
+        assert trace.query("SELECT count(*) FROM syscalls").rows
+        folders = [Path(value) for (value,) in trace.query("SELECT current_setting('temp_directory')").rows]
+        trace.query("SET threads = 1; SELECT 1")
+        first = next(trace.answer(f"FROM ({wide}) ORDER BY a, b").records())
+        assert first["a"] == "0000104cd168386a335ba6bf6e32219d", "the answer is wrong"
+        assert sum(file.stat().st_size for file in folders[0].iterdir()) > 1 << 20, "nothing was put aside"
+        assert folders[0].parent == tmp_path
+        assert folders[0].stat().st_mode & 0o777 == 0o700
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_wrong_memory_limit_is_named(lab1_trace, monkeypatch):
+    monkeypatch.setenv("BPFREC_MEMORY_LIMIT", "lots'; --")
+    with Trace(lab1_trace) as trace, pytest.raises(bpfrec.BpfrecError, match="BPFREC_MEMORY_LIMIT") as refused:
+        trace.query("SELECT 1")
+    assert "8GB" in refused.value.hint

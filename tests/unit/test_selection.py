@@ -77,7 +77,7 @@ def test_calls_with_paths_get_stacks() -> None:
 
 
 def test_the_row_that_is_written_is_as_large_as_the_programs() -> None:
-    assert len(bytes(_Plan())) == 8, "struct call_plan in recorder.c has 8 bytes"
+    assert len(bytes(_Plan())) == 8, "struct call_plan in plans.c has 8 bytes"
 
 
 def test_defines_ask_for_no_more_than_was_asked_for() -> None:

@@ -8,14 +8,16 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from bpfrec.formats.arrow import arrow_schema
 from bpfrec.formats.errors import TraceFileError
 from bpfrec.formats.manifest import MANIFEST, Clock, Host, Manifest, parse_manifest
-from bpfrec.formats.schema import FORMAT_VERSION, LOSSES, STACKS, TABLES
+from bpfrec.formats.schema import FORMAT_VERSION, LOSSES, STACKS, SYSCALLS, TABLES, TIMESPECS
 from bpfrec.formats.trace_reader import TraceReader
 from bpfrec.formats.trace_writer import TraceWriter
 
@@ -218,3 +220,50 @@ def test_many_rows_are_written_in_order(tmp_path: Path) -> None:
         assert parquet is not None
         assert pq.read_table(parquet)["stack_id"].to_pylist() == list(range(40_000))
     assert MANIFEST in zipfile.ZipFile(tmp_path / "t.bpfrec").namelist()
+
+
+def codes(*names: str | None) -> pa.Array:
+    return pa.array(names, pa.string()).dictionary_encode()
+
+
+@pytest.mark.parametrize(
+    "status",
+    [
+        pa.chunked_array([pa.array(["null", None, "unreadable", "null"])]),
+        pa.chunked_array([codes("null", None, "unreadable", "null")]),
+        pa.chunked_array([codes("null", None), codes("unreadable", "null")]),
+    ],
+    ids=["text", "codes", "codes of several kinds"],
+)
+def test_text_comes_as_text_or_as_codes_and_is_read_as_text(tmp_path: Path, status: pa.ChunkedArray) -> None:
+    numbers = {"event_id": pa.array(range(4)), "arg": pa.array([1] * 4, pa.int16())}
+    numbers |= {name: pa.array([5, None, None, 7], pa.int64()) for name in ("tv_sec", "tv_nsec")}
+    writer = TraceWriter(tmp_path)
+    writer.write(TIMESPECS, pa.table({**numbers, "status": status}))
+    writer.finish(manifest(), tmp_path / "t.bpfrec", None)
+    with TraceReader(tmp_path / "t.bpfrec") as reader:
+        parquet = reader.parquet(TIMESPECS)
+        assert parquet is not None
+        read = pq.read_table(parquet)
+        assert read.schema.equals(arrow_schema(TIMESPECS)), "other readers would see other types"
+        assert read["status"].to_pylist() == ["null", None, "unreadable", "null"]
+        chunk = pq.ParquetFile(parquet).metadata.row_group(0).column(4)
+        assert "RLE_DICTIONARY" in chunk.encodings, "the names are stored once for every row"
+
+
+def test_a_trace_of_nothing_is_small(tmp_path: Path) -> None:
+    size = TraceWriter(tmp_path).finish(manifest(), tmp_path / "t.bpfrec", None)
+    assert size < 8_000, "short recordings are mostly the descriptions of their tables"
+
+
+def test_row_groups_can_be_skipped_by_number_and_time(tmp_path: Path) -> None:
+    rows = {c.name: pa.nulls(3, arrow_schema(SYSCALLS).field(c.name).type) for c in SYSCALLS.columns}
+    rows |= {name: pa.array([4, 5, 6]) for name in ("event_id", "ts_ns")}
+    writer = TraceWriter(tmp_path)
+    writer.write(SYSCALLS, pa.table(rows))
+    writer.finish(manifest(), tmp_path / "t.bpfrec", None)
+    with TraceReader(tmp_path / "t.bpfrec") as reader:
+        parquet = reader.parquet(SYSCALLS)
+        assert parquet is not None
+        group = pq.ParquetFile(parquet).metadata.row_group(0)
+    assert [(group.column(i).statistics.min, group.column(i).statistics.max) for i in (0, 1)] == [(4, 6)] * 2

@@ -107,7 +107,7 @@ def test_recursion_misses_of_bpf_prog_info(tmp_path: Path) -> None:
 
 
 def test_constants_of_the_program() -> None:
-    source = (PROGRAMS / "recorder.c").read_text()
+    source = "".join((PROGRAMS / part).read_text() for part in program.SOURCES)
     said = {
         name: int(value)
         for name, value in re.findall(r"^\s*(?:#define )?([A-Z_0-9]+) (?:= )?(\d+)\b", source, re.MULTILINE)
@@ -126,14 +126,12 @@ def test_constants_of_the_program() -> None:
         "PLAN_SETS_UID": selection.PLAN_SETS_UID,
         "DATA_OFFSET": wire.EXTRA.itemsize,
     }
-    assert {n: said.get(n) for n in expected} == expected, (
-        "programs/recorder.c and the Python side mean different numbers"
-    )
+    assert {n: said.get(n) for n in expected} == expected, "programs/ and the Python side mean different numbers"
 
 
 def test_counters_stand_in_the_order_of_the_program() -> None:
-    body = re.search(r"enum counter \{(.*?)\};", (PROGRAMS / "recorder.c").read_text(), re.DOTALL)
-    assert body, "recorder.c has no enum counter"
+    body = re.search(r"enum counter \{(.*?)\};", (PROGRAMS / "counters.c").read_text(), re.DOTALL)
+    assert body, "counters.c has no enum counter"
     names = re.findall(r"^\s*([A-Z_]+),", body[1], re.MULTILINE)
     assert tuple(n.lower() for n in names if n != "COUNTERS") == program.COUNTERS, (
         "a loss would be counted as another one"

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+/* What was counted, per CPU. */
+enum counter {
+	SENT_SYSCALLS,
+	LOST_SYSCALLS,
+	LOST_DATA,    /* paths kept aside for which there was no room */
+	LOST_THREADS, /* calls of threads, and whole processes, for which there was no room */
+	LOST_EXITS,   /* calls whose exit was not seen */
+	COUNTERS,
+};
+
+BPF_PERCPU_ARRAY(counters, u64, COUNTERS);
+
+static __always_inline void count_many(u32 which, u32 many)
+{
+	u64 *counter = counters.lookup(&which);
+
+	if (counter)
+		*counter += many;
+}
+
+static __always_inline void count(u32 which)
+{
+	count_many(which, 1);
+}

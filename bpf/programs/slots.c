@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+/* Where a call is kept from entry to exit. */
+#include "wire.h"
+
+/* State of a slot: 0, or IN_CALL with what exit has to know of the plan, so that it need not look it up again. */
+#define STATE_IDLE 0
+#define STATE_IN_CALL 1
+#define STATE_OF(plan) (STATE_IN_CALL | (plan)->flags << 8 | (plan)->kind[0] << 16 | (plan)->arg[0] << 24)
+#define STATE_FLAGS(state) ((state) >> 8 & 0xff)
+#define STATE_KIND(state) ((state) >> 16 & 0xff)
+#define STATE_ARG(state) ((state) >> 24)
+
+/*
+ * A thread's slot is the one its id points at, modulo MAX_THREADS: a lookup in a hash would cost 45 ns. `owners` settles
+ * which thread has it; others whose ids point at the same one are `crowded` out.
+ */
+BPF_ARRAY(slots, struct call_slot, MAX_THREADS);
+BPF_F_TABLE("hash", u32, u32, owners, MAX_THREADS, BPF_F_NO_PREALLOC);
+BPF_F_TABLE("hash", u32, struct call_slot, crowded, MAX_THREADS, BPF_F_NO_PREALLOC);
+BPF_ARRAY(blank_slot, struct call_slot, 1);
+
+static __always_inline struct call_slot *slot_at(u32 tid)
+{
+	u32 index = tid & (MAX_THREADS - 1);
+
+	return slots.lookup(&index);
+}
+
+/* The slot of thread `tid`; 0: it has none. */
+static __always_inline struct call_slot *slot_of(u32 tid)
+{
+	struct call_slot *slot = slot_at(tid);
+
+	if (!slot || slot->tid == tid)
+		return slot;
+	return slot->crowd ? crowded.lookup(&tid) : 0;
+}
+
+static __always_inline struct call_slot *crowded_slot(struct call_slot *taken, u32 tid)
+{
+	int zero = 0;
+	struct call_slot *blank = blank_slot.lookup(&zero);
+	struct call_slot *slot;
+
+	if (!blank || crowded.update(&tid, blank))
+		return 0;
+	slot = crowded.lookup(&tid);
+	if (slot)
+		__sync_fetch_and_add(&taken->crowd, 1);
+	return slot;
+}
+
+/* A slot for thread `tid`, which has none; 0: there is no room. */
+static __always_inline struct call_slot *new_slot(u32 tgid, u32 tid)
+{
+	u32 index = tid & (MAX_THREADS - 1);
+	struct call_slot *slot = slot_at(tid);
+
+	if (slot && owners.insert(&index, &tid))
+		slot = crowded_slot(slot, tid);
+	if (!slot) {
+		count(LOST_THREADS);
+		return 0;
+	}
+	slot->state = STATE_IDLE;
+	slot->uid_reads = 1;
+	slot->call.kind = WIRE_SYSCALL;
+	slot->call.pid = tgid;
+	slot->tid = tid;
+	return slot;
+}
+
+static __always_inline void free_slot(u32 tid)
+{
+	u32 index = tid & (MAX_THREADS - 1);
+	struct call_slot *slot = slot_at(tid);
+
+	if (!slot)
+		return;
+	if (slot->tid == tid) {
+		slot->tid = 0;
+		owners.delete(&index);
+	} else if (slot->crowd && !crowded.delete(&tid)) {
+		__sync_fetch_and_add(&slot->crowd, -1);
+	}
+}

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+/* Whose calls are recorded. */
+enum target_state {
+	TARGET_RECORDED = 1,
+	TARGET_UNTIL_EXEC = 2, /* a command not yet started: its first execve turns it into the above */
+};
+
+#if defined(BY_TGID) || defined(FOLLOW)
+BPF_HASH(tgids, u32, u32, MAX_THREADS);
+#endif
+#ifdef BY_TID
+BPF_HASH(tids, u32, u32, MAX_THREADS);
+#endif
+#ifdef COMM_WORD0
+BPF_HASH(named_tgids, u32, u32, MAX_THREADS);
+#endif
+
+#ifdef COMM_WORD0
+/* A process is chosen by the name of its main thread, a single thread by its own. */
+static __always_inline int named(u32 tgid, u32 tid)
+{
+	u64 comm[2] = {};
+	u32 yes = 1;
+	int same;
+
+	bpf_get_current_comm(comm, sizeof(comm));
+	same = comm[0] == COMM_WORD0 && comm[1] == COMM_WORD1;
+	if (tgid != tid)
+		return same || named_tgids.lookup(&tgid);
+	if (!same)
+		named_tgids.delete(&tgid);
+	else if (named_tgids.update(&tgid, &yes))
+		count(LOST_THREADS);
+	return same;
+}
+#endif
+
+/* Whether calls of the current thread pass the filters that it can come to pass, or fail to pass, at any time. */
+static __always_inline int passes(u32 tgid, u32 tid)
+{
+#ifdef SELF_TGID
+	if (tgid == SELF_TGID)
+		return 0;
+#endif
+#ifdef BY_UID
+	if ((u32)bpf_get_current_uid_gid() != BY_UID)
+		return 0;
+#endif
+#ifdef COMM_WORD0
+	if (!named(tgid, tid))
+		return 0;
+#endif
+	return 1;
+}
+
+/* Whether the current thread is among those to be recorded: once it is, it stays so to its end. */
+static __always_inline int targeted(u32 tgid, u32 tid, const struct call_plan *plan)
+{
+#if defined(BY_TGID) || defined(FOLLOW)
+	{
+		u32 *target = tgids.lookup(&tgid);
+
+		if (target && *target == TARGET_UNTIL_EXEC && plan->flags & PLAN_EXEC)
+			*target = TARGET_RECORDED;
+		if (target && *target == TARGET_RECORDED)
+			return 1;
+	}
+#endif
+#ifdef BY_TID
+	if (tids.lookup(&tid))
+		return 1;
+#endif
+#if defined(BY_TGID) || defined(FOLLOW) || defined(BY_TID)
+	return 0;
+#else
+	return 1;
+#endif
+}
