@@ -9,7 +9,8 @@ import errno
 import struct
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
 
 from bpfrec.bpf.perf_event import (
     FLAG_BUILD_ID,
@@ -47,8 +48,7 @@ _SAMPLE_ID = struct.Struct("<IIQ")
 _DEVICE = struct.Struct("<IIQQ")
 
 
-@dataclass(frozen=True)
-class Comm:
+class Comm(NamedTuple):
     """Thread ``tid`` of ``pid`` is called ``comm`` from ``time`` on; ``exec``: because it executed a program."""
 
     time: int
@@ -58,8 +58,7 @@ class Comm:
     exec: bool
 
 
-@dataclass(frozen=True)
-class Fork:
+class Fork(NamedTuple):
     """``parent_tid`` of ``parent_pid`` made the thread ``tid`` of ``pid``: a new process where the pids differ."""
 
     time: int
@@ -69,8 +68,7 @@ class Fork:
     parent_tid: int
 
 
-@dataclass(frozen=True)
-class Exit:
+class Exit(NamedTuple):
     """The thread ``tid`` of ``pid`` ended."""
 
     time: int
@@ -78,8 +76,7 @@ class Exit:
     tid: int
 
 
-@dataclass(frozen=True)
-class Mapping:
+class Mapping(NamedTuple):
     """An executable mapping of ``pid``: addresses ``start``..``end``, ``offset`` in the file, all in bytes.
 
     ``build_id`` is hex where the kernel gave it; ``device`` (major, minor) and ``inode`` where it gave those instead.
@@ -96,11 +93,10 @@ class Mapping:
     inode: int | None
 
 
-@dataclass(frozen=True)
-class Lost:
-    """``count`` records of this kind that found no room in the ring."""
+class Lost(NamedTuple):
+    """``number`` records of this kind that found no room in the ring."""
 
-    count: int
+    number: int
 
 
 Event = Comm | Fork | Exit | Mapping | Lost
@@ -144,22 +140,34 @@ def open_sideband_rings(cpus: list[int], size: int) -> list[Ring]:
 
 def parse_events(data: bytes | memoryview) -> Iterator[Event]:
     """The events in ``data``, which holds whole perf records as drained from a ring, in its order."""
+    for kind, misc, body in _records(data):
+        event = _event(kind, misc, body)
+        if event is not None:
+            yield event
+
+
+def parse_forks(data: bytes | memoryview) -> Iterator[Fork]:
+    """The forks in ``data`` alone."""
+    return (_fork(body) for kind, _misc, body in _records(data) if kind == _RECORD_FORK)
+
+
+def _records(data: bytes | memoryview) -> Iterator[tuple[int, int, memoryview]]:
     view = memoryview(data)
     position = 0
     while position + _HEADER.size <= len(view):
         kind, misc, size = _HEADER.unpack_from(view, position)
         if size < _HEADER.size:
             return
-        event = _event(kind, misc, view[position + _HEADER.size : position + size])
-        if event is not None:
-            yield event
+        yield kind, misc, view[position + _HEADER.size : position + size]
         position += size
 
 
 def _event(kind: int, misc: int, body: memoryview) -> Event | None:
-    if kind in (_RECORD_FORK, _RECORD_EXIT):
-        pid, parent_pid, tid, parent_tid, when = _TASK.unpack_from(body)
-        return Fork(when, pid, tid, parent_pid, parent_tid) if kind == _RECORD_FORK else Exit(when, pid, tid)
+    if kind == _RECORD_FORK:
+        return _fork(body)
+    if kind == _RECORD_EXIT:
+        pid, _parent_pid, tid, _parent_tid, when = _TASK.unpack_from(body)
+        return Exit(when, pid, tid)
     if kind == _RECORD_COMM:
         pid, tid = _COMM.unpack_from(body)
         return Comm(
@@ -172,12 +180,17 @@ def _event(kind: int, misc: int, body: memoryview) -> Event | None:
     return None
 
 
+def _fork(body: memoryview) -> Fork:
+    pid, parent_pid, tid, parent_tid, when = _TASK.unpack_from(body)
+    return Fork(when, pid, tid, parent_pid, parent_tid)
+
+
 def _mapping(misc: int, body: memoryview) -> Mapping:
     pid, _tid, start, length, offset, identity, _prot, _flags = _MMAP2.unpack_from(body)
     path = _text(body[_MMAP2.size : -_SAMPLE_ID.size])
     build_id, device, inode = None, None, None
     if misc & _MISC_MMAP_BUILD_ID:
-        build_id = identity[4 : 4 + min(identity[0], 20)].hex() or None
+        build_id = _hex(identity[4 : 4 + min(identity[0], 20)])
     else:
         major, minor, inode, _generation = _DEVICE.unpack(identity)
         device = (major, minor)
@@ -189,5 +202,16 @@ def _sample_time(body: memoryview) -> int:
     return when
 
 
+# The same few names, paths and build ids come again and again: one object for each saves most of the memory.
+@lru_cache(maxsize=4096)
+def _decoded(raw: bytes) -> str:
+    return raw.split(b"\0", 1)[0].decode("utf-8", "backslashreplace")
+
+
+@lru_cache(maxsize=4096)
+def _hex(raw: bytes) -> str | None:
+    return raw.hex() or None
+
+
 def _text(raw: memoryview) -> str:
-    return bytes(raw).split(b"\0", 1)[0].decode("utf-8", "backslashreplace")
+    return _decoded(raw.tobytes())

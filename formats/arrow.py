@@ -35,10 +35,8 @@ def arrow_schema(table: Table) -> pa.Schema:
 
 
 def written_schema(table: Table) -> pa.Schema:
-    """The Arrow schema that ``table`` is written from: ``codes`` are Arrow dictionaries, which Parquet takes as such."""
-    return pa.schema(
-        [pa.field(c.name, _CODES if c.packing == "codes" else _TYPES[c.sql_type]) for c in table.columns]
-    )
+    """The Arrow schema that ``table`` is written from: ``codes`` are dictionaries, which Parquet takes as such."""
+    return pa.schema([pa.field(c.name, _CODES if c.packing == "codes" else _TYPES[c.sql_type]) for c in table.columns])
 
 
 def parquet_writer(table: Table, path: Path) -> pq.ParquetWriter:

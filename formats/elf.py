@@ -57,6 +57,7 @@ class ElfFile:
         except Exception as error:
             raise NotElfError(str(error) or type(error).__name__) from None
         self._index: SymbolIndex | None = None
+        self._found: dict[int, Symbol | None] = {}
 
     def address_of(self, file_offset: int) -> int | None:
         """The address, as the file numbers it, of the byte at ``file_offset``; None where no segment loads it."""
@@ -69,7 +70,10 @@ class ElfFile:
         """The function that covers ``address``; None where no symbol does."""
         if self._index is None:
             self._index = SymbolIndex([*self._debug_file_tables(), *_symbol_tables(self._file)])
-        return self._index.find(address)
+        # Every process that executes the same program asks for the same addresses.
+        if address not in self._found:
+            self._found[address] = self._index.find(address)
+        return self._found[address]
 
     def _debug_file_tables(self) -> list[SymbolTable]:
         if not self.build_id:

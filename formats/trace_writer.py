@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import os
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterable
 from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -43,10 +44,10 @@ class TraceWriter:
             self._writers[table.name].write_table(batch.cast(written_schema(table)).unify_dictionaries())
             self._rows[table.name] += rows.num_rows
 
-    def write_rows(self, table: Table, rows: Sequence[dict[str, Any]]) -> None:
-        """Appends rows given as dictionaries, for the small tables, some at a time: names in them may be long."""
-        for start in range(0, len(rows), _ROWS_AT_ONCE):
-            some = list(rows[start : start + _ROWS_AT_ONCE])
+    def write_rows(self, table: Table, rows: Iterable[dict[str, Any]]) -> None:
+        """Appends rows given as dictionaries, for the small tables, some at a time: there may be many after all."""
+        waiting = iter(rows)
+        while some := list(islice(waiting, _ROWS_AT_ONCE)):
             self.write(table, pa.Table.from_pylist(some, schema=arrow_schema(table)))
 
     def finish(self, manifest: Manifest, target: Path, owner: tuple[int, int] | None) -> int:

@@ -23,7 +23,7 @@ from bpfrec.record.stacks import StackTable
 
 # Larger ones fall out of the caches.
 _PIECE_BYTES = 4 << 20
-_ROW_GROUP = 1 << 19
+_ROW_GROUP = 1 << 17
 _ROW_GROUP_BYTES = 1 << 28
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from bpfrec.bpf.sideband import Event, Fork, Lost, parse_events
+from bpfrec.bpf.sideband import Event, Fork, Lost, parse_events, parse_forks
 from bpfrec.formats.schema import FRAMES, JIT_SYMBOLS, LOSSES, MAPPINGS, PROCESSES, STACKS, THREADS
 from bpfrec.formats.trace_writer import TraceWriter
 from bpfrec.record.call_writer import CallWriter
@@ -54,14 +54,13 @@ def finish(
 
     losses = losses_of(recorded, calls.decoded, history.lost_events)
     lost = sum(row["count"] for row in losses if row["severity"] == "data_loss")
-    stack_rows, frame_rows, jit_rows = stacks.resolve(history, surroundings.modules, surroundings.perf_maps)
+    for stack_rows, frame_rows, jit_rows in stacks.resolve(history, surroundings.modules, surroundings.perf_maps):
+        writer.write_rows(STACKS, stack_rows)
+        writer.write_rows(FRAMES, frame_rows)
+        writer.write_rows(JIT_SYMBOLS, jit_rows)
     pids = calls.pids | set(request.pids)
-    processes = process_rows(history, pids)
     writer.write_rows(LOSSES, losses)
-    writer.write_rows(STACKS, stack_rows)
-    writer.write_rows(FRAMES, frame_rows)
-    writer.write_rows(JIT_SYMBOLS, jit_rows)
-    writer.write_rows(PROCESSES, processes)
+    writer.write_rows(PROCESSES, process_rows(history, pids))
     writer.write_rows(THREADS, thread_rows(history, calls.tids))
     writer.write_rows(MAPPINGS, mapping_rows(history, surroundings.modules, pids))
     counters = recorded.counters | {
@@ -71,13 +70,13 @@ def finish(
     }
     manifest = manifest_of(request, recorded, counters, calls.per_syscall)
     size = writer.finish(manifest, output.target, (user.uid, user.gid) if user else None)
-    return Finished(calls.rows, len(processes), lost, size, losses)
+    return Finished(calls.rows, manifest.tables[PROCESSES.name].rows, lost, size, losses)
 
 
 def _sideband_events(output: Output, surroundings: Surroundings) -> list[Event]:
     """The events that can matter: the side band tells of every process there is."""
     pieces = [chunk.data.tobytes() for chunk in read_chunks(output.sideband_spool, _SIDEBAND_PIECE)]
-    surroundings.learn_children(event for data in pieces for event in parse_events(data) if isinstance(event, Fork))
+    surroundings.learn_children(event for data in pieces for event in parse_forks(data))
     return [
         event
         for data in pieces

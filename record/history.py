@@ -16,7 +16,7 @@ BEFORE = 0
 """Time of what held before the recording began."""
 
 
-@dataclass
+@dataclass(slots=True)
 class ProcessLife:
     """One process: a pid is used again after ``end``. Times in ns on CLOCK_MONOTONIC; see the table ``processes``."""
 
@@ -29,7 +29,7 @@ class ProcessLife:
     uid: int | None = None
 
 
-@dataclass
+@dataclass(slots=True)
 class ThreadName:
     """``tid`` of ``pid`` is called ``comm`` from ``start`` until ``end``."""
 
@@ -40,7 +40,7 @@ class ThreadName:
     end: int | None = None
 
 
-@dataclass
+@dataclass(slots=True)
 class AddressSpace:
     """What was executable in a process from ``start`` on, oldest first: an exec begins another."""
 
@@ -98,7 +98,7 @@ class History:
                 spaces = self._spaces.setdefault(event.pid, [AddressSpace(BEFORE)])
                 spaces[-1].mappings.append(event)
             case Lost():
-                self.lost_events += event.count
+                self.lost_events += event.number
 
     def life_at(self, pid: int, when: int) -> ProcessLife | None:
         """The process that had ``pid`` at ``when``."""

@@ -86,7 +86,7 @@ def comm(pid: int, tid: int) -> str | None:
 def exe(pid: int) -> str | None:
     """The executable of ``pid`` as the kernel names it."""
     try:
-        return os.fsencode((PROC / str(pid) / "exe").readlink()).decode("utf-8", "backslashreplace")
+        return os.fsencode((PROC / f"{pid}/exe").readlink()).decode("utf-8", "backslashreplace")
     except OSError:
         return None
 
@@ -94,7 +94,7 @@ def exe(pid: int) -> str | None:
 def cmdline(pid: int) -> str | None:
     """The arguments of ``pid``, quoted for a shell."""
     try:
-        raw = (PROC / str(pid) / "cmdline").read_bytes()
+        raw = (PROC / f"{pid}/cmdline").read_bytes()
     except OSError:
         return None
     # A program that sets its title leaves NULs behind it.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,10 @@ def _time(when: int) -> int | None:
     return None if when == BEFORE else when
 
 
-def process_rows(history: History, pids: set[int]) -> list[dict[str, Any]]:
+Rows = Iterator[dict[str, Any]]
+
+
+def process_rows(history: History, pids: set[int]) -> Rows:
     """Rows of ``processes`` for ``pids``; one of which nothing is known but its calls has a row too."""
     names: dict[int, list[ThreadName]] = {}
     for name in history.names:
@@ -28,7 +31,7 @@ def process_rows(history: History, pids: set[int]) -> list[dict[str, Any]]:
         known = [n.comm for n in names.get(life.pid, []) if life.end is None or n.start <= life.end]
         return known[-1] if known else None
 
-    return [
+    return (
         {
             "pid": pid,
             "ppid": life.parent,
@@ -41,19 +44,27 @@ def process_rows(history: History, pids: set[int]) -> list[dict[str, Any]]:
         }
         for pid in sorted(pids)
         for life in history.lives(pid) or [ProcessLife(pid, None, BEFORE)]
-    ]
+    )
 
 
-def thread_rows(history: History, tids: set[int]) -> list[dict[str, Any]]:
+def thread_rows(history: History, tids: set[int]) -> Rows:
     """Rows of ``threads`` for ``tids``."""
-    return [
-        asdict(name) | {"start_ns": _time(name.start), "end_ns": name.end} for name in history.names if name.tid in tids
-    ]
+    return (
+        {
+            "tid": name.tid,
+            "pid": name.pid,
+            "comm": name.comm,
+            "start_ns": _time(name.start),
+            "end_ns": name.end,
+        }
+        for name in history.names
+        if name.tid in tids
+    )
 
 
-def mapping_rows(history: History, modules: Modules, pids: set[int]) -> list[dict[str, Any]]:
+def mapping_rows(history: History, modules: Modules, pids: set[int]) -> Rows:
     """Rows of ``mappings`` for ``pids``."""
-    return [
+    return (
         {
             "pid": pid,
             "start_addr": mapping.start,
@@ -68,4 +79,4 @@ def mapping_rows(history: History, modules: Modules, pids: set[int]) -> list[dic
         }
         for pid in sorted(pids)
         for mapping in dict.fromkeys(history.mappings(pid))
-    ]
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +19,9 @@ from bpfrec.record.modules import Modules
 from bpfrec.record.perf_maps import PerfMaps
 
 Integers = NDArray[np.int64]
+Row = dict[str, Any]
 
+_STACKS_AT_ONCE = 1 << 12
 _ROOTS = frozenset({"_start", "__clone", "clone", "__clone3", "clone3", "thread_start", "_dl_start_user"})
 # V8's names: KIND:MARK NAME FILE:LINE:COLUMN
 _V8_NAME = re.compile(
@@ -27,7 +29,7 @@ _V8_NAME = re.compile(
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class _Stack:
     pid: int
     ts: int
@@ -65,26 +67,25 @@ class StackTable:
 
     def resolve(
         self, history: History, modules: Modules, maps: PerfMaps
-    ) -> tuple[list[dict[str, Any]], list[dict[str, Any]], list[dict[str, Any]]]:
-        """Rows for ``stacks``, ``frames`` and ``jit_symbols``."""
+    ) -> Iterator[tuple[list[Row], list[Row], list[Row]]]:
+        """Rows for ``stacks``, ``frames`` and ``jit_symbols``, some stacks at a time."""
         places = [self._places(stack, history) for stack in self._stacks]
         jit = _jit_symbols(self._stacks, places, maps)
-        stack_rows, frame_rows = [], []
-        for number, (stack, found) in enumerate(zip(self._stacks, places, strict=True)):
-            frames = [
-                _frame(number, depth, ip, place, stack.pid, modules, maps, jit)
-                for depth, (ip, place) in enumerate(zip(stack.ips, found, strict=False))
-            ]
-            frame_rows += frames
-            status = _status(stack, frames)
-            stack_rows.append(
-                {"stack_id": number, "pid": stack.pid, "ts_ns": stack.ts, "depth": len(frames), "status": status}
-            )
-        jit_rows = [
-            {"pid": pid, "address": symbol.address, "size": symbol.size, "name": symbol.name}
-            for pid, symbol in sorted({(pid, s) for (pid, _), s in jit.items()}, key=lambda e: (e[0], e[1].address))
-        ]
-        return stack_rows, frame_rows, jit_rows
+        yield [], [], _jit_rows(jit)
+        for start in range(0, len(self._stacks), _STACKS_AT_ONCE):
+            stack_rows, frame_rows = [], []
+            for number in range(start, min(start + _STACKS_AT_ONCE, len(self._stacks))):
+                stack = self._stacks[number]
+                frames = [
+                    _frame(number, depth, ip, place, stack.pid, modules, maps, jit)
+                    for depth, (ip, place) in enumerate(zip(stack.ips, places[number], strict=False))
+                ]
+                frame_rows += frames
+                status = _status(stack, frames)
+                stack_rows.append(
+                    {"stack_id": number, "pid": stack.pid, "ts_ns": stack.ts, "depth": len(frames), "status": status}
+                )
+            yield stack_rows, frame_rows, []
 
     def _id(self, key: NDArray[np.uint64], when: int, size: int) -> int:
         pid, epoch = int(key[0]), int(key[1])
@@ -143,6 +144,13 @@ def _jit_symbols(
     }
 
 
+def _jit_rows(jit: dict[tuple[int, int], JitSymbol]) -> list[Row]:
+    distinct = sorted({(pid, symbol) for (pid, _), symbol in jit.items()}, key=lambda e: (e[0], e[1].address))
+    return [
+        {"pid": pid, "address": symbol.address, "size": symbol.size, "name": symbol.name} for pid, symbol in distinct
+    ]
+
+
 def _frame(
     stack_id: int,
     depth: int,
@@ -152,9 +160,9 @@ def _frame(
     modules: Modules,
     maps: PerfMaps,
     jit: dict[tuple[int, int], JitSymbol],
-) -> dict[str, Any]:
+) -> Row:
     address = _within(ip, depth)
-    row: dict[str, Any] = {"stack_id": stack_id, "depth": depth, "ip": ip, "source": "fp" if depth else "ip"}
+    row: Row = {"stack_id": stack_id, "depth": depth, "ip": ip, "source": "fp" if depth else "ip"}
     generated = jit.get((pid, address))
     if generated is not None:
         source = _V8_NAME.match(generated.name)
@@ -175,7 +183,7 @@ def _frame(
     }
 
 
-def _status(stack: _Stack, frames: list[dict[str, Any]]) -> str:
+def _status(stack: _Stack, frames: list[Row]) -> str:
     if stack.error:
         return f"error-{stack.error}"
     if len(stack.ips) >= wire.FRAMES and len(frames) == len(stack.ips):

@@ -75,7 +75,9 @@ def resolved(*records: bytes) -> tuple[list[dict[str, Any]], list[dict[str, Any]
     found = history()
     table = StackTable(found.mapping_lookup())
     table.add(ring_bytes.decode(*records))
-    return table.resolve(found, cast("Modules", FakeModules()), cast("PerfMaps", FakeMaps()))
+    parts = list(table.resolve(found, cast("Modules", FakeModules()), cast("PerfMaps", FakeMaps())))
+    stacks, frames, jit = ([row for part in parts for row in part[i]] for i in range(3))
+    return stacks, frames, jit
 
 
 def test_return_addresses_belong_to_the_call_before_them() -> None:
