@@ -14,7 +14,7 @@ NODE_PACKAGE := $(if $(shell command -v node),,nodejs)
 missing = $(strip $(foreach p,$(1),$(shell dpkg-query -W -f '$${Status}' $(p) 2>/dev/null | grep -q 'ok installed' || echo $(p))))
 install = $(if $(call missing,$(1)),$(SUDO) apt-get update -q && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $(call missing,$(1)),@true)
 
-.PHONY: help setup setup-dev demo test lint format bench samples clean
+.PHONY: help setup setup-dev demo test lint format bench bench-analysis samples clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -72,9 +72,21 @@ format: setup-dev ## format Python and C in place
 	$(BIN)/ruff format .
 	clang-format -i bpf/programs/*.[ch] tests/workloads/*.c $$(find bpf/programs/shim -name '*.h')
 
-bench: setup-dev ## measure what tracing costs, beside the peers, as root; a quarter of an hour
-	$(call install,linux-perf)
-	$(SUDO) $(BIN)/python tests/bench/run.py --json build/bench.json
+$(VENV)/bench.done: pyproject.toml $(VENV)/setup.done
+	$(BIN)/pip install -q --disable-pip-version-check -e '.[bench]'
+	touch $@
+
+.PHONY: bench-packages
+bench-packages:
+	$(call install,bpftrace findutils gcc git libc6-dev linux-perf strace tar)
+
+bench: setup bench-packages $(VENV)/bench.done ## measure what recording costs, beside the peers, as root; half an hour
+	@mkdir -p build
+	$(SUDO) $(BIN)/python tests/bench/run.py --json build/bench.json --picture build/bench.svg
+
+bench-analysis: setup bench-packages ## ... and what asking costs, beside perf trace -s
+	@mkdir -p build
+	$(SUDO) $(BIN)/python tests/bench/analysis.py --json build/bench-analysis.json
 
 samples: setup-dev ## record sample_traces/ anew, as root
 	$(SUDO) env BPFREC=$(CURDIR)/$(BIN)/bpfrec sample_traces/record.sh

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -26,20 +27,36 @@ _ARROW_TYPES = {
 }
 
 
+Row = tuple[Any, ...]
+
+
 @dataclass
 class Result:
     """Rows with their column names and DuckDB types.
 
     ``sql`` is the query that gives the same rows when it is run on the same trace; ``notes`` are remarks for
     the reader that are no data (``open matched openat``), one line each. A TIMESTAMP_NS value stands in ``rows``
-    as ISO 8601 text with nine decimals, since Python's datetime ends at microseconds.
+    as ISO 8601 text with nine decimals, since Python's datetime ends at microseconds. ``source`` gives the rows one
+    after the other: a list, or a query that runs when it is iterated over.
     """
 
     columns: list[str]
     types: list[str]
-    rows: list[tuple[Any, ...]]
+    source: Iterable[Row]
     sql: str
     notes: list[str] = field(default_factory=list)
+
+    @property
+    def rows(self) -> list[Row]:
+        """The rows, all in memory."""
+        if not isinstance(self.source, list):
+            self.source = list(self.source)
+        return self.source
+
+    def records(self) -> Iterator[dict[str, Any]]:
+        """The rows as dictionaries by column name, one after the other, none of them kept."""
+        names = self.columns
+        return (dict(zip(names, row, strict=True)) for row in self.source)
 
     def dicts(self) -> list[dict[str, Any]]:
         """The rows as dictionaries by column name."""

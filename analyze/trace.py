@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from functools import cached_property
 from importlib import import_module
 from importlib.resources import files
@@ -13,7 +14,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from bpfrec.analyze.recording import check_clock, recording_view, wall_offset_ns
-from bpfrec.analyze.result import Result
+from bpfrec.analyze.result import Result, Row
+from bpfrec.analyze.session import Scratch, connect
 from bpfrec.analyze.sqltemplate import identifier, literal
 from bpfrec.analyze.views import SYS_SCHEMA, View, is_syscall, recorded_syscalls, syscall_view, table_view
 from bpfrec.formats.errors import BpfrecError, TraceFileError
@@ -28,6 +30,7 @@ _TABLES = {table.name: table for table in TABLES}
 _CATALOG = re.compile(r"\b(show|information_schema|duckdb_\w+|pg_catalog|sqlite_master)\b", re.IGNORECASE)
 _SYS_NAME = re.compile(r'\bsys"?\s*\.\s*"?(\w+)', re.IGNORECASE)
 _SYS = re.compile(r"\bsys\b", re.IGNORECASE)
+_ROWS_AT_ONCE = 2048
 
 
 class Trace:
@@ -47,6 +50,7 @@ class Trace:
         except BaseException:
             self._reader.close()
             raise
+        self._scratch = Scratch()
         self._views: dict[str, View] = {}
         self._commented: set[str] = set()
 
@@ -63,6 +67,7 @@ class Trace:
         if "_connection" in self.__dict__:
             self._connection.close()
             del self._connection
+        self._scratch.remove()
         self._reader.close()
 
     @property
@@ -94,10 +99,21 @@ class Trace:
         Raises:
             BpfrecError: the query is wrong, or failed.
         """
-        return self.fetch(self.sql(query), query, notes)
+        return _held(self.answer(query, notes))
 
-    def fetch(self, relation: duckdb.DuckDBPyRelation, sql: str, notes: list[str] | None = None) -> Result:
-        """The rows of ``relation``, which ``sql`` made."""
+    def answer(self, query: str, notes: list[str] | None = None) -> Result:
+        """The same, but the query runs when the rows are read, and they are not kept: to be read before the next query.
+
+        Raises:
+            BpfrecError: the query is wrong; reading the rows raises it where it fails.
+        """
+        relation = self.sql(query)
+        statements = self.statements(query)
+        return self._result(relation, query, len(statements) == 1 and _is_select(statements[0]), notes)
+
+    def _result(
+        self, relation: duckdb.DuckDBPyRelation, sql: str, later: bool, notes: list[str] | None = None
+    ) -> Result:
         types = [str(t).strip('"') for t in relation.types]
         columns = list(relation.columns)
         readable = [_readable(i, kind) for i, kind in enumerate(types, 1)]
@@ -108,7 +124,8 @@ class Trace:
                     for i, (e, c) in enumerate(zip(readable, columns, strict=True), 1)
                 )
                 relation = relation.project(", ".join(shown))
-            return Result(columns, types, relation.fetchall(), sql, list(notes or []))
+            rows = _Rows(self._connection, relation.sql_query()) if later else relation.fetchall()
+        return Result(columns, types, rows, sql, list(notes or []))
 
     def statements(self, script: str) -> list[duckdb.Statement]:
         """The statements of ``script``, each ready for :meth:`run`.
@@ -120,7 +137,10 @@ class Trace:
             return list(self._connection.extract_statements(script))
 
     def run(self, statement: duckdb.Statement) -> Result | None:
-        """Runs one statement; its rows, or None where it is of a kind that gives none."""
+        """Runs one statement; its rows, or None where it is of a kind that gives none.
+
+        A SELECT runs when its rows are read, as with :meth:`answer`.
+        """
         self.prepare(statement.query)
         with _errors():
             relation = self._connection.sql(statement.query)
@@ -130,7 +150,7 @@ class Trace:
         return (
             None
             if relation is None or counted or "QUERY_RESULT" not in kinds
-            else self.fetch(relation, statement.query)
+            else self._result(relation, statement.query, _is_select(statement))
         )
 
     def report(self, name: str, /, **options: Any) -> Result:
@@ -141,6 +161,10 @@ class Trace:
         Raises:
             BpfrecError: there is no such report, or the trace cannot answer it.
         """
+        return _held(self.ask(name, **options))
+
+    def ask(self, name: str, /, **options: Any) -> Result:
+        """The same, but where there can be many rows they are not kept, as with :meth:`answer`."""
         from bpfrec.analyze.reports import module_of  # noqa: PLC0415
 
         result: Result = import_module(module_of(name)).compute(self, **options)
@@ -179,18 +203,7 @@ class Trace:
 
     @cached_property
     def _connection(self) -> duckdb.DuckDBPyConnection:
-        import duckdb  # noqa: PLC0415
-
-        connection = duckdb.connect(
-            ":memory:",
-            config={
-                "autoinstall_known_extensions": "false",
-                "autoload_known_extensions": "false",
-                "python_enable_replacements": "false",
-            },
-        )
-        # DuckDB draws it on standard output, in the midst of the answer.
-        connection.execute("SET enable_progress_bar = false")
+        connection = connect(self._scratch)
         connection.execute(f"CREATE SCHEMA {SYS_SCHEMA};" + bundled_sql("casts"))
         return connection
 
@@ -241,6 +254,46 @@ class Trace:
         except duckdb.Error as error:
             cause = str(error).splitlines()[0]
             raise TraceFileError(f"{self.path}: {name} is damaged: {cause}", "Ask for the file again.") from None
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """The rows of a SELECT, which runs every time they are iterated over."""
+
+    connection: duckdb.DuckDBPyConnection
+    select: str
+
+    def __iter__(self) -> Iterator[Row]:
+        with _errors():
+            self.connection.execute(self.select)
+        read = False
+        try:
+            while rows := self._next():
+                yield from rows
+            read = True
+        finally:
+            if not read:
+                self._abandon()
+
+    def _next(self) -> list[Row]:
+        with _errors():
+            return self.connection.fetchmany(_ROWS_AT_ONCE)
+
+    def _abandon(self) -> None:
+        # Only another query ends one that is not read to its end, and until then the connection does nothing else.
+        import duckdb  # noqa: PLC0415
+
+        with suppress(duckdb.Error):
+            self.connection.execute("SELECT 1").fetchall()
+
+
+def _held(result: Result) -> Result:
+    result.source = result.rows
+    return result
+
+
+def _is_select(statement: duckdb.Statement) -> bool:
+    return str(statement.type).rpartition(".")[2] == "SELECT"
 
 
 def bundled_sql(name: str) -> str:

@@ -6,20 +6,19 @@ Layout: Documentation/bpf/btf.rst and include/uapi/linux/btf.h.
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 from pathlib import Path
+
+import numpy as np
 
 from bpfrec.formats.errors import BpfrecError
 
 VMLINUX = Path("/sys/kernel/btf/vmlinux")
 
 _HEADER = struct.Struct("<HBBIIIII")
-_TYPE = struct.Struct("<III")
 _MEMBER = struct.Struct("<III")
 
 _KIND_STRUCT = 4
-# Bytes that follow struct btf_type, per kind: fixed, and per element of vlen.
-_FIXED = {1: 4, 3: 12, 14: 4, 17: 4}
-_PER_ELEMENT = {4: 12, 5: 12, 6: 8, 13: 8, 15: 12, 19: 12}
 
 
 def member_offsets(wanted: dict[str, tuple[str, ...]], blob: bytes | None = None) -> dict[tuple[str, str], int]:
@@ -43,22 +42,27 @@ def member_offsets(wanted: dict[str, tuple[str, ...]], blob: bytes | None = None
     if magic != 0xEB9F:
         raise BpfrecError(f"{VMLINUX} is not BTF in this machine's byte order")
     strings = blob[header + string_offset : header + string_offset + string_size]
-    types = memoryview(blob)[header + type_offset : header + type_offset + type_size]
+    types = blob[header + type_offset : header + type_offset + type_size // 4 * 4]
+    words = np.frombuffer(types, "<u4")
     found: dict[tuple[str, str], int] = {}
-    position = 0
-    names = {strings.find(b"\0" + name.encode() + b"\0") + 1: name for name in wanted}
-    while position < len(types):
-        name, info, _size = _TYPE.unpack_from(types, position)
-        kind, elements, bitfields = info >> 24 & 0x1F, info & 0xFFFF, bool(info >> 31)
-        position += _TYPE.size
-        if kind == _KIND_STRUCT and name and name in names:
-            for index in range(elements):
-                member, _type, offset = _MEMBER.unpack_from(types, position + index * _MEMBER.size)
-                label = strings[member : strings.index(b"\0", member)].decode()
-                if label in wanted[names[name]]:
-                    found[names[name], label] = ((offset & 0xFFFFFF) if bitfields else offset) // 8
-        position += _FIXED.get(kind, 0) + elements * _PER_ELEMENT.get(kind, 0)
+    for name, members in wanted.items():
+        place = strings.find(b"\0" + name.encode() + b"\0") + 1
+        # Only the start of a struct has its name and then a word of that kind: words elsewhere are type ids and sizes.
+        for start in np.flatnonzero(words[:-2] == place).tolist() if place else []:
+            info = int(words[start + 1])
+            if info >> 24 & 0x1F == _KIND_STRUCT:
+                for label, offset in _members(types[(start + 3) * 4 :], info, strings):
+                    if label in members:
+                        found[name, label] = offset
     missing = [f"{s}.{m}" for s, members in wanted.items() for m in members if (s, m) not in found]
     if missing:
         raise BpfrecError(f"the kernel's type information does not know {', '.join(missing)}")
     return found
+
+
+def _members(raw: bytes, info: int, strings: bytes) -> Iterator[tuple[str, int]]:
+    """Names and offsets in bytes of the members of a struct, whose btf_member array ``raw`` begins with."""
+    elements, bitfields = info & 0xFFFF, bool(info >> 31)
+    for name, _type, offset in _MEMBER.iter_unpack(raw[: elements * _MEMBER.size]):
+        label = strings[name : strings.index(b"\0", name)].decode()
+        yield label, ((offset & 0xFFFFFF) if bitfields else offset) // 8

@@ -75,7 +75,7 @@ def command(
     """
     from bpfrec.analyze.render import bcc  # noqa: PLC0415
 
-    result = trace.report(
+    result = trace.ask(
         "opensnoop", pid=pid, tid=tid, uid=uid, name=name, failed=failed, flags=list(flags), duration_s=duration
     )
-    output.write(result, lambda r: bcc.opensnoop(r.dicts(), timestamp, print_uid, tid is not None, extended))
+    output.write(result, lambda r: bcc.opensnoop(r.records(), timestamp, print_uid, tid is not None, extended))

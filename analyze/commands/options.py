@@ -50,10 +50,10 @@ def rendered(result: Result, form: str) -> Iterable[str]:
     from bpfrec.analyze.render import data, table  # noqa: PLC0415
 
     if form == "json":
-        return data.json_rows(result.columns, result.rows)
+        return data.json_rows(result.columns, result.source)
     if form == "csv":
-        return data.csv_rows(result.columns, result.rows, escape=sys.stdout.isatty())
-    return table.table(result.columns, result.rows, output_width())
+        return data.csv_rows(result.columns, result.source, escape=sys.stdout.isatty())
+    return table.table(result.columns, result.source, output_width())
 
 
 def output_width() -> int | None:

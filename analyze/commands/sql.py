@@ -67,9 +67,14 @@ def answer(trace: Trace, output: Output, script: str) -> None:
 def run_script(trace: Trace, script: str) -> Result | None:
     """Runs every statement of ``script``; the rows of the last one that gives any, or None."""
     last = None
-    for statement in trace.statements(script):
+    statements = trace.statements(script)
+    for number, statement in enumerate(statements, 1):
         result = trace.run(statement)
-        last = last if result is None else result
+        if result is not None:
+            last = result
+            if number < len(statements):
+                # What comes next may change what it is about.
+                last.source = last.rows
     return last
 
 

@@ -71,7 +71,7 @@ def command(
     from bpfrec.analyze.render import probes as text  # noqa: PLC0415
 
     clock = "unix" if unix_timestamp else "offset" if timestamp else "local" if local else None
-    result = trace.report(
+    result = trace.ask(
         "trace",
         probes=probes,
         pid=pid,
@@ -88,4 +88,4 @@ def command(
         aggregate=aggregate,
     )
     messages = any(parse_trace_probe(probe).message for probe in probes)
-    output.write(result, lambda r: text.trace(r.dicts(), clock, print_cpu, messages))
+    output.write(result, lambda r: text.trace(r.records(), clock, print_cpu, messages))

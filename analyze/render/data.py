@@ -13,6 +13,9 @@ from typing import Any
 
 from bpfrec.analyze.render.escape import json_text, printable
 
+_SIMPLE = {int, str, type(None)}
+"""What JSON and CSV write as it is, and most rows have nothing else."""
+
 
 def json_rows(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Iterator[str]:
     """Lines of one JSON array of objects, an object a line, keyed by the SQL column names.
@@ -21,13 +24,14 @@ def json_rows(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Iterator
     numbers, which JSON lacks, are null.
     """
     names = _distinct(columns)
+    encode = json.JSONEncoder(ensure_ascii=False).encode
     held = None
     yield "["
     for row in rows:
         if held is not None:
             yield held + ","
-        record = {name: plain(value) for name, value in zip(names, row, strict=True)}
-        held = json_text(json.dumps(record, ensure_ascii=False))
+        values = row if _SIMPLE.issuperset(map(type, row)) else map(plain, row)
+        held = json_text(encode(dict(zip(names, values, strict=True))))
     if held is not None:
         yield held
     yield "]"
@@ -38,7 +42,8 @@ def csv_rows(columns: Sequence[str], rows: Iterable[Sequence[Any]], escape: bool
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="")
     for row in chain([columns], rows):
-        writer.writerow([_field(value, escape) for value in row])
+        simple = not escape and _SIMPLE.issuperset(map(type, row))
+        writer.writerow(row if simple else [_field(value, escape) for value in row])
         yield text.getvalue()
         text.seek(0)
         text.truncate()

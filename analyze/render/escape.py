@@ -13,7 +13,8 @@ _UNSAFE_BUT_NEWLINE = re.compile(r"(?!\n)" + _UNSAFE.pattern)
 
 def printable(text: str) -> str:
     r"""``text`` with control, bidirectional and invisible characters and lone surrogates as ``\xNN`` or ``\uNNNN``."""
-    return _UNSAFE.sub(_backslash, text)
+    # All of them are among what Python calls not printable, and most text has none.
+    return text if text.isprintable() else _UNSAFE.sub(_backslash, text)
 
 
 def printable_lines(text: str) -> str:
@@ -23,6 +24,8 @@ def printable_lines(text: str) -> str:
 
 def json_text(text: str) -> str:
     r"""JSON text with those characters as ``\uNNNN``; JSON's own line breaks stay."""
+    if text.isprintable():
+        return text
     return _UNSAFE_BUT_NEWLINE.sub(lambda m: f"\\u{ord(m[0]):04x}", text)
 
 

@@ -25,7 +25,7 @@ _SECTIONS = {
 def failed_opens(rows: Iterable[Row], width: int | None) -> Iterator[str]:
     """Lines of failed-opens: times to the millisecond, and a word where there is no path."""
     columns = ("COUNT", "ERROR", "PID", "COMM", "FIRST", "LAST", "PATH")
-    cells = [
+    cells = (
         (
             r["count"],
             r["errno"],
@@ -36,14 +36,14 @@ def failed_opens(rows: Iterable[Row], width: int | None) -> Iterator[str]:
             _path(r["path"], r["path_status"]),
         )
         for r in rows
-    ]
+    )
     return table(columns, cells, width)
 
 
 def failures(rows: Iterable[Row], width: int | None) -> Iterator[str]:
     """Lines of failures."""
     columns = ("COUNT", "CALL", "ERROR", "FIRST", "LAST", "LATER", "PATH")
-    cells = [
+    cells = (
         (
             r["count"],
             r["syscall"],
@@ -54,7 +54,7 @@ def failures(rows: Iterable[Row], width: int | None) -> Iterator[str]:
             "-" if r["path"] is None else r["path"],
         )
         for r in rows
-    ]
+    )
     return table(columns, cells, width)
 
 

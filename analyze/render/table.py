@@ -1,35 +1,68 @@
 """The one table printer.
 
-rich's tables take a second per thousand rows; an answer can have a million.
+rich's tables take a second per thousand rows; an answer can have millions, more than memory may hold.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import zip_longest
-from typing import Any
+from typing import IO, Any
 from unicodedata import combining, east_asian_width
 
 from bpfrec.analyze.render.escape import printable
 
 _GAP = "  "
 _NARROWEST = 8
+_ROWS_HELD = 20_000
 
 
-def table(columns: Sequence[str], rows: Sequence[Sequence[Any]], width: int | None = None) -> Iterator[str]:
+def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], width: int | None = None) -> Iterator[str]:
     """Lines of a table: a header, a rule, the rows; numbers stand on the right.
 
     With a ``width`` (character cells), columns that do not fit are folded, never cut; None means as wide as it gets.
     """
     header = [printable(name) for name in columns]
-    body = [[_cell(value) for value in row] for row in rows]
-    right = [_is_number(i, rows) for i in range(len(columns))]
-    widths = [max(map(text_width, (name, *(row[i] for row in body)))) for i, name in enumerate(header)]
+    body = _Body()
+    widths = [text_width(name) for name in header]
+    types: list[set[type]] = [set() for _ in columns]
+    for row in rows:
+        cells = [_cell(value) for value in row]
+        widths = list(map(max, widths, map(text_width, cells)))
+        for seen, value in zip(types, row, strict=True):
+            seen.add(type(value))
+        body.add(cells)
     widths = _fit(widths, width)
+    right = [_are_numbers(seen - {type(None)}) for seen in types]
     yield from _lines(header, widths, right)
     yield _GAP.join("-" * w for w in widths)
-    for row in body:
-        yield from _lines(row, widths, right)
+    for cells in body:
+        yield from _lines(cells, widths, right)
+
+
+class _Body:
+    """The cells of a table, of many rows in a temporary file: they are printed when the last one is known."""
+
+    def __init__(self) -> None:
+        self._held: list[list[str]] = []
+        self._file: IO[str] | None = None
+
+    def add(self, cells: list[str]) -> None:
+        self._held.append(cells)
+        if len(self._held) == _ROWS_HELD:
+            if self._file is None:
+                self._file = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115 - it is read after this
+            # Cells are printable: they have neither tabs nor ends of lines.
+            self._file.writelines("\t".join(row) + "\n" for row in self._held)
+            self._held.clear()
+
+    def __iter__(self) -> Iterator[list[str]]:
+        if self._file:
+            self._file.seek(0)
+            yield from (line[:-1].split("\t") for line in self._file)
+            self._file.close()
+        yield from self._held
 
 
 def text_width(text: str) -> int:
@@ -53,9 +86,8 @@ def _cell(value: object) -> str:
     return printable(value if isinstance(value, str) else str(value))
 
 
-def _is_number(column: int, rows: Sequence[Sequence[Any]]) -> bool:
-    values = [row[column] for row in rows if row[column] is not None]
-    return bool(values) and not any(isinstance(v, str) or not hasattr(v, "__float__") for v in values)
+def _are_numbers(types: set[type]) -> bool:
+    return bool(types) and not any(issubclass(t, str) or not hasattr(t, "__float__") for t in types)
 
 
 def _fit(widths: list[int], width: int | None) -> list[int]:
@@ -94,6 +126,10 @@ def _prefix(text: str, width: int) -> int:
 
 
 def _lines(cells: list[str], widths: list[int], right: list[bool]) -> Iterator[str]:
+    if all(c.isascii() and len(c) <= w for c, w in zip(cells, widths, strict=True)):
+        padded = [c.rjust(w) if r else c.ljust(w) for c, w, r in zip(cells, widths, right, strict=True)]
+        yield _GAP.join(padded).rstrip()
+        return
     folded = [_fold(cell, width) for cell, width in zip(cells, widths, strict=True)]
     for parts in zip_longest(*folded, fillvalue=""):
         padded = []

@@ -15,4 +15,4 @@ def compute(trace: Trace, *, pid: int | None = None, tid: int | None = None, nam
     Columns: count, errno, comm, pid, path, path_status, first_ts, last_ts.
     """
     chosen = conditions(pid=pid, tid=tid) + comm_contains(name)
-    return trace.query(render("failed_opens", family=list(FAMILY), where=where(chosen)))
+    return trace.answer(render("failed_opens", family=list(FAMILY), where=where(chosen)))

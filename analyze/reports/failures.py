@@ -17,4 +17,4 @@ def compute(
     name, and of the same path if it has one, entered after the last failure and worked.
     """
     chosen = conditions(pid=pid, tid=tid, syscall=syscall) + comm_contains(name)
-    return trace.query(render("failures", where=where(chosen)))
+    return trace.answer(render("failures", where=where(chosen)))

@@ -59,4 +59,4 @@ def compute(
     unfinished = f"SELECT count(*) FROM syscalls WHERE syscall IN {literal(list(FAMILY))} AND ret IS NULL"  # noqa: S608 - only literals
     if count := trace.query(f"{unfinished} AND {where(conditions(pid=pid, tid=tid, uid=uid))}").rows[0][0]:
         notes.append(f"opens that never returned, which are not shown: {count}")
-    return trace.query(sql, notes)
+    return trace.answer(sql, notes)

@@ -1,4 +1,5 @@
-WITH opens AS (
+-- materialized, it would hold every open with all its columns
+WITH calls AS NOT MATERIALIZED (
     SELECT
         *,
         -- bcc's clock: microseconds, when the call returned
@@ -15,14 +16,15 @@ WITH opens AS (
         END & 65535 AS mode
     FROM syscalls
     WHERE syscall IN {{ family }} AND ret IS NOT NULL
-)
+),
+opens AS NOT MATERIALIZED (SELECT * FROM calls WHERE {{ where }})
 SELECT
     -- the call, in syscalls
     event_id,
     -- entry, wall clock (UTC)
     ts,
     -- seconds from the return of the first open to the return of this one
-    (end_us - min(end_us) OVER ()) / 1e6 AS time_s,
+    (end_us - (SELECT min(end_us) FROM opens)) / 1e6 AS time_s,
     -- process id
     pid,
     -- thread id
@@ -46,6 +48,5 @@ SELECT
     -- NULL: path is whole; else why it is not
     path_status
 FROM opens
-WHERE {{ where }}
-QUALIFY {{ shown }}
+WHERE {{ shown }}
 ORDER BY event_id

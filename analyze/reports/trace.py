@@ -77,7 +77,7 @@ def compute(
         max_events=max_events,
         aggregate=aggregate,
     )
-    result = trace.query(sql, list(dict.fromkeys(notes)))
+    result = trace.answer(sql, list(dict.fromkeys(notes)))
     if user_stack:
         _note_stacks(trace, result)
     return result

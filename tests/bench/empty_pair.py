@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import os
+import signal
 import sys
-import time
-from pathlib import Path
 
-import bpfrec.bpf
-from bpfrec.bpf.bcc_module import load_bcc
+from bcc_program import compile_bpf
 
 PROGRAM = """
 int on_exit(struct bpf_raw_tracepoint_args *ctx)
@@ -26,9 +23,9 @@ int on_enter(struct bpf_raw_tracepoint_args *ctx)
 }
 """
 
-os.environ["BCC_KERNEL_SOURCE"] = str(Path(bpfrec.bpf.__file__).parent / "programs" / "shim")
-bpf = load_bcc().BPF(text=PROGRAM.replace("PID", str(int(sys.argv[1]))).encode())
+signal.signal(signal.SIGINT, lambda *_: sys.exit())
+bpf = compile_bpf(PROGRAM.replace("PID", str(int(sys.argv[1]))))
 bpf.attach_raw_tracepoint(tp=b"sys_exit", fn_name=b"on_exit")
 bpf.attach_raw_tracepoint(tp=b"sys_enter", fn_name=b"on_enter")
 print("attached", flush=True)
-time.sleep(600)
+signal.pause()

@@ -1,108 +1,133 @@
 """What tracing costs the traced program: every tool on every workload, side by side in one run, in rounds.
 
-Usage: python tests/bench/run.py [--rounds N] [--calls N] [--json FILE]     as root; `make bench` does it
+Usage: python tests/bench/run.py     as root; `make bench` does it
 
-Prints a Markdown table: median over the rounds of the ns that a tool adds to a call, the spread (least to most), the
-ratio to the empty BPF pair and to perf trace record of the same run, and the bytes that it writes per call.
+Prints a Markdown table of medians over the rounds, writes every single measurement as JSON, and draws a picture. What
+was measured before is shown again, without root, with --redraw.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import statistics
+import os
 import subprocess
 import sys
 import tempfile
+from dataclasses import asdict
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from tools import OUTPUTS, TOOLS
-
-WORKLOADS = ("getppid", "read", "open-missing", "open-close")
-SLOW = {"strace": 50}
-
-Times = dict[str, dict[str, list[float]]]
-
-
-def once(program: Path, workload: str, tool: str, calls: int, folder: Path) -> tuple[float, float]:
-    """ns per call under ``tool``, and the bytes per call that it wrote."""
-    calls //= SLOW.get(tool, 1)
-    process = subprocess.Popen(
-        [program, workload, str(calls)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
-    assert process.stdout is not None
-    assert process.stdout.readline() == "ready\n"
-    attached = TOOLS[tool](process.pid, folder)
-    out, _ = process.communicate("go\n", timeout=600)
-    if attached is not None:
-        attached.stop()
-    output = folder / OUTPUTS[tool] if tool in OUTPUTS else None
-    size = output.stat().st_size if output else 0
-    if output:
-        output.unlink()
-    return float(out), size / calls
+from environment import environment, require
+from held import BenchError
+from measure import Bench, Measurement
+from report import BASE, NOTES, summarize, table
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from tools import TOOLS, Tool
+from workloads import WORKLOADS, Program, Workload
 
 
-def say(text: str) -> None:
-    """Shows on a terminal what is running."""
-    if sys.stderr.isatty():
-        print(f"\r{text}\033[K", end="", file=sys.stderr)
+def measure(
+    rounds: int, calls: int, workloads: list[Workload], tools: list[Tool]
+) -> tuple[list[Measurement], list[str]]:
+    """Every round runs every tool once on each workload, in another order, so that a slow moment hits them all.
+
+    What failed is in the second list; Ctrl-C ends it early.
+    """
+    measurements: list[Measurement] = []
+    failures: list[str] = []
+    # Drawn between runs only: a thread that draws would be measured too.
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
+    console = Console(stderr=True)
+    with (
+        tempfile.TemporaryDirectory(prefix="bpfrec-bench-") as name,
+        Progress(*columns, console=console, auto_refresh=False, transient=True, disable=not console.is_terminal) as bar,
+    ):
+        task = bar.add_task("preparing", total=rounds * len(workloads) * len(tools))
+        bar.refresh()
+        bench = Bench(Path(name), calls)
+        for workload in workloads:
+            bench.prepare(workload, tools)
+        try:
+            for number in range(rounds):
+                for workload in workloads:
+                    for tool in tools[number % len(tools) :] + tools[: number % len(tools)]:
+                        bar.update(task, description=f"round {number + 1}/{rounds}: {workload.name}, {tool.name}")
+                        bar.refresh()
+                        try:
+                            measurements.append(bench.measure(number, workload, tool))
+                        except BenchError as error:
+                            failures.append(f"round {number + 1}: {error}")
+                            console.print(f"bench: {failures[-1]}", markup=False, highlight=False, soft_wrap=True)
+                        bar.advance(task)
+        except KeyboardInterrupt:
+            failures.append("interrupted")
+    return measurements, failures
 
 
-def measure(rounds: int, calls: int) -> tuple[Times, Times]:
-    """Times and sizes by workload and tool; every round runs every tool once, so that a slow moment hits them all."""
-    times: Times = {w: {t: [] for t in TOOLS} for w in WORKLOADS}
-    sizes: Times = {w: {t: [] for t in TOOLS} for w in WORKLOADS}
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        program = folder / "calls"
-        subprocess.run(["gcc", "-O2", "-w", Path(__file__).with_name("calls.c"), "-o", program], check=True)
-        for number in range(rounds):
-            for workload in WORKLOADS:
-                for tool in TOOLS:
-                    say(f"round {number + 1}/{rounds}: {workload}, {tool}")
-                    time, size = once(program, workload, tool, calls, folder)
-                    times[workload][tool].append(time)
-                    sizes[workload][tool].append(size)
-    say("")
-    return times, sizes
+def check(workloads: list[Workload], tools: list[Tool]) -> None:
+    """Whether all that was chosen can run here.
+
+    Raises:
+        BenchError: no.
+    """
+    programs = [isinstance(workload, Program) for workload in workloads]
+    require(["gcc", *(tool.program for tool in tools), *(["perf", "git", "tar"] if any(programs) else [])])
+    for workload in workloads:
+        if workload.threads > len(os.sched_getaffinity(0)):
+            raise BenchError(f"{workload.name} needs {workload.threads} CPUs")
 
 
-def table(times: Times, sizes: Times) -> list[str]:
-    """The Markdown table."""
-    lines = [
-        "| workload | tool | ns added per call | spread | to empty pair | to perf | bytes per call |",
-        "|---|---|--:|--:|--:|--:|--:|",
-    ]
-    for workload, by_tool in times.items():
-        base = statistics.median(by_tool["untraced"])
-        added = {tool: statistics.median(ts) - base for tool, ts in by_tool.items()}
-        for tool, ts in by_tool.items():
-            if tool == "untraced":
-                lines.append(f"| {workload} | {tool} | ({base:,.0f} ns a call) | | | | |")
-                continue
-            size = statistics.median(sizes[workload][tool])
-            ratios = [added[tool] / added[other] for other in ("empty BPF pair", "perf trace record")]
-            lines.append(
-                f"| {workload} | {tool} | {added[tool]:,.0f} | {min(ts) - base:,.0f} to {max(ts) - base:,.0f} "
-                f"| {ratios[0]:.1f} | {ratios[1]:.2f} | {f'{size:,.1f}' if size else ''} |"
-            )
-    return lines
+def show(measurements: list[Measurement], picture: Path | None) -> None:
+    """The table, and the picture."""
+    workloads, tools = list(WORKLOADS), list(TOOLS)
+    rows = sorted(summarize(measurements), key=lambda row: (workloads.index(row.workload), tools.index(row.tool)))
+    if not rows:
+        raise BenchError("nothing was measured")
+    print("\n".join([*table(rows), "", NOTES]))
+    if picture:
+        from picture import draw
+
+        draw(rows, picture)
 
 
-def main() -> None:
+def options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--calls", type=int, default=1_000_000)
-    parser.add_argument("--json", type=Path, help="write every single time here")
-    options = parser.parse_args()
-    times, sizes = measure(options.rounds, options.calls)
-    print("\n".join(table(times, sizes)))
-    if options.json:
-        options.json.write_text(json.dumps({"ns_per_call": times, "bytes_per_call": sizes}, indent=1) + "\n")
+    parser.add_argument("--rounds", type=int, default=5, help="[%(default)s]")
+    parser.add_argument("--calls", type=int, default=1_000_000, help="of each loop [%(default)s]")
+    parser.add_argument("--workload", action="append", choices=list(WORKLOADS), help="only this (repeatable)")
+    parser.add_argument("--tool", action="append", choices=list(TOOLS), help="only this beside untraced (repeatable)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write every single measurement here")
+    parser.add_argument("--picture", type=Path, metavar="FILE", help="draw here; the suffix says how: .svg, .png")
+    parser.add_argument("--redraw", type=Path, metavar="JSON", help="measure nothing, show what is in this file")
+    return parser.parse_args()
+
+
+def main() -> int:
+    given = options()
+    if given.redraw:
+        show([Measurement(**one) for one in json.loads(given.redraw.read_text())["measurements"]], given.picture)
+        return 0
+    workloads = [workload for name, workload in WORKLOADS.items() if name in (given.workload or WORKLOADS)]
+    tools = [tool for name, tool in TOOLS.items() if name == BASE or name in (given.tool or TOOLS)]
+    check(workloads, tools)
+    where = environment()
+    measurements, failures = measure(given.rounds, given.calls, workloads, tools)
+    if given.json:
+        result = {
+            "environment": where,
+            "rounds": given.rounds,
+            "calls": given.calls,
+            "failures": failures,
+            "measurements": [asdict(one) for one in measurements],
+        }
+        given.json.write_text(json.dumps(result, indent=1) + "\n")
+    show(measurements, given.picture)
+    return 1 if failures else 0
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        sys.exit(main())
+    except (BenchError, OSError, subprocess.CalledProcessError) as error:
+        sys.exit(f"bench: {error}")

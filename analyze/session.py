@@ -1,0 +1,81 @@
+"""The DuckDB session of a trace: how much memory it takes, and where it puts what does not fit."""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+from typing import TYPE_CHECKING
+
+from bpfrec.formats.errors import BpfrecError
+
+if TYPE_CHECKING:
+    import duckdb
+
+MEMORY_VARIABLE = "BPFREC_MEMORY_LIMIT"
+
+_MOST_BYTES = 4 << 30
+_SIZE = re.compile(r"([\d.]+) (Ki|Mi|Gi|Ti)B")
+_UNITS = {"Ki": 1 << 10, "Mi": 1 << 20, "Gi": 1 << 30, "Ti": 1 << 40}
+
+
+class Scratch:
+    """A private temporary folder, made when it is asked for."""
+
+    def __init__(self) -> None:
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
+
+    def path(self) -> str:
+        """The folder; '' where none can be made."""
+        if self._folder is None:
+            try:
+                self._folder = tempfile.TemporaryDirectory(prefix="bpfrec-")
+            except OSError:
+                return ""
+        return self._folder.name
+
+    def remove(self) -> None:
+        """Removes it with what is in it."""
+        if self._folder:
+            self._folder.cleanup()
+            self._folder = None
+
+
+def connect(scratch: Scratch) -> duckdb.DuckDBPyConnection:
+    """A session in memory that reads no network and takes at most half of the memory it may have, and at most 4 GiB.
+
+    ``BPFREC_MEMORY_LIMIT`` (``500MB``, ``8GB``) says otherwise. What needs more goes to ``scratch``.
+
+    Raises:
+        BpfrecError: the variable is no size.
+    """
+    import duckdb  # noqa: PLC0415
+
+    connection = duckdb.connect(
+        ":memory:",
+        config={
+            "autoinstall_known_extensions": "false",
+            "autoload_known_extensions": "false",
+            "python_enable_replacements": "false",
+            "temp_directory": scratch.path(),
+        },
+    )
+    # DuckDB draws it on standard output, in the midst of the answer.
+    connection.execute("SET enable_progress_bar = false")
+    wanted = os.environ.get(MEMORY_VARIABLE, "")
+    try:
+        connection.execute(f"SET memory_limit = '{_limit(connection, wanted)}'")
+    except duckdb.Error:
+        connection.close()
+        raise BpfrecError(f"{MEMORY_VARIABLE} is {wanted!r}, which is no size", "Say it as 500MB or 8GB.") from None
+    return connection
+
+
+def _limit(connection: duckdb.DuckDBPyConnection, wanted: str) -> str:
+    """``wanted``, or what DuckDB takes by itself (most of the machine's memory, or of the container's) brought down."""
+    if wanted:
+        return wanted.replace("'", "''")
+    rows = connection.execute("SELECT current_setting('memory_limit')").fetchall()
+    size = _SIZE.fullmatch(rows[0][0])
+    own = int(float(size[1]) * _UNITS[size[2]]) if size else _MOST_BYTES
+    return f"{min(own * 5 // 8, _MOST_BYTES) >> 20}MiB"
