@@ -111,6 +111,11 @@ class Trace:
         statements = self.statements(query)
         return self._result(relation, query, len(statements) == 1 and _is_select(statements[0]), notes)
 
+    def texts(self, expression: str, result: Result) -> Iterator[str]:
+        """What ``expression``, SQL over the columns of ``result`` that gives text, is in each of its rows."""
+        query = f"SELECT {expression} FROM ({result.sql})"  # noqa: S608 - both are SQL
+        return (text for (text,) in self.answer(query).source)
+
     def _result(
         self, relation: duckdb.DuckDBPyRelation, sql: str, later: bool, notes: list[str] | None = None
     ) -> Result:

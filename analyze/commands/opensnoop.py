@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import Any
 
 import click
 
 from bpfrec.analyze.commands.options import Output, name_option, output_options, pass_trace, process_options
+from bpfrec.analyze.render.escape import printable
 from bpfrec.analyze.trace import Trace
 from bpfrec.formats.open_flags import OPEN_FLAGS
 
@@ -78,4 +80,6 @@ def command(
     result = trace.ask(
         "opensnoop", pid=pid, tid=tid, uid=uid, name=name, failed=failed, flags=list(flags), duration_s=duration
     )
-    output.write(result, lambda r: bcc.opensnoop(r.records(), timestamp, print_uid, tid is not None, extended))
+    columns = (timestamp, print_uid, tid is not None, extended)
+    header, line = bcc.opensnoop_header(*columns), bcc.opensnoop_line(*columns)
+    output.write(result, lambda r: chain([header], map(printable, trace.texts(line, r))))
