@@ -22,6 +22,7 @@ _ABIS = (NATIVE_ABI, "i386", "x32")
 _TABLE_SIZE = 1024
 _UNFINISHED = ("thread-exited", "recording-stopped")
 _TIMESPEC_BYTES = 16
+_CODES = pa.dictionary(pa.int32(), pa.string())
 # Which of _ABIS the flags COMPAT and X32 stand for.
 _ABI_OF_FLAGS = np.array([0, 1, 2, 1], np.int32)
 
@@ -151,6 +152,8 @@ def _facts(calls: wire.Calls) -> _Facts:
 def choice(indexes: NDArray[np.int32], values: Sequence[str]) -> pa.Array:
     """``values[index]`` per row, NULL where the index is -1: a dictionary array."""
     none = indexes < 0
+    if none.all():
+        return pa.nulls(len(indexes), _CODES)
     return pa.DictionaryArray.from_arrays(
         pa.array(indexes, mask=none if none.any() else None), pa.array(values, pa.string())
     )

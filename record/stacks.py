@@ -119,9 +119,11 @@ def _within(ip: int, depth: int) -> int:
 
 def _distinct_rows(rows: NDArray[np.uint64]) -> tuple[NDArray[np.uint64], Integers, Integers]:
     """The distinct rows, where each stands first, and which of them every row is."""
-    packed = np.ascontiguousarray(rows).view(np.dtype((np.void, rows.shape[1] * 8))).reshape(-1)
+    # The same stack often comes many times in a row; to tell so costs less than to sort.
+    heads = np.concatenate(([0], np.flatnonzero((rows[1:] != rows[:-1]).any(axis=1)) + 1))
+    packed = np.ascontiguousarray(rows[heads]).view(np.dtype((np.void, rows.shape[1] * 8))).reshape(-1)
     _, first, inverse = np.unique(packed, return_index=True, return_inverse=True)
-    return rows[first], first, inverse
+    return rows[heads[first]], heads[first], np.repeat(inverse, np.diff(heads, append=len(rows)))
 
 
 def _is_jit(mapping: Mapping) -> bool:

@@ -11,10 +11,11 @@ Integers = NDArray[np.int64]
 
 
 def gather(data: Bytes, starts: Integers, lengths: Integers) -> Bytes:
-    """The bytes ``data[start : start + length]`` of every row, one after the other."""
-    total = int(lengths.sum())
+    """The bytes ``data[start : start + length]`` of every row, one after the other; in all less than 2 GiB."""
     before = np.cumsum(lengths) - lengths
-    return data[np.repeat(starts - before, lengths) + np.arange(total)]
+    places = np.repeat((starts - before).astype(np.int32), lengths)
+    places += np.arange(len(places), dtype=np.int32)
+    return data[places]
 
 
 def string_array(
