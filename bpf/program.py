@@ -18,7 +18,7 @@ from bpfrec.bpf.bcc_module import load_bcc
 from bpfrec.bpf.btf import member_offsets
 from bpfrec.bpf.perf_event import Ring
 from bpfrec.bpf.permission import why_refused
-from bpfrec.bpf.selection import Plan, Selection, plan_table
+from bpfrec.bpf.selection import CAPTURES, Plan, Selection, plan_table
 
 MAX_THREADS = 32768
 """Room for threads, recorded processes and named processes in the program's maps; a power of two."""
@@ -32,17 +32,26 @@ COUNTERS = ("sent_syscalls", "lost_syscalls", "lost_data", "lost_threads", "lost
 SOURCES = ("counters.c", "plans.c", "targets.c", "slots.c", "batches.c", "captures.c", "recorder.c")
 """The parts of the program in ``programs/``, in the order in which they are compiled as one."""
 
+_ASIDE = 2
 _RECORDED, _UNTIL_EXEC = 1, 2
 _COMM_BYTES = 16
+
+
+class _Capture(ctypes.Structure):
+    _fields_ = (
+        ("arg", ctypes.c_uint8),
+        ("kind", ctypes.c_uint8),
+        ("size", ctypes.c_uint8),
+        ("length", ctypes.c_uint8),
+    )
 
 
 class _Plan(ctypes.Structure):
     _fields_ = (
         ("flags", ctypes.c_uint8),
-        ("arg", ctypes.c_uint8 * 2),
-        ("kind", ctypes.c_uint8 * 2),
         ("nargs", ctypes.c_uint8),
         ("reserved", ctypes.c_uint8 * 2),
+        ("capture", _Capture * CAPTURES),
     )
 
 
@@ -142,7 +151,13 @@ class RecorderProgram:
         """The calls that threads are in now, as a perf sample each; they have ``wire.NO_RETURN`` set."""
         slots, owners = self._bpf[b"slots"], self._bpf[b"owners"]
         taken = [slots[slots.Key(index.value)] for index in owners]
-        return b"".join(_as_sample(bytes(slot)) for slot in [*taken, *self._bpf[b"crowded"].values()] if slot.state)
+        under_way = [slot for slot in [*taken, *self._bpf[b"crowded"].values()] if slot.state]
+        return b"".join(_as_sample(bytes(slot), self._kept_aside(slot)) for slot in under_way)
+
+    def _kept_aside(self, slot: Any) -> list[bytes]:
+        spilled = self._bpf[b"spilled"]
+        keys = (spilled.Key(slot.call.tid * _ASIDE + number) for number in range(_ASIDE))
+        return [bytes(spilled[key]) for key in keys if key in spilled] if slot.aside else []
 
     def unsent(self) -> list[tuple[int, bytes, int]]:
         """The batches that were not full when recording stopped: CPU, perf sample, number of calls in it."""
@@ -194,8 +209,8 @@ class RecorderProgram:
         table = self._bpf[b"plans"]
         for number, plan in enumerate(plans):
             row = _Plan(flags=plan.flags, nargs=plan.nargs)
-            for index, (argument, kind) in enumerate(plan.captures):
-                row.arg[index], row.kind[index] = argument, kind
+            for index, c in enumerate(plan.captures):
+                row.capture[index] = _Capture(c.argument, c.kind, c.size, c.length)
             table[table.Key(number)] = table.Leaf.from_buffer_copy(bytes(row))
 
     def _fill_targets(self) -> None:
@@ -257,15 +272,16 @@ def _defines(selection: Selection) -> list[str]:
     return defines
 
 
-def _as_sample(slot: bytes) -> bytes:
-    """A perf sample of a ``struct call_slot``, as if its call had ended."""
-    head = np.frombuffer(slot, wire.SYSCALL, 1, wire.SLOT_CALL).copy()
-    nargs, captured = int(head["nargs"][0]), int(head["captured"][0])
-    behind = slot[wire.SLOT_ARGS :][: nargs * 8] + slot[wire.SLOT_DATA :][: max(captured, 0)]
-    behind += bytes(-len(behind) % 8)
-    head["size"] = wire.SYSCALL.itemsize + len(behind)
-    head["flags"] |= wire.NO_RETURN
-    return wire.batch_sample(head.tobytes() + behind, 1)
+def _as_sample(slot: bytes, aside: list[bytes]) -> bytes:
+    """A perf sample of a ``struct call_slot`` and what is kept aside for it, as if its call had ended."""
+    call = np.frombuffer(slot, wire.SYSCALL, 1, wire.SLOT_CALL)
+    end = wire.SLOT_ARGS + int(call["nargs"][0]) * 8
+    head = call.tobytes()[:5] + bytes([int(call["flags"][0]) | wire.NO_RETURN]) + call.tobytes()[6:]
+    own = wire.record(head + slot[wire.SLOT_ARGS : end], slot[wire.SLOT_DATA :])
+    more = slot[wire.SLOT_STRUCT :]
+    extras = [*aside, more] if int.from_bytes(more[:2], "little") else aside
+    made = [wire.record(extra[: wire.EXTRA.itemsize], extra[wire.EXTRA.itemsize :]) for extra in extras]
+    return wire.batch_sample(b"".join([*made, own]), 1)
 
 
 # Where struct bpf_prog_info keeps recursion_misses (u64): include/uapi/linux/bpf.h, since 5.12.

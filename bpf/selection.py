@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bpfrec.formats.syscalls import by_number
+from bpfrec.formats.captures import struct_bytes
+from bpfrec.formats.syscalls import Capture, by_number
 
 NATIVE_ABI = "x86_64"
 
@@ -12,10 +13,12 @@ PLANS = 1024
 PLAN_COMPAT = 512
 """Rows of the plan table: native calls from 0, 32-bit ones from ``PLAN_COMPAT``; the last of each is for all others."""
 
-PLAN_RECORD, PLAN_STACK, PLAN_REPLACES_MEMORY, PLAN_EXEC, PLAN_SETS_UID = 1, 2, 4, 8, 16
-CAPTURE_STRING, CAPTURE_TIMESPEC = 1, 2
+PLAN_RECORD, PLAN_STACK, PLAN_REPLACES_MEMORY, PLAN_EXEC, PLAN_SETS_UID, PLAN_AT_EXIT = 1, 2, 4, 8, 16, 32
+CAPTURES = 4
+CAPTURE_STRING, CAPTURE_BYTES, CAPTURE_SOCKADDR, CAPTURE_STRINGS = 1, 2, 3, 4
+CAPTURE_AT_EXIT = 16
 
-_CAPTURES = {"path": CAPTURE_STRING, "timespec": CAPTURE_TIMESPEC}
+_KINDS = {"path": CAPTURE_STRING, "strings": CAPTURE_STRINGS, "sockaddr": CAPTURE_SOCKADDR}
 _EXEC = frozenset({"execve", "execveat"})
 _SETS_UID = frozenset({"setuid", "setreuid", "setresuid", "setuid32", "setreuid32", "setresuid32"})
 _ARGUMENTS = 6
@@ -43,14 +46,24 @@ class Selection:
 
 
 @dataclass(frozen=True)
+class PlannedCapture:
+    """``struct capture`` of ``programs/plans.c``; ``size``: bytes of a struct; ``length``: see :class:`Capture`."""
+
+    argument: int
+    kind: int
+    size: int = 0
+    length: int = 0
+
+
+@dataclass(frozen=True)
 class Plan:
     """One row of the plan table: ``struct call_plan`` of ``programs/plans.c``.
 
-    ``captures``: (argument, kind); ``nargs``: how many arguments are recorded.
+    ``captures``: first, if any, the one whose data goes inline; ``nargs``: how many arguments are recorded.
     """
 
     flags: int
-    captures: tuple[tuple[int, int], ...] = ()
+    captures: tuple[PlannedCapture, ...] = ()
     nargs: int = _ARGUMENTS
 
 
@@ -69,8 +82,16 @@ def plan_table(selection: Selection) -> list[Plan]:
                 flags |= PLAN_STACK
             if call.name in _SETS_UID:
                 flags |= PLAN_SETS_UID
-            # A 32-bit timespec has another layout: only strings are copied there.
-            captures = [(c.index, _CAPTURES[c.kind]) for c in call.captures if abi == NATIVE_ABI or c.kind == "path"]
+            # 32-bit structs and pointers have another layout: only strings are copied there.
+            captures = [_planned(c) for c in call.captures if abi == NATIVE_ABI or c.kind == "path"]
+            if any(c.kind & CAPTURE_AT_EXIT for c in captures):
+                flags |= PLAN_AT_EXIT
             nargs = _ARGUMENTS if call.arguments is None else len(call.arguments)
             table[base + number] = Plan(flags, tuple(captures), nargs)
     return table
+
+
+def _planned(capture: Capture) -> PlannedCapture:
+    kind = _KINDS.get(capture.kind, CAPTURE_BYTES) | (CAPTURE_AT_EXIT if capture.at_exit else 0)
+    size = struct_bytes(capture.kind) if capture.kind not in _KINDS else 0
+    return PlannedCapture(capture.index, kind, size, capture.length or 0)

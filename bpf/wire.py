@@ -39,11 +39,14 @@ SYSCALL = np.dtype(
 )
 """``struct wire_syscall``, 48 bytes; ``nargs`` arguments of 8 bytes and the inline data follow it."""
 
-EXTRA = np.dtype([("size", "<u2"), ("captured", "<i2"), ("kind", "u1"), ("arg", "u1"), ("reserved", "<u2")])
+EXTRA = np.dtype([("size", "<u2"), ("captured", "<i2"), ("kind", "u1"), ("arg", "u1"), ("flags", "<u2")])
 """``struct wire_data`` and ``struct wire_stack`` up to their data, 8 bytes."""
 
-SLOT_CALL, SLOT_ARGS, SLOT_DATA = 16, 64, 112
-"""Where ``struct call_slot`` has its call, its arguments and its inline data."""
+SLOT_CALL, SLOT_ARGS, SLOT_DATA, SLOT_STRUCT = 16, 64, 112, 368
+"""Where ``struct call_slot`` has its call, its arguments, its inline data, and a ``struct wire_struct``."""
+
+CUT = 1
+"""In ``flags`` of a ``struct wire_data``: there is more of the vector than this."""
 
 _SAMPLE = 9
 _HEADER = struct.Struct("<IHHII")
@@ -86,6 +89,10 @@ class Calls:
         """Argument ``index[i]`` of call ``i``; -1 is taken for 0."""
         return self._words.take(self._args_at + np.maximum(index, 0), mode="clip")
 
+    def pointers(self, calls: Integers, index: NDArray[np.int8]) -> NDArray[np.uint64]:
+        """Argument ``index[i]`` of call ``calls[i]``."""
+        return self._words.take(self._args_at[calls] + index, mode="clip")
+
 
 @dataclass
 class Records:
@@ -126,6 +133,14 @@ def decode(data: Bytes) -> Records:
         extra_owner=owner[owned],
         consumed=consumed * _WORD,
     )
+
+
+def record(head: bytes, data: bytes) -> bytes:
+    """One record of a batch: ``head``, whose ``captured`` says how much of ``data`` follows; its size is filled in."""
+    captured = max(int.from_bytes(head[2:4], "little", signed=True), 0)
+    body = head + data[:captured]
+    body += bytes(-len(body) % _WORD)
+    return struct.pack("<H", len(body)) + body[2:]
 
 
 def batch_sample(records: bytes, calls: int) -> bytes:

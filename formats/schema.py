@@ -89,12 +89,51 @@ SYSCALLS = _table(
 
 TIMESPECS = _table(
     "timespecs",
-    "struct timespec arguments (requested sleeps), as they stood at entry.",
+    "struct timespec arguments: timeouts and times as they stood at entry, and times given back.",
     ("event_id", "BIGINT", "the call, in syscalls", "delta"),
     ("arg", "SMALLINT", "which argument, 0-5", "dictionary"),
     ("tv_sec", "BIGINT", "seconds; NULL: see status", "dictionary"),
     ("tv_nsec", "BIGINT", "nanoseconds; NULL: see status", "dictionary"),
-    ("status", "VARCHAR", "NULL: read whole; else null (NULL was passed) or unreadable", "codes"),
+    ("status", "VARCHAR", "NULL: read whole; else unreadable", "codes"),
+)
+
+STRUCTS = _table(
+    "structs",
+    "Other structs that arguments point at: at entry, or as the kernel filled them in where the call worked.",
+    ("event_id", "BIGINT", "the call, in syscalls", "delta"),
+    ("arg", "SMALLINT", "which argument, 0-5", "dictionary"),
+    ("kind", "VARCHAR", "which struct: rlimit, itimerspec, fds (pipe, socketpair), int (wait status) ...", "codes"),
+    ("word0", "UBIGINT", "first 8 bytes, raw; NULL: the struct is shorter, or see status", "dictionary"),
+    ("word1", "UBIGINT", "next 8 bytes", "dictionary"),
+    ("word2", "UBIGINT", "next 8 bytes", "dictionary"),
+    ("word3", "UBIGINT", "next 8 bytes", "dictionary"),
+    ("status", "VARCHAR", "NULL: read whole; else unreadable", "codes"),
+)
+
+SOCKADDRS = _table(
+    "sockaddrs",
+    "Socket addresses: those passed at entry, or those that the kernel gave where the call worked.",
+    ("event_id", "BIGINT", "the call, in syscalls", "delta"),
+    ("arg", "SMALLINT", "which argument, 0-5", "dictionary"),
+    ("family", "SMALLINT", "address family: 1 AF_UNIX, 2 AF_INET, 10 AF_INET6 ...", "dictionary"),
+    (
+        "address",
+        "VARCHAR",
+        "IP address; path of a unix socket, @NAME where it is abstract, '' where it has none; else bytes in hex",
+        "dictionary",
+    ),
+    ("port", "INTEGER", "port; NULL: the family has none", "dictionary"),
+    ("status", "VARCHAR", "NULL: read whole; else unreadable", "codes"),
+)
+
+EXEC_ARGS = _table(
+    "exec_args",
+    "The arguments (argv) of execve and execveat, of those that failed too.",
+    ("event_id", "BIGINT", "the call, in syscalls", "delta"),
+    ("arg", "SMALLINT", "which argument of the call, 0-5", "dictionary"),
+    ("position", "INTEGER", "place in the vector, from 0", "dictionary"),
+    ("value", "VARCHAR", "the string; bytes that are not UTF-8 as \\xNN; NULL: see status", "dictionary"),
+    ("status", "VARCHAR", "NULL: a string; else why the rest of the vector is missing: truncated, unreadable", "codes"),
 )
 
 STACKS = _table(
@@ -199,6 +238,9 @@ LOSSES = _table(
 TABLES: tuple[Table, ...] = (
     SYSCALLS,
     TIMESPECS,
+    STRUCTS,
+    SOCKADDRS,
+    EXEC_ARGS,
     STACKS,
     FRAMES,
     PROCESSES,

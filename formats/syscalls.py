@@ -34,10 +34,17 @@ class Argument:
 
 @dataclass(frozen=True)
 class Capture:
-    """User memory copied with a call: ``kind`` is ``path`` (C string) or ``timespec`` (16 bytes)."""
+    """User memory copied with a call: what argument ``index`` points at.
+
+    ``kind`` is ``path`` (C string), ``strings`` (a vector of them that NULL ends), ``sockaddr``, or a struct of
+    :mod:`bpfrec.formats.captures`. ``at_exit``: what the kernel wrote there, where the call worked. ``length``: the
+    argument that has the size of a sockaddr, or at exit points at it.
+    """
 
     index: int
     kind: str
+    at_exit: bool = False
+    length: int | None = None
 
 
 @dataclass(frozen=True)
@@ -68,6 +75,12 @@ def _argument(index: int, declaration: str) -> Argument:
     return Argument(index, name, declaration.removesuffix(name).strip())
 
 
+def _capture(written: str, index_of: dict[str, int]) -> Capture:
+    argument, _, what = written.partition(":")
+    kind, _, length = what.removeprefix(">").partition("/")
+    return Capture(index_of[argument], kind, what.startswith(">"), index_of[length] if length else None)
+
+
 def _syscall(row: tuple[str, ...]) -> Syscall:
     *numbers, name, classes, declared, captured = row
     arguments = None
@@ -75,13 +88,12 @@ def _syscall(row: tuple[str, ...]) -> Syscall:
         parts = [] if declared == "-" else declared.split("; ")
         arguments = tuple(_argument(i, part) for i, part in enumerate(parts))
     index_of = {a.name: a.index for a in arguments or ()}
-    captures = [] if captured == "-" else [c.split(":") for c in captured.split(",")]
     return Syscall(
         name=name,
         numbers={abi: int(n) for abi, n in zip(ABIS, numbers, strict=True) if n != "-"},
         classes=frozenset() if classes == "-" else frozenset(classes.split(",")),
         arguments=arguments,
-        captures=tuple(Capture(index_of[argument], kind) for argument, kind in captures),
+        captures=() if captured == "-" else tuple(_capture(part, index_of) for part in captured.split(",")),
     )
 
 

@@ -1,4 +1,4 @@
-"""The spool of calls to the tables ``syscalls`` and ``timespecs``, in bounded memory."""
+"""The spool of calls to the table ``syscalls`` and those of what calls point at, in bounded memory."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from bpfrec.bpf import wire
-from bpfrec.formats.schema import SYSCALLS, TIMESPECS
+from bpfrec.formats.schema import SYSCALLS, TABLES
 from bpfrec.formats.trace_writer import TraceWriter
 from bpfrec.record.asof import AsOf
-from bpfrec.record.calls import CallRows, call_rows, choice
+from bpfrec.record.calls import CallRows, call_rows
 from bpfrec.record.history import History
 from bpfrec.record.spool import Chunk, read_chunks
 from bpfrec.record.stacks import StackTable
+from bpfrec.record.text import choice
 
 # Larger ones fall out of the caches.
 _PIECE_BYTES = 4 << 20
@@ -78,7 +79,7 @@ class CallWriter:
             table = pa.concat_tables([rows.table for rows in self._pending]).unify_dictionaries()
             table, event_id = self._in_order_of_end(table)
             self.writer.write(SYSCALLS, table.select([c.name for c in SYSCALLS.columns]))
-            self._flush_timespecs(event_id)
+            self._flush_pointed(event_id)
             self.rows += len(table)
             for entry in pc.value_counts(table["syscall"]).to_pylist():
                 self.per_syscall[entry["values"]] += entry["counts"]
@@ -97,17 +98,19 @@ class CallWriter:
             table = _reordered(table, pa.array(order))
         return table.append_column("event_id", pa.array(numbers)), event_id
 
-    def _flush_timespecs(self, event_id: NDArray[np.int64]) -> None:
+    def _flush_pointed(self, event_id: NDArray[np.int64]) -> None:
         base = 0
-        parts = []
+        parts: dict[str, list[pa.Table]] = {}
         for rows in self._pending:
-            ids = event_id[base + rows.timespec_rows]
-            if len(ids):
-                parts.append(rows.timespecs.append_column("event_id", pa.array(ids)))
+            for side in rows.pointed:
+                ids = pa.array(event_id[base + side.calls])
+                parts.setdefault(side.table.name, []).append(side.rows.append_column("event_id", ids))
             base += len(rows.table)
-        if parts:
-            table = pa.concat_tables(parts).unify_dictionaries().combine_chunks().sort_by("event_id")
-            self.writer.write(TIMESPECS, table.select([c.name for c in TIMESPECS.columns]))
+        for table in TABLES:
+            if table.name in parts:
+                joined = pa.concat_tables(parts[table.name]).unify_dictionaries().combine_chunks()
+                order = np.argsort(joined["event_id"].to_numpy(), kind="stable")
+                self.writer.write(table, joined.take(pa.array(order)).select([c.name for c in table.columns]))
 
     def _add(self, records: wire.Records, cpu: int, still_running: bool = False) -> None:
         calls = records.calls

@@ -1,8 +1,7 @@
-"""Decoded records to rows of ``syscalls`` and ``timespecs``, a piece of a ring at a time."""
+"""Decoded records to rows of ``syscalls`` and of what they point at, a piece of a ring at a time."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -14,30 +13,30 @@ from bpfrec.bpf import wire
 from bpfrec.bpf.selection import NATIVE_ABI
 from bpfrec.formats.errnos import MAX_ERRNO, errno_names
 from bpfrec.formats.syscalls import Syscall, by_number
-from bpfrec.record.text import string_array
+from bpfrec.record.pointed import KINDS, SideRows, pointed_rows
+from bpfrec.record.text import choice, status, string_array
 
 Integers = NDArray[np.int64]
 
 _ABIS = (NATIVE_ABI, "i386", "x32")
 _TABLE_SIZE = 1024
+# include/uapi/linux/futex.h: WAIT, LOCK_PI, WAIT_BITSET, WAIT_REQUEUE_PI, LOCK_PI2; without the flags above.
+_FUTEX_WAITS = (0, 6, 9, 11, 13)
+_FUTEX_COMMAND = 0x7F
 _UNFINISHED = ("thread-exited", "recording-stopped")
-_TIMESPEC_BYTES = 16
-_CODES = pa.dictionary(pa.int32(), pa.string())
 # Which of _ABIS the flags COMPAT and X32 stand for.
 _ABI_OF_FLAGS = np.array([0, 1, 2, 1], np.int32)
 
 
 @dataclass
 class CallRows:
-    """Rows for ``syscalls`` (all columns but event_id, comm and stack_id) and for ``timespecs``.
+    """Rows for ``syscalls`` (all columns but event_id, comm and stack_id), and for what the calls point at.
 
-    Strings of few distinct values are dictionary arrays. ``timespec_rows``: to which row of ``table`` each row of
-    ``timespecs`` belongs. ``ends``: when the first of the calls ended.
+    Strings of few distinct values are dictionary arrays. ``ends``: when the first of the calls ended.
     """
 
     table: pa.Table
-    timespecs: pa.Table
-    timespec_rows: Integers
+    pointed: list[SideRows]
     ends: int
 
 
@@ -45,8 +44,8 @@ class CallRows:
 class _CallTables:
     """Facts per syscall number, ``_TABLE_SIZE`` rows for each of ``_ABIS``; the last of each is for unknown numbers.
 
-    ``names`` are the distinct names, ``name`` says which of them, -1: none. ``first`` and ``second``: the captured
-    arguments, -1: none; ``paths``: how many of them are paths.
+    ``names`` are the distinct names, ``name`` says which of them, -1: none. ``first`` and ``second``: the arguments
+    captured at entry, -1: none; ``paths``: how many of them are paths; ``kinds``: see ``pointed_rows()``.
     """
 
     names: tuple[str, ...]
@@ -54,6 +53,8 @@ class _CallTables:
     first: NDArray[np.int8]
     second: NDArray[np.int8]
     paths: NDArray[np.int8]
+    kinds: NDArray[np.int8]
+    futex: int
 
 
 @cache
@@ -63,15 +64,18 @@ def _tables() -> _CallTables:
     name = np.full(rows, -1, np.int32)
     first, second = np.full(rows, -1, np.int8), np.full(rows, -1, np.int8)
     paths = np.zeros(rows, np.int8)
+    kinds = np.zeros((rows, wire.ARGS), np.int8)
     for base, abi in zip(range(0, rows, _TABLE_SIZE), _ABIS, strict=True):
         known: dict[int, Syscall] = by_number(NATIVE_ABI if abi == "x32" else abi)
         for number, call in known.items():
             name[base + number] = names.setdefault(call.name, len(names))
-            captured = [c.index for c in call.captures if abi == NATIVE_ABI or c.kind == "path"]
-            for slot, argument in zip((first, second), captured, strict=False):
-                slot[base + number] = argument
+            captured = [c for c in call.captures if abi == NATIVE_ABI or c.kind == "path"]
+            for slot, capture in zip((first, second), captured, strict=False):
+                slot[base + number] = -1 if capture.at_exit else capture.index
+            for capture in captured:
+                kinds[base + number, capture.index] = KINDS.index(capture.kind)
             paths[base + number] = len(call.paths)
-    return _CallTables(tuple(names), name, first, second, paths)
+    return _CallTables(tuple(names), name, first, second, paths, kinds, names["futex"])
 
 
 def call_rows(records: wire.Records, cpu: int, still_running: bool = False) -> CallRows:
@@ -107,9 +111,9 @@ def call_rows(records: wire.Records, cpu: int, still_running: bool = False) -> C
     columns["path2"], columns["path2_status"] = _second_path(records, facts)
     reason = np.where(no_return, np.int32(still_running), np.int32(-1))
     columns["unfinished"] = choice(reason, _UNFINISHED)
-    timespecs, rows = _timespecs(records, facts)
+    pointed = pointed_rows(records, facts.first, facts.kinds)
     ends = int(calls.ts[0] + calls.duration[0]) if len(calls) else 0
-    return CallRows(pa.table(columns), timespecs, rows, ends)
+    return CallRows(pa.table(columns), pointed, ends)
 
 
 @dataclass
@@ -123,6 +127,7 @@ class _Facts:
     first: NDArray[np.int8]
     second: NDArray[np.int8]
     paths: NDArray[np.int8]
+    kinds: NDArray[np.int8]
 
 
 def _facts(calls: wire.Calls) -> _Facts:
@@ -146,16 +151,7 @@ def _facts(calls: wire.Calls) -> _Facts:
         first=tables.first[row],
         second=tables.second[row],
         paths=tables.paths[row],
-    )
-
-
-def choice(indexes: NDArray[np.int32], values: Sequence[str]) -> pa.Array:
-    """``values[index]`` per row, NULL where the index is -1: a dictionary array."""
-    none = indexes < 0
-    if none.all():
-        return pa.nulls(len(indexes), _CODES)
-    return pa.DictionaryArray.from_arrays(
-        pa.array(indexes, mask=none if none.any() else None), pa.array(values, pa.string())
+        kinds=_without_wakes(calls, name == tables.futex, tables.kinds[row]),
     )
 
 
@@ -163,6 +159,14 @@ def choice(indexes: NDArray[np.int32], values: Sequence[str]) -> pa.Array:
 def _errno_table() -> tuple[str, ...]:
     known = errno_names()
     return tuple(known.get(code, f"E{code}") for code in range(MAX_ERRNO + 1))
+
+
+def _without_wakes(calls: wire.Calls, is_futex: NDArray[np.bool_], kinds: NDArray[np.int8]) -> NDArray[np.int8]:
+    """``kinds``, but futex points at a time only where it waits: futex(2)."""
+    futexes = np.flatnonzero(is_futex)
+    operations = calls.argument(1)[futexes] & np.uint64(_FUTEX_COMMAND)
+    kinds[futexes[~np.isin(operations, _FUTEX_WAITS)]] = 0
+    return kinds
 
 
 def _errno_column(ret: Integers, no_return: NDArray[np.bool_]) -> pa.Array:
@@ -174,14 +178,6 @@ def _errno_column(ret: Integers, no_return: NDArray[np.bool_]) -> pa.Array:
     place[there] = np.arange(len(there))
     names = _errno_table()
     return choice(place[codes], [names[code] for code in there.tolist()])
-
-
-def _status(pieces: list[tuple[NDArray[np.bool_], str]], rows: int) -> pa.Array:
-    """The first status whose condition holds, per row; NULL where none does."""
-    index = np.full(rows, -1, np.int32)
-    for number in range(len(pieces) - 1, -1, -1):
-        index[pieces[number][0]] = number
-    return choice(index, [name for _, name in pieces])
 
 
 def _first_path(records: wire.Records, facts: _Facts) -> tuple[pa.Array, pa.Array]:
@@ -226,7 +222,7 @@ def _path_columns(
     unreadable = present & ~null & (unread | _negative(records, aside))
     text, odd = string_array(records.data, starts, lengths, present & ~null & ~unreadable)
     truncated = have & (lengths >= wire.DATA_MAX - 1)
-    return text, _status(
+    return text, status(
         [(null, "null"), (unreadable, "unreadable"), (lost, "lost"), (truncated, "truncated"), (odd, "not-utf8")],
         len(calls),
     )
@@ -247,23 +243,3 @@ def _negative(records: wire.Records, aside: Integers) -> NDArray[np.bool_]:
     negative = np.zeros(len(aside), bool)
     negative[have] = records.extras["captured"][aside[have]] < 0
     return negative
-
-
-def _timespecs(records: wire.Records, facts: _Facts) -> tuple[pa.Table, Integers]:
-    calls = records.calls
-    takes_one = (facts.first >= 0) & (facts.paths == 0)
-    rows = np.flatnonzero(takes_one)
-    arguments = facts.first[rows]
-    whole = calls.captured[rows] == _TIMESPEC_BYTES
-    at = np.where(whole, calls.data_at[rows], 0) // 8
-    words = records.data.view("<i8")
-    null = calls.pointer(facts.first)[rows] == 0
-    table = pa.table(
-        {
-            "arg": pa.array(arguments.astype(np.int16)),
-            "tv_sec": pa.array(words[at], mask=~whole),
-            "tv_nsec": pa.array(words[at + 1], mask=~whole),
-            "status": _status([(null, "null"), (~whole, "unreadable")], len(rows)),
-        }
-    )
-    return table, rows

@@ -1,6 +1,8 @@
-"""C strings out of user memory into Arrow, whole columns at once."""
+"""Text columns for Arrow, whole columns at once: C strings out of user memory, and words of few distinct values."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -8,6 +10,8 @@ from numpy.typing import NDArray
 
 Bytes = NDArray[np.uint8]
 Integers = NDArray[np.int64]
+
+_CODES = pa.dictionary(pa.int32(), pa.string())
 
 
 def gather(data: Bytes, starts: Integers, lengths: Integers) -> Bytes:
@@ -52,3 +56,21 @@ def _not_utf8(joined: Bytes, starts: Integers, ends: Integers) -> NDArray[np.boo
         except UnicodeDecodeError:
             odd[row] = True
     return odd
+
+
+def choice(indexes: NDArray[np.int32], values: Sequence[str]) -> pa.Array:
+    """``values[index]`` per row, NULL where the index is -1: a dictionary array."""
+    none = indexes < 0
+    if none.all():
+        return pa.nulls(len(indexes), _CODES)
+    return pa.DictionaryArray.from_arrays(
+        pa.array(indexes, mask=none if none.any() else None), pa.array(values, pa.string())
+    )
+
+
+def status(pieces: list[tuple[NDArray[np.bool_], str]], rows: int) -> pa.Array:
+    """The first status whose condition holds, per row; NULL where none does."""
+    index = np.full(rows, -1, np.int32)
+    for number in range(len(pieces) - 1, -1, -1):
+        index[pieces[number][0]] = number
+    return choice(index, [name for _, name in pieces])

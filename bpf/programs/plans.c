@@ -12,23 +12,38 @@ enum plan_flags {
 	PLAN_REPLACES_MEMORY = 4, /* execve: when it worked, the memory it pointed to is gone */
 	PLAN_EXEC = 8,
 	PLAN_SETS_UID = 16,
+	PLAN_AT_EXIT = 32, /* some capture is made when the call has worked */
 };
 
 enum capture_kind {
 	CAPTURE_NONE = 0,
 	CAPTURE_STRING = 1,
-	CAPTURE_TIMESPEC = 2,
+	CAPTURE_BYTES = 2,
+	CAPTURE_SOCKADDR = 3,
+	CAPTURE_STRINGS = 4, /* a vector of strings that NULL ends */
+	CAPTURE_AT_EXIT = 16,
 };
 
-#define CAPTURES 2
+#define CAPTURES 4
+#define SOCKADDR_MAX 128
 
-/* What to do with a system call: the first capture goes inline, the second in a wire_data record of its own. */
+/* What one argument points at. `length`: of a sockaddr, the argument with its size, which at exit points at it. */
+struct capture {
+	u8 arg;
+	u8 kind;
+	u8 size;
+	u8 length;
+};
+
+/*
+ * What to do with a system call. The first capture goes inline, unless it is made at exit; a string or vector that is
+ * the second is kept aside until exit, a struct among them in the slot.
+ */
 struct call_plan {
 	u8 flags;
-	u8 arg[CAPTURES];
-	u8 kind[CAPTURES];
 	u8 nargs;
 	u8 reserved[2];
+	struct capture capture[CAPTURES];
 };
 
 BPF_ARRAY(plans, struct call_plan, PLANS);
@@ -44,8 +59,8 @@ static __always_inline u32 number_of(u64 nr)
 	return is_x32(nr) ? nr & ~X32_SYSCALL_BIT : nr;
 }
 
-/* The plan of the call that is being entered, and the flags that say whose table its number is of. */
-static __always_inline struct call_plan *plan_of(u64 nr, const struct call_regs *regs, u8 *flags)
+/* The row of the plan table for the call that is being entered, and the flags that say whose table its number is of. */
+static __always_inline u32 plan_index(u64 nr, const struct call_regs *regs, u8 *flags)
 {
 	u32 index = number_of(nr);
 
@@ -58,5 +73,5 @@ static __always_inline struct call_plan *plan_of(u64 nr, const struct call_regs 
 		*flags = WIRE_COMPAT;
 		index += PLAN_COMPAT;
 	}
-	return plans.lookup(&index);
+	return index;
 }

@@ -51,6 +51,7 @@ int on_sys_enter(struct bpf_raw_tracepoint_args *ctx)
 	struct call_regs regs = {};
 	struct call_slot *slot;
 	struct call_plan *plan;
+	u32 index;
 	u8 flags;
 
 #ifdef ONLY_TGID
@@ -60,7 +61,8 @@ int on_sys_enter(struct bpf_raw_tracepoint_args *ctx)
 	if (!passes(tgid, tid))
 		return 0;
 	bpf_probe_read_kernel(&regs, sizeof(regs), (void *)(ctx->args[0] + CALL_REGS_OFFSET));
-	plan = plan_of(nr, &regs, &flags);
+	index = plan_index(nr, &regs, &flags);
+	plan = plans.lookup(&index);
 	slot = slot_of(tid);
 	if (!plan)
 		return 0;
@@ -81,7 +83,9 @@ int on_sys_enter(struct bpf_raw_tracepoint_args *ctx)
 		slot->uid_reads -= 1;
 	}
 	slot->state = STATE_OF(plan);
+	slot->plan = index;
 	slot->aside = 0;
+	slot->more.size = 0;
 	slot->call.captured = 0;
 	slot->call.flags = flags;
 	slot->call.nargs = plan->nargs;
@@ -90,10 +94,8 @@ int on_sys_enter(struct bpf_raw_tracepoint_args *ctx)
 	slot->call.nr = number_of(nr);
 	read_arguments(slot, &regs);
 	slot->call.ts = bpf_ktime_get_ns();
-	if (plan->kind[0] != CAPTURE_NONE)
-		capture_first(slot, plan->kind[0], plan->arg[0]);
-	if (plan->kind[1] != CAPTURE_NONE && plan->arg[1] < WIRE_ARGS)
-		capture_aside(slot, 1, plan->arg[1], (const void *)slot->args[plan->arg[1]]);
+	if (plan->capture[0].kind != CAPTURE_NONE)
+		capture_at_entry(slot, plan);
 	return 0;
 }
 
@@ -104,7 +106,7 @@ static __always_inline void add_stack(void *ctx, struct wire_batch *batch)
 
 	stack->kind = WIRE_STACK;
 	stack->arg = 0;
-	stack->reserved = 0;
+	stack->flags = 0;
 	stack->captured = bpf_get_stack(ctx, stack->ips, sizeof(stack->ips), BPF_F_USER_STACK);
 	add_record(batch, &stack->size, DATA_OFFSET + sendable(stack->captured, sizeof(stack->ips)));
 }
@@ -132,7 +134,7 @@ int on_sys_exit(struct bpf_raw_tracepoint_args *ctx)
 	struct wire_batch *batch = 0;
 	struct call_slot *slot;
 	u32 state;
-	int failed, retry;
+	int failed, retry, unread;
 
 #ifdef ONLY_TGID
 	if (id >> 32 != ONLY_TGID)
@@ -151,9 +153,14 @@ int on_sys_exit(struct bpf_raw_tracepoint_args *ctx)
 	if (failed)
 #endif
 		batch = open_batch(ctx, slot);
-	if (batch && retry && slot->call.captured == -EFAULT) {
-		slot->call.flags |= WIRE_RETRIED;
-		capture_first(slot, STATE_KIND(state), STATE_ARG(state));
+	unread = slot->call.captured == -EFAULT || (slot->more.size && slot->more.captured == -EFAULT);
+	if (batch && ((unread && retry) || STATE_FLAGS(state) & PLAN_AT_EXIT)) {
+		struct call_plan *plan = plans.lookup(&slot->plan);
+
+		if (plan && unread && retry)
+			capture_again(slot, plan);
+		if (plan && STATE_FLAGS(state) & PLAN_AT_EXIT && !failed)
+			add_results(batch, slot, plan);
 	}
 	if (slot->aside) {
 		finish_aside(batch, slot, 0, retry);
@@ -161,6 +168,8 @@ int on_sys_exit(struct bpf_raw_tracepoint_args *ctx)
 	}
 	if (!batch)
 		return 0;
+	if (slot->more.size)
+		add_struct(batch, slot);
 #ifdef STACKS
 	if (retry && (failed || STATE_FLAGS(state) & PLAN_STACK))
 		add_stack(ctx, batch);
@@ -211,6 +220,8 @@ int on_process_exit(struct bpf_raw_tracepoint_args *ctx)
 			finish_aside(batch, slot, 1, 0);
 		}
 		if (batch) {
+			if (slot->more.size)
+				add_struct(batch, slot);
 			add_call(batch, slot);
 			close_batch(batch);
 		}
@@ -243,6 +254,9 @@ int on_process_exec(struct bpf_raw_tracepoint_args *ctx)
 		to->aside = from->aside;
 		to->call = from->call;
 		__builtin_memcpy(to->args, from->args, sizeof(to->args) + sizeof(to->data));
+		to->more = from->more;
+		to->plan = from->plan;
+		to->room = from->room;
 	}
 	free_slot(old_tid);
 	return 0;

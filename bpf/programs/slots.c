@@ -2,13 +2,11 @@
 /* Where a call is kept from entry to exit. */
 #include "wire.h"
 
-/* State of a slot: 0, or IN_CALL with what exit has to know of the plan, so that it need not look it up again. */
+/* State of a slot: 0, or IN_CALL with the flags of the plan. */
 #define STATE_IDLE 0
 #define STATE_IN_CALL 1
-#define STATE_OF(plan) (STATE_IN_CALL | (plan)->flags << 8 | (plan)->kind[0] << 16 | (plan)->arg[0] << 24)
+#define STATE_OF(plan) (STATE_IN_CALL | (plan)->flags << 8)
 #define STATE_FLAGS(state) ((state) >> 8 & 0xff)
-#define STATE_KIND(state) ((state) >> 16 & 0xff)
-#define STATE_ARG(state) ((state) >> 24)
 
 /*
  * A thread's slot is the one its id points at, modulo MAX_THREADS: a lookup in a hash would cost 45 ns. `owners` settles

@@ -35,6 +35,8 @@ enum wire_flags {
 
 #define WIRE_ARGS 6
 #define WIRE_INLINE 256
+#define WIRE_STRUCT 128
+#define WIRE_CUT 1	   /* in flags of a wire_data: there is more of the vector than this */
 #define WIRE_DATA_MAX 4104 /* PATH_MAX, and a byte more to tell what is longer */
 #define WIRE_FRAMES 127
 
@@ -74,6 +76,29 @@ struct wire_syscall {
 	s32 nr;
 };
 
+/*
+ * User memory of one argument that has no room in its wire_syscall, or is not the first. Strings of a vector stand one
+ * behind the other, each with its NUL.
+ */
+struct wire_data {
+	u16 size;
+	s16 captured; /* as in wire_syscall; WIRE_DATA_MAX - 1: cut */
+	u8 kind;
+	u8 arg;
+	u16 flags; /* WIRE_CUT */
+	u8 data[WIRE_DATA_MAX];
+};
+
+/* A wire_data that is short. */
+struct wire_struct {
+	u16 size; /* 0: none */
+	s16 captured;
+	u8 kind;
+	u8 arg;
+	u16 flags;
+	u8 data[WIRE_STRUCT];
+};
+
 /* A thread's call from entry to exit. User space reads the slots that are in a call when recording stops. */
 struct call_slot {
 	u32 tid;       /* whose it is; 0: nobody's */
@@ -84,16 +109,9 @@ struct call_slot {
 	struct wire_syscall call;
 	u64 args[WIRE_ARGS];
 	u8 data[WIRE_INLINE];
-};
-
-/* User memory of one argument that has no room in its wire_syscall. */
-struct wire_data {
-	u16 size;
-	s16 captured; /* as in wire_syscall; WIRE_DATA_MAX - 1: cut */
-	u8 kind;
-	u8 arg;
-	u16 reserved;
-	u8 data[WIRE_DATA_MAX];
+	struct wire_struct more;
+	u32 plan; /* row of the plan table */
+	u32 room; /* what the caller has for a socket address */
 };
 
 /* The user stack at exit, as the kernel walks frame pointers: return addresses, innermost first. */
@@ -101,8 +119,8 @@ struct wire_stack {
 	u16 size;
 	s16 captured; /* bytes of ips; -errno where the walk failed */
 	u8 kind;
-	u8 arg; /* 0 */
-	u16 reserved;
+	u8 arg;	   /* 0 */
+	u16 flags; /* 0 */
 	u64 ips[WIRE_FRAMES];
 };
 

@@ -22,9 +22,8 @@ def sample(*records: bytes) -> bytes:
     return wire.batch_sample(b"".join(records), sum(record[4] == wire.KIND_SYSCALL for record in records))
 
 
-def _record(row: np.ndarray, data: bytes) -> bytes:
-    """One record of a batch: padded to 8 bytes, its size in its first two."""
-    body = row.tobytes() + data
+def _record(head: bytes, data: bytes) -> bytes:
+    body = head + data
     body += bytes(-len(body) % 8)
     return struct.pack("<H", len(body)) + body[2:]
 
@@ -54,7 +53,7 @@ def call(
     row["ts"], row["duration"], row["ret"], row["nr"] = ts, duration, ret, nr
     row["pid"], row["tid"], row["uid"] = pid, tid, uid
     row["captured"] = len(inline) if captured is None else captured
-    return _record(row, np.array(args, np.uint64).tobytes() + inline)
+    return _record(row.tobytes() + np.array(args, np.uint64).tobytes(), inline)
 
 
 def extra(kind: int, data: bytes, *, arg: int = 0, captured: int | None = None) -> bytes:
@@ -62,7 +61,7 @@ def extra(kind: int, data: bytes, *, arg: int = 0, captured: int | None = None) 
     row = np.zeros(1, wire.EXTRA)
     row["kind"], row["arg"] = kind, arg
     row["captured"] = len(data) if captured is None else captured
-    return _record(row, data)
+    return _record(row.tobytes(), data)
 
 
 def decode(*records: bytes) -> wire.Records:

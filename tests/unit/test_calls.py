@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 from typing import Any
 
 import numpy as np
@@ -108,23 +107,6 @@ def test_calls_without_paths_have_none() -> None:
     assert (found["path"], found["path_status"], found["arg2"], found["arg3"]) == (None, None, 100, None)
 
 
-def test_timespecs() -> None:
-    sleep = native("clock_nanosleep")
-    records = ring_bytes.decode(
-        ring_bytes.call(native("getpid")),
-        ring_bytes.call(sleep, args=(1, 0, POINTER, 0), inline=struct.pack("<qq", 1, 250_000_000)),
-        ring_bytes.call(sleep, args=(1, 0, POINTER, 0), captured=-EFAULT),
-        ring_bytes.call(sleep, args=(1, 0, 0, 0), captured=-EFAULT),
-    )
-    rows = call_rows(records, cpu=0)
-    assert rows.timespec_rows.tolist() == [1, 2, 3], "timespecs belong to other calls than they were passed to"
-    assert rows.timespecs.to_pylist() == [
-        {"arg": 2, "tv_sec": 1, "tv_nsec": 250_000_000, "status": None},
-        {"arg": 2, "tv_sec": None, "tv_nsec": None, "status": "unreadable"},
-        {"arg": 2, "tv_sec": None, "tv_nsec": None, "status": "null"},
-    ]
-
-
 @pytest.mark.parametrize(
     ("nr", "flags", "expected"),
     [
@@ -168,4 +150,4 @@ def test_calls_that_did_not_return() -> None:
 
 def test_no_calls_give_no_rows() -> None:
     rows = call_rows(wire.decode(np.empty(0, np.uint8)), cpu=0)
-    assert (len(rows.table), len(rows.timespecs)) == (0, 0)
+    assert (len(rows.table), rows.pointed) == (0, [])

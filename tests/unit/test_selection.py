@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from bpfrec.bpf.program import _defines, _Plan
 from bpfrec.bpf.selection import (
+    CAPTURE_AT_EXIT,
+    CAPTURE_BYTES,
+    CAPTURE_SOCKADDR,
     CAPTURE_STRING,
-    CAPTURE_TIMESPEC,
+    CAPTURES,
+    PLAN_AT_EXIT,
     PLAN_COMPAT,
     PLAN_EXEC,
     PLAN_RECORD,
@@ -13,6 +17,7 @@ from bpfrec.bpf.selection import (
     PLAN_STACK,
     PLANS,
     Plan,
+    PlannedCapture,
     Selection,
     plan_table,
 )
@@ -46,21 +51,30 @@ def test_the_rows_for_unknown_calls_are_no_known_call() -> None:
 
 
 def test_captures() -> None:
-    assert plan("openat", Selection()).captures == ((1, CAPTURE_STRING),)
-    assert plan("rename", Selection()).captures == ((0, CAPTURE_STRING), (1, CAPTURE_STRING))
-    assert plan("clock_nanosleep", Selection()).captures == ((2, CAPTURE_TIMESPEC),)
+    path = PlannedCapture(1, CAPTURE_STRING)
+    assert plan("openat", Selection()).captures == (path,)
+    assert plan("rename", Selection()).captures == (PlannedCapture(0, CAPTURE_STRING), path)
+    assert plan("clock_nanosleep", Selection()).captures == (PlannedCapture(2, CAPTURE_BYTES, size=16),)
     assert plan("clock_nanosleep", Selection(), "i386").captures == (), "a 32-bit timespec has another layout"
-    assert plan("openat", Selection(), "i386").captures == ((1, CAPTURE_STRING),)
+    assert plan("openat", Selection(), "i386").captures == (path,)
 
 
-def test_every_call_fits_the_programs_two_captures() -> None:
+def test_captures_of_results() -> None:
+    accept = plan("accept", Selection())
+    assert accept.captures == (PlannedCapture(1, CAPTURE_SOCKADDR | CAPTURE_AT_EXIT, length=2),)
+    assert accept.flags & PLAN_AT_EXIT
+    assert not plan("connect", Selection()).flags & PLAN_AT_EXIT
+
+
+def test_every_call_fits_what_the_program_can_capture() -> None:
     for call in syscalls().values():
         kinds = [c.kind for c in call.captures]
-        assert len(kinds) <= 2, f"{call.name} has {len(kinds)} captures, struct call_plan has room for 2"
-        assert len(set(kinds)) <= 1, (
-            f"{call.name} mixes captures; record/calls.py takes the first for a path if any is one"
-        )
-        assert kinds != ["timespec", "timespec"], f"{call.name}: the second capture is read as a string"
+        at_exit = [c.at_exit for c in call.captures]
+        assert len(kinds) <= CAPTURES, f"{call.name} has {len(kinds)} captures, and there is room for {CAPTURES}"
+        assert at_exit == sorted(at_exit), f"{call.name}: what is captured at exit stands last"
+        assert at_exit.count(False) <= 2, f"{call.name}: the program makes two captures at entry"
+        assert "strings" not in kinds[:1], f"{call.name}: a vector has no room inline"
+        assert "path" not in kinds[kinds.count("path") :], f"{call.name}: paths stand first"
 
 
 def test_exec_calls_are_marked_even_where_they_are_not_recorded() -> None:
@@ -77,7 +91,7 @@ def test_calls_with_paths_get_stacks() -> None:
 
 
 def test_the_row_that_is_written_is_as_large_as_the_programs() -> None:
-    assert len(bytes(_Plan())) == 8, "struct call_plan in plans.c has 8 bytes"
+    assert len(bytes(_Plan())) == 20, "struct call_plan in plans.c has 20 bytes"
 
 
 def test_defines_ask_for_no_more_than_was_asked_for() -> None:

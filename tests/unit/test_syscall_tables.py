@@ -10,6 +10,7 @@ import pytest
 
 from bpfrec.formats.errnos import errno_names, errno_numbers
 from bpfrec.formats.syscalls import ABIS, CLASSES, by_number, syscalls
+from bpfrec.record.pointed import KINDS
 
 HEADERS = Path("/usr/include/x86_64-linux-gnu/asm")
 FORMATS = Path("/sys/kernel/tracing/events/syscalls")
@@ -58,8 +59,9 @@ def test_every_capture_names_a_pointer() -> None:
     for call, capture in captured:
         argument = (call.arguments or ())[capture.index]
         assert argument.is_pointer, f"{call.name}: {argument.name} is no pointer"
-        assert capture.kind in ("path", "timespec"), f"{call.name}: nobody reads a {capture.kind}"
-        assert ("char" in argument.ctype) == (capture.kind == "path"), f"{call.name}: {argument} is no {capture.kind}"
+        assert capture.kind in KINDS, f"{call.name}: nobody reads a {capture.kind}"
+        assert (capture.length is not None) == (capture.kind == "sockaddr"), f"{call.name}: how long is it?"
+        assert ("char" in argument.ctype) == (capture.kind in ("path", "strings")), f"{call.name}: {argument} is no {capture.kind}"
 
 
 def test_every_call_of_class_file_with_a_name_argument_has_its_path() -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from bpfrec.bpf import perf_event, program, selection, wire
+from bpfrec.formats import captures
 
 PROGRAMS = Path(str(files("bpfrec.bpf").joinpath("programs")))
 
@@ -53,12 +54,16 @@ def test_wire_structs_and_constants(tmp_path: Path) -> None:
         "offsetof(struct wire_batch, data) - offsetof(struct wire_batch, calls)": len(wire.batch_sample(b"", 0)) - 12,
         "offsetof(struct wire_batch, data) % 8": 0,
         # What one call may add to a batch that is not full yet: two strings, a stack, the call.
-        "WIRE_BATCH_FULL + 2 * sizeof(struct wire_data) + sizeof(struct wire_stack) + sizeof(struct wire_syscall)"
+        "WIRE_BATCH_FULL + 2 * sizeof(struct wire_data) + 4 * sizeof(struct wire_struct)"
+        " + sizeof(struct wire_stack) + sizeof(struct wire_syscall)"
         " + 8 * WIRE_ARGS + WIRE_INLINE < WIRE_BATCH_MAX": 1,
         "sizeof(struct wire_syscall)": wire.SYSCALL.itemsize,
         "offsetof(struct call_slot, call)": wire.SLOT_CALL,
         "offsetof(struct call_slot, args)": wire.SLOT_ARGS,
         "offsetof(struct call_slot, data)": wire.SLOT_DATA,
+        "offsetof(struct call_slot, more)": wire.SLOT_STRUCT,
+        "offsetof(struct wire_struct, data)": wire.EXTRA.itemsize,
+        "WIRE_CUT": wire.CUT,
         "offsetof(struct wire_data, data)": wire.EXTRA.itemsize,
         "offsetof(struct wire_stack, ips)": wire.EXTRA.itemsize,
         "sizeof(struct wire_stack)": wire.EXTRA.itemsize + 8 * wire.FRAMES,
@@ -119,8 +124,15 @@ def test_constants_of_the_program() -> None:
         "PLAN_STACK": selection.PLAN_STACK,
         "PLAN_REPLACES_MEMORY": selection.PLAN_REPLACES_MEMORY,
         "PLAN_EXEC": selection.PLAN_EXEC,
+        "PLAN_AT_EXIT": selection.PLAN_AT_EXIT,
+        "CAPTURES": selection.CAPTURES,
         "CAPTURE_STRING": selection.CAPTURE_STRING,
-        "CAPTURE_TIMESPEC": selection.CAPTURE_TIMESPEC,
+        "CAPTURE_BYTES": selection.CAPTURE_BYTES,
+        "CAPTURE_SOCKADDR": selection.CAPTURE_SOCKADDR,
+        "CAPTURE_STRINGS": selection.CAPTURE_STRINGS,
+        "CAPTURE_AT_EXIT": selection.CAPTURE_AT_EXIT,
+        "ASIDE": program._ASIDE,
+        "SOCKADDR_MAX": captures.SOCKADDR_BYTES,
         "TARGET_RECORDED": program._RECORDED,
         "TARGET_UNTIL_EXEC": program._UNTIL_EXEC,
         "PLAN_SETS_UID": selection.PLAN_SETS_UID,

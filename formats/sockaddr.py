@@ -1,0 +1,54 @@
+"""Socket addresses as text.
+
+Layouts: unix(7), ip(7), ipv6(7), netlink(7); families: include/linux/socket.h.
+"""
+
+from __future__ import annotations
+
+import socket
+import struct
+from dataclasses import dataclass
+
+AF_UNIX, AF_INET, AF_INET6, AF_NETLINK = 1, 2, 10, 16
+
+_SUN_PATH = 2
+_IN_BYTES = 8
+_IN6_BYTES = 24
+
+
+@dataclass(frozen=True)
+class SocketAddress:
+    """``family`` (AF_...), ``address`` as text and ``port``; None where the family has none or the bytes are too few.
+
+    A unix socket's address is its path, ``@NAME`` for an abstract one, '' for an unnamed one; a netlink socket's its
+    port id; of other families it is what follows the family, in hex.
+    """
+
+    family: int | None
+    address: str | None
+    port: int | None = None
+
+
+def parse_sockaddr(raw: bytes) -> SocketAddress:
+    """The address in ``raw``, which begins with sa_family_t and ends where the caller said that it does."""
+    if len(raw) < _SUN_PATH:
+        return SocketAddress(None, None)
+    family = int.from_bytes(raw[:_SUN_PATH], "little")
+    if family == AF_UNIX:
+        return SocketAddress(family, _unix(raw[_SUN_PATH:]))
+    if family == AF_INET and len(raw) >= _IN_BYTES:
+        return SocketAddress(family, socket.inet_ntop(socket.AF_INET, raw[4:8]), struct.unpack_from(">H", raw, 2)[0])
+    if family == AF_INET6 and len(raw) >= _IN6_BYTES:
+        scope = struct.unpack_from("<I", raw, 24)[0] if len(raw) >= _IN6_BYTES + 4 else 0
+        address = socket.inet_ntop(socket.AF_INET6, raw[8:24]) + (f"%{scope}" if scope else "")
+        return SocketAddress(family, address, struct.unpack_from(">H", raw, 2)[0])
+    if family == AF_NETLINK and len(raw) >= _IN_BYTES:
+        return SocketAddress(family, str(struct.unpack_from("<I", raw, 4)[0]))
+    return SocketAddress(family, raw[_SUN_PATH:].hex())
+
+
+def _unix(path: bytes) -> str:
+    if path[:1] == b"\0":
+        name = path[1:].decode("utf-8", "backslashreplace").replace("\0", "\\x00")
+        return f"@{name}"
+    return path.split(b"\0", 1)[0].decode("utf-8", "backslashreplace")

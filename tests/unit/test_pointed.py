@@ -1,0 +1,136 @@
+"""record/pointed.py: bytes that calls point at in, rows of timespecs, structs, sockaddrs and exec_args out."""
+
+from __future__ import annotations
+
+import socket
+import struct
+from typing import Any
+
+import ring_bytes
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bpfrec.bpf import wire
+from bpfrec.formats.schema import EXEC_ARGS, SOCKADDRS, STRUCTS, TIMESPECS, Table
+from bpfrec.formats.sockaddr import SocketAddress, parse_sockaddr
+from bpfrec.formats.syscalls import syscalls
+from bpfrec.record.calls import call_rows
+
+POINTER = 0x7F00_0000_1000
+EFAULT = 14
+
+
+def native(name: str) -> int:
+    return syscalls()[name].numbers["x86_64"]
+
+
+def rows(table: Table, *records: bytes) -> list[tuple[int, dict[str, Any]]]:
+    """Rows of ``table``, each with the number of the call that it belongs to."""
+    for side in call_rows(ring_bytes.decode(*records), cpu=0).pointed:
+        if side.table is table:
+            return list(zip(side.calls.tolist(), side.rows.to_pylist(), strict=True))
+    return []
+
+
+def data(arg: int, raw: bytes, captured: int | None = None) -> bytes:
+    return ring_bytes.extra(wire.KIND_DATA, raw, arg=arg, captured=captured)
+
+
+def test_timespecs() -> None:
+    sleep = native("clock_nanosleep")
+    found = rows(
+        TIMESPECS,
+        ring_bytes.call(native("getpid")),
+        ring_bytes.call(sleep, args=(1, 0, POINTER, 0), inline=struct.pack("<qq", 1, 250_000_000)),
+        ring_bytes.call(sleep, args=(1, 0, POINTER, 0), captured=-EFAULT),
+        ring_bytes.call(sleep, args=(1, 0, 0, 0), captured=-EFAULT),
+    )
+    assert found == [
+        (1, {"arg": 2, "tv_sec": 1, "tv_nsec": 250_000_000, "status": None}),
+        (2, {"arg": 2, "tv_sec": None, "tv_nsec": None, "status": "unreadable"}),
+    ]
+
+
+def test_the_fourth_argument_of_a_futex_is_a_time_only_where_it_waits() -> None:
+    def futex(operation: int) -> bytes:
+        return ring_bytes.call(native("futex"), args=(POINTER, operation, 1, POINTER, 0, 0), inline=bytes(16))
+
+    wait_private, wake_private, wait_bitset_realtime = 128, 129, 9 | 128 | 256
+    found = rows(TIMESPECS, futex(wait_private), futex(wake_private), futex(wait_bitset_realtime))
+    assert [call for call, _ in found] == [0, 2]
+
+
+def words(*values: int | None) -> dict[str, int | None]:
+    return {f"word{number}": value for number, value in enumerate((*values, None, None, None, None)[:4])}
+
+
+def test_structs_passed_and_given_back() -> None:
+    prlimit = ring_bytes.call(
+        native("prlimit64"), args=(0, 7, POINTER, POINTER + 64), inline=struct.pack("<QQ", 1024, 2**64 - 1)
+    )
+    found = rows(STRUCTS, data(3, struct.pack("<QQ", 512, 4096)), prlimit)
+    assert found == [
+        (0, {"arg": 2, "kind": "rlimit", "status": None} | words(1024, 2**64 - 1)),
+        (0, {"arg": 3, "kind": "rlimit", "status": None} | words(512, 4096)),
+    ]
+
+
+def test_a_struct_shorter_than_a_word_has_nothing_of_what_follows_it() -> None:
+    wait = ring_bytes.call(native("wait4"), args=(-1 & 2**64 - 1, POINTER, 0, 0))
+    status = bytearray(data(1, struct.pack("<i", 256)))
+    status[-4:] = b"\xff" * 4  # the padding of a record is what was there before
+    assert rows(STRUCTS, bytes(status), wait) == [(0, {"arg": 1, "kind": "int", "status": None} | words(256))]
+
+
+def test_structs_that_could_not_be_read() -> None:
+    openat2 = ring_bytes.call(native("openat2"), args=(3, POINTER, POINTER, 24), inline=b"/x")
+    assert rows(STRUCTS, data(2, b"", captured=-EFAULT), openat2) == [
+        (0, {"arg": 2, "kind": "open_how", "status": "unreadable"} | words())
+    ]
+
+
+def test_socket_addresses() -> None:
+    address = struct.pack("<H", 2) + struct.pack(">H", 443) + socket.inet_aton("192.0.2.7") + bytes(8)
+    found = rows(
+        SOCKADDRS,
+        ring_bytes.call(native("connect"), args=(3, POINTER, 16), inline=address),
+        data(1, b"\x01\0@"[:2]),
+        ring_bytes.call(native("accept4"), args=(3, POINTER, POINTER, 0), ret=4),
+        ring_bytes.call(native("connect"), args=(3, POINTER, 16), captured=-EFAULT),
+    )
+    assert found == [
+        (0, {"arg": 1, "family": 2, "address": "192.0.2.7", "port": 443, "status": None}),
+        (2, {"arg": 1, "family": None, "address": None, "port": None, "status": "unreadable"}),
+        (1, {"arg": 1, "family": 1, "address": "", "port": None, "status": None}),
+    ]
+
+
+def test_arguments_of_programs() -> None:
+    execve = ring_bytes.call(native("execve"), args=(POINTER, POINTER, POINTER), inline=b"/bin/sh")
+    cut = bytearray(data(1, b"sh\0-c\0"))
+    cut[6:8] = struct.pack("<H", wire.CUT)
+    assert rows(EXEC_ARGS, data(1, b"sh\0\0\xff\0"), execve, bytes(cut), execve) == [
+        (0, {"arg": 1, "position": 0, "value": "sh", "status": None}),
+        (0, {"arg": 1, "position": 1, "value": "", "status": None}),
+        (0, {"arg": 1, "position": 2, "value": "\\xff", "status": None}),
+        (1, {"arg": 1, "position": 0, "value": "sh", "status": None}),
+        (1, {"arg": 1, "position": 1, "value": "-c", "status": None}),
+        (1, {"arg": 1, "position": 2, "value": None, "status": "truncated"}),
+    ]
+
+
+def test_addresses_of_other_families() -> None:
+    inet6 = struct.pack("<H", 10) + struct.pack(">HI", 53, 0) + socket.inet_pton(socket.AF_INET6, "fe80::1")
+    assert parse_sockaddr(inet6 + struct.pack("<I", 3)) == SocketAddress(10, "fe80::1%3", 53)
+    assert parse_sockaddr(inet6 + bytes(4)) == SocketAddress(10, "fe80::1", 53)
+    assert parse_sockaddr(b"\x01\0/run/x\0junk") == SocketAddress(1, "/run/x")
+    assert parse_sockaddr(b"\x01\0\0name\0x") == SocketAddress(1, "@name\\x00x")
+    assert parse_sockaddr(struct.pack("<HHII", 16, 0, 77, 1)) == SocketAddress(16, "77")
+    assert parse_sockaddr(b"\x02\0\x01") == SocketAddress(2, "01"), "an address that is too short is shown as it is"
+    assert parse_sockaddr(b"\x01") == SocketAddress(None, None)
+
+
+@given(st.binary(max_size=128))
+def test_any_bytes_are_some_address(raw: bytes) -> None:
+    found = parse_sockaddr(raw)
+    assert found.port is None or 0 <= found.port < 65536
