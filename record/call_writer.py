@@ -13,11 +13,12 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from bpfrec.bpf import wire
-from bpfrec.formats.schema import SYSCALLS, TABLES
+from bpfrec.formats.schema import EXEC_ARGS, SYSCALLS, TABLES
 from bpfrec.formats.trace_writer import TraceWriter
 from bpfrec.record.asof import AsOf
 from bpfrec.record.calls import CallRows, call_rows
 from bpfrec.record.history import History
+from bpfrec.record.pointed import SideRows
 from bpfrec.record.spool import Chunk, read_chunks
 from bpfrec.record.stacks import StackTable
 from bpfrec.record.text import choice
@@ -124,6 +125,7 @@ class CallWriter:
         rows.table = rows.table.append_column("comm", comm).append_column(
             "stack_id", pa.array(stack_ids, mask=stack_ids < 0)
         )
+        self._note_arguments(calls, rows.pointed)
         self.pids.update(distinct(calls.pid))
         self.tids.update(distinct(calls.tid))
         self._pending.append(rows)
@@ -131,6 +133,18 @@ class CallWriter:
         self._pending_bytes += len(records.data)
         if self._pending_rows >= _ROW_GROUP or self._pending_bytes >= _ROW_GROUP_BYTES:
             self.flush()
+
+    def _note_arguments(self, calls: wire.Calls, pointed: list[SideRows]) -> None:
+        for side in pointed:
+            if side.table is not EXEC_ARGS:
+                continue
+            vectors: dict[int, list[str]] = {}
+            for call, value in zip(side.calls.tolist(), side.rows["value"].to_pylist(), strict=True):
+                vectors.setdefault(call, []).append("..." if value is None else value)
+            for call, argv in vectors.items():
+                if calls.ret[call] == 0:
+                    entry = int(calls.ts[call])
+                    self.history.note_arguments(int(calls.pid[call]), entry, entry + int(calls.duration[call]), argv)
 
 
 def _reordered(table: pa.Table, order: pa.Array) -> pa.Table:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bisect
+import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -18,7 +19,10 @@ BEFORE = 0
 
 @dataclass(slots=True)
 class ProcessLife:
-    """One process: a pid is used again after ``end``. Times in ns on CLOCK_MONOTONIC; see the table ``processes``."""
+    """One process: a pid is used again after ``end``. Times in ns on CLOCK_MONOTONIC; see the table ``processes``.
+
+    ``executed``: when it executed the program that ``exe`` and ``cmdline`` are of.
+    """
 
     pid: int
     parent: int | None
@@ -27,6 +31,7 @@ class ProcessLife:
     exe: str | None = None
     cmdline: str | None = None
     uid: int | None = None
+    executed: int = BEFORE
 
 
 @dataclass(slots=True)
@@ -121,6 +126,15 @@ class History:
         """The file that ``pid`` executed at ``when``: the first that the kernel maps into a new address space."""
         space = self.space_at(pid, when)
         return space.mappings[0].path if space and space.mappings else None
+
+    def note_arguments(self, pid: int, entry: int, end: int, argv: list[str]) -> None:
+        """Notes what ``pid`` passed to an execve that worked, which lasted from ``entry`` to ``end``.
+
+        /proc has told of it already, unless the process lived too short.
+        """
+        life = self.life_at(pid, end)
+        if life is not None and life.cmdline is None and entry <= life.executed <= end:
+            life.cmdline = shlex.join(argv)
 
     def mappings(self, pid: int) -> list[Mapping]:
         """All executable mappings that ``pid`` had."""

@@ -127,6 +127,7 @@ class Surroundings:
     def _name_program(self, history: History, event: Comm) -> None:
         life = history.life_at(event.pid, event.time)
         if life is not None:
+            life.executed = event.time
             life.exe, life.cmdline = self._started.get((event.pid, event.time), (None, None))
             if event.pid == self.unborn:
                 # Its arguments are known, however short it lived; what it executes later is another program.

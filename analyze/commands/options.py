@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import wraps
+from itertools import islice
 from shutil import get_terminal_size
 from typing import Any, TypeVar
 
@@ -15,6 +16,8 @@ import click
 from bpfrec.analyze.render.escape import printable
 from bpfrec.analyze.result import Result
 from bpfrec.analyze.trace import Trace
+
+_LINES_AT_ONCE = 256
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -64,9 +67,10 @@ def output_width() -> int | None:
 
 
 def write_lines(lines: Iterable[str]) -> None:
-    """Writes ``lines`` to standard output."""
-    for line in lines:
-        sys.stdout.write(line + "\n")
+    """Writes ``lines`` to standard output, some at a time: there may be millions."""
+    waiting = iter(lines)
+    while some := list(islice(waiting, _LINES_AT_ONCE)):
+        sys.stdout.write("\n".join(some) + "\n")
 
 
 def note(*lines: str) -> None:

@@ -17,6 +17,7 @@ COLOURS = {
     "empty BPF pair": "#9aa0a6",
     "bpfrec --stacks off": "#7fb3e0",
     "bpfrec": "#1f6fb4",
+    "bpfrec -a": "#0b3d66",
     "bpftrace count": "#8c6bb1",
     "perf trace record": "#e08214",
     "bcc open_perf_buffer": "#5aae61",

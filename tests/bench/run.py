@@ -109,7 +109,8 @@ def main() -> int:
         show([Measurement(**one) for one in json.loads(given.redraw.read_text())["measurements"]], given.picture)
         return 0
     workloads = [workload for name, workload in WORKLOADS.items() if name in (given.workload or WORKLOADS)]
-    tools = [tool for name, tool in TOOLS.items() if name == BASE or name in (given.tool or TOOLS)]
+    chosen = given.tool or [name for name, tool in TOOLS.items() if tool.by_default]
+    tools = [tool for name, tool in TOOLS.items() if name == BASE or name in chosen]
     check(workloads, tools)
     where = environment()
     measurements, failures = measure(given.rounds, given.calls, workloads, tools)

@@ -48,6 +48,8 @@ class Tool:
     """The file it writes."""
     slow = False
     """Whether it gets fewer calls."""
+    by_default = True
+    """Whether it runs when no tool is named."""
 
     def starts_command(self, target: Target) -> bool:
         """Whether it starts the command itself, because it cannot follow the children of a process that runs."""
@@ -102,6 +104,20 @@ class Bpfrec(Tool):
         with zipfile.ZipFile(output) as trace:
             counters = json.loads(trace.read("manifest.json"))["counters"]
         return Counted(counters["recorded"], counters["lost"])
+
+
+class BpfrecEverything(Bpfrec):
+    """bpfrec of every process."""
+
+    by_default = False
+
+    def starts_command(self, target: Target) -> bool:
+        del target
+        return False
+
+    def command(self, target: Target, folder: Path) -> list[str]:
+        del target
+        return [sys.executable, "-m", "bpfrec", "record", "-o", str(folder / self.output), "-a", *self._options]
 
 
 class BpftraceCount(Tool):
@@ -194,6 +210,7 @@ _ALL: Sequence[Callable[[], Tool]] = (
     EmptyPair,
     lambda: Bpfrec("bpfrec --stacks off", "--stacks", "off"),
     lambda: Bpfrec("bpfrec"),
+    lambda: BpfrecEverything("bpfrec -a"),
     BpftraceCount,
     PerfTraceRecord,
     BccRecorder,

@@ -1,0 +1,115 @@
+"""What calls point at, besides paths, is there as it was passed or given back."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from live import record_command, rows
+
+SCRIPT = """
+import os, resource, select, signal, socket, sys
+pipe = os.pipe()
+pair = socket.socketpair()
+listening = socket.socket()
+listening.bind(("127.0.0.1", 0))
+listening.listen()
+connected = socket.socket()
+connected.connect(listening.getsockname())
+accepted, peer = listening.accept()
+unix = socket.socket(socket.AF_UNIX)
+try:
+    unix.connect("/nonexistent/socket")
+except OSError:
+    pass
+unix.bind("\\0abstract")
+inet6 = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+inet6.bind(("::1", 0))
+inet6.sendto(b"datagram", inet6.getsockname())
+inet6.recvfrom(10)
+resource.setrlimit(resource.RLIMIT_CORE, (0, 4096))
+signal.setitimer(signal.ITIMER_REAL, 100, 5.5)
+select.select([], [], [], 0.0125)
+os.utime(sys.argv[1], ns=(1_000_000_002, 3_000_000_004))
+child = os.fork()
+if child == 0:
+    os._exit(3)
+os.waitpid(child, 0)
+try:
+    os.execv("/nonexistent/program", ["program", "an argument", "\\u00e9"])
+except OSError:
+    pass
+print(*pipe, pair[0].fileno(), pair[1].fileno(), listening.getsockname()[1], peer[1], inet6.getsockname()[1])
+"""
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[int]]:
+    """The trace, and the descriptors and ports that the script printed."""
+    folder = tmp_path_factory.mktemp("pointed")
+    (folder / "file").touch()
+    output = folder / "trace.bpfrec"
+    done = record_command(output, sys.executable, "-I", "-S", "-c", SCRIPT, folder / "file")
+    assert done.returncode == 0, done.stderr
+    return output, [int(word) for word in done.stdout.split()]
+
+
+@pytest.fixture
+def answer(recorded: tuple[Path, list[int]]) -> Callable[[str], list[tuple[object, ...]]]:
+    return lambda query: rows(recorded[0], query)
+
+
+Answer = Callable[[str], list[tuple[object, ...]]]
+
+
+def structs(call: str) -> str:
+    return (
+        f"SELECT kind, word0, word1, word2, word3 FROM structs JOIN syscalls USING (event_id)"
+        f" WHERE syscall = '{call}' AND status IS NULL ORDER BY event_id, structs.arg"
+    )
+
+
+def test_pairs_of_descriptors(recorded: tuple[Path, list[int]], answer: Answer) -> None:
+    read, write, left, right, *_ = recorded[1]
+    assert ("fds", read | write << 32, None, None, None) in answer(structs("pipe2"))
+    assert answer(structs("socketpair")) == [("fds", left | right << 32, None, None, None)]
+
+
+def test_socket_addresses(recorded: tuple[Path, list[int]], answer: Answer) -> None:
+    port, peer, port6 = recorded[1][4:]
+    query = (
+        "SELECT syscall, family, address, port FROM sockaddrs JOIN syscalls USING (event_id)"
+        " WHERE sockaddrs.status IS NULL AND syscall NOT IN ('getsockname', 'getpeername') ORDER BY event_id"
+    )
+    assert answer(query) == [
+        ("bind", 2, "127.0.0.1", 0),
+        ("connect", 2, "127.0.0.1", port),
+        ("accept4", 2, "127.0.0.1", peer),
+        ("connect", 1, "/nonexistent/socket", None),
+        ("bind", 1, "@abstract", None),
+        ("bind", 10, "::1", 0),
+        ("sendto", 10, "::1", port6),
+        ("recvfrom", 10, "::1", port6),
+    ]
+
+
+def test_limits_timers_and_times(answer: Answer) -> None:
+    assert ("rlimit", 0, 4096, None, None) in answer(structs("prlimit64"))
+    assert ("itimerval", 5, 500_000, 100, 0) in answer(structs("setitimer"))
+    assert answer(structs("utimensat")) == [("timespecs", 1, 2, 3, 4)]
+    waits = "SELECT tv_sec, tv_nsec FROM timespecs JOIN syscalls USING (event_id) WHERE syscall = 'pselect6'"
+    assert answer(waits) == [(0, 12_500_000)]
+
+
+def test_wait_status(answer: Answer) -> None:
+    assert answer(structs("wait4")) == [("int", 3 << 8, None, None, None)]
+
+
+def test_arguments_of_an_execve_that_failed(answer: Answer) -> None:
+    query = (
+        "SELECT position, value FROM exec_args JOIN syscalls USING (event_id)"
+        " WHERE path = '/nonexistent/program' ORDER BY event_id, position"
+    )
+    assert answer(query) == [(0, "program"), (1, "an argument"), (2, "é")]

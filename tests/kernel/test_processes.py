@@ -1,0 +1,26 @@
+"""Processes that live for a millisecond are all there, with what they executed and their first and last calls."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from live import record_command, rows
+
+PROCESSES = 300
+
+
+def test_a_command_that_starts_many_short_processes(tmp_path: Path) -> None:
+    output = tmp_path / "trace.bpfrec"
+    script = f"i=0; while [ $i -lt {PROCESSES} ]; do /bin/true $i 'a b'; i=$((i+1)); done"
+    done = record_command(output, "/bin/sh", "-c", script, options=["--stacks", "off"])
+    assert done.returncode == 0, done.stderr
+    found = rows(output, "SELECT cmdline, exe LIKE '%/true' FROM processes WHERE comm = 'true' ORDER BY start_ns")
+    assert found == [(f"/bin/true {number} 'a b'", True) for number in range(PROCESSES)]
+    calls = (
+        "SELECT arg_min(syscall, ts_ns), arg_max(syscall, ts_ns), count(*) FILTER (syscall = 'exit_group')"
+        " FROM syscalls WHERE pid IN (SELECT pid FROM processes WHERE comm = 'true') GROUP BY pid"
+    )
+    for first, last, exits in rows(output, calls):
+        # What a child does before its execve, under the shell's name, depends on the shell.
+        assert first in ("execve", "rt_sigprocmask", "set_robust_list", "rt_sigaction", "close", "getpid"), first
+        assert (last, exits) == ("exit_group", 1)
