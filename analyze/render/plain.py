@@ -74,6 +74,24 @@ def latency_histograms(rows: Iterable[Row]) -> Iterator[str]:
         yield ""
 
 
+def processes(rows: Iterable[Row], width: int | None) -> Iterator[str]:
+    """Lines of processes, children indented below their parents."""
+    columns = ("PID", "START", "SECONDS", "CALLS", "FAILED", "END", "COMMAND")
+    cells = (
+        (
+            r["pid"],
+            "before" if r["start_s"] is None else f"{r['start_s']:.3f}",
+            "still" if r["duration_ns"] is None else f"{r['duration_ns'] / 1e9:.3f}",
+            r["calls"],
+            r["failed"],
+            _end(r),
+            "  " * r["depth"] + (r["cmdline"] or r["exe"] or r["comm"] or "?"),
+        )
+        for r in rows
+    )
+    return table(columns, cells, width)
+
+
 def summary(rows: Sequence[Row], width: int | None) -> Iterator[str]:
     """The page of summary, section by section."""
     for number, (section, lines) in enumerate(groupby(rows, key=lambda r: r["section"])):
@@ -101,6 +119,12 @@ class _Fixed(float):
 
     def __str__(self) -> str:
         return f"{self:.3f}"
+
+
+def _end(row: Row) -> str:
+    if row["signal"] is not None:
+        return f"signal {row['signal']}"
+    return "-" if row["exit_code"] is None else str(row["exit_code"])
 
 
 def _number(text: str) -> Any:

@@ -6,6 +6,8 @@ from pathlib import Path
 
 from live import record_command, rows
 
+import bpfrec
+
 PROCESSES = 300
 
 
@@ -24,3 +26,21 @@ def test_a_command_that_starts_many_short_processes(tmp_path: Path) -> None:
         # What a child does before its execve, under the shell's name, depends on the shell.
         assert first in ("execve", "rt_sigprocmask", "set_robust_list", "rt_sigaction", "close", "getpid"), first
         assert (last, exits) == ("exit_group", 1)
+
+
+def test_the_tree_says_how_each_process_ended(tmp_path: Path) -> None:
+    output = tmp_path / "trace.bpfrec"
+    script = "/bin/sh -c 'kill -9 $$' 2>/dev/null; /bin/sh -c '/bin/true; exit 4'; exit 3"
+    done = record_command(output, "/bin/sh", "-c", script)
+    assert done.returncode == 3, done.stderr
+    with bpfrec.open(output) as trace:
+        found = [
+            (r["depth"], r["cmdline"].split()[0], r["exit_code"], r["signal"])
+            for r in trace.report("processes").dicts()
+        ]
+    assert found == [
+        (0, "/bin/sh", 3, None),
+        (1, "/bin/sh", None, 9),
+        (1, "/bin/sh", 4, None),
+        (2, "/bin/true", 0, None),
+    ]

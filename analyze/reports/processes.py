@@ -1,0 +1,21 @@
+"""processes: which process started which, what it executed, how long it lived and how it ended."""
+
+from __future__ import annotations
+
+from bpfrec.analyze.recording import wall_offset_ns
+from bpfrec.analyze.reports.filters import comm_contains, conditions, where
+from bpfrec.analyze.result import Result
+from bpfrec.analyze.sqltemplate import render
+from bpfrec.analyze.trace import Trace
+
+
+def compute(trace: Trace, *, pid: int | None = None, name: str | None = None) -> Result:
+    """The processes of the trace as a tree: every process stands behind its parent, siblings by their start.
+
+    ``pid``: only that one; ``name``: only those whose name contains it; both leave the depth as it is. Columns: pid,
+    ppid, depth, start_ts, start_s, duration_ns, comm, exe, cmdline, uid, calls, failed, exit_code, signal.
+    """
+    chosen = conditions(pid=pid) + comm_contains(name)
+    manifest = trace.manifest
+    sql = render("processes", where=where(chosen), start=manifest.start_ns, wall_offset=wall_offset_ns(manifest))
+    return trace.answer(sql)

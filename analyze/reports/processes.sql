@@ -1,0 +1,79 @@
+WITH RECURSIVE lives AS (
+    SELECT
+        row_number() OVER (ORDER BY coalesce(start_ns, {{ start }}), pid) AS life,
+        processes.*,
+        -- a pid may be used again
+        coalesce(start_ns, -1) AS from_ns,
+        coalesce(end_ns, 9223372036854775807) AS to_ns
+    FROM processes
+),
+edges AS (
+    SELECT c.life, arg_max(p.life, p.from_ns) AS parent
+    FROM lives AS c
+    LEFT JOIN lives AS p ON p.pid = c.ppid AND p.life != c.life AND c.from_ns BETWEEN p.from_ns AND p.to_ns
+    GROUP BY c.life
+),
+tree AS (
+    SELECT life, 0 AS depth, [life] AS place
+    FROM edges
+    WHERE parent IS NULL
+    UNION ALL
+    SELECT edges.life, depth + 1, list_append(place, edges.life)
+    FROM edges
+    JOIN tree ON edges.parent = tree.life
+),
+counted AS (
+    SELECT
+        life,
+        count(*) AS calls,
+        count(errno) AS failed,
+        -- the code that the last thread to leave gave
+        arg_max(arg0 & 255, ts_ns) FILTER (syscall IN ('exit_group', 'exit')) AS exit_code
+    FROM syscalls
+    JOIN lives ON lives.pid = syscalls.pid AND ts_ns BETWEEN from_ns AND to_ns
+    GROUP BY life
+),
+-- what their parents' wait4 was told: wait(2)
+waited AS (
+    SELECT life, any_value(word0 & 127) AS signal
+    FROM syscalls
+    JOIN structs ON structs.event_id = syscalls.event_id AND structs.kind = 'int' AND structs.word0 & 127 NOT IN (0, 127)
+    JOIN lives ON lives.pid = syscalls.ret AND ts_ns + duration_ns >= from_ns AND ts_ns <= to_ns
+    WHERE syscall = 'wait4' AND ret > 0
+    GROUP BY life
+)
+SELECT
+    -- process (thread group) id
+    pid,
+    -- parent when it was first seen
+    ppid,
+    -- how deep it stands in the tree, 0: its parent is not in the trace
+    depth,
+    -- start, wall clock (UTC); NULL: before the recording
+    make_timestamp_ns(start_ns + {{ wall_offset }}) AS start_ts,
+    -- the same, in seconds from the start of the recording
+    (start_ns - {{ start }}) / 1e9 AS start_s,
+    -- ns from its start, or that of the recording, to its end; NULL: it outlived the recording
+    end_ns - greatest(coalesce(start_ns, {{ start }}), {{ start }}) AS duration_ns,
+    -- last name of its main thread
+    comm,
+    -- executable, where it could be read
+    exe,
+    -- command line, where it is known
+    cmdline,
+    -- real user id when it was first seen
+    uid,
+    -- its calls in the trace
+    coalesce(calls, 0) AS calls,
+    -- how many of them failed
+    coalesce(failed, 0) AS failed,
+    -- what it gave to exit; NULL: it did not call it, or outlived the recording
+    CASE WHEN signal IS NULL AND end_ns IS NOT NULL THEN exit_code END AS exit_code,
+    -- the signal that ended it, as its parent's wait4 was told; NULL: none, or not known
+    signal
+FROM tree
+JOIN lives USING (life)
+LEFT JOIN counted USING (life)
+LEFT JOIN waited USING (life)
+WHERE {{ where }}
+ORDER BY place
