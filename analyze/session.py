@@ -1,10 +1,15 @@
-"""The DuckDB session of a trace: how much memory it takes, and where it puts what does not fit."""
+"""The DuckDB session of a trace: how much memory it takes, where it puts what does not fit, what ends its queries."""
 
 from __future__ import annotations
 
 import os
 import re
+import signal
+import socket
 import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from bpfrec.formats.errors import BpfrecError
@@ -69,6 +74,39 @@ def connect(scratch: Scratch) -> duckdb.DuckDBPyConnection:
         connection.close()
         raise BpfrecError(f"{MEMORY_VARIABLE} is {wanted!r}, which is no size", "Say it as 500MB or 8GB.") from None
     return connection
+
+
+@contextmanager
+def interruptible(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """Lets Ctrl-C end the query that runs inside.
+
+    DuckDB looks for signals in the thread that asks, and that one may sleep while others work.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    import duckdb  # noqa: PLC0415
+
+    ours, theirs = socket.socketpair()
+    theirs.setblocking(False)
+
+    def watch() -> None:
+        while received := ours.recv(1):
+            if received[0] == signal.SIGINT:
+                connection.interrupt()
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    before = signal.set_wakeup_fd(theirs.fileno(), warn_on_full_buffer=False)
+    try:
+        yield
+    except duckdb.InterruptException:
+        raise KeyboardInterrupt from None
+    finally:
+        signal.set_wakeup_fd(before)
+        theirs.close()
+        watcher.join()
+        ours.close()
 
 
 def _limit(connection: duckdb.DuckDBPyConnection, wanted: str) -> str:

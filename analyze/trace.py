@@ -13,11 +13,20 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from bpfrec.analyze.decode.functions import functions, named_in
 from bpfrec.analyze.recording import check_clock, recording_view, wall_offset_ns
 from bpfrec.analyze.result import Result, Row
-from bpfrec.analyze.session import Scratch, connect
+from bpfrec.analyze.session import Scratch, connect, interruptible
 from bpfrec.analyze.sqltemplate import identifier, literal
-from bpfrec.analyze.views import SYS_SCHEMA, View, is_syscall, recorded_syscalls, syscall_view, table_view
+from bpfrec.analyze.views import (
+    SYS_SCHEMA,
+    View,
+    functions_view,
+    is_syscall,
+    recorded_syscalls,
+    syscall_view,
+    table_view,
+)
 from bpfrec.formats.errors import BpfrecError, TraceFileError
 from bpfrec.formats.manifest import Manifest
 from bpfrec.formats.schema import TABLES
@@ -27,10 +36,11 @@ if TYPE_CHECKING:
     import duckdb
 
 _TABLES = {table.name: table for table in TABLES}
+_MAIN = (*_TABLES, "recording", "functions")
 _CATALOG = re.compile(r"\b(show|information_schema|duckdb_\w+|pg_catalog|sqlite_master)\b", re.IGNORECASE)
 _SYS_NAME = re.compile(r'\bsys"?\s*\.\s*"?(\w+)', re.IGNORECASE)
 _SYS = re.compile(r"\bsys\b", re.IGNORECASE)
-_ROWS_AT_ONCE = 2048
+_ROWS_AT_ONCE = 8192
 
 
 class Trace:
@@ -53,6 +63,7 @@ class Trace:
         self._scratch = Scratch()
         self._views: dict[str, View] = {}
         self._commented: set[str] = set()
+        self._functions: set[str] = set()
 
     def __enter__(self) -> Trace:
         return self
@@ -189,12 +200,13 @@ class Trace:
         return f"{seconds // 3600 % 24:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}"
 
     def prepare(self, query: str) -> None:
-        """Makes the views that ``query`` names; all of them, with comments, if it asks for the catalog."""
+        """Makes the functions and views that ``query`` names; all views, with comments, if it asks for the catalog."""
+        self._make_functions(query)
         if _CATALOG.search(query):
             self._make_all()
             return
         words = {word.lower() for word in re.findall(r"\w+", query)}
-        for name in [n for n in (*_TABLES, "recording") if n in words]:
+        for name in [n for n in _MAIN if n in words]:
             self._make_main(name)
         if SYS_SCHEMA in words:
             named = [name.lower() for name in _SYS_NAME.findall(query)]
@@ -213,7 +225,7 @@ class Trace:
         return connection
 
     def _make_all(self) -> None:
-        for name in (*_TABLES, "recording"):
+        for name in _MAIN:
             self._make_main(name)
         for name in self._recorded:
             self._make_syscall(name)
@@ -227,6 +239,8 @@ class Trace:
             return
         if name == "recording":
             view = recording_view(self.manifest, self.path)
+        elif name == "functions":
+            view = functions_view()
         else:
             table = _TABLES[name]
             parquet = self._reader.parquet(table)
@@ -241,9 +255,19 @@ class Trace:
             self._create(f"{SYS_SCHEMA}.{name}", syscall_view(name))
 
     def _create(self, key: str, view: View) -> None:
+        statement = view.create()
+        if view.schema == SYS_SCHEMA:
+            self._make_functions(statement)
         with self._damage(view.name):
-            self._connection.execute(view.create())
+            self._connection.execute(statement)
         self._views[key] = view
+
+    def _make_functions(self, text: str) -> None:
+        """Makes the SQL functions that ``text`` names; all of them, if it asks for the catalog of functions."""
+        for function in functions().values() if "duckdb_functions" in text.lower() else named_in(text):
+            if function.name not in self._functions:
+                self._connection.execute(function.create())
+                self._functions.add(function.name)
 
     def _parquet_columns(self, name: str, parquet: Path) -> set[str]:
         source = table_view(_TABLES[name], parquet, (), 0).source
@@ -269,7 +293,7 @@ class _Rows:
     select: str
 
     def __iter__(self) -> Iterator[Row]:
-        with _errors():
+        with _errors(), interruptible(self.connection):
             self.connection.execute(self.select)
         read = False
         try:
@@ -281,7 +305,7 @@ class _Rows:
                 self._abandon()
 
     def _next(self) -> list[Row]:
-        with _errors():
+        with _errors(), interruptible(self.connection):
             return self.connection.fetchmany(_ROWS_AT_ONCE)
 
     def _abandon(self) -> None:

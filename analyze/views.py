@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bpfrec.analyze.ctypes import ULONG, ctype
+from bpfrec.analyze.decode.calls import argument_text, call_text, return_text
+from bpfrec.analyze.decode.functions import functions
 from bpfrec.analyze.sqltemplate import Fragment, identifier, literal
 from bpfrec.formats import schema
 from bpfrec.formats.schema import Column, Table
@@ -115,15 +117,24 @@ def syscall_view(name: str) -> View:
     if call is None or call.arguments is None:
         columns += [_common(common[f"arg{i}"]) for i in range(6)]
     else:
-        columns += [_argument(a, call) for a in call.arguments]
+        for argument in call.arguments:
+            column = _argument(argument, call)
+            columns += [column, *_text(column, "argument", argument_text(call, argument))]
         for index in (c.index for c in call.captures if c.kind == "timespec"):
             t = f"t{index}"
             source += f" LEFT JOIN main.timespecs AS {t} ON {t}.event_id = s.event_id AND {t}.arg = {index}"
             columns += _timespec(call.arguments[index], t)
     taken = {c.name for c in columns}
-    columns += [_common(common[n]) for n in _AFTER_ARGUMENTS if n not in taken]
+    for column in (_common(common[n]) for n in _AFTER_ARGUMENTS if n not in taken):
+        columns += [column, *_text(column, "result", return_text(call) if call and column.name == "ret" else None)]
+    columns.append(ViewColumn("call_text", "VARCHAR", "the whole call, as strace writes it", call_text(call, name)))
     source += f" WHERE s.syscall = {literal(name)} AND s.abi = 'x86_64'"
     return View(SYS_SCHEMA, name, f"Calls of {name}, with named arguments.", tuple(columns), source)
+
+
+def _text(column: ViewColumn, what: str, expression: str | None) -> list[ViewColumn]:
+    comment = f"{column.name} as text: the {what} read by {(expression or '').partition('(')[0]}"
+    return [ViewColumn(f"{column.name}_text", "VARCHAR", comment, expression)] if expression else []
 
 
 def _common(column: Column) -> ViewColumn:
@@ -153,6 +164,22 @@ def _timespec(argument: Argument, alias: str) -> list[ViewColumn]:
         for c in schema.TIMESPECS.columns
         if c.name in ("tv_sec", "tv_nsec")
     ]
+
+
+def functions_view() -> View:
+    """The view of the SQL functions that make text of numbers."""
+    rows = ", ".join(literal([function.signature, function.comment]) for function in functions().values())
+    columns = (
+        ViewColumn(
+            "function",
+            "VARCHAR",
+            "as it is called; value: any integer, raw or cast; selector: the argument that decides",
+            "f.signature",
+        ),
+        ViewColumn("what", "VARCHAR", "what it makes text of", "f.what"),
+    )
+    source = f"FROM (VALUES {rows}) AS f(signature, what) ORDER BY f.signature"
+    return View("main", "functions", "The SQL functions that make text of numbers.", columns, source)
 
 
 def fact(name: str, sql_type: str, comment: str, value: object) -> ViewColumn:

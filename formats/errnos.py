@@ -16,7 +16,17 @@ MAX_ERRNO = 4095
 @cache
 def errno_names() -> dict[int, str]:
     """Names by positive error number, the kernel-internal ones (512 and up) included."""
-    return {int(number): name for number, name in tsv_rows("errnos.tsv")}
+    return {int(number): name for number, name, _ in tsv_rows("errnos.tsv")}
+
+
+@cache
+def errno_texts() -> dict[int, str]:
+    """What the errors mean, in English, by positive error number."""
+    return {int(number): text for number, _, text in tsv_rows("errnos.tsv")}
+
+
+RESTARTS = ("ERESTARTSYS", "ERESTARTNOINTR", "ERESTARTNOHAND", "ERESTART_RESTARTBLOCK")
+"""Errors that no program sees: the kernel calls again, or makes EINTR of them."""
 
 
 @cache

@@ -2,29 +2,13 @@
 
 from __future__ import annotations
 
-OPEN_FLAGS: dict[str, int] = {
-    "O_RDONLY": 0o0,
-    "O_WRONLY": 0o1,
-    "O_RDWR": 0o2,
-    "O_ACCMODE": 0o3,
-    "O_CREAT": 0o100,
-    "O_EXCL": 0o200,
-    "O_NOCTTY": 0o400,
-    "O_TRUNC": 0o1000,
-    "O_APPEND": 0o2000,
-    "O_NONBLOCK": 0o4000,
-    "O_NDELAY": 0o4000,
-    "O_DSYNC": 0o10000,
-    "O_ASYNC": 0o20000,
-    "O_DIRECT": 0o40000,
-    "O_LARGEFILE": 0o100000,
-    "O_DIRECTORY": 0o200000,
-    "O_NOFOLLOW": 0o400000,
-    "O_NOATIME": 0o1000000,
-    "O_CLOEXEC": 0o2000000,
-    "O_SYNC": 0o4010000,
-    "O_RSYNC": 0o4010000,
-    "O_PATH": 0o10000000,
-    "O_TMPFILE": 0o20200000,
+from bpfrec.formats.decoding import constants
+
+_KERNEL = constants("open_access") | constants("open")
+
+OPEN_FLAGS: dict[str, int] = {name: value for name, value in _KERNEL.items() if name.startswith("O_")} | {
+    "O_ASYNC": _KERNEL["FASYNC"],
+    "O_NDELAY": _KERNEL["O_NONBLOCK"],
+    "O_RSYNC": _KERNEL["O_SYNC"],
 }
-"""By name, as x86-64 numbers them: include/uapi/asm-generic/fcntl.h."""
+"""By name, as x86-64 numbers them, with the names that C has besides."""

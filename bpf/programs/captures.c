@@ -4,7 +4,7 @@
 
 #define EFAULT 14
 #define DATA_OFFSET 8
-#define STRINGS_MAX 512
+#define STRINGS_MAX 128
 #define STRINGS_BYTES 4096
 #define ASIDE 2
 
@@ -64,6 +64,7 @@ static __always_inline s16 read_strings(struct data_room *room, const u64 *vecto
 	u64 string = 0;
 	int i, n;
 
+#pragma clang loop unroll(disable)
 	for (i = 0; i < STRINGS_MAX; i++) {
 		n = bpf_probe_read_user(&string, sizeof(string), vector + i);
 		if (!n && !string)
@@ -199,7 +200,7 @@ static __always_inline void add_results(struct wire_batch *batch, struct call_sl
 {
 	int i, n;
 
-#pragma unroll
+#pragma clang loop unroll(disable)
 	for (i = 0; i < CAPTURES; i++) {
 		const struct capture *capture = &plan->capture[i];
 		struct wire_struct *record = next_record(batch);

@@ -72,13 +72,21 @@ def test_links_lead_somewhere() -> None:
             assert (page.parent / target).exists(), f"{page.name} links {target}, which is not there"
 
 
+def generated(page: Path, begin: str, end: str, content: str) -> None:
+    """Compares what stands between ``begin`` and ``end`` on a page with ``content``, or writes it there."""
+    before, _, rest = page.read_text().partition(begin)
+    _, _, after = rest.partition(end)
+    now = f"{before}{begin}{content}\n{end}{after}"
+    if UPDATE:
+        page.write_text(now)
+    assert page.read_text() == now, (
+        f"{page.name} is out of date; run: BPFREC_UPDATE_DOCS=1 pytest tests/cli/test_docs.py"
+    )
+
+
 def test_the_format_page_describes_every_column() -> None:
     from bpfrec.formats.schema import TABLES
 
-    page = ROOT / "docs" / "format.md"
-    begin, end = "from formats/schema.py -->\n", "<!-- end of tables -->"
-    before, _, rest = page.read_text().partition(begin)
-    _, _, after = rest.partition(end)
     sections = []
     for table in TABLES:
         lines = [f"| {c.name} | {c.sql_type} | {c.comment} |" for c in table.columns]
@@ -87,9 +95,12 @@ def test_the_format_page_describes_every_column() -> None:
             + "\n".join(lines)
             + "\n"
         )
-    now = f"{before}{begin}{''.join(sections)}\n{end}{after}"
-    if UPDATE:
-        page.write_text(now)
-    assert page.read_text() == now, (
-        "docs/format.md is out of date; run: BPFREC_UPDATE_DOCS=1 pytest tests/cli/test_docs.py"
-    )
+    generated(ROOT / "docs" / "format.md", "from formats/schema.py -->\n", "<!-- end of tables -->", "".join(sections))
+
+
+def test_the_decoding_page_lists_every_function() -> None:
+    from bpfrec.analyze.decode.functions import functions
+
+    rows = sorted(f"| `{f.signature}` | {f.comment} |" for f in functions().values())
+    table = "\n".join(["", "| function | makes text of |", "|---|---|", *rows, ""])
+    generated(ROOT / "docs" / "decoding.md", "from formats/decoders.tsv -->\n", "<!-- end of functions -->", table)

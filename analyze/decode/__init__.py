@@ -1,0 +1,1 @@
+"""Numbers of system calls as text, in SQL: functions, and the text of a whole call."""

@@ -1,0 +1,37 @@
+"""All comparisons of one program."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from judge.apart import compare_other_run
+from judge.comparing import Form, compare_same_run
+from judge.findings import Findings
+from judge.programs import Program
+from judge.recorded import read_recording
+from judge.strace_log import read_log
+from judge.watching import Stage
+
+
+def judge(program: Program, folder: Path) -> Findings:
+    """Runs a program under both, in ``folder``, and compares.
+
+    Raises:
+        WatchError: it cannot be run.
+        NotationError: strace wrote what is not understood.
+        RecordingError: the recording lacks events.
+    """
+    stage = Stage(folder, program.prepare, program.cwd, program.may_fail)
+    findings = Findings(program.name)
+    for form in Form:
+        written, trace = stage.together(form, program.command)
+        log = read_log(written)
+        recording = read_recording(trace, log.threads if form is Form.VERBOSE else ())
+        findings.add(compare_same_run(program.name, form, log, recording))
+    if program.apart:
+        path = stage.program(program.command)
+        alone = stage.recorded_alone(program.command)
+        for form in Form:
+            log = read_log(stage.straced_alone(form, program.command))
+            findings.add(compare_other_run("in two runs", path, form, log, read_recording(alone)))
+    return findings

@@ -1,0 +1,93 @@
+"""What strace shows of memory that arguments point at, and of names of numbers: how each is compared.
+
+An argument is compared by every comparison that knows it: by the kind of what ``formats/syscalls.tsv`` says is copied,
+where ``captured.py`` knows that kind; :data:`COMPARED`, by call and argument; the ``ARGUMENT_text`` columns of the
+``sys`` views. What none knows must be one of the gaps of ``gaps.py``, or it is a difference that nothing explains.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from bpfrec.formats.syscalls import syscalls
+from judge.captured import KINDS
+from judge.recorded import WHOLE, Recorded
+from judge.strace_values import Value
+
+Comparison = Callable[[Value, Recorded, int], str | None]
+"""Strace's value, our call, the index of the argument: what is wrong, None where they agree."""
+
+
+def path(theirs: Value, ours: Recorded, index: int) -> str | None:
+    """A path: the same bytes, as far as strace shows them, which is PATH_MAX; unreadable for both or for none."""
+    text, status = ours.paths[index]
+    shown = theirs.string
+    if shown is None:
+        expected = "null" if theirs.text == "NULL" else "unreadable"
+        return None if text is None and status == expected else f"path is {text!r} [{status}], not {expected}"
+    told, cut = shown
+    if status not in (None, "not-utf8") and not (cut and status == "truncated"):
+        return f"path is {text!r} [{status}]"
+    expected = told.decode("utf-8", "backslashreplace")
+    agree = text is not None and text.startswith(expected) if cut else text == expected
+    return None if agree else f"path is {text!r}, not {expected!r}"
+
+
+def captured(kind: str) -> Comparison:
+    """Data of a kind of :data:`judge.captured.KINDS`."""
+
+    def compare(theirs: Value, ours: Recorded, index: int) -> str | None:
+        data = ours.data.get(index)
+        if theirs.is_number:
+            return None if data is None or data.status == "unreadable" else f"{data}, which strace could not read"
+        if data is None or data.status is not None:
+            return f"{data or 'nothing recorded'}, not {theirs.text[:200]}"
+        return None if KINDS[kind](theirs, data) else f"{data}, not {theirs.text[:200]}"
+
+    return compare
+
+
+COMPARED: dict[tuple[str, str], Comparison] = {}
+"""By call and argument, what no kind of capture says how to compare."""
+
+
+def text(theirs: Value, ours: Recorded, index: int) -> str | None:
+    """What a ``_text`` column says: strace's words, or the same number."""
+    said = ours.texts[index]
+    same = said == _signed(theirs.text) or (theirs.is_number and _number(said) == _number(theirs.text))
+    return None if same else f"text is {said!r}, not {theirs.text[:200]!r}"
+
+
+def _signed(text: str) -> str:
+    """strace writes negative members of structs as if they had no sign."""
+    return re.sub(r"\b1844674407370\d{7}\b", lambda match: str(int(match[0]) - 2**64), text)
+
+
+def _number(text: str | None) -> int | None:
+    number = Value(text or "").number
+    return None if number is None else number % 2**64
+
+
+def _kind(name: str, index: int) -> str:
+    call = syscalls().get(name)
+    return next((capture.kind for capture in call.captures if capture.index == index), "") if call else ""
+
+
+def comparisons(name: str, argument: str, index: int, theirs: Value, ours: Recorded) -> dict[str, Comparison]:
+    """The comparisons that know an argument, by what they compare.
+
+    A text that is a number says nothing of a name or of what is at an address.
+    """
+    known: dict[str, Comparison] = {}
+    if index in ours.paths:
+        known["paths"] = path
+    kind = _kind(name, index)
+    if kind in KINDS:
+        known["pointed-to data"] = captured(kind)
+    if (name, argument) in COMPARED:
+        known["pointed-to data"] = COMPARED[name, argument]
+    said = ours.texts.get(index)
+    if said is not None and (theirs.is_number or not Value(said).is_number):
+        known["whole calls" if index == WHOLE else "texts"] = text
+    return known
