@@ -61,7 +61,8 @@ def test_every_capture_names_a_pointer() -> None:
         assert argument.is_pointer, f"{call.name}: {argument.name} is no pointer"
         assert capture.kind in KINDS, f"{call.name}: nobody reads a {capture.kind}"
         assert (capture.length is not None) == (capture.kind == "sockaddr"), f"{call.name}: how long is it?"
-        assert ("char" in argument.ctype) == (capture.kind in ("path", "strings")), f"{call.name}: {argument} is no {capture.kind}"
+        is_text = capture.kind in ("path", "strings")
+        assert ("char" in argument.ctype) == is_text, f"{call.name}: {argument} is no {capture.kind}"
 
 
 def test_every_call_of_class_file_with_a_name_argument_has_its_path() -> None:
