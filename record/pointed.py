@@ -23,6 +23,7 @@ KINDS = ("", "path", "timespec", "sockaddr", "strings", *STRUCTS)
 
 _PATH, _TIMESPEC, _SOCKADDR, _STRINGS = (KINDS.index(kind) for kind in ("path", "timespec", "sockaddr", "strings"))
 _FIRST_STRUCT = _STRINGS + 1
+_WAIT_STATUS = KINDS.index("int")
 _SIZES = np.array([0] * _FIRST_STRUCT + [struct_bytes(kind) for kind in STRUCTS], np.int64)
 
 
@@ -114,7 +115,9 @@ def _timespecs(records: wire.Records, pieces: _Pieces) -> SideRows:
 
 
 def _structs(records: wire.Records, pieces: _Pieces) -> SideRows:
-    some = pieces.where(pieces.kind >= _FIRST_STRUCT)
+    # wait4 that finds nobody gives no status: what stands there is the caller's.
+    nothing = (pieces.kind == _WAIT_STATUS) & (records.calls.ret[pieces.call] == 0)
+    some = pieces.where((pieces.kind >= _FIRST_STRUCT) & ~nothing)
     sizes = _SIZES[some.kind]
     whole = some.captured == sizes
     at = np.where(whole, some.at, 0) // 8

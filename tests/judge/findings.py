@@ -11,7 +11,6 @@ EXPLAINED = {
     "before the first execve": "made by the child before it executes the program: strace shows it from the execve on",
     "killed at entry": "the thread was killed while strace held it before the call, which the kernel never began",
     "killed at exit": "the thread was killed in the call, which then ends with a result that strace never learns",
-    "nothing written": "wait4 that finds nobody writes no status: the recording has what stood there before",
     "another pid": "the number is the id of another process or thread in the other run, at the same place of the tree",
     "another temporary name": "a name that is drawn at random in every run",
     "another draw": "how often random numbers are drawn for a name can depend on what was drawn",

@@ -76,10 +76,15 @@ def test_structs_passed_and_given_back() -> None:
 
 
 def test_a_struct_shorter_than_a_word_has_nothing_of_what_follows_it() -> None:
-    wait = ring_bytes.call(native("wait4"), args=(-1 & 2**64 - 1, POINTER, 0, 0))
+    wait = ring_bytes.call(native("wait4"), args=(-1 & 2**64 - 1, POINTER, 0, 0), ret=77)
     status = bytearray(data(1, struct.pack("<i", 256)))
     status[-4:] = b"\xff" * 4  # the padding of a record is what was there before
     assert rows(STRUCTS, bytes(status), wait) == [(0, {"arg": 1, "kind": "int", "status": None} | words(256))]
+
+
+def test_a_wait_that_found_nobody_has_no_status() -> None:
+    nobody = ring_bytes.call(native("wait4"), args=(-1 & 2**64 - 1, POINTER, 1, 0), ret=0)
+    assert rows(STRUCTS, data(1, struct.pack("<i", 256)), nobody) == []
 
 
 def test_structs_that_could_not_be_read() -> None:
