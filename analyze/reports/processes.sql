@@ -38,7 +38,8 @@ waited AS (
     SELECT life, any_value(word0 & 127) AS signal
     FROM syscalls
     JOIN structs ON structs.event_id = syscalls.event_id AND structs.kind = 'int' AND structs.word0 & 127 NOT IN (0, 127)
-    JOIN lives ON lives.pid = syscalls.ret AND ts_ns + duration_ns >= from_ns AND ts_ns <= to_ns
+    -- it may have ended before its parent asked
+    ASOF JOIN lives ON lives.pid = syscalls.ret AND ts_ns + duration_ns >= from_ns
     WHERE syscall = 'wait4' AND ret > 0
     GROUP BY life
 )

@@ -30,7 +30,7 @@ def test_a_command_that_starts_many_short_processes(tmp_path: Path) -> None:
 
 def test_the_tree_says_how_each_process_ended(tmp_path: Path) -> None:
     output = tmp_path / "trace.bpfrec"
-    script = "/bin/sh -c 'kill -9 $$' 2>/dev/null; /bin/sh -c '/bin/true; exit 4'; exit 3"
+    script = "/bin/sh -c 'kill -9 $$' 2>/dev/null & sleep 0.1; wait $!; /bin/sh -c '/bin/true; exit 4'; exit 3"
     done = record_command(output, "/bin/sh", "-c", script)
     assert done.returncode == 3, done.stderr
     with bpfrec.open(output) as trace:
@@ -40,7 +40,8 @@ def test_the_tree_says_how_each_process_ended(tmp_path: Path) -> None:
         ]
     assert found == [
         (0, "/bin/sh", 3, None),
-        (1, "/bin/sh", None, 9),
+        (1, "/bin/sh", None, 9),  # its parent waits for it when it is gone
+        (1, "sleep", 0, None),
         (1, "/bin/sh", 4, None),
         (2, "/bin/true", 0, None),
     ]
