@@ -103,7 +103,7 @@ class Ring:
             os.close(descriptor)
             reason = "no memory to spare" if error.errno == errno.ENOMEM else error.strerror
             raise BpfrecError(
-                f"cannot map a ring buffer of {max(size >> 20, 1)} MiB for CPU {cpu}: {reason}",
+                f"cannot map a ring buffer of {size_text(size)} for CPU {cpu}: {reason}",
                 "Ask for a smaller one: --buffer 1M   or raise the limit: sysctl kernel.perf_event_mlock_kb=N",
             ) from None
         self._head = ctypes.c_uint64.from_buffer(self._memory, _DATA_HEAD)
@@ -136,6 +136,11 @@ class Ring:
         with suppress(BufferError):
             self._memory.close()
         os.close(self._descriptor)
+
+
+def size_text(size: int) -> str:
+    """A ring's size, a power of two of at least 1 KiB, for people."""
+    return f"{size >> 20} MiB" if size >= 1 << 20 else f"{size >> 10} KiB"
 
 
 def online_cpus() -> list[int]:

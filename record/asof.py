@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from bpfrec.record.runs import run_starts, spread
+
 Integers = NDArray[np.int64]
 
 
@@ -29,8 +31,8 @@ class AsOf:
         if first != last:
             return self._lookup(keys, times)
         # Nothing changed meanwhile: rows in a row that have the same key have the same entry.
-        heads = np.concatenate(([0], np.flatnonzero(keys[1:] != keys[:-1]) + 1))
-        return np.repeat(self._lookup(keys[heads], times[heads]), np.diff(heads, append=len(keys)))
+        heads = run_starts(keys)
+        return spread(self._lookup(keys[heads], times[heads]), heads, len(keys))
 
     def _lookup(self, keys: NDArray[np.signedinteger], times: Integers) -> Integers:
         positions = np.searchsorted(self._keys, keys)

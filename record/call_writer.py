@@ -19,6 +19,7 @@ from bpfrec.record.asof import AsOf
 from bpfrec.record.calls import CallRows, call_rows
 from bpfrec.record.history import History
 from bpfrec.record.pointed import SideRows
+from bpfrec.record.runs import run_starts
 from bpfrec.record.spool import Chunk, read_chunks
 from bpfrec.record.stacks import StackTable
 from bpfrec.record.text import choice
@@ -167,9 +168,8 @@ def _is_uniform(column: pa.ChunkedArray) -> bool:
 
 
 def distinct(ids: NDArray[np.int32]) -> list[int]:
-    """The ids there are, found fast where the same one comes many times in a row."""
-    heads = ids[np.concatenate(([0], np.flatnonzero(ids[1:] != ids[:-1]) + 1))]
-    found: list[int] = np.unique(heads).tolist()
+    """The ids there are."""
+    found: list[int] = np.unique(ids[run_starts(ids)]).tolist()
     return found
 
 

@@ -7,7 +7,9 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
+from bpfrec.bpf.perf_event import size_text
 from bpfrec.bpf.program import MAX_THREADS, LostRun
+from bpfrec.record.ring_size import as_option
 from bpfrec.record.session import Recorded
 
 _NARROWER = "Record less: -p, -e or -x."
@@ -87,7 +89,7 @@ def _remedy(recorded: Recorded) -> str:
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     if needed * len(recorded.lost_by_cpu) > memory // _RINGS_MEMORY_SHARE:
         return f"{said}, and none that fits in memory would have been enough: {less}."
-    return f"{said}: --buffer {size_text(needed).replace(' MiB', 'M')} would have been enough; or {less}."
+    return f"{said}: --buffer {as_option(needed)} would have been enough; or {less}."
 
 
 def _longest_burst(runs: Iterable[LostRun]) -> int:
@@ -106,8 +108,3 @@ def _longest_burst(runs: Iterable[LostRun]) -> int:
 
 def _power_of_two(size: int) -> int:
     return 1 << max(size - 1, 0).bit_length()
-
-
-def size_text(size: int) -> str:
-    """A ring's size, a power of two of at least 256 KiB, for people."""
-    return f"{size >> 20} MiB" if size >= 1 << 20 else f"{size >> 10} KiB"

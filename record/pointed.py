@@ -13,7 +13,7 @@ from bpfrec.bpf import wire
 from bpfrec.formats.captures import MOST_WORDS, STRUCTS, TIMESPEC_BYTES, struct_bytes
 from bpfrec.formats.schema import EXEC_ARGS, SOCKADDRS, TIMESPECS, Table
 from bpfrec.formats.schema import STRUCTS as STRUCT_TABLE
-from bpfrec.formats.sockaddr import SocketAddress, parse_sockaddr
+from bpfrec.formats.sockaddr import parse_sockaddr
 from bpfrec.record.text import choice, status
 
 Integers = NDArray[np.int64]
@@ -25,6 +25,10 @@ _PATH, _TIMESPEC, _SOCKADDR, _STRINGS = (KINDS.index(kind) for kind in ("path", 
 _FIRST_STRUCT = _STRINGS + 1
 _WAIT_STATUS = KINDS.index("int")
 _SIZES = np.array([0] * _FIRST_STRUCT + [struct_bytes(kind) for kind in STRUCTS], np.int64)
+
+
+# A server sees the same few again and again.
+_parsed = lru_cache(maxsize=4096)(parse_sockaddr)
 
 
 @dataclass
@@ -148,11 +152,6 @@ def _sockaddrs(records: wire.Records, pieces: _Pieces) -> SideRows:
         }
     )
     return SideRows(SOCKADDRS, rows, some.call)
-
-
-@lru_cache(maxsize=4096)
-def _parsed(raw: bytes) -> SocketAddress:
-    return parse_sockaddr(raw)
 
 
 def _exec_args(records: wire.Records, pieces: _Pieces) -> SideRows:

@@ -27,3 +27,8 @@ class RingSize(click.ParamType):  # type: ignore[type-arg, unused-ignore]
         if not SMALLEST_RING <= size <= _LARGEST:
             self.fail(f"{value!r} is no size from {SMALLEST_RING >> 10}K to 64G, as 64M", param, ctx)
         return 1 << (size - 1).bit_length()
+
+
+def as_option(size: int) -> str:
+    """A size of at least 1 KiB as :class:`RingSize` takes it."""
+    return f"{size >> 20}M" if size >= 1 << 20 else f"{size >> 10}K"

@@ -17,6 +17,7 @@ from bpfrec.record.asof import AsOf
 from bpfrec.record.history import History
 from bpfrec.record.modules import Modules
 from bpfrec.record.perf_maps import PerfMaps
+from bpfrec.record.runs import run_starts, spread
 
 Integers = NDArray[np.int64]
 Row = dict[str, Any]
@@ -119,11 +120,10 @@ def _within(ip: int, depth: int) -> int:
 
 def _distinct_rows(rows: NDArray[np.uint64]) -> tuple[NDArray[np.uint64], Integers, Integers]:
     """The distinct rows, where each stands first, and which of them every row is."""
-    # The same stack often comes many times in a row; to tell so costs less than to sort.
-    heads = np.concatenate(([0], np.flatnonzero((rows[1:] != rows[:-1]).any(axis=1)) + 1))
+    heads = run_starts(rows)
     packed = np.ascontiguousarray(rows[heads]).view(np.dtype((np.void, rows.shape[1] * 8))).reshape(-1)
     _, first, inverse = np.unique(packed, return_index=True, return_inverse=True)
-    return rows[heads[first]], heads[first], np.repeat(inverse, np.diff(heads, append=len(rows)))
+    return rows[heads[first]], heads[first], spread(inverse, heads, len(rows))
 
 
 def _is_jit(mapping: Mapping) -> bool:

@@ -39,10 +39,9 @@ class OtherRun(SameRun):
         return "another draw" if call.name == "getrandom" else super().single(call)
 
     def problem(self, problem: str, theirs: Value, ours: Recorded, index: int, findings: Findings) -> str | None:
-        left = super().problem(problem, theirs, ours, index, findings)
         path, _ = ours.paths.get(index, (None, None))
-        if left is None or path is None or theirs.string is None:
-            return left
+        if path is None or theirs.string is None:
+            return problem
         told = theirs.string[0].decode("utf-8", "backslashreplace")
         if re.sub(r"\d+", lambda match: str(self.ids.get(int(match[0]), match[0])), told) == path:
             findings.explain("another pid")

@@ -7,6 +7,7 @@ from typing import Any
 
 from bpfrec.bpf.program import COUNTERS, LostRun
 from bpfrec.record.losses import losses_of
+from bpfrec.record.ring_size import RingSize, as_option
 
 NONE = dict.fromkeys((*COUNTERS, "missed_runs"), 0)
 
@@ -59,6 +60,11 @@ def test_the_remedy_names_the_buffer_that_would_have_held_the_longest_burst() ->
     assert "--buffer 4M" in remedy, "1 MiB held, and 30,000 calls of 100 bytes were lost in one go: 4 MiB"
     [remedy] = {row["remedy"] for row in rows({"sent_syscalls": 10}, [10**12], 10, [run(10**12)])}
     assert "--buffer" not in remedy, "no machine has that much memory"
+
+
+def test_the_remedy_is_an_option_that_can_be_typed() -> None:
+    assert [as_option(size) for size in (1 << 18, 1 << 19, MIB, 1 << 36)] == ["256K", "512K", "1M", "65536M"]
+    assert all(RingSize().convert(as_option(1 << n), None, None) == 1 << n for n in range(18, 37))
 
 
 def test_calls_that_were_sent_and_never_spooled() -> None:
