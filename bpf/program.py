@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ import numpy as np
 
 from bpfrec.bpf import wire
 from bpfrec.bpf.bcc_module import load_bcc
-from bpfrec.bpf.btf import member_offsets
+from bpfrec.bpf.btf import available_offsets, member_offsets
 from bpfrec.bpf.perf_event import Ring
 from bpfrec.bpf.permission import why_refused
 from bpfrec.bpf.selection import CAPTURES, Plan, Selection, plan_table
@@ -34,7 +35,13 @@ SOURCES = ("counters.c", "plans.c", "targets.c", "slots.c", "batches.c", "captur
 
 _ASIDE = 2
 _RECORDED, _UNTIL_EXEC = 1, 2
+_IN_CALL = 1
 _COMM_BYTES = 16
+_KERNEL_MEMBERS = {
+    "task_struct": ("thread_info",),
+    "thread_info": ("status",),
+    "linux_binprm": ("filename", "interp", "p"),
+}
 
 
 class _Capture(ctypes.Structure):
@@ -105,6 +112,8 @@ class RecorderProgram:
                 with _quiet():
                     self._bpf.attach_raw_tracepoint(tp=point.encode(), fn_name=function.name)
                 self._attached.append(point)
+        table = self._bpf[b"began"]
+        table[table.Key(0)] = table.Leaf(time.monotonic_ns())
 
     def detach(self) -> None:
         """Stops recording. Entry first: calls that are under way still end, or are in :meth:`calls_under_way`."""
@@ -151,7 +160,7 @@ class RecorderProgram:
         """The calls that threads are in now, as a perf sample each; they have ``wire.NO_RETURN`` set."""
         slots, owners = self._bpf[b"slots"], self._bpf[b"owners"]
         taken = [slots[slots.Key(index.value)] for index in owners]
-        under_way = [slot for slot in [*taken, *self._bpf[b"crowded"].values()] if slot.state]
+        under_way = [slot for slot in [*taken, *self._bpf[b"crowded"].values()] if slot.state & _IN_CALL]
         return b"".join(_as_sample(bytes(slot), self._kept_aside(slot)) for slot in under_way)
 
     def _kept_aside(self, slot: Any) -> list[bytes]:
@@ -265,11 +274,21 @@ def _defines(selection: Selection) -> list[str]:
             f"TASK_SIGNAL={offsets['task_struct', 'signal']}",
             f"SIGNAL_LIVE={offsets['signal_struct', 'live']}",
         ]
+    defines += _kernel_defines()
     if selection.failed_only:
         defines.append("FAILED_ONLY")
     if selection.stacks:
         defines.append("STACKS")
     return defines
+
+
+def _kernel_defines() -> list[str]:
+    """Where the kernel keeps what tells int 0x80 apart and what a program is executed with; none where it has no BTF."""
+    found = available_offsets(_KERNEL_MEMBERS)
+    return found and [
+        f"TASK_STATUS={found['task_struct', 'thread_info'] + found['thread_info', 'status']}",
+        *(f"BPRM_{m.upper()}={found['linux_binprm', m]}" for m in _KERNEL_MEMBERS["linux_binprm"]),
+    ]
 
 
 def _as_sample(slot: bytes, aside: list[bytes]) -> bytes:

@@ -14,12 +14,14 @@ PLAN_COMPAT = 512
 """Rows of the plan table: native calls from 0, 32-bit ones from ``PLAN_COMPAT``; the last of each is for all others."""
 
 PLAN_RECORD, PLAN_STACK, PLAN_REPLACES_MEMORY, PLAN_EXEC, PLAN_SETS_UID, PLAN_AT_EXIT = 1, 2, 4, 8, 16, 32
+PLAN_FORKS = 64
 CAPTURES = 4
 CAPTURE_STRING, CAPTURE_BYTES, CAPTURE_SOCKADDR, CAPTURE_STRINGS = 1, 2, 3, 4
 CAPTURE_AT_EXIT = 16
 
 _KINDS = {"path": CAPTURE_STRING, "strings": CAPTURE_STRINGS, "sockaddr": CAPTURE_SOCKADDR}
 _EXEC = frozenset({"execve", "execveat"})
+_FORKS = frozenset({"fork", "vfork", "clone", "clone3"})
 _SETS_UID = frozenset({"setuid", "setreuid", "setresuid", "setuid32", "setreuid32", "setresuid32"})
 _ARGUMENTS = 6
 
@@ -82,6 +84,8 @@ def plan_table(selection: Selection) -> list[Plan]:
                 flags |= PLAN_STACK
             if call.name in _SETS_UID:
                 flags |= PLAN_SETS_UID
+            if call.name in _FORKS:
+                flags |= PLAN_FORKS
             # 32-bit structs and pointers have another layout: only strings are copied there.
             captures = [_planned(c) for c in call.captures if abi == NATIVE_ABI or c.kind == "path"]
             if any(c.kind & CAPTURE_AT_EXIT for c in captures):

@@ -6,6 +6,7 @@ A test compiles the header and compares every size and offset with the dtypes he
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +14,10 @@ from numpy.typing import NDArray
 
 KIND_SYSCALL, KIND_DATA, KIND_STACK = 1, 2, 3
 
-COMPAT, X32, NO_RETURN, RETRIED, SPILLED = 1, 2, 4, 8, 16
+COMPAT, X32, NO_RETURN, RETRIED, SPILLED, NO_ENTRY, EARLIER = 1, 2, 4, 8, 16, 32, 64
+
+NOT_CAPTURED = -61
+"""In ``captured`` of a call: nobody tried to read what it points at. -ENODATA, which reading does not give."""
 
 ARGS = 6
 DATA_MAX = 4104
@@ -141,6 +145,15 @@ def record(head: bytes, data: bytes) -> bytes:
     body = head + data[:captured]
     body += bytes(-len(body) % _WORD)
     return struct.pack("<H", len(body)) + body[2:]
+
+
+def call_sample(arguments: Sequence[int], **members: int) -> bytes:
+    """The perf sample of one call that points at nothing; ``members``: those of :data:`SYSCALL` that are not 0."""
+    head = np.zeros(1, SYSCALL)
+    for name, value in (members | {"kind": KIND_SYSCALL, "nargs": len(arguments), "captured": NOT_CAPTURED}).items():
+        head[name] = value
+    words = struct.pack(f"<{len(arguments)}Q", *arguments)
+    return batch_sample(record(head.tobytes() + words, b""), 1)
 
 
 def batch_sample(records: bytes, calls: int) -> bytes:

@@ -84,6 +84,15 @@ SYSCALLS = _table(
         "NULL: returned; thread-exited: the thread ended in the call; recording-stopped: still in it at the end",
         "codes",
     ),
+    (
+        "entry_status",
+        "VARCHAR",
+        (
+            "NULL: the call was seen from its entry; before-recording: it was under way when recording began, and ts and "
+            "duration_ns count from there; refused: a seccomp filter or a tracer refused it, and ts is when"
+        ),
+        "codes",
+    ),
     ("stack_id", "BIGINT", "user stack of the call in frames and stacks; NULL: none was taken", "dictionary"),
 )
 

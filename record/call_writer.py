@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from bpfrec.record.runs import run_starts
 from bpfrec.record.spool import Chunk, read_chunks
 from bpfrec.record.stacks import StackTable
 from bpfrec.record.text import choice
+from bpfrec.record.waiting import WaitingCall
 
 # Larger ones fall out of the caches.
 _PIECE_BYTES = 4 << 20
@@ -74,6 +75,14 @@ class CallWriter:
         self.flush()
         self._add(wire.decode(np.frombuffer(samples, np.uint8)), cpu=-1, still_running=True)
 
+    def write_waiting(self, waiting: Iterable[WaitingCall], began: int) -> None:
+        """Writes those of the calls ``waiting`` when recording ``began`` whose threads made no other since."""
+        self.flush()
+        same = [call for call in waiting if call.tid not in self.tids]
+        for ended in (True, False):
+            samples = b"".join(call.sample(began) for call in same if self.history.has_ended(call.tid) is ended)
+            self._add(wire.decode(np.frombuffer(samples, np.uint8)), cpu=-1, still_running=not ended)
+
     def flush(self) -> None:
         """Writes what is collected as one row group."""
         if self._pending_rows:
@@ -118,8 +127,8 @@ class CallWriter:
         calls = records.calls
         if not len(calls):
             return
+        entry = self._name_entries(calls)
         rows = call_rows(records, cpu, still_running)
-        entry = self._names.lookup(calls.tid, calls.ts)
         # The entry -1, none, takes the code behind the last.
         comm = choice(self._name_codes[entry], self._name_values)
         stack_ids = self.stacks.add(records)
@@ -134,6 +143,19 @@ class CallWriter:
         self._pending_bytes += len(records.data)
         if self._pending_rows >= _ROW_GROUP or self._pending_bytes >= _ROW_GROUP_BYTES:
             self.flush()
+
+    def _name_entries(self, calls: wire.Calls) -> NDArray[np.int64]:
+        """Per call the index of its thread's name in the history; -1 where it is not known."""
+        entry = self._names.lookup(calls.tid, calls.ts)
+        earlier = (calls.flags & wire.EARLIER) != 0
+        # A thread that is younger than the recording was in no call when that began.
+        refused = np.flatnonzero(((calls.flags & wire.NO_ENTRY) != 0) & ~(earlier & (entry >= 0)))
+        if len(refused):
+            calls.flags[refused] &= ~wire.EARLIER & 0xFF
+            calls.ts[refused] += calls.duration[refused]
+            calls.duration[refused] = 0
+            entry = self._names.lookup(calls.tid, calls.ts)
+        return entry
 
     def _note_arguments(self, calls: wire.Calls, pointed: list[SideRows]) -> None:
         for side in pointed:

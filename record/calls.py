@@ -23,6 +23,7 @@ _TABLE_SIZE = 1024
 # include/uapi/linux/futex.h: WAIT, LOCK_PI, WAIT_BITSET, WAIT_REQUEUE_PI, LOCK_PI2; without the flags above.
 _FUTEX_WAITS = (0, 6, 9, 11, 13)
 _FUTEX_COMMAND = 0x7F
+_ENTRY_STATUS = ("before-recording", "refused")
 _UNFINISHED = ("thread-exited", "recording-stopped")
 # Which of _ABIS the flags COMPAT and X32 stand for.
 _ABI_OF_FLAGS = np.array([0, 1, 2, 1], np.int32)
@@ -111,6 +112,7 @@ def call_rows(records: wire.Records, cpu: int, still_running: bool = False) -> C
     columns["path2"], columns["path2_status"] = _second_path(records, facts)
     reason = np.where(no_return, np.int32(still_running), np.int32(-1))
     columns["unfinished"] = choice(reason, _UNFINISHED)
+    columns["entry_status"] = _entry_status(calls)
     pointed = pointed_rows(records, facts.first, facts.kinds)
     ends = int(calls.ts[0] + calls.duration[0]) if len(calls) else 0
     return CallRows(pa.table(columns), pointed, ends)
@@ -153,6 +155,12 @@ def _facts(calls: wire.Calls) -> _Facts:
         paths=tables.paths[row],
         kinds=_without_wakes(calls, name == tables.futex, tables.kinds[row]),
     )
+
+
+def _entry_status(calls: wire.Calls) -> pa.Array:
+    unseen = (calls.flags & wire.NO_ENTRY) != 0
+    earlier = (calls.flags & wire.EARLIER) != 0
+    return choice(np.where(unseen, np.where(earlier, np.int32(0), np.int32(1)), np.int32(-1)), _ENTRY_STATUS)
 
 
 @cache
@@ -219,11 +227,19 @@ def _path_columns(
     starts[have] = records.extra_data[aside[have]]
     lengths[have] = np.maximum(records.extras["captured"][aside[have]], 0)
     null = (present | lost) & (calls.pointer(argument) == 0)
-    unreadable = present & ~null & (unread | _negative(records, aside))
-    text, odd = string_array(records.data, starts, lengths, present & ~null & ~unreadable)
+    untried = present & ~null & (calls.captured == wire.NOT_CAPTURED)
+    unreadable = present & ~null & ~untried & (unread | _negative(records, aside))
+    text, odd = string_array(records.data, starts, lengths, present & ~null & ~untried & ~unreadable)
     truncated = have & (lengths >= wire.DATA_MAX - 1)
     return text, status(
-        [(null, "null"), (unreadable, "unreadable"), (lost, "lost"), (truncated, "truncated"), (odd, "not-utf8")],
+        [
+            (null, "null"),
+            (untried, "not-captured"),
+            (unreadable, "unreadable"),
+            (lost, "lost"),
+            (truncated, "truncated"),
+            (odd, "not-utf8"),
+        ],
         len(calls),
     )
 

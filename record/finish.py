@@ -50,6 +50,7 @@ def finish(
     calls.write_all(output.calls_spool, report)
     if not request.failed_only:
         calls.write_under_way(recorded.under_way)
+        calls.write_waiting(recorded.waiting, recorded.start_ns)
     calls.flush()
 
     losses = losses_of(recorded, calls.decoded, history.lost_events)

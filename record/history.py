@@ -127,6 +127,10 @@ class History:
         space = self.space_at(pid, when)
         return space.mappings[0].path if space and space.mappings else None
 
+    def has_ended(self, tid: int) -> bool:
+        """Whether the thread that last had ``tid`` has ended."""
+        return tid not in self._name_of
+
     def note_arguments(self, pid: int, entry: int, end: int, argv: list[str]) -> None:
         """Notes what ``pid`` passed to an execve that worked, which lasted from ``entry`` to ``end``.
 

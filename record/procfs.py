@@ -83,6 +83,25 @@ def comm(pid: int, tid: int) -> str | None:
     return raw.removesuffix(b"\n").decode("utf-8", "backslashreplace")
 
 
+def call_of(pid: int, tid: int) -> tuple[int, tuple[int, ...]] | None:
+    """The number and the arguments of the system call that a thread sleeps in; None where it sleeps in none."""
+    try:
+        words = (PROC / f"{pid}/task/{tid}/syscall").read_bytes().split()
+    except OSError:
+        return None
+    # "running", or the number -1 where it sleeps elsewhere.
+    return (int(words[0]), tuple(int(word, 16) for word in words[1:7])) if len(words) > 6 else None
+
+
+def is_32_bit(pid: int) -> bool:
+    """Whether the program that ``pid`` executes is a 32-bit ELF file."""
+    try:
+        with (PROC / f"{pid}/exe").open("rb") as file:
+            return file.read(5)[4:] == b"\1"
+    except OSError:
+        return False
+
+
 def exe(pid: int) -> str | None:
     """The executable of ``pid`` as the kernel names it."""
     try:

@@ -24,6 +24,7 @@ from bpfrec.record.request import Request
 from bpfrec.record.spool import SpoolWriter
 from bpfrec.record.surroundings import Surroundings
 from bpfrec.record.user import User
+from bpfrec.record.waiting import WaitingCall, waiting_calls
 from bpfrec.record.watch import StopCondition, StopSignals
 
 _TICK = 0.1
@@ -45,7 +46,7 @@ class Progress:
 class Recorded:
     """A recording that has stopped: what finishing needs beside the spools. Times in ns on CLOCK_MONOTONIC.
 
-    ``under_way``: the calls that threads were in, as perf samples.
+    ``under_way``: the calls that threads were in, as perf samples; ``waiting``: those that they were in at the start.
     """
 
     clock: Clock
@@ -56,6 +57,7 @@ class Recorded:
     lost_by_cpu: list[int]
     lost_runs: list[LostRun]
     under_way: bytes
+    waiting: list[WaitingCall]
     surroundings: Surroundings
     ring_bytes: int
     spooled_bytes: int
@@ -118,6 +120,7 @@ class _Session:
         self._calls = SpoolWriter(output.calls_spool)
         self._sideband = SpoolWriter(output.sideband_spool)
         self._disk_error: OSError | None = None
+        self._selection = request.selection(child.pid if child else None)
         wanted = request.processes()
         if wanted is not None and child is not None:
             wanted.add(child.pid)
@@ -126,7 +129,7 @@ class _Session:
 
     def run(self, listener: Listener, signals: StopSignals) -> Recorded:
         request, child = self._request, self._child
-        kernel = _Kernel(RecorderProgram(request.selection(child.pid if child else None)))
+        kernel = _Kernel(RecorderProgram(self._selection))
         try:
             # The side band first, then the snapshot: what changes in between is in both, never in neither.
             kernel.open_rings(request.ring_bytes)
@@ -149,6 +152,7 @@ class _Session:
         clock = read_clock()
         program.attach()
         start = time.monotonic_ns()
+        waiting = list(waiting_calls(self._at_the_start(), self._selection))
         listener.started()
         if self._child is not None:
             self._child.release()
@@ -171,11 +175,18 @@ class _Session:
             lost_by_cpu=program.lost_syscalls_by_cpu(),
             lost_runs=program.lost_runs(),
             under_way=program.calls_under_way(),
+            waiting=waiting,
             surroundings=self._surroundings,
             ring_bytes=kernel.rings[0].size,
             spooled_bytes=self._calls.bytes_written,
             child=self._child,
         )
+
+    def _at_the_start(self) -> set[int]:
+        """The processes that can be in a call to be recorded when recording begins."""
+        wanted = self._surroundings.wanted
+        own = {os.getpid()} | ({self._child.pid} if self._child else set())
+        return (set(procfs.pids()) if wanted is None else wanted) - own
 
     def _drain_until(self, kernel: _Kernel, stop: StopCondition, listener: Listener, start: int) -> str:
         program = kernel.program

@@ -91,6 +91,8 @@ class SiteScope:
                 )
         if self.site.at_exit:
             conditions.append("duration_ns IS NOT NULL")
+        # A probe that is placed while the function runs does not fire, not even when it returns.
+        conditions.append("entry_status IS DISTINCT FROM 'before-recording'")
         return conditions
 
     def name(self, name: str) -> Value:

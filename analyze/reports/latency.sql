@@ -1,7 +1,7 @@
 SELECT
     -- name of the system call
     syscall,
-    -- calls that returned
+    -- calls whose entry and return were seen
     count(*) AS count,
     -- ns spent in them, together
     sum(duration_ns)::BIGINT AS total_ns,
@@ -16,6 +16,7 @@ SELECT
     -- the longest, ns
     max(duration_ns) AS max_ns
 FROM syscalls
-WHERE duration_ns IS NOT NULL AND {{ where }}
+-- of a call that was under way when recording began, not all the time is known
+WHERE duration_ns IS NOT NULL AND entry_status IS NULL AND {{ where }}
 GROUP BY syscall
 ORDER BY total_ns DESC, syscall

@@ -8,6 +8,6 @@ SELECT
     -- calls that took so long
     count(*) AS count
 -- a value of n binary digits is in slot n
-FROM (SELECT syscall, length(bin(duration_ns)) AS slot FROM syscalls WHERE duration_ns IS NOT NULL AND {{ where }})
+FROM (SELECT syscall, length(bin(duration_ns)) AS slot FROM syscalls WHERE duration_ns IS NOT NULL AND entry_status IS NULL AND {{ where }})
 GROUP BY syscall, slot
 ORDER BY sum(count(*)) OVER (PARTITION BY syscall) DESC, syscall, slot

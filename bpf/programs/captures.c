@@ -217,3 +217,36 @@ static __always_inline void add_results(struct wire_batch *batch, struct call_sl
 		add_record(batch, &record->size, DATA_OFFSET + sendable(record->captured, SOCKADDR_MAX));
 	}
 }
+
+#ifdef BPRM_FILENAME
+#define EXECVE_ARGS 3
+#define EXECVE_ARGV 1
+
+/*
+ * The path and arguments of an execve that has worked, where they were not readable at entry: the program's text pages
+ * are none of a child's until it touches them. The kernel has copied them: bprm->filename, and behind argc on the new
+ * stack, at bprm->p. There are others there if it executes the interpreter of a script instead.
+ */
+static __always_inline void capture_executed(struct call_slot *slot, const void *bprm)
+{
+	u64 key = spill_key(slot->call.tid, 1);
+	u64 filename = 0, interpreter = 0, stack = 0;
+	struct wire_data *data;
+	int n;
+
+	bpf_probe_read_kernel(&filename, sizeof(filename), bprm + BPRM_FILENAME);
+	bpf_probe_read_kernel(&interpreter, sizeof(interpreter), bprm + BPRM_INTERP);
+	if (slot->call.captured == -EFAULT) {
+		n = bpf_probe_read_kernel_str(slot->data, WIRE_INLINE, (void *)filename);
+		slot->call.flags |= WIRE_RETRIED;
+		/* One that is longer has no room here: it stays unreadable. */
+		if (n > 0 && n < WIRE_INLINE)
+			slot->call.captured = n - 1;
+	}
+	data = slot->aside ? spilled.lookup(&key) : 0;
+	if (!data || (data->captured >= 0 && !(data->flags & WIRE_CUT)) || interpreter != filename)
+		return;
+	bpf_probe_read_kernel(&stack, sizeof(stack), bprm + BPRM_P);
+	capture_aside(slot, 1, CAPTURE_STRINGS, EXECVE_ARGV, (void *)(stack + sizeof(u64)));
+}
+#endif

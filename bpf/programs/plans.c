@@ -13,6 +13,7 @@ enum plan_flags {
 	PLAN_EXEC = 8,
 	PLAN_SETS_UID = 16,
 	PLAN_AT_EXIT = 32, /* some capture is made when the call has worked */
+	PLAN_FORKS = 64,   /* returns in the child too */
 };
 
 enum capture_kind {
@@ -59,7 +60,26 @@ static __always_inline u32 number_of(u64 nr)
 	return is_x32(nr) ? nr & ~X32_SYSCALL_BIT : nr;
 }
 
-/* The row of the plan table for the call that is being entered, and the flags that say whose table its number is of. */
+/*
+ * Whether the call is one of the 32-bit table. 64-bit code may make one with int 0x80, which, unlike SYSCALL, does not
+ * leave the return address in rcx.
+ */
+static __always_inline int is_compat(const struct call_regs *regs)
+{
+	if (regs->cs == USER32_CS)
+		return 1;
+#ifdef TASK_STATUS
+	if (regs->cx != regs->ip) {
+		u32 status = 0;
+
+		bpf_probe_read_kernel(&status, sizeof(status), (void *)(bpf_get_current_task() + TASK_STATUS));
+		return status & TS_COMPAT;
+	}
+#endif
+	return 0;
+}
+
+/* The row of the plan table for the call of the current thread, and the flags that say whose table its number is of. */
 static __always_inline u32 plan_index(u64 nr, const struct call_regs *regs, u8 *flags)
 {
 	u32 index = number_of(nr);
@@ -69,7 +89,7 @@ static __always_inline u32 plan_index(u64 nr, const struct call_regs *regs, u8 *
 		*flags = WIRE_X32;
 	if (index >= PLAN_COMPAT)
 		index = PLAN_COMPAT - 1;
-	if (regs->cs == USER32_CS) {
+	if (is_compat(regs)) {
 		*flags = WIRE_COMPAT;
 		index += PLAN_COMPAT;
 	}

@@ -30,6 +30,9 @@ struct call_regs {
 /* Code segment of 32-bit user code: __USER32_CS, arch/x86/include/asm/segment.h. */
 #define USER32_CS 0x23
 
+/* In the status of a thread_info, while it makes a call of the 32-bit table: arch/x86/include/asm/thread_info.h. */
+#define TS_COMPAT 2
+
 /* Set in the number of an x32 call: arch/x86/include/uapi/asm/unistd.h. */
 #define X32_SYSCALL_BIT 0x40000000
 

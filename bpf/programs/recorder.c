@@ -12,6 +12,9 @@
  *   SELF_TGID=n                never this process: the recorder
  *   FOLLOW TASK_TGID=n TASK_SIGNAL=n SIGNAL_LIVE=n
  *                              children of recorded processes too; offsets in task_struct and signal_struct, from BTF
+ *   TASK_STATUS=n              offset of thread_info's status in task_struct
+ *   BPRM_FILENAME=n BPRM_INTERP=n BPRM_P=n
+ *                              offsets in linux_binprm
  *   FAILED_ONLY                calls that fail
  *   STACKS                     user stacks of calls that fail and of those whose plan asks
  *   MAX_THREADS=n              room for threads, a power of two
@@ -24,7 +27,7 @@
 
 static __always_inline void read_arguments(struct call_slot *slot, const struct call_regs *regs)
 {
-	if (regs->cs == USER32_CS) {
+	if (slot->call.flags & WIRE_COMPAT) {
 		slot->args[0] = (u32)regs->bx;
 		slot->args[1] = (u32)regs->cx;
 		slot->args[2] = (u32)regs->dx;
@@ -39,6 +42,27 @@ static __always_inline void read_arguments(struct call_slot *slot, const struct 
 		slot->args[4] = regs->r8;
 		slot->args[5] = regs->r9;
 	}
+}
+
+/* Puts a call of the current thread into its slot; its time is still to be set, and what it points at to be read. */
+static __always_inline void begin_call(struct call_slot *slot, u64 id, u64 nr, u32 index, u8 flags,
+				       const struct call_plan *plan, const struct call_regs *regs)
+{
+	if (slot->uid_reads) {
+		slot->call.uid = bpf_get_current_uid_gid();
+		slot->uid_reads -= 1;
+	}
+	slot->state = STATE_OF(plan);
+	slot->plan = index;
+	slot->aside = 0;
+	slot->more.size = 0;
+	slot->call.captured = 0;
+	slot->call.flags = flags;
+	slot->call.nargs = plan->nargs;
+	slot->call.pid = id >> 32;
+	slot->call.tid = id; /* not always whose the slot is: a thread that executes a program changes its id */
+	slot->call.nr = number_of(nr);
+	read_arguments(slot, regs);
 }
 
 /* raw tracepoint sys_enter: struct pt_regs *regs, long id */
@@ -70,33 +94,64 @@ int on_sys_enter(struct bpf_raw_tracepoint_args *ctx)
 		return 0;
 	if (slot && plan->flags & PLAN_SETS_UID)
 		slot->uid_reads = 2;
-	if (!(plan->flags & PLAN_RECORD))
+	if (!(plan->flags & PLAN_RECORD)) {
+		if (slot)
+			slot->state = STATE_SKIPPED;
 		return 0;
+	}
 	if (!slot)
 		slot = new_slot(tgid, tid);
 	if (!slot)
 		return 0;
-	if (slot->state != STATE_IDLE)
+	if (slot->state & STATE_IN_CALL)
 		count(LOST_EXITS);
-	if (slot->uid_reads) {
-		slot->call.uid = bpf_get_current_uid_gid();
-		slot->uid_reads -= 1;
-	}
-	slot->state = STATE_OF(plan);
-	slot->plan = index;
-	slot->aside = 0;
-	slot->more.size = 0;
-	slot->call.captured = 0;
-	slot->call.flags = flags;
-	slot->call.nargs = plan->nargs;
-	slot->call.pid = tgid;
-	slot->call.tid = tid; /* not always whose the slot is: a thread that executes a program changes its id */
-	slot->call.nr = number_of(nr);
-	read_arguments(slot, &regs);
+	begin_call(slot, id, nr, index, flags, plan, &regs);
 	slot->call.ts = bpf_ktime_get_ns();
 	if (plan->capture[0].kind != CAPTURE_NONE)
 		capture_at_entry(slot, plan);
 	return 0;
+}
+
+/*
+ * The slot of the current thread, with the call that ends now and whose entry was not seen; 0: it is not to be recorded.
+ * It was under way when recording began, or was refused before the kernel told of it: by a seccomp filter, by a tracer.
+ */
+static __always_inline struct call_slot *unentered_call(struct bpf_raw_tracepoint_args *ctx, struct call_slot *slot,
+							u64 id)
+{
+	u32 tgid = id >> 32;
+	u32 tid = id;
+	int zero = 0;
+	u64 *start = began.lookup(&zero);
+	struct call_regs regs = {};
+	struct call_plan *plan;
+	u32 index;
+	u8 flags;
+
+	if (!start || !*start || !passes(tgid, tid))
+		return 0;
+	if (!(slot && slot->call.pid == tgid) && !already_targeted(tgid, tid))
+		return 0;
+	bpf_probe_read_kernel(&regs, sizeof(regs), (void *)(ctx->args[0] + CALL_REGS_OFFSET));
+	index = plan_index(regs.orig_ax, &regs, &flags);
+	plan = plans.lookup(&index);
+	if (!plan || !(plan->flags & PLAN_RECORD))
+		return 0;
+	/* A child returns from the call that made it, and a process that the kernel starts from none. */
+	if (!ctx->args[1] && (plan->flags & PLAN_FORKS || !(regs.orig_ax | regs.cx | regs.di | regs.si)))
+		return 0;
+	flags |= WIRE_NO_ENTRY;
+	if (!slot) {
+		slot = new_slot(tgid, tid);
+		flags |= WIRE_EARLIER;
+	}
+	if (!slot)
+		return 0;
+	begin_call(slot, id, regs.orig_ax, index, flags, plan, &regs);
+	slot->call.ts = flags & WIRE_EARLIER ? *start : bpf_ktime_get_ns();
+	if (plan->capture[0].kind != CAPTURE_NONE)
+		capture_at_entry(slot, plan);
+	return slot;
 }
 
 #ifdef STACKS
@@ -141,8 +196,15 @@ int on_sys_exit(struct bpf_raw_tracepoint_args *ctx)
 		return 0;
 #endif
 	slot = slot_of(id);
-	if (!slot || slot->state == STATE_IDLE)
+	if (slot && slot->state == STATE_SKIPPED) {
+		slot->state = STATE_IDLE;
 		return 0;
+	}
+	if (!slot || slot->state == STATE_IDLE) {
+		slot = unentered_call(ctx, slot, id);
+		if (!slot)
+			return 0;
+	}
 	state = slot->state;
 	slot->state = STATE_IDLE;
 	slot->call.duration = bpf_ktime_get_ns() - slot->call.ts;
@@ -205,7 +267,7 @@ int on_process_exit(struct bpf_raw_tracepoint_args *ctx)
 #endif
 	if (!slot)
 		return 0;
-	if (slot->state != STATE_IDLE) {
+	if (slot->state & STATE_IN_CALL) {
 		struct wire_batch *batch = 0;
 
 #ifndef FAILED_ONLY
@@ -230,22 +292,15 @@ int on_process_exit(struct bpf_raw_tracepoint_args *ctx)
 	return 0;
 }
 
-/*
- * raw tracepoint sched_process_exec: struct task_struct *task, pid_t old_pid, struct linux_binprm *bprm.
- * A thread that executes a program takes over the id of its process: its call goes on under the new id.
- */
-int on_process_exec(struct bpf_raw_tracepoint_args *ctx)
+/* The slot of a thread that executes a program: it takes over the id of its process, and its call goes on under that. */
+static __always_inline struct call_slot *moved_slot(u64 id, u32 old_tid)
 {
-	u64 id = bpf_get_current_pid_tgid();
 	u32 tid = id;
-	u32 old_tid = ctx->args[1];
-	struct call_slot *from, *to;
+	struct call_slot *from = slot_of(old_tid);
+	struct call_slot *to;
 
-	if (old_tid == tid)
-		return 0;
-	from = slot_of(old_tid);
-	if (!from)
-		return 0;
+	if (old_tid == tid || !from)
+		return from;
 	to = slot_of(tid);
 	if (!to)
 		to = new_slot(id >> 32, tid);
@@ -259,6 +314,18 @@ int on_process_exec(struct bpf_raw_tracepoint_args *ctx)
 		to->room = from->room;
 	}
 	free_slot(old_tid);
+	return to;
+}
+
+/* raw tracepoint sched_process_exec: struct task_struct *task, pid_t old_pid, struct linux_binprm *bprm */
+int on_process_exec(struct bpf_raw_tracepoint_args *ctx)
+{
+	struct call_slot *slot = moved_slot(bpf_get_current_pid_tgid(), ctx->args[1]);
+
+#ifdef BPRM_FILENAME
+	if (slot && slot->state & STATE_IN_CALL && slot->call.nargs == EXECVE_ARGS)
+		capture_executed(slot, (void *)ctx->args[2]);
+#endif
 	return 0;
 }
 

@@ -2,9 +2,10 @@
 /* Where a call is kept from entry to exit. */
 #include "wire.h"
 
-/* State of a slot: 0, or IN_CALL with the flags of the plan. */
+/* State of a slot: 0, SKIPPED in a call that is not recorded, or IN_CALL with the flags of the plan. */
 #define STATE_IDLE 0
 #define STATE_IN_CALL 1
+#define STATE_SKIPPED 2
 #define STATE_OF(plan) (STATE_IN_CALL | (plan)->flags << 8)
 #define STATE_FLAGS(state) ((state) >> 8 & 0xff)
 
@@ -16,6 +17,9 @@ BPF_ARRAY(slots, struct call_slot, MAX_THREADS);
 BPF_F_TABLE("hash", u32, u32, owners, MAX_THREADS, BPF_F_NO_PREALLOC);
 BPF_F_TABLE("hash", u32, struct call_slot, crowded, MAX_THREADS, BPF_F_NO_PREALLOC);
 BPF_ARRAY(blank_slot, struct call_slot, 1);
+
+/* When recording began, ns, CLOCK_MONOTONIC; 0: it has not. */
+BPF_ARRAY(began, u64, 1);
 
 static __always_inline struct call_slot *slot_at(u32 tid)
 {

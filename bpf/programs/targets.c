@@ -53,15 +53,13 @@ static __always_inline int passes(u32 tgid, u32 tid)
 	return 1;
 }
 
-/* Whether the current thread is among those to be recorded: once it is, it stays so to its end. */
-static __always_inline int targeted(u32 tgid, u32 tid, const struct call_plan *plan)
+/* Whether the current thread is among those that are recorded. */
+static __always_inline int already_targeted(u32 tgid, u32 tid)
 {
 #if defined(BY_TGID) || defined(FOLLOW)
 	{
 		u32 *target = tgids.lookup(&tgid);
 
-		if (target && *target == TARGET_UNTIL_EXEC && plan->flags & PLAN_EXEC)
-			*target = TARGET_RECORDED;
 		if (target && *target == TARGET_RECORDED)
 			return 1;
 	}
@@ -75,4 +73,18 @@ static __always_inline int targeted(u32 tgid, u32 tid, const struct call_plan *p
 #else
 	return 1;
 #endif
+}
+
+/* Whether the current thread is among those to be recorded: once it is, it stays so to its end. */
+static __always_inline int targeted(u32 tgid, u32 tid, const struct call_plan *plan)
+{
+#if defined(BY_TGID) || defined(FOLLOW)
+	if (plan->flags & PLAN_EXEC) {
+		u32 *target = tgids.lookup(&tgid);
+
+		if (target && *target == TARGET_UNTIL_EXEC)
+			*target = TARGET_RECORDED;
+	}
+#endif
+	return already_targeted(tgid, tid);
 }

@@ -31,6 +31,8 @@ enum wire_flags {
 	WIRE_NO_RETURN = 4, /* the thread ended in the call; duration and ret mean nothing */
 	WIRE_RETRIED = 8,   /* inline data was read at exit: at entry it was not resident */
 	WIRE_SPILLED = 16,  /* inline data is cut; a wire_data record of the same argument has all of it */
+	WIRE_NO_ENTRY = 32, /* the entry was not seen: the call was refused, and ts is when */
+	WIRE_EARLIER = 64,  /* with it, for the first call of a thread: or it was under way at ts, when recording began */
 };
 
 #define WIRE_ARGS 6
