@@ -283,9 +283,11 @@ def _defines(selection: Selection) -> list[str]:
 
 
 def _kernel_defines() -> list[str]:
-    """Where the kernel keeps what tells int 0x80 apart and what a program is executed with; none where it has no BTF."""
+    """Where the kernel keeps what tells int 0x80 apart and what is executed; nothing where it has no BTF."""
     found = available_offsets(_KERNEL_MEMBERS)
-    return found and [
+    if not found:
+        return []
+    return [
         f"TASK_STATUS={found['task_struct', 'thread_info'] + found['thread_info', 'status']}",
         *(f"BPRM_{m.upper()}={found['linux_binprm', m]}" for m in _KERNEL_MEMBERS["linux_binprm"]),
     ]

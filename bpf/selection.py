@@ -86,8 +86,7 @@ def plan_table(selection: Selection) -> list[Plan]:
                 flags |= PLAN_SETS_UID
             if call.name in _FORKS:
                 flags |= PLAN_FORKS
-            # 32-bit structs and pointers have another layout: only strings are copied there.
-            captures = [_planned(c) for c in call.captures if abi == NATIVE_ABI or c.kind == "path"]
+            captures = [_planned(c) for c in call.captures_for(abi)]
             if any(c.kind & CAPTURE_AT_EXIT for c in captures):
                 flags |= PLAN_AT_EXIT
             nargs = _ARGUMENTS if call.arguments is None else len(call.arguments)

@@ -88,8 +88,8 @@ SYSCALLS = _table(
         "entry_status",
         "VARCHAR",
         (
-            "NULL: the call was seen from its entry; before-recording: it was under way when recording began, and ts and "
-            "duration_ns count from there; refused: a seccomp filter or a tracer refused it, and ts is when"
+            "NULL: the call was seen from its entry; before-recording: it was under way when recording began, and ts "
+            "and duration_ns count from there; refused: a seccomp filter or a tracer refused it, and ts is when"
         ),
         "codes",
     ),

@@ -18,6 +18,10 @@ CLASSES = ("file", "desc", "network", "process", "memory", "signal", "ipc")
 """The classes of ``strace -e trace=%CLASS`` that a call can belong to."""
 
 
+_SAME_FOR_ALL = frozenset({"path", "sockaddr", "fds", "int", "open_how"})
+"""Kinds of captures without pointers or long integers; calls that only i386 has are described as they are there."""
+
+
 @dataclass(frozen=True)
 class Argument:
     """One argument: ``index`` 0-5, its name and C type as the kernel's tracepoints give them."""
@@ -64,6 +68,12 @@ class Syscall:
     def paths(self) -> tuple[int, ...]:
         """Indexes of the arguments that are paths, first the one that becomes ``path``."""
         return tuple(c.index for c in self.captures if c.kind == "path")
+
+    def captures_for(self, abi: str) -> tuple[Capture, ...]:
+        """What is copied for callers of ``abi``, x86_64, i386 or x32: not what is laid out otherwise there."""
+        if abi == "x86_64" or (abi == "i386" and "x86_64" not in self.numbers):
+            return self.captures
+        return tuple(c for c in self.captures if c.kind in _SAME_FOR_ALL)
 
     def argument(self, name: str) -> Argument | None:
         """The argument of that name, or None."""

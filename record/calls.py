@@ -55,7 +55,7 @@ class _CallTables:
     second: NDArray[np.int8]
     paths: NDArray[np.int8]
     kinds: NDArray[np.int8]
-    futex: int
+    futexes: tuple[int, ...]
 
 
 @cache
@@ -70,13 +70,13 @@ def _tables() -> _CallTables:
         known: dict[int, Syscall] = by_number(NATIVE_ABI if abi == "x32" else abi)
         for number, call in known.items():
             name[base + number] = names.setdefault(call.name, len(names))
-            captured = [c for c in call.captures if abi == NATIVE_ABI or c.kind == "path"]
+            captured = call.captures_for(abi)
             for slot, capture in zip((first, second), captured, strict=False):
                 slot[base + number] = -1 if capture.at_exit else capture.index
             for capture in captured:
                 kinds[base + number, capture.index] = KINDS.index(capture.kind)
             paths[base + number] = len(call.paths)
-    return _CallTables(tuple(names), name, first, second, paths, kinds, names["futex"])
+    return _CallTables(tuple(names), name, first, second, paths, kinds, (names["futex"], names["futex_time64"]))
 
 
 def call_rows(records: wire.Records, cpu: int, still_running: bool = False) -> CallRows:
@@ -153,7 +153,7 @@ def _facts(calls: wire.Calls) -> _Facts:
         first=tables.first[row],
         second=tables.second[row],
         paths=tables.paths[row],
-        kinds=_without_wakes(calls, name == tables.futex, tables.kinds[row]),
+        kinds=_without_wakes(calls, np.isin(name, tables.futexes), tables.kinds[row]),
     )
 
 

@@ -32,7 +32,7 @@ enum wire_flags {
 	WIRE_RETRIED = 8,   /* inline data was read at exit: at entry it was not resident */
 	WIRE_SPILLED = 16,  /* inline data is cut; a wire_data record of the same argument has all of it */
 	WIRE_NO_ENTRY = 32, /* the entry was not seen: the call was refused, and ts is when */
-	WIRE_EARLIER = 64,  /* with it, for the first call of a thread: or it was under way at ts, when recording began */
+	WIRE_EARLIER = 64,  /* with it, in a thread's first call: or it was under way at ts, when recording began */
 };
 
 #define WIRE_ARGS 6

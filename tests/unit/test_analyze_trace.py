@@ -44,6 +44,7 @@ CONTRACT = [
     "path_status",
     "path2_status",
     "unfinished",
+    "entry_status",
 ]
 
 

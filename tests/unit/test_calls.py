@@ -11,6 +11,7 @@ import ring_bytes
 from bpfrec.bpf import wire
 from bpfrec.formats.syscalls import syscalls
 from bpfrec.record.calls import call_rows
+from bpfrec.record.waiting import WaitingCall
 
 POINTER = 0x7F00_0000_1000
 EFAULT = 14
@@ -151,3 +152,23 @@ def test_calls_that_did_not_return() -> None:
 def test_no_calls_give_no_rows() -> None:
     rows = call_rows(wire.decode(np.empty(0, np.uint8)), cpu=0)
     assert (len(rows.table), rows.pointed) == (0, [])
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [(0, None), (wire.NO_ENTRY, "refused"), (wire.NO_ENTRY | wire.EARLIER, "before-recording")],
+)
+def test_entries_that_were_not_seen(flags: int, expected: str | None) -> None:
+    assert row(openat(inline=b"/a", flags=flags))["entry_status"] == expected
+
+
+def test_a_call_that_is_known_from_proc_alone() -> None:
+    arguments = (2**64 - 100, POINTER, 0, 0)
+    sample = WaitingCall(7, 8, 9, native("openat"), arguments, compat=False).sample(began=1000)
+    rows = call_rows(wire.decode(np.frombuffer(sample, np.uint8)), cpu=-1, still_running=True).table.to_pylist()
+    expected = {"pid": 7, "tid": 8, "uid": 9, "ts_ns": 1000, "duration_ns": None, "ret": None}
+    expected |= {"entry_status": "before-recording", "unfinished": "recording-stopped"}
+    expected |= {"syscall": "openat", "arg0": 2**64 - 100, "arg3": 0, "arg4": None}
+    expected |= {"path": None, "path_status": "not-captured"}
+    assert len(rows) == 1
+    assert {name: rows[0][name] for name in expected} == expected

@@ -152,3 +152,19 @@ def test_the_command_line_is_quoted() -> None:
         assert process.stdout
         assert process.stdout.readline() == b"\n"
         assert procfs.cmdline(process.pid) == "sh -c 'echo; read x # it'\"'\"'s'"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("230 0x0 0x0 0x7ffd 0x10 0x20 0xffffffffffffff9c 0x7ffe 0x7fff\n", (230, (0, 0, 0x7FFD, 16, 32, 2**64 - 100))),
+        ("-1 0x7ffe 0x7fff\n", None),
+        ("running\n", None),
+        ("", None),
+    ],
+)
+def test_the_call_that_a_thread_sleeps_in(proc: Path, text: str, expected: tuple[int, tuple[int, ...]] | None) -> None:
+    (proc / "task" / "9").mkdir(parents=True)
+    (proc / "task" / "9" / "syscall").write_text(text)
+    assert procfs.call_of(7, 9) == expected
+    assert procfs.call_of(7, 10) is None, "a thread that has ended"

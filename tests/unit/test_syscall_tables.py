@@ -88,6 +88,7 @@ def test_arguments_are_those_of_the_running_kernel() -> None:
         "newfstat": "fstat",
         "sendfile64": "sendfile",
         "newuname": "uname",
+        "umount": "umount2",
     }
     wrong = []
     compared = 0
