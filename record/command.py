@@ -22,6 +22,7 @@ RECORDING_FAILED = 125
 
 @click.command(context_settings={"allow_interspersed_args": False})
 @click.option("-p", "--pid", "pids", type=int, multiple=True, metavar="PID", help="Record this process (repeatable).")
+@click.option("-f", "--follow", is_flag=True, help="With -p: also the children that these processes start from now on.")
 @click.option("-t", "--tid", "tids", type=int, multiple=True, metavar="TID", help="Record this thread (repeatable).")
 @click.option("-n", "--name", "comm", metavar="COMM", help="Record processes, and threads, of this name.")
 @click.option(
@@ -61,6 +62,7 @@ RECORDING_FAILED = 125
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
 def record(
     pids: tuple[int, ...],
+    follow: bool,
     tids: tuple[int, ...],
     comm: str | None,
     uid: int | None,
@@ -82,6 +84,8 @@ def record(
     chosen = bool(pids or tids or comm is not None or uid is not None)
     if command and (chosen or everything):
         raise click.UsageError("a COMMAND is recorded by itself: leave out -p, -t, --name, -u and -a")
+    if follow and not (pids or command):
+        raise click.UsageError("--follow is for processes named with -p; the children of a COMMAND are followed always")
     if everything and (pids or tids):
         raise click.UsageError("-a records every process: leave out -p and -t, or -a")
     if not (command or chosen or everything):
@@ -111,6 +115,7 @@ def record(
             stacks=stacks == "fp",
             ring_bytes=ring_bytes,
             command=command,
+            follow=follow,
         )
         # numpy, pyarrow and rich are slow to import: a usage error need not wait for them.
         from bpfrec.record.run import run  # noqa: PLC0415

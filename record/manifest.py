@@ -21,6 +21,7 @@ def manifest_of(
     child = recorded.child
     configuration: dict[str, Any] = {
         "pids": list(request.pids),
+        "follow": request.follow or bool(request.command),
         "tids": list(request.tids),
         "comm": None if request.comm is None else _text(request.comm),
         "uid": request.uid,

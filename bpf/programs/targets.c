@@ -53,6 +53,20 @@ static __always_inline int passes(u32 tgid, u32 tid)
 	return 1;
 }
 
+/* Whether the process `tgid` may have recorded calls. */
+static __always_inline int may_be_recorded(u32 tgid)
+{
+#ifdef ONLY_TGID
+	return tgid == ONLY_TGID;
+#elif (defined(BY_TGID) || defined(FOLLOW)) && !defined(BY_TID)
+	u32 *target = tgids.lookup(&tgid);
+
+	return target && *target == TARGET_RECORDED;
+#else
+	return 1;
+#endif
+}
+
 /* Whether the current thread is among those to be recorded: once it is, it stays so to its end. */
 static __always_inline int targeted(u32 tgid, u32 tid, const struct call_plan *plan)
 {

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 from live import record_command, rows
 
 import bpfrec
 
-PROCESSES = 300
+PROCESSES = 1000
 
 
 def test_a_command_that_starts_many_short_processes(tmp_path: Path) -> None:
@@ -16,8 +17,11 @@ def test_a_command_that_starts_many_short_processes(tmp_path: Path) -> None:
     script = f"i=0; while [ $i -lt {PROCESSES} ]; do /bin/true $i 'a b'; i=$((i+1)); done"
     done = record_command(output, "/bin/sh", "-c", script, options=["--stacks", "off"])
     assert done.returncode == 0, done.stderr
-    found = rows(output, "SELECT cmdline, exe LIKE '%/true' FROM processes WHERE comm = 'true' ORDER BY start_ns")
-    assert found == [(f"/bin/true {number} 'a b'", True) for number in range(PROCESSES)]
+    query = (
+        "SELECT cmdline, exe LIKE '%/true', exit_code, signal, start_ns < end_ns"
+        " FROM processes WHERE comm = 'true' ORDER BY start_ns"
+    )
+    assert rows(output, query) == [(f"/bin/true {n} 'a b'", True, 0, None, True) for n in range(PROCESSES)]
     calls = (
         "SELECT arg_min(syscall, ts_ns), arg_max(syscall, ts_ns), count(*) FILTER (syscall = 'exit_group')"
         " FROM syscalls WHERE pid IN (SELECT pid FROM processes WHERE comm = 'true') GROUP BY pid"
@@ -26,6 +30,7 @@ def test_a_command_that_starts_many_short_processes(tmp_path: Path) -> None:
         # What a child does before its execve, under the shell's name, depends on the shell.
         assert first in ("execve", "rt_sigprocmask", "set_robust_list", "rt_sigaction", "close", "getpid"), first
         assert (last, exits) == ("exit_group", 1)
+    assert rows(output, "SELECT count(*) FROM losses") == [(0,)]
 
 
 def test_the_tree_says_how_each_process_ended(tmp_path: Path) -> None:
@@ -45,3 +50,22 @@ def test_the_tree_says_how_each_process_ended(tmp_path: Path) -> None:
         (1, "/bin/sh", 4, None),
         (2, "/bin/true", 0, None),
     ]
+
+
+def test_how_processes_ended_is_known_without_their_calls(tmp_path: Path) -> None:
+    output = tmp_path / "trace.bpfrec"
+    script = "/bin/sh -c 'exit 7'; /bin/sh -c 'kill -11 $$'; /bin/true; exit 5"
+    done = record_command(output, "/bin/sh", "-c", script, options=["-e", "execve"])
+    assert done.returncode == 5, done.stderr
+    found = rows(output, "SELECT exit_code, signal FROM processes ORDER BY start_ns NULLS FIRST")
+    assert found == [(5, None), (7, None), (None, 11), (0, None)]
+
+
+def test_the_last_of_the_threads_to_leave_gives_the_status(tmp_path: Path) -> None:
+    output = tmp_path / "trace.bpfrec"
+    leave = "ctypes.CDLL(None).syscall(60, 9)"  # exit(9) of the main thread alone
+    later = "threading.Thread(target=lambda: (time.sleep(0.3), os._exit(4))).start()"
+    script = f"import ctypes, os, threading, time\n{later}\n{leave}"
+    done = record_command(output, sys.executable, "-c", script)
+    assert done.returncode == 4, done.stderr
+    assert rows(output, "SELECT exit_code, signal FROM processes") == [(4, None)]

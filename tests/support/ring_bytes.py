@@ -64,6 +64,14 @@ def extra(kind: int, data: bytes, *, arg: int = 0, captured: int | None = None) 
     return _record(row.tobytes(), data)
 
 
+def process(what: int, *, pid: int = 100, ts: int = 1000, status: int = 0, ns_pid: int = 0, pid_ns: int = 0) -> bytes:
+    """One struct wire_process."""
+    row = np.zeros(1, wire.PROCESS)
+    row["kind"], row["what"], row["pid"], row["ts"] = wire.KIND_PROCESS, what, pid, ts
+    row["status"], row["ns_pid"], row["pid_ns"] = status, ns_pid, pid_ns
+    return _record(row.tobytes(), b"")
+
+
 def decode(*records: bytes) -> wire.Records:
     """The records of one whole piece that holds one batch."""
     return wire.decode(np.frombuffer(sample(*records), np.uint8))
