@@ -79,7 +79,7 @@ def record(request: Request, output: Output, user: User | None, listener: Listen
         BpfrecError: recording is not possible; a command that was to be recorded has then been ended.
     """
     check_permission()
-    child = Child(request.command, user) if request.command else None
+    child = Child(request.command, user, signals.ignored) if request.command else None
     try:
         return _Session(request, output, child).run(listener, signals)
     except BaseException:

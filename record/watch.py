@@ -20,18 +20,20 @@ _LAST_STRAW = 2
 class StopSignals:
     """Turns SIGINT, SIGTERM and SIGHUP into a wish to stop while it is entered; the third is a KeyboardInterrupt.
 
-    A SIGHUP that is ignored, as under nohup, stays so.
+    A SIGHUP that is ignored, as under nohup, stays so. ``ignored``: those that were when it was entered.
     """
 
     _numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
     def __init__(self) -> None:
         self.received: list[tuple[int, float]] = []
+        self.ignored: set[int] = set()
         self._before: dict[int, object] = {}
 
     def __enter__(self) -> StopSignals:
+        self.ignored = {number for number in self._numbers if signal.getsignal(number) == signal.SIG_IGN}
         for number in self._numbers:
-            if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
+            if number != signal.SIGHUP or number not in self.ignored:
                 self._before[number] = signal.signal(number, self._note)
         return self
 
