@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.resources import as_file, files
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -231,6 +232,19 @@ class RecorderProgram:
             self._set_all("tgids", self._selection.tgids, state)
         if self._selection.tids:
             self._set_all("tids", self._selection.tids, _RECORDED)
+        if self._selection.cgroup is not None:
+            self._set_cgroup(self._selection.cgroup)
+
+    def _set_cgroup(self, folder: Path) -> None:
+        table = self._bpf[b"cgroups"]
+        try:
+            descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except OSError as error:
+            raise BpfrecError(f"{folder}: {error.strerror}") from None
+        try:
+            table[table.Key(0)] = descriptor
+        finally:
+            os.close(descriptor)
 
     def add_named_processes(self, tgids: frozenset[int]) -> None:
         """Processes that have the selection's name already: their threads count even while the main one sleeps."""
@@ -283,6 +297,8 @@ def _defines(selection: Selection) -> list[str]:
         defines += [f"COMM_WORD{i}={word:#x}ULL" for i, word in enumerate(words)]
     if selection.uid is not None:
         defines.append(f"BY_UID={selection.uid}U")
+    if selection.cgroup is not None:
+        defines.append("BY_CGROUP")
     if selection.follow:
         defines.append("FOLLOW")
     if selection.failed_only:

@@ -25,6 +25,7 @@ def manifest_of(
         "tids": list(request.tids),
         "comm": None if request.comm is None else _text(request.comm),
         "uid": request.uid,
+        "cgroup": None if request.cgroup is None else _text(str(request.cgroup)),
         "events": None if request.calls is None else sorted(request.calls),
         "failed_only": request.failed_only,
         "seconds": request.seconds,

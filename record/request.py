@@ -33,6 +33,7 @@ class Request:
     ring_bytes: int | None = None
     command: tuple[str, ...] = ()
     follow: bool = False
+    cgroup: Path | None = None
 
     def selection(self, command_pid: int | None) -> Selection:
         """What the BPF program is to record; ``command_pid``: the process that will become :attr:`command`."""
@@ -45,6 +46,7 @@ class Request:
             unknown_calls=self.unknown_calls,
             failed_only=self.failed_only,
             stacks=self.stacks,
+            cgroup=self.cgroup,
             follow=self.follow or command_pid is not None,
             until_exec=command_pid is not None,
         )
@@ -65,6 +67,8 @@ class Request:
         text = ", ".join(parts) or "all processes"
         if self.comm is not None:
             text += f" named {self.comm}"
+        if self.cgroup is not None:
+            text += f" in {self.cgroup}"
         return f"{text} of uid {self.uid}" if self.uid is not None else text
 
 

@@ -9,6 +9,7 @@
  *   BY_TGID, BY_TID            the processes in the map tgids, the threads in the map tids
  *   COMM_WORD0=n COMM_WORD1=n  threads and processes of that name, given as two little-endian words
  *   BY_UID=n                   calls made with that real uid
+ *   BY_CGROUP                  calls made by threads in the cgroup in the map cgroups, or below it
  *   SELF_TGID=n                never this process: the recorder
  *   FOLLOW                     children of recorded processes too
  *   TASK_TGID=n ...            offsets in the kernel's structs, from BTF: FOLLOW needs them, and what is told of processes

@@ -15,6 +15,10 @@ BPF_HASH(tids, u32, u32, MAX_THREADS);
 BPF_HASH(named_tgids, u32, u32, MAX_THREADS);
 #endif
 
+#ifdef BY_CGROUP
+BPF_CGROUP_ARRAY(cgroups, 1);
+#endif
+
 #ifdef COMM_WORD0
 /* A process is chosen by the name of its main thread, a single thread by its own. */
 static __always_inline int named(u32 tgid, u32 tid)
@@ -44,6 +48,10 @@ static __always_inline int passes(u32 tgid, u32 tid)
 #endif
 #ifdef BY_UID
 	if ((u32)bpf_get_current_uid_gid() != BY_UID)
+		return 0;
+#endif
+#ifdef BY_CGROUP
+	if (cgroups.check_current_task(0) != 1)
 		return 0;
 #endif
 #ifdef COMM_WORD0
