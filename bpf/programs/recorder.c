@@ -193,10 +193,7 @@ int on_process_exit(struct bpf_raw_tracepoint_args *ctx)
 	if (is_last_thread(ctx->args[0])) {
 		if (may_be_recorded(tgid))
 			tell_end(ctx, ctx->args[0], tgid);
-#if defined(BY_TGID) || defined(FOLLOW)
-		/* Its id may be used again. */
-		tgids.delete(&tgid);
-#endif
+		forget_process(tgid);
 	}
 #endif
 #ifdef BY_TID

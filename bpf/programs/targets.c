@@ -5,6 +5,9 @@ enum target_state {
 	TARGET_UNTIL_EXEC = 2, /* a command not yet started: its first execve turns it into the above */
 };
 
+#ifdef ONLY_TGID
+BPF_ARRAY(only_has_ended, u32, 1);
+#endif
 #if defined(BY_TGID) || defined(FOLLOW)
 BPF_HASH(tgids, u32, u32, MAX_THREADS);
 #endif
@@ -75,6 +78,21 @@ static __always_inline int may_be_recorded(u32 tgid)
 #endif
 }
 
+/* The process `tgid` has ended: its id may be used again. */
+static __always_inline void forget_process(u32 tgid)
+{
+#ifdef ONLY_TGID
+	u32 zero = 0;
+	u32 yes = 1;
+
+	if (tgid == ONLY_TGID)
+		only_has_ended.update(&zero, &yes);
+#endif
+#if defined(BY_TGID) || defined(FOLLOW)
+	tgids.delete(&tgid);
+#endif
+}
+
 /* Whether the current thread is among those to be recorded: once it is, it stays so to its end. */
 static __always_inline int targeted(u32 tgid, u32 tid, const struct call_plan *plan)
 {
@@ -92,7 +110,14 @@ static __always_inline int targeted(u32 tgid, u32 tid, const struct call_plan *p
 	if (tids.lookup(&tid))
 		return 1;
 #endif
-#if defined(BY_TGID) || defined(FOLLOW) || defined(BY_TID)
+#ifdef ONLY_TGID
+	{
+		u32 zero = 0;
+		u32 *ended = only_has_ended.lookup(&zero);
+
+		return !ended || !*ended;
+	}
+#elif defined(BY_TGID) || defined(FOLLOW) || defined(BY_TID)
 	return 0;
 #else
 	return 1;

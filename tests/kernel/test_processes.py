@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
 
@@ -69,3 +70,23 @@ def test_the_last_of_the_threads_to_leave_gives_the_status(tmp_path: Path) -> No
     done = record_command(output, sys.executable, "-c", script)
     assert done.returncode == 4, done.stderr
     assert rows(output, "SELECT exit_code, signal FROM processes") == [(4, None)]
+
+
+def test_programs_executed_one_after_the_other(tmp_path: Path) -> None:
+    output = tmp_path / "trace.bpfrec"
+    script = "exec /bin/nothing; exec /bin/sh -c 'exec /bin/true 1 2'"
+    done = record_command(output, "/bin/bash", "-O", "execfail", "-c", script)
+    assert done.returncode == 0, done.stderr
+    [(pid,)] = rows(output, "SELECT pid FROM processes")
+    recorder = Path("/proc/self/comm").read_text().strip()
+    assert rows(output, "SELECT pid, path, argv, comm, errno FROM execs ORDER BY ts_ns") == [
+        (pid, "/bin/bash", f"/bin/bash -O execfail -c {shlex.quote(script)}", recorder, None),
+        (pid, "/bin/nothing", "/bin/nothing", "bash", "ENOENT"),
+        (pid, "/bin/sh", "/bin/sh -c 'exec /bin/true 1 2'", "bash", None),
+        (pid, "/bin/true", "/bin/true 1 2", "sh", None),
+    ]
+    names = rows(output, "SELECT comm FROM threads ORDER BY start_ns NULLS FIRST")
+    assert names == [(recorder,), ("bash",), ("sh",), ("true",)]
+    with bpfrec.open(output) as trace:
+        [process] = trace.report("processes").dicts()
+    assert [program["argv"].split()[0] for program in process["execs"]] == ["/bin/bash", "/bin/sh", "/bin/true"]
