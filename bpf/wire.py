@@ -57,9 +57,11 @@ PROCESS = np.dtype(
         ("status", "<u4"),
         ("ns_pid", "<u4"),
         ("pid_ns", "<u4"),
+        ("uid", "<u4"),
+        ("padding", "<u4"),
     ]
 )
-"""``struct wire_process``, 32 bytes."""
+"""``struct wire_process``, 40 bytes."""
 
 SLOT_CALL, SLOT_ARGS, SLOT_DATA, SLOT_STRUCT = 16, 64, 112, 368
 """Where ``struct call_slot`` has its call, its arguments, its inline data, and a ``struct wire_struct``."""

@@ -122,14 +122,15 @@ class History:
 
     def note_processes(self, told: NDArray[np.void]) -> None:
         """Notes what the program told of processes: rows of :data:`bpfrec.bpf.wire.PROCESS`."""
-        for row in told:
-            life = self.life_at(int(row["pid"]), int(row["ts"]))
+        columns = [told[name].tolist() for name in ("what", "pid", "ts", "status", "ns_pid", "pid_ns", "uid")]
+        for what, pid, when, status, namespace_pid, pid_namespace, uid in zip(*columns, strict=True):
+            life = self.life_at(pid, when)
             if life is None:
                 continue
-            if row["what"] == wire.BORN:
-                life.namespace_pid, life.pid_namespace = int(row["ns_pid"]), int(row["pid_ns"])
-            elif row["what"] == wire.ENDED:
-                life.status = int(row["status"])
+            if what == wire.BORN:
+                life.namespace_pid, life.pid_namespace, life.uid = namespace_pid, pid_namespace, uid
+            elif what == wire.ENDED:
+                life.status = status
 
     def lives(self, pid: int) -> list[ProcessLife]:
         """All processes that had ``pid``."""

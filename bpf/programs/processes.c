@@ -42,7 +42,7 @@ static __always_inline void tell(void *ctx, const struct wire_process *told)
 	add_record(batch, &record->size, sizeof(*record));
 }
 
-/* Tells of the new process `tgid`, whose only thread is `task`. */
+/* Tells of the new process `tgid`, whose only thread is `task`; the current one has made it. */
 static __always_inline void tell_birth(void *ctx, u64 task, u32 tgid)
 {
 	struct wire_process told = {.kind = WIRE_PROCESS, .what = PROCESS_BORN, .pid = tgid};
@@ -50,6 +50,7 @@ static __always_inline void tell_birth(void *ctx, u64 task, u32 tgid)
 	u64 innermost = pid + PID_NUMBERS + (u64)kernel_u32(pid + PID_LEVEL) * UPID_BYTES;
 
 	told.ts = bpf_ktime_get_ns();
+	told.uid = bpf_get_current_uid_gid();
 	told.ns_pid = kernel_u32(innermost + UPID_NR);
 	told.pid_ns = kernel_u32(kernel_u64(innermost + UPID_NS) + PID_NAMESPACE_INUM);
 	tell(ctx, &told);

@@ -117,6 +117,8 @@ struct wire_process {
 	u32 status; /* of one that ended, as wait4() gives it */
 	u32 ns_pid; /* of one that was born: its id in its innermost pid namespace, and that namespace's inode number */
 	u32 pid_ns;
+	u32 uid; /* of one that was born: its real user id */
+	u32 padding;
 };
 
 /* A thread's call from entry to exit. User space reads the slots that are in a call when recording stops. */

@@ -6,9 +6,14 @@ import shlex
 import sys
 from pathlib import Path
 
+import pytest
 from live import record_command, rows
 
 import bpfrec
+from bpfrec.bpf import btf
+from bpfrec.bpf.program import RecorderProgram
+from bpfrec.bpf.selection import Selection
+from bpfrec.formats.errors import BpfrecError
 
 PROCESSES = 1000
 
@@ -90,3 +95,23 @@ def test_programs_executed_one_after_the_other(tmp_path: Path) -> None:
     with bpfrec.open(output) as trace:
         [process] = trace.report("processes").dicts()
     assert [program["argv"].split()[0] for program in process["execs"]] == ["/bin/bash", "/bin/sh", "/bin/true"]
+
+
+def test_the_user_of_a_process_is_the_one_it_was_born_with(tmp_path: Path) -> None:
+    output = tmp_path / "trace.bpfrec"
+    start = "os.fork() or os._exit(0); os.wait()"
+    script = f"import os; {start}; os.setuid(4294967294); {start}"
+    done = record_command(output, sys.executable, "-c", script)
+    assert done.returncode == 0, done.stderr
+    with bpfrec.open(output) as trace:
+        assert [row["uid"] for row in trace.report("processes").dicts()] == [0, 0, 4294967294]
+
+
+def test_without_type_information_less_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(btf, "VMLINUX", tmp_path / "none")
+    for selection in (Selection(tgids=frozenset({1})), Selection(tgids=frozenset({1, 2})), Selection(uid=0)):
+        program = RecorderProgram(selection)
+        program.close()
+        assert not program.knows_ends
+    with pytest.raises(BpfrecError, match="following children"):
+        RecorderProgram(Selection(tgids=frozenset({1}), follow=True))

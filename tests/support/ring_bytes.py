@@ -64,11 +64,12 @@ def extra(kind: int, data: bytes, *, arg: int = 0, captured: int | None = None) 
     return _record(row.tobytes(), data)
 
 
-def process(what: int, *, pid: int = 100, ts: int = 1000, status: int = 0, ns_pid: int = 0, pid_ns: int = 0) -> bytes:
-    """One struct wire_process."""
+def process(what: int, *, pid: int = 100, ts: int = 1000, **columns: int) -> bytes:
+    """One struct wire_process; ``columns``: its other members."""
     row = np.zeros(1, wire.PROCESS)
     row["kind"], row["what"], row["pid"], row["ts"] = wire.KIND_PROCESS, what, pid, ts
-    row["status"], row["ns_pid"], row["pid_ns"] = status, ns_pid, pid_ns
+    for name, value in columns.items():
+        row[name] = value
     return _record(row.tobytes(), b"")
 
 

@@ -119,15 +119,15 @@ def told(what: int, when: int, **columns: int) -> NDArray[np.void]:
 
 def test_what_is_told_of_a_process_goes_to_the_one_that_had_the_pid_then() -> None:
     found = twice()
-    found.note_processes(told(wire.BORN, 101, ns_pid=5, pid_ns=6))
+    found.note_processes(told(wire.BORN, 101, ns_pid=5, pid_ns=6, uid=65534))
     found.note_processes(told(wire.ENDED, 199, status=9))
     found.note_processes(told(wire.ENDED, 399, status=3 << 8))
     found.note_calls(np.array([20, 10, 20], np.int32), np.array([150, 150, 350]))
     rows = list(process_rows(found, {20}))
-    columns = ("start_ns", "comm", "ns_pid", "pid_ns", "exit_code", "signal")
+    columns = ("start_ns", "comm", "uid", "ns_pid", "pid_ns", "exit_code", "signal")
     assert [tuple(row[c] for c in columns) for row in rows] == [
-        (100, "first", 5, 6, None, 9),
-        (300, "second", None, None, 3, None),
+        (100, "first", 65534, 5, 6, None, 9),
+        (300, "second", None, None, None, 3, None),
     ]
 
 
