@@ -21,6 +21,7 @@ from bpfrec.analyze.sqltemplate import identifier, literal
 from bpfrec.analyze.views import (
     SYS_SCHEMA,
     View,
+    execs_view,
     functions_view,
     is_syscall,
     recorded_syscalls,
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     import duckdb
 
 _TABLES = {table.name: table for table in TABLES}
-_MAIN = (*_TABLES, "recording", "functions")
+_MAIN = (*_TABLES, "recording", "functions", "execs")
 _CATALOG = re.compile(r"\b(show|information_schema|duckdb_\w+|pg_catalog|sqlite_master)\b", re.IGNORECASE)
 _SYS_NAME = re.compile(r'\bsys"?\s*\.\s*"?(\w+)', re.IGNORECASE)
 _SYS = re.compile(r"\bsys\b", re.IGNORECASE)
@@ -241,6 +242,10 @@ class Trace:
             view = recording_view(self.manifest, self.path)
         elif name == "functions":
             view = functions_view()
+        elif name == "execs":
+            for needed in ("syscalls", "exec_args"):
+                self._make_main(needed)
+            view = execs_view(bundled_sql("execs"))
         else:
             table = _TABLES[name]
             parquet = self._reader.parquet(table)

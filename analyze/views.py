@@ -166,6 +166,17 @@ def _timespec(argument: Argument, alias: str) -> list[ViewColumn]:
     ]
 
 
+def execs_view(calls: str) -> View:
+    """The view of the programs that were executed; ``calls``: SQL of those calls, with their arguments as ``argv``."""
+    common = {c.name: c for c in (*schema.SYSCALLS.columns, _TS)}
+    columns = [_common(common[n]) for n in ("event_id", "ts", "ts_ns", "duration_ns", "pid", "tid", "comm", "path")]
+    argv = "arguments, quoted for a shell, ... for the rest that is missing; NULL: they were not read"
+    columns.append(ViewColumn("argv", "VARCHAR", argv, "s.argv"))
+    columns += [_common(common[n]) for n in ("ret", "errno")]
+    comment = "One row per execve and execveat, failed ones too (ret < 0)."
+    return View("main", "execs", comment, tuple(columns), f"FROM ({calls}) AS s")
+
+
 def functions_view() -> View:
     """The view of the SQL functions that make text of numbers."""
     rows = ", ".join(literal([function.signature, function.comment]) for function in functions().values())

@@ -60,14 +60,6 @@ def member_offsets(wanted: dict[str, tuple[str, ...]], blob: bytes | None = None
     return found
 
 
-def available_offsets(wanted: dict[str, tuple[str, ...]]) -> dict[tuple[str, str], int]:
-    """The same from :data:`VMLINUX`, for what can be done without: nothing where a member is not to be had."""
-    try:
-        return member_offsets(wanted)
-    except BpfrecError:
-        return {}
-
-
 def _members(raw: bytes, info: int, strings: bytes) -> Iterator[tuple[str, int]]:
     """Names and offsets in bytes of the members of a struct, whose btf_member array ``raw`` begins with."""
     elements, bitfields = info & 0xFFFF, bool(info >> 31)

@@ -11,6 +11,10 @@ from bpfrec.formats.errors import BpfrecError
 _CAPABILITIES = {"CAP_SYS_ADMIN": 21, "CAP_PERFMON": 38, "CAP_BPF": 39}
 _NEEDED = ("CAP_BPF", "CAP_PERFMON")
 
+_PID_NAMESPACE = Path("/proc/self/ns/pid")
+# PROC_PID_INIT_INO in include/linux/proc_ns.h
+_INITIAL_PID_NAMESPACE = 0xEFFFFFFC
+
 _LOCKDOWN = Path("/sys/kernel/security/lockdown")
 _CONTAINER_MARKS = (Path("/.dockerenv"), Path("/run/.containerenv"))
 
@@ -19,10 +23,11 @@ def check_permission() -> None:
     """Passes where BPF programs may be loaded, as far as that shows beforehand.
 
     Raises:
-        BpfrecError: a capability is missing.
+        BpfrecError: a capability is missing, or the ids of processes here are not those that BPF sees.
     """
     missing = _missing_capabilities()
     if not missing:
+        _check_pid_namespace()
         return
     if os.geteuid() != 0:
         raise BpfrecError(
@@ -63,6 +68,15 @@ def perf_refused(error: OSError) -> BpfrecError:
         f"perf_event_open is not permitted: {error.strerror} (kernel.perf_event_paranoid is {setting})",
         "Run as root on the host, or in a container started with: --privileged",
     )
+
+
+def _check_pid_namespace() -> None:
+    if _PID_NAMESPACE.stat().st_ino != _INITIAL_PID_NAMESPACE:
+        raise BpfrecError(
+            "this is a pid namespace of its own, as containers have: BPF tells processes by the ids of the host, which "
+            "are not those in /proc here",
+            "Record on the host, or start the container with: --pid=host (in Kubernetes, hostPID: true)",
+        )
 
 
 def _missing_capabilities() -> list[str]:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.resources import as_file, files
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -16,10 +17,11 @@ import numpy as np
 
 from bpfrec.bpf import wire
 from bpfrec.bpf.bcc_module import load_bcc
-from bpfrec.bpf.btf import available_offsets, member_offsets
 from bpfrec.bpf.perf_event import Ring
 from bpfrec.bpf.permission import why_refused
 from bpfrec.bpf.selection import CAPTURES, Plan, Selection, plan_table
+from bpfrec.bpf.task_offsets import task_defines
+from bpfrec.formats.errors import BpfrecError
 
 MAX_THREADS = 32768
 """Room for threads, recorded processes and named processes in the program's maps; a power of two."""
@@ -27,21 +29,16 @@ MAX_THREADS = 32768
 MAX_LOST_RUNS = 65536
 """How many accounts of lost calls the program keeps; calls lost beyond that are counted per CPU alone."""
 
-COUNTERS = ("sent_syscalls", "lost_syscalls", "lost_data", "lost_threads", "lost_exits")
+COUNTERS = ("sent_syscalls", "lost_syscalls", "lost_data", "lost_threads", "lost_exits", "lost_processes")
 """The counters the program keeps, in the order of ``enum counter`` in ``programs/counters.c``."""
 
-SOURCES = ("counters.c", "plans.c", "targets.c", "slots.c", "batches.c", "captures.c", "recorder.c")
+SOURCES = ("counters.c", "plans.c", "targets.c", "slots.c", "batches.c", "processes.c", "captures.c", "recorder.c")
 """The parts of the program in ``programs/``, in the order in which they are compiled as one."""
 
 _ASIDE = 2
 _RECORDED, _UNTIL_EXEC = 1, 2
 _IN_CALL = 1
 _COMM_BYTES = 16
-_KERNEL_MEMBERS = {
-    "task_struct": ("thread_info",),
-    "thread_info": ("status",),
-    "linux_binprm": ("filename", "interp", "p"),
-}
 
 
 class _Capture(ctypes.Structure):
@@ -81,6 +78,8 @@ class LostRun:
 class RecorderProgram:
     """The program in ``programs/``, loaded for one :class:`Selection`.
 
+    ``knows_ends``: it forgets processes that end by itself; of threads it always does.
+
     Raises:
         BpfrecError: bcc is missing, the program does not compile, or the kernel refuses it.
     """
@@ -88,7 +87,11 @@ class RecorderProgram:
     def __init__(self, selection: Selection) -> None:
         self._bcc = load_bcc()
         self._selection = selection
-        self._bpf = self._compile(_defines(selection))
+        offsets = _offsets(selection)
+        self.knows_ends = bool(offsets)
+        self._tells_births = self.knows_ends and _can_gain_processes(selection)
+        births = ["TELL_BIRTHS"] if self._tells_births else []
+        self._bpf = self._compile([*_defines(selection), *offsets, *births])
         self._attached: list[str] = []
         try:
             self._functions = self._load()
@@ -123,13 +126,18 @@ class RecorderProgram:
 
     def forget(self, ended: int) -> None:
         """No longer records the process or thread ``ended``: its number may be used again."""
-        maps = [b"tgids"] if self._targets_are_in_map() else []
-        if self._selection.tids:
-            maps.append(b"tids")
-        for name in maps:
+        for name in self._target_maps():
             table = self._bpf[name]
             with suppress(KeyError):
                 del table[table.Key(ended)]
+
+    def has_targets(self) -> bool:
+        """Whether a process or thread that was named, or a child that is followed, is there."""
+        return any(True for name in self._target_maps() for _ in self._bpf[name])
+
+    def _target_maps(self) -> list[bytes]:
+        maps = [b"tgids"] if self._targets_are_in_map() else []
+        return [*maps, b"tids"] if self._selection.tids else maps
 
     def sent_and_lost(self) -> tuple[int, int]:
         """How many calls the program has sent so far, and how many found no room."""
@@ -204,7 +212,7 @@ class RecorderProgram:
             "sched_process_exit": "on_process_exit",
             "sched_process_exec": "on_process_exec",
         }
-        if self._selection.follow:
+        if self._tells_births:
             functions["sched_process_fork"] = "on_process_fork"
         raw_tracepoint = self._bcc.BPF.RAW_TRACEPOINT
         with _quiet() as said:
@@ -228,6 +236,19 @@ class RecorderProgram:
             self._set_all("tgids", self._selection.tgids, state)
         if self._selection.tids:
             self._set_all("tids", self._selection.tids, _RECORDED)
+        if self._selection.cgroup is not None:
+            self._set_cgroup(self._selection.cgroup)
+
+    def _set_cgroup(self, folder: Path) -> None:
+        table = self._bpf[b"cgroups"]
+        try:
+            descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except OSError as error:
+            raise BpfrecError(f"{folder}: {error.strerror}") from None
+        try:
+            table[table.Key(0)] = descriptor
+        finally:
+            os.close(descriptor)
 
     def add_named_processes(self, tgids: frozenset[int]) -> None:
         """Processes that have the selection's name already: their threads count even while the main one sleeps."""
@@ -251,6 +272,20 @@ def _only_tgid(selection: Selection) -> int | None:
     return None
 
 
+def _can_gain_processes(selection: Selection) -> bool:
+    return selection.follow or not (selection.tgids or selection.tids)
+
+
+def _offsets(selection: Selection) -> list[str]:
+    """Offsets of the kernel's structs; without them only following children is impossible."""
+    try:
+        return task_defines()
+    except BpfrecError:
+        if selection.follow:
+            raise
+        return []
+
+
 def _defines(selection: Selection) -> list[str]:
     defines = [f"MAX_THREADS={MAX_THREADS}", f"MAX_LOST_RUNS={MAX_LOST_RUNS}", f"SELF_TGID={os.getpid()}"]
     only = _only_tgid(selection)
@@ -266,31 +301,15 @@ def _defines(selection: Selection) -> list[str]:
         defines += [f"COMM_WORD{i}={word:#x}ULL" for i, word in enumerate(words)]
     if selection.uid is not None:
         defines.append(f"BY_UID={selection.uid}U")
+    if selection.cgroup is not None:
+        defines.append("BY_CGROUP")
     if selection.follow:
-        offsets = member_offsets({"task_struct": ("tgid", "signal"), "signal_struct": ("live",)})
-        defines += [
-            "FOLLOW",
-            f"TASK_TGID={offsets['task_struct', 'tgid']}",
-            f"TASK_SIGNAL={offsets['task_struct', 'signal']}",
-            f"SIGNAL_LIVE={offsets['signal_struct', 'live']}",
-        ]
-    defines += _kernel_defines()
+        defines.append("FOLLOW")
     if selection.failed_only:
         defines.append("FAILED_ONLY")
     if selection.stacks:
         defines.append("STACKS")
     return defines
-
-
-def _kernel_defines() -> list[str]:
-    """Where the kernel keeps what tells int 0x80 apart and what is executed; nothing where it has no BTF."""
-    found = available_offsets(_KERNEL_MEMBERS)
-    if not found:
-        return []
-    return [
-        f"TASK_STATUS={found['task_struct', 'thread_info'] + found['thread_info', 'status']}",
-        *(f"BPRM_{m.upper()}={found['linux_binprm', m]}" for m in _KERNEL_MEMBERS["linux_binprm"]),
-    ]
 
 
 def _as_sample(slot: bytes, aside: list[bytes]) -> bytes:

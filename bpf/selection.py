@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from bpfrec.formats.captures import struct_bytes
 from bpfrec.formats.syscalls import Capture, by_number
@@ -30,9 +31,10 @@ _ARGUMENTS = 6
 class Selection:
     """Which calls are recorded.
 
-    ``tgids`` and ``tids`` name processes and threads; with neither, every process counts. ``comm`` and ``uid`` narrow
-    that down. ``calls`` holds syscall names, None: all; ``unknown_calls``: also those that have no name here.
-    ``until_exec``: the processes of ``tgids`` are recorded from their next execve on. ``follow``: and their children.
+    ``tgids`` and ``tids`` name processes and threads; with neither, every process counts. ``comm``, ``uid`` and
+    ``cgroup`` (the folder of one of version 2, which stands for those below it too) narrow that down. ``calls`` holds
+    syscall names, None: all; ``unknown_calls``: also those that have no name here. ``until_exec``: the processes of
+    ``tgids`` are recorded from their next execve on. ``follow``: and their children.
     """
 
     tgids: frozenset[int] = frozenset()
@@ -45,6 +47,7 @@ class Selection:
     stacks: bool = True
     follow: bool = False
     until_exec: bool = False
+    cgroup: Path | None = None
 
 
 @dataclass(frozen=True)

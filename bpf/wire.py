@@ -12,7 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-KIND_SYSCALL, KIND_DATA, KIND_STACK = 1, 2, 3
+KIND_SYSCALL, KIND_DATA, KIND_STACK, KIND_PROCESS = 1, 2, 3, 4
+
+BORN, ENDED = 1, 2
+"""What a ``struct wire_process`` tells."""
 
 COMPAT, X32, NO_RETURN, RETRIED, SPILLED, NO_ENTRY, EARLIER = 1, 2, 4, 8, 16, 32, 64
 
@@ -45,6 +48,24 @@ SYSCALL = np.dtype(
 
 EXTRA = np.dtype([("size", "<u2"), ("captured", "<i2"), ("kind", "u1"), ("arg", "u1"), ("flags", "<u2")])
 """``struct wire_data`` and ``struct wire_stack`` up to their data, 8 bytes."""
+
+PROCESS = np.dtype(
+    [
+        ("size", "<u2"),
+        ("captured", "<i2"),
+        ("kind", "u1"),
+        ("what", "u1"),
+        ("reserved", "<u2"),
+        ("ts", "<u8"),
+        ("pid", "<u4"),
+        ("status", "<u4"),
+        ("ns_pid", "<u4"),
+        ("pid_ns", "<u4"),
+        ("uid", "<u4"),
+        ("padding", "<u4"),
+    ]
+)
+"""``struct wire_process``, 40 bytes."""
 
 SLOT_CALL, SLOT_ARGS, SLOT_DATA, SLOT_STRUCT = 16, 64, 112, 368
 """Where ``struct call_slot`` has its call, its arguments, its inline data, and a ``struct wire_struct``."""
@@ -103,7 +124,8 @@ class Records:
     """The records found in a piece of one CPU's stream; positions are byte offsets into ``data``.
 
     ``extras`` (dtype :data:`EXTRA`), ``extra_data`` (where the data of each starts) and ``extra_owner`` (the index in
-    ``calls`` of the call that it belongs to) run in parallel. ``consumed``: bytes that need not be seen again; the rest
+    ``calls`` of the call that it belongs to) run in parallel. ``processes`` (dtype :data:`PROCESS`): what was told of
+    processes. ``consumed``: bytes that need not be seen again; the rest
     is a perf record cut off at the end, and comes again.
     """
 
@@ -112,6 +134,7 @@ class Records:
     extras: NDArray[np.void]
     extra_data: Integers
     extra_owner: Integers
+    processes: NDArray[np.void]
     consumed: int
 
 
@@ -125,16 +148,18 @@ def decode(data: Bytes) -> Records:
     starts = _record_starts(words, first, behind)
     kinds = _byte(words[starts], 4)
     is_call = kinds == KIND_SYSCALL
-    call_positions, extra_positions = np.flatnonzero(is_call), np.flatnonzero(~is_call)
+    is_process = kinds == KIND_PROCESS
+    call_positions, extra_positions = np.flatnonzero(is_call), np.flatnonzero(~(is_call | is_process))
     owner = np.searchsorted(call_positions, extra_positions)
     owned = owner < len(call_positions)
     extra_at = starts[extra_positions[owned]]
     return Records(
         data=data,
-        calls=_calls(words, starts if not len(extra_positions) else starts[call_positions]),
+        calls=_calls(words, starts if len(call_positions) == len(starts) else starts[call_positions]),
         extras=words[extra_at].view(EXTRA),
         extra_data=(extra_at + 1) * _WORD,
         extra_owner=owner[owned],
+        processes=_processes(words, starts[is_process]),
         consumed=consumed * _WORD,
     )
 
@@ -229,6 +254,11 @@ def _calls(words: Words, starts: Integers) -> Calls:
         _words=words,
         _args_at=args_at,
     )
+
+
+def _processes(words: Words, starts: Integers) -> NDArray[np.void]:
+    rows = starts[:, None] + np.arange(PROCESS.itemsize // _WORD)
+    return words.take(rows, mode="clip").view(PROCESS).reshape(-1)
 
 
 def _byte(words: Words, index: int) -> NDArray[np.uint8]:

@@ -53,7 +53,7 @@ SYSCALLS = _table(
     ("pid", "INTEGER", "process (thread group) id", "plain"),
     ("tid", "INTEGER", "thread id", "plain"),
     ("comm", "VARCHAR", "name of the thread at entry; NULL: not known", "codes"),
-    ("uid", "INTEGER", "real user id", "plain"),
+    ("uid", "INTEGER", "real user id; as an unsigned number: uid & 4294967295", "plain"),
     ("cpu", "SMALLINT", "CPU on which the call ended", "plain"),
     ("abi", "VARCHAR", "x86_64, i386 or x32: which syscall table nr belongs to", "codes"),
     ("nr", "SMALLINT", "syscall number in that table; -1: out of range", "dictionary"),
@@ -194,7 +194,16 @@ PROCESSES = _table(
     ("comm", "VARCHAR", "last name of its main thread", "plain"),
     ("exe", "VARCHAR", "executable, where it could be read", "plain"),
     ("cmdline", "VARCHAR", "command line, quoted for a shell, where it could be read", "plain"),
-    ("uid", "INTEGER", "real user id when it was first seen; NULL: not known", "plain"),
+    ("uid", "INTEGER", "real user id when it was first seen, unsigned: uid & 4294967295; NULL: not known", "plain"),
+    ("ns_pid", "INTEGER", "its id in the innermost pid namespace it is in; NULL: not known", "plain"),
+    ("pid_ns", "BIGINT", "inode number of that namespace, as in /proc/PID/ns/pid; NULL: not known", "plain"),
+    (
+        "exit_code",
+        "INTEGER",
+        "what it gave to exit; NULL: a signal ended it, it outlived the recording, or not known",
+        "plain",
+    ),
+    ("signal", "INTEGER", "the signal that ended it; NULL: none, or not known", "plain"),
 )
 
 THREADS = _table(

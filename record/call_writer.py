@@ -66,6 +66,7 @@ class CallWriter:
         done = 0
         for chunk, records in _decoded(spool):
             self.decoded += len(records.calls)
+            self.history.note_processes(records.processes)
             self._add(records, chunk.cpu)
             done += len(chunk.data)
             report(done / total)
@@ -136,6 +137,7 @@ class CallWriter:
             "stack_id", pa.array(stack_ids, mask=stack_ids < 0)
         )
         self._note_arguments(calls, rows.pointed)
+        self.history.note_calls(calls.pid, calls.ts)
         self.pids.update(distinct(calls.pid))
         self.tids.update(distinct(calls.tid))
         self._pending.append(rows)

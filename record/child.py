@@ -7,7 +7,7 @@ import os
 import shutil
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from typing import NoReturn
 
@@ -29,11 +29,13 @@ class CommandError(BpfrecError):
 class Child:
     """A child process that waits for :meth:`release` and then executes ``argv``, as ``user`` where one is given.
 
+    ``ignored``: signals that the command is to ignore besides those that this process does.
+
     Raises:
         CommandError: there is no such program.
     """
 
-    def __init__(self, argv: Sequence[str], user: User | None) -> None:
+    def __init__(self, argv: Sequence[str], user: User | None, ignored: Collection[int] = ()) -> None:
         self.argv = list(argv)
         program = shutil.which(argv[0])
         if program is None:
@@ -43,7 +45,8 @@ class Child:
                 NOT_EXECUTABLE if exists else NOT_FOUND,
             )
         # Where bpfrec was started with SIGCHLD ignored, the kernel would keep no exit status.
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        ends_ignored = signal.signal(signal.SIGCHLD, signal.SIG_DFL) == signal.SIG_IGN
+        self._ignored = {*ignored, signal.SIGCHLD} if ends_ignored else set(ignored)
         self._go, self._failed = os.pipe(), os.pipe()
         self._status: int | None = None
         self.pid = os.fork()
@@ -127,8 +130,9 @@ class Child:
             for number in (signal.SIGPIPE, signal.SIGXFSZ):
                 # Python ignores these, and what is ignored stays so through execve.
                 signal.signal(number, signal.SIG_DFL)
-            if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:
-                signal.signal(signal.SIGINT, signal.SIG_DFL)
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD):
+                stays = number in self._ignored or signal.getsignal(number) == signal.SIG_IGN
+                signal.signal(number, signal.SIG_IGN if stays else signal.SIG_DFL)
             if os.read(self._go[0], 1):
                 environment = dict(os.environ)
                 if user is not None:

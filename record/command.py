@@ -13,6 +13,7 @@ import click
 from bpfrec.bpf.permission import check_permission
 from bpfrec.formats.errors import BpfrecError
 from bpfrec.record.calls_spec import parse_calls
+from bpfrec.record.cgroup import find_cgroup
 from bpfrec.record.request import Request, check_targets
 from bpfrec.record.ring_size import RingSize
 
@@ -22,10 +23,14 @@ RECORDING_FAILED = 125
 
 @click.command(context_settings={"allow_interspersed_args": False})
 @click.option("-p", "--pid", "pids", type=int, multiple=True, metavar="PID", help="Record this process (repeatable).")
+@click.option("-f", "--follow", is_flag=True, help="With -p: also the children that these processes start from now on.")
 @click.option("-t", "--tid", "tids", type=int, multiple=True, metavar="TID", help="Record this thread (repeatable).")
 @click.option("-n", "--name", "comm", metavar="COMM", help="Record processes, and threads, of this name.")
 @click.option(
     "-u", "--uid", type=click.IntRange(0, 0xFFFFFFFF), metavar="UID", help="Record calls made with this real user id."
+)
+@click.option(
+    "--cgroup", metavar="PATH", help="Record threads in this cgroup (version 2) and below it; self: in that of bpfrec."
 )
 @click.option("-a", "--all", "everything", is_flag=True, help="Record every process but the recorder itself.")
 @click.option(
@@ -61,9 +66,11 @@ RECORDING_FAILED = 125
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
 def record(
     pids: tuple[int, ...],
+    follow: bool,
     tids: tuple[int, ...],
     comm: str | None,
     uid: int | None,
+    cgroup: str | None,
     everything: bool,
     events: tuple[str, ...],
     failed_only: bool,
@@ -76,16 +83,20 @@ def record(
 ) -> None:
     """Record the system calls of processes into a trace file.
 
-    Names what to record with -p, -t, --name, -u or -a, or gives a command after --, which is recorded with its
-    children from its execve to its end. Ctrl-C stops and finishes the file.
+    Names what to record with -p, -t, --name, -u, --cgroup or -a, or gives a command after --, which is recorded with
+    its children from its execve to its end. Ctrl-C stops and finishes the file.
     """
-    chosen = bool(pids or tids or comm is not None or uid is not None)
+    chosen = bool(pids or tids) or any(option is not None for option in (comm, uid, cgroup))
     if command and (chosen or everything):
-        raise click.UsageError("a COMMAND is recorded by itself: leave out -p, -t, --name, -u and -a")
+        raise click.UsageError("a COMMAND is recorded by itself: leave out -p, -t, --name, -u, --cgroup and -a")
+    if follow and not (pids or command):
+        raise click.UsageError("--follow is for processes named with -p; the children of a COMMAND are followed always")
     if everything and (pids or tids):
         raise click.UsageError("-a records every process: leave out -p and -t, or -a")
     if not (command or chosen or everything):
-        raise click.UsageError("say what to record: -p PID, -t TID, --name COMM, -u UID, -a, or -- COMMAND ARG...")
+        raise click.UsageError(
+            "say what to record: -p PID, -t TID, --name COMM, -u UID, --cgroup PATH, -a, or -- COMMAND ARG..."
+        )
     if comm == "":
         raise click.UsageError("--name takes the name of a process or thread, as ps -o comm shows it")
     if duration is not None and not math.isfinite(duration):
@@ -101,6 +112,7 @@ def record(
             tids=tuple(dict.fromkeys(tids)),
             comm=comm,
             uid=uid,
+            cgroup=None if cgroup is None else find_cgroup(cgroup),
             everything=everything,
             calls=calls,
             unknown_calls=unknown_calls,
@@ -111,6 +123,7 @@ def record(
             stacks=stacks == "fp",
             ring_bytes=ring_bytes,
             command=command,
+            follow=follow,
         )
         # numpy, pyarrow and rich are slow to import: a usage error need not wait for them.
         from bpfrec.record.run import run  # noqa: PLC0415

@@ -6,9 +6,12 @@ import bisect
 import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 
+from bpfrec.bpf import wire
 from bpfrec.bpf.sideband import Comm, Event, Exit, Fork, Lost, Mapping
 from bpfrec.record.asof import AsOf
 from bpfrec.record.procfs import MapsLine, ProcessStatus
@@ -21,7 +24,8 @@ BEFORE = 0
 class ProcessLife:
     """One process: a pid is used again after ``end``. Times in ns on CLOCK_MONOTONIC; see the table ``processes``.
 
-    ``executed``: when it executed the program that ``exe`` and ``cmdline`` are of.
+    ``executed``: when it executed the program that ``exe`` and ``cmdline`` are of. ``status``: as wait4() gives it.
+    ``called``: whether it made recorded calls; noted for pids that were used again alone.
     """
 
     pid: int
@@ -32,6 +36,10 @@ class ProcessLife:
     cmdline: str | None = None
     uid: int | None = None
     executed: int = BEFORE
+    namespace_pid: int | None = None
+    pid_namespace: int | None = None
+    status: int | None = None
+    called: bool = False
 
 
 @dataclass(slots=True)
@@ -78,7 +86,7 @@ class History:
 
     def snapshot(self, status: ProcessStatus, names: dict[int, str], maps: Iterable[MapsLine]) -> ProcessLife:
         """Notes a process as it was found; its life, for what else is known of it."""
-        life = ProcessLife(status.pid, status.parent, BEFORE, uid=status.uid)
+        life = ProcessLife(status.pid, status.parent, BEFORE, uid=status.uid, namespace_pid=status.namespace_pid)
         self._lives[status.pid] = [life]
         self._threads[status.pid] = {status.pid, *names}
         for tid, comm in names.items():
@@ -111,6 +119,18 @@ class History:
             if life.start <= when:
                 return life
         return None
+
+    def note_processes(self, told: NDArray[np.void]) -> None:
+        """Notes what the program told of processes: rows of :data:`bpfrec.bpf.wire.PROCESS`."""
+        columns = [told[name].tolist() for name in ("what", "pid", "ts", "status", "ns_pid", "pid_ns", "uid")]
+        for what, pid, when, status, namespace_pid, pid_namespace, uid in zip(*columns, strict=True):
+            life = self.life_at(pid, when)
+            if life is None:
+                continue
+            if what == wire.BORN:
+                life.namespace_pid, life.pid_namespace, life.uid = namespace_pid, pid_namespace, uid
+            elif what == wire.ENDED:
+                life.status = status
 
     def lives(self, pid: int) -> list[ProcessLife]:
         """All processes that had ``pid``."""
@@ -149,6 +169,28 @@ class History:
         keys = np.array([name.tid for name in self.names], np.int64)
         times = np.array([name.start for name in self.names], np.int64)
         return AsOf(keys, times)
+
+    def note_calls(self, pids: NDArray[np.int32], times: NDArray[np.int64]) -> None:
+        """Notes whose calls of ``pids`` entered at ``times`` are, where a pid was used again; after all events."""
+        pids_again, lives, lookup = self._reuse
+        if not lives:
+            return
+        again = np.isin(pids, pids_again)
+        for index in np.unique(lookup.lookup(pids[again], times[again])).tolist():
+            if index >= 0:
+                lives[index].called = True
+
+    def recorded_lives(self, pid: int) -> list[ProcessLife]:
+        """The processes that had ``pid`` and are of the recording: all that is known of a pid used once."""
+        lives = self.lives(pid)
+        return lives if len(lives) < 2 else [life for life in lives if life.called] or lives[:1]
+
+    @cached_property
+    def _reuse(self) -> tuple[NDArray[np.int32], list[ProcessLife], AsOf]:
+        lives = [life for lives in self._lives.values() if len(lives) > 1 for life in lives]
+        pids = np.array([life.pid for life in lives], np.int32)
+        starts = np.array([life.start for life in lives], np.int64)
+        return pids, lives, AsOf(pids.astype(np.int64), starts)
 
     def mapping_lookup(self) -> AsOf:
         """As-of lookup by (pid, time) that gives another index after every change of a process's mappings."""

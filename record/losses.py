@@ -39,6 +39,12 @@ def losses_of(recorded: Recorded, decoded: int, sideband_lost: int) -> list[dict
         ("program-skipped", "data_loss", counters["missed_runs"], _NARROWER),
         ("path-lost", "notice", counters["lost_data"], _NARROWER),
         (
+            "process-end-lost",
+            "notice",
+            counters["lost_processes"],
+            "How that many processes ended, or their ids in pid namespaces, is not known. " + _NARROWER,
+        ),
+        (
             "side-band-full",
             "notice",
             sideband_lost,

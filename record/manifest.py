@@ -21,9 +21,11 @@ def manifest_of(
     child = recorded.child
     configuration: dict[str, Any] = {
         "pids": list(request.pids),
+        "follow": request.follow or bool(request.command),
         "tids": list(request.tids),
         "comm": None if request.comm is None else _text(request.comm),
         "uid": request.uid,
+        "cgroup": None if request.cgroup is None else _text(str(request.cgroup)),
         "events": None if request.calls is None else sorted(request.calls),
         "failed_only": request.failed_only,
         "seconds": request.seconds,

@@ -60,6 +60,14 @@ def status(pid: int) -> ProcessStatus | None:
         return None
 
 
+def pid_namespace(pid: int) -> int | None:
+    """The inode number of the pid namespace that ``pid`` is in: namespaces(7)."""
+    try:
+        return (PROC / f"{pid}/ns/pid").stat().st_ino
+    except OSError:
+        return None
+
+
 def thread_names(pid: int) -> dict[int, str]:
     """The threads of ``pid`` and their names."""
     names = {}

@@ -13,7 +13,7 @@ from bpfrec.record import procfs
 
 @dataclass(frozen=True)
 class Request:
-    """The options of ``bpfrec record``, parsed.
+    """The options of ``bpfrec record``, parsed; ``follow``: also the children that :attr:`pids` come to have.
 
     ``seconds`` None: until something else ends it. ``ring_bytes`` (a power of two): of each CPU; None: by the memory.
     """
@@ -32,6 +32,8 @@ class Request:
     stacks: bool = True
     ring_bytes: int | None = None
     command: tuple[str, ...] = ()
+    follow: bool = False
+    cgroup: Path | None = None
 
     def selection(self, command_pid: int | None) -> Selection:
         """What the BPF program is to record; ``command_pid``: the process that will become :attr:`command`."""
@@ -44,7 +46,8 @@ class Request:
             unknown_calls=self.unknown_calls,
             failed_only=self.failed_only,
             stacks=self.stacks,
-            follow=command_pid is not None,
+            cgroup=self.cgroup,
+            follow=self.follow or command_pid is not None,
             until_exec=command_pid is not None,
         )
 
@@ -59,10 +62,13 @@ class Request:
         """What is recorded, for people."""
         if self.command:
             return self.command[0]
-        parts = [f"process {pid}" for pid in self.pids] + [f"thread {tid}" for tid in self.tids]
+        children = " with its children" if self.follow else ""
+        parts = [f"process {pid}{children}" for pid in self.pids] + [f"thread {tid}" for tid in self.tids]
         text = ", ".join(parts) or "all processes"
         if self.comm is not None:
             text += f" named {self.comm}"
+        if self.cgroup is not None:
+            text += f" in {self.cgroup}"
         return f"{text} of uid {self.uid}" if self.uid is not None else text
 
 

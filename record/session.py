@@ -81,7 +81,7 @@ def record(request: Request, output: Output, user: User | None, listener: Listen
         BpfrecError: recording is not possible; a command that was to be recorded has then been ended.
     """
     check_permission()
-    child = Child(request.command, user) if request.command else None
+    child = Child(request.command, user, signals.ignored) if request.command else None
     try:
         return _Session(request, output, child).run(listener, signals)
     except BaseException:
@@ -125,7 +125,7 @@ class _Session:
         if wanted is not None and child is not None:
             wanted.add(child.pid)
         unborn = child.pid if child else None
-        self._surroundings = Surroundings(wanted, child is not None, unborn, request.command)
+        self._surroundings = Surroundings(wanted, request.follow or child is not None, unborn, request.command)
 
     def run(self, listener: Listener, signals: StopSignals) -> Recorded:
         request, child = self._request, self._child
@@ -137,7 +137,15 @@ class _Session:
             if request.comm is not None:
                 kernel.program.add_named_processes(_named(request.comm))
             kernel.program.connect(kernel.rings)
-            stop = StopCondition(request.seconds, signals, request.pids, request.tids, child)
+            stop = StopCondition(
+                request.seconds,
+                signals,
+                request.pids,
+                request.tids,
+                child,
+                request.follow,
+                kernel.program.has_targets,
+            )
             try:
                 return self._record(kernel, stop, listener)
             finally:
@@ -151,6 +159,8 @@ class _Session:
         program = kernel.program
         clock = read_clock()
         program.attach()
+        for ended in stop.ended_unseen():
+            program.forget(ended)
         start = time.monotonic_ns()
         waiting = list(waiting_calls(self._at_the_start(), self._selection))
         listener.started()
@@ -194,16 +204,14 @@ class _Session:
         for ring in (*kernel.rings, *kernel.sideband):
             epoll.register(ring.fileno(), select.EPOLLIN)
         next_report = next_maps = 0.0
-        forgotten = 0
         try:
             while (reason := stop.reason()) is None:
                 epoll.poll(stop.remaining(_TICK))
                 self._drain(kernel)
                 if self._disk_error is not None:
                     return f"the disk refused: {self._disk_error.strerror}"
-                for pid in stop.ended[forgotten:]:
+                for pid in () if program.knows_ends else stop.ended():
                     program.forget(pid)
-                forgotten = len(stop.ended)
                 now = time.monotonic()
                 if now >= next_maps:
                     self._surroundings.look_for_perf_maps()

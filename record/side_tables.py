@@ -41,14 +41,28 @@ def process_rows(history: History, pids: set[int]) -> Rows:
             "exe": life.exe or history.program(pid, life.end or _FAR),
             "cmdline": life.cmdline,
             "uid": None if life.uid is None else int(np.array(life.uid).astype(np.int32)),
+            "ns_pid": life.namespace_pid,
+            "pid_ns": life.pid_namespace,
         }
+        | _end(life.status)
         for pid in sorted(pids)
-        for life in history.lives(pid) or [ProcessLife(pid, None, BEFORE)]
+        for life in history.recorded_lives(pid) or [ProcessLife(pid, None, BEFORE)]
     )
 
 
+def _end(status: int | None) -> dict[str, int | None]:
+    """Columns for a status of wait4(): see wait(2)."""
+    signal = None if status is None else status & 0x7F
+    return {"exit_code": None if signal is None or signal else (status or 0) >> 8 & 0xFF, "signal": signal or None}
+
+
 def thread_rows(history: History, tids: set[int]) -> Rows:
-    """Rows of ``threads`` for ``tids``."""
+    """Rows of ``threads`` for ``tids``, but for other processes' threads of the same id."""
+
+    def is_recorded(name: ThreadName) -> bool:
+        life = history.life_at(name.pid, name.start)
+        return life is None or life in history.recorded_lives(name.pid)
+
     return (
         {
             "tid": name.tid,
@@ -58,7 +72,7 @@ def thread_rows(history: History, tids: set[int]) -> Rows:
             "end_ns": name.end,
         }
         for name in history.names
-        if name.tid in tids
+        if name.tid in tids and is_recorded(name)
     )
 
 

@@ -26,6 +26,7 @@ class _Found:
     maps: list[MapsLine]
     exe: str | None
     cmdline: str | None
+    pid_namespace: int | None
 
 
 @dataclass
@@ -52,12 +53,12 @@ class Surroundings:
             status = procfs.status(pid)
             if status is None:
                 continue
-            names = procfs.thread_names(pid)
+            names, namespace = procfs.thread_names(pid), procfs.pid_namespace(pid)
             if pid == self.unborn:
-                self._found.append(_Found(status, names, [], None, None))
+                self._found.append(_Found(status, names, [], None, None, namespace))
                 continue
             maps = procfs.executable_maps(pid)
-            found = _Found(status, names, maps, procfs.exe(pid), procfs.cmdline(pid))
+            found = _Found(status, names, maps, procfs.exe(pid), procfs.cmdline(pid), namespace)
             self._found.append(found)
             for line in maps:
                 self._note_mapping(mapping_of(pid, line))
@@ -92,7 +93,7 @@ class Surroundings:
         history = History()
         for found in self._found:
             life = history.snapshot(found.status, found.names, found.maps)
-            life.exe, life.cmdline = found.exe, found.cmdline
+            life.exe, life.cmdline, life.pid_namespace = found.exe, found.cmdline, found.pid_namespace
         for event in in_order(events):
             if not isinstance(event, Lost) and not self.matters(event.pid):
                 continue

@@ -6,7 +6,7 @@ import os
 import select
 import signal
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import FrameType, TracebackType
 
@@ -20,18 +20,20 @@ _LAST_STRAW = 2
 class StopSignals:
     """Turns SIGINT, SIGTERM and SIGHUP into a wish to stop while it is entered; the third is a KeyboardInterrupt.
 
-    A SIGHUP that is ignored, as under nohup, stays so.
+    A SIGHUP that is ignored, as under nohup, stays so. ``ignored``: those that were when it was entered.
     """
 
     _numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
     def __init__(self) -> None:
         self.received: list[tuple[int, float]] = []
+        self.ignored: set[int] = set()
         self._before: dict[int, object] = {}
 
     def __enter__(self) -> StopSignals:
+        self.ignored = {number for number in self._numbers if signal.getsignal(number) == signal.SIG_IGN}
         for number in self._numbers:
-            if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
+            if number != signal.SIGHUP or number not in self.ignored:
                 self._before[number] = signal.signal(number, self._note)
         return self
 
@@ -48,22 +50,33 @@ class StopSignals:
 
 
 class StopCondition:
-    """Says why to stop, once there is a reason."""
+    """Says why to stop, once there is a reason.
+
+    ``others_live``: whether threads of ``tids`` or followed children are left; asked when all of ``pids`` have ended.
+    """
 
     def __init__(
-        self, seconds: float | None, signals: StopSignals, pids: Iterable[int], tids: Iterable[int], child: Child | None
+        self,
+        seconds: float | None,
+        signals: StopSignals,
+        pids: Iterable[int],
+        tids: Iterable[int],
+        child: Child | None,
+        follow: bool,
+        others_live: Callable[[], bool],
     ) -> None:
         self._deadline = None if seconds is None else time.monotonic() + seconds
         self._signals = signals
         self._child = child
         self._forwarded = False
-        self._tids = {tid: f"/proc/{tid}" for tid in tids}
+        self._tids = list(tids)
+        self._others_live = others_live
         self._pidfds: dict[int, int] = {}
         self._poll = select.poll()
-        self.ended: list[int] = []
+        self._ended: list[int] = []
         for pid in pids:
             self._watch(pid)
-        self._targets = _targets(len(self._pidfds) + len(self.ended), len(self._tids))
+        self._targets = _targets(len(self._pidfds) + len(self._ended), len(self._tids), follow)
 
     def close(self) -> None:
         """Closes what it watches with."""
@@ -78,7 +91,7 @@ class StopCondition:
         return max(0.0, min(at_most, self._deadline - time.monotonic()))
 
     def reason(self) -> str | None:
-        """Why to stop now; None: go on. New ends of processes are added to :attr:`ended`."""
+        """Why to stop now; None: go on."""
         if self._deadline is not None and time.monotonic() >= self._deadline:
             return "the time was up"
         if self._child is not None:
@@ -86,9 +99,19 @@ class StopCondition:
         if self._signals.received:
             return f"{signal.Signals(self._signals.received[0][0]).name}"
         self._notice_ends()
-        if self._targets and not self._pidfds and not self._tids:
+        if self._targets and not self._pidfds and not self._others_live():
             return f"{self._targets} ended"
         return None
+
+    def ended_unseen(self) -> list[int]:
+        """The processes and threads that ended before the program was attached; to be asked once, when it is."""
+        self._notice_ends()
+        return self.ended() + [tid for tid in self._tids if not Path(f"/proc/{tid}").exists()]
+
+    def ended(self) -> list[int]:
+        """The processes that have ended since this was last asked."""
+        ended, self._ended = self._ended, []
+        return ended
 
     def _child_reason(self, child: Child) -> str | None:
         if child.ended():
@@ -109,7 +132,7 @@ class StopCondition:
         try:
             descriptor = os.pidfd_open(pid)
         except ProcessLookupError:
-            self.ended.append(pid)
+            self._ended.append(pid)
             return
         self._pidfds[pid] = descriptor
         self._poll.register(descriptor, select.POLLIN)
@@ -121,15 +144,14 @@ class StopCondition:
                 self._poll.unregister(descriptor)
                 os.close(descriptor)
                 del self._pidfds[pid]
-                self.ended.append(pid)
-        for tid, path in list(self._tids.items()):
-            if not Path(path).exists():
-                del self._tids[tid]
-                self.ended.append(tid)
+                self._ended.append(pid)
 
 
-def _targets(processes: int, threads: int) -> str:
+def _targets(processes: int, threads: int, follow: bool) -> str:
     kinds = " and ".join(kind for kind, count in (("process", processes), ("thread", threads)) if count)
-    if processes + threads <= 1:
-        return f"the recorded {kinds}" if kinds else ""
-    return f"all recorded {kinds.replace('process', 'processes').replace('thread', 'threads')}"
+    if not kinds:
+        return ""
+    if processes + threads > 1:
+        kinds = kinds.replace("process", "processes").replace("thread", "threads")
+    children = f" and {'its' if processes + threads == 1 else 'their'} children" if follow else ""
+    return f"{'the' if processes + threads == 1 else 'all'} recorded {kinds}{children}"

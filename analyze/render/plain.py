@@ -74,22 +74,39 @@ def latency_histograms(rows: Iterable[Row]) -> Iterator[str]:
         yield ""
 
 
-def processes(rows: Iterable[Row], width: int | None) -> Iterator[str]:
-    """Lines of processes, children indented below their parents."""
-    columns = ("PID", "START", "SECONDS", "CALLS", "FAILED", "END", "COMMAND")
-    cells = (
-        (
-            r["pid"],
-            "before" if r["start_s"] is None else f"{r['start_s']:.3f}",
-            "still" if r["duration_ns"] is None else f"{r['duration_ns'] / 1e9:.3f}",
-            r["calls"],
-            r["failed"],
-            _end(r),
-            "  " * r["depth"] + (r["cmdline"] or r["exe"] or r["comm"] or "?"),
-        )
-        for r in rows
+def processes(rows: Iterable[Row], width: int | None, calls: bool) -> Iterator[str]:
+    """Lines of processes, children indented below their parents; ``calls``: with their first and last calls.
+
+    A process that executed several programs has a line for each, the others below the first.
+    """
+    columns = ("PID", "START", "SECONDS", "THREADS", "CALLS", "FAILED", *_FIRST_LAST[: 2 * calls], "END", "COMMAND")
+    return table(columns, (cells for r in rows for cells in _process(r, calls)), width)
+
+
+_FIRST_LAST = ("FIRST", "LAST")
+
+
+def _process(r: Row, calls: bool) -> Iterator[tuple[object, ...]]:
+    indent = "  " * r["depth"]
+    first, *others = r["execs"] or [None]
+    yield (
+        r["pid"],
+        "before" if r["start_s"] is None else f"{r['start_s']:.3f}",
+        "still" if r["duration_ns"] is None else f"{r['duration_ns'] / 1e9:.3f}",
+        r["threads"],
+        r["calls"],
+        r["failed"],
+        *(r[name] or "-" for name in ("first_call", "last_call")[: 2 * calls]),
+        _end(r),
+        indent + ((others and _program(first)) or r["cmdline"] or r["exe"] or r["comm"] or "?"),
     )
-    return table(columns, cells, width)
+    for program in others:
+        blank = [""] * (2 * calls + 1)
+        yield (_BLANK, f"{program['start_s']:.3f}", "", *[_BLANK] * 3, *blank, f"{indent}exec {_program(program)}")
+
+
+def _program(executed: Mapping[str, Any]) -> str:
+    return str(executed["argv"] or executed["path"] or "?")
 
 
 def summary(rows: Sequence[Row], width: int | None) -> Iterator[str]:
@@ -119,6 +136,19 @@ class _Fixed(float):
 
     def __str__(self) -> str:
         return f"{self:.3f}"
+
+
+class _Blank:
+    """Nothing, in a column of numbers."""
+
+    def __float__(self) -> float:
+        return 0.0
+
+    def __str__(self) -> str:
+        return ""
+
+
+_BLANK = _Blank()
 
 
 def _end(row: Row) -> str:

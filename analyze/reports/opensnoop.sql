@@ -32,7 +32,7 @@ SELECT
     -- name of the thread
     comm,
     -- real user id
-    uid,
+    uid & 4294967295 AS uid,
     -- which of the calls that open files
     syscall,
     -- what it returned: a file descriptor, or -errno

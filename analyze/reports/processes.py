@@ -13,7 +13,8 @@ def compute(trace: Trace, *, pid: int | None = None, name: str | None = None) ->
     """The processes of the trace as a tree: every process stands behind its parent, siblings by their start.
 
     ``pid``: only that one; ``name``: only those whose name contains it; both leave the depth as it is. Columns: pid,
-    ppid, depth, start_ts, start_s, duration_ns, comm, exe, cmdline, uid, calls, failed, exit_code, signal.
+    ppid, depth, start_ts, start_s, duration_ns, comm, exe, cmdline, uid, threads, calls, failed, first_call, last_call,
+    execs, exit_code, signal.
     """
     chosen = conditions(pid=pid) + comm_contains(name)
     manifest = trace.manifest

@@ -27,6 +27,9 @@ counted AS (
         life,
         count(*) AS calls,
         count(errno) AS failed,
+        count(DISTINCT tid) AS threads,
+        arg_min(syscall, ts_ns) AS first_call,
+        arg_max(syscall, ts_ns) AS last_call,
         -- the code that the last thread to leave gave
         arg_max(arg0 & 255, ts_ns) FILTER (syscall IN ('exit_group', 'exit')) AS exit_code
     FROM syscalls
@@ -41,6 +44,13 @@ waited AS (
     -- it may have ended before its parent asked
     ASOF JOIN lives ON lives.pid = syscalls.ret AND ts_ns + duration_ns >= from_ns
     WHERE syscall = 'wait4' AND ret > 0
+    GROUP BY life
+),
+executed AS (
+    SELECT life, list({'start_s': (ts_ns - {{ start }}) / 1e9, 'path': path, 'argv': argv} ORDER BY ts_ns) AS execs
+    FROM execs
+    JOIN lives ON lives.pid = execs.pid AND ts_ns BETWEEN from_ns AND to_ns
+    WHERE ret = 0
     GROUP BY life
 )
 SELECT
@@ -63,18 +73,30 @@ SELECT
     -- command line, where it is known
     cmdline,
     -- real user id when it was first seen
-    uid,
+    uid & 4294967295 AS uid,
+    -- how many of its threads have calls in the trace
+    coalesce(threads, 0) AS threads,
     -- its calls in the trace
     coalesce(calls, 0) AS calls,
     -- how many of them failed
     coalesce(failed, 0) AS failed,
-    -- what it gave to exit; NULL: it did not call it, or outlived the recording
-    CASE WHEN signal IS NULL AND end_ns IS NOT NULL THEN exit_code END AS exit_code,
-    -- the signal that ended it, as its parent's wait4 was told; NULL: none, or not known
-    signal
+    -- the first of them
+    first_call,
+    -- the last of them
+    last_call,
+    -- the programs that it executed, in their order: seconds from the start of the recording, path and arguments
+    execs,
+    -- what it gave to exit; NULL: a signal ended it, it outlived the recording, or not known
+    CASE
+        WHEN lives.exit_code IS NOT NULL OR lives.signal IS NOT NULL THEN lives.exit_code
+        WHEN waited.signal IS NULL AND end_ns IS NOT NULL THEN counted.exit_code
+    END AS exit_code,
+    -- the signal that ended it; NULL: none, or not known
+    coalesce(lives.signal, CASE WHEN lives.exit_code IS NULL THEN waited.signal END) AS signal
 FROM tree
 JOIN lives USING (life)
 LEFT JOIN counted USING (life)
 LEFT JOIN waited USING (life)
+LEFT JOIN executed USING (life)
 WHERE {{ where }}
 ORDER BY place

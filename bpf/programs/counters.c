@@ -3,9 +3,10 @@
 enum counter {
 	SENT_SYSCALLS,
 	LOST_SYSCALLS,
-	LOST_DATA,    /* paths kept aside for which there was no room */
-	LOST_THREADS, /* calls of threads, and whole processes, for which there was no room */
-	LOST_EXITS,   /* calls whose exit was not seen */
+	LOST_DATA,	/* paths kept aside for which there was no room */
+	LOST_THREADS,	/* calls of threads, and whole processes, for which there was no room */
+	LOST_EXITS,	/* calls whose exit was not seen */
+	LOST_PROCESSES, /* what was to be told of processes, for which there was no room */
 	COUNTERS,
 };
 

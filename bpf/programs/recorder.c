@@ -9,12 +9,11 @@
  *   BY_TGID, BY_TID            the processes in the map tgids, the threads in the map tids
  *   COMM_WORD0=n COMM_WORD1=n  threads and processes of that name, given as two little-endian words
  *   BY_UID=n                   calls made with that real uid
+ *   BY_CGROUP                  calls made by threads in the cgroup in the map cgroups, or below it
  *   SELF_TGID=n                never this process: the recorder
- *   FOLLOW TASK_TGID=n TASK_SIGNAL=n SIGNAL_LIVE=n
- *                              children of recorded processes too; offsets in task_struct and signal_struct, from BTF
- *   TASK_STATUS=n              offset of thread_info's status in task_struct
- *   BPRM_FILENAME=n BPRM_INTERP=n BPRM_P=n
- *                              offsets in linux_binprm
+ *   FOLLOW                     children of recorded processes too
+ *   TASK_TGID=n ...            offsets in the kernel's structs, from BTF: FOLLOW needs them, and what is told of processes
+ *   TELL_BIRTHS                processes can be born that have calls to record
  *   FAILED_ONLY                calls that fail
  *   STACKS                     user stacks of calls that fail and of those whose plan asks
  *   MAX_THREADS=n              room for threads, a power of two
@@ -249,17 +248,15 @@ int on_process_exit(struct bpf_raw_tracepoint_args *ctx)
 	u32 tid = id;
 	struct call_slot *slot = slot_of(tid);
 
-#ifdef FOLLOW
-	{
-		u64 signal = 0;
-		s32 live = 1;
-
-		/* do_exit() has counted this thread out of signal->live: at 0 it is the last one, and the pid is free. */
-		bpf_probe_read_kernel(&signal, sizeof(signal), (void *)(ctx->args[0] + TASK_SIGNAL));
-		bpf_probe_read_kernel(&live, sizeof(live), (void *)(signal + SIGNAL_LIVE));
-		if (live == 0)
-			tgids.delete(&tgid);
+#ifdef TASK_TGID
+	if (is_last_thread(ctx->args[0])) {
+		if (may_be_recorded(tgid))
+			tell_end(ctx, ctx->args[0], tgid);
+		forget_process(tgid);
 	}
+#endif
+#ifdef BY_TID
+	tids.delete(&tid);
 #endif
 #ifdef COMM_WORD0
 	if (tgid == tid)
@@ -299,6 +296,15 @@ static __always_inline struct call_slot *moved_slot(u64 id, u32 old_tid)
 	struct call_slot *from = slot_of(old_tid);
 	struct call_slot *to;
 
+#ifdef BY_TID
+	if (old_tid != tid && tids.lookup(&old_tid)) {
+		u32 recorded = TARGET_RECORDED;
+
+		tids.delete(&old_tid);
+		if (tids.update(&tid, &recorded))
+			count(LOST_THREADS);
+	}
+#endif
 	if (old_tid == tid || !from)
 		return from;
 	to = slot_of(tid);
@@ -329,20 +335,27 @@ int on_process_exec(struct bpf_raw_tracepoint_args *ctx)
 	return 0;
 }
 
-#ifdef FOLLOW
+#ifdef TELL_BIRTHS
 /* raw tracepoint sched_process_fork: struct task_struct *parent (the current one), struct task_struct *child */
 int on_process_fork(struct bpf_raw_tracepoint_args *ctx)
 {
 	u32 tgid = bpf_get_current_pid_tgid() >> 32;
-	u32 recorded = TARGET_RECORDED;
-	u32 child = 0;
-	u32 *target = tgids.lookup(&tgid);
+	u32 child = kernel_u32(ctx->args[1] + TASK_TGID);
 
-	if (!target || *target != TARGET_RECORDED)
+	if (!child || child == tgid)
 		return 0;
-	bpf_probe_read_kernel(&child, sizeof(child), (void *)(ctx->args[1] + TASK_TGID));
-	if (child && child != tgid && tgids.update(&child, &recorded))
-		count(LOST_THREADS);
+#ifdef FOLLOW
+	{
+		u32 recorded = TARGET_RECORDED;
+		u32 *target = tgids.lookup(&tgid);
+
+		if (!target || *target != TARGET_RECORDED)
+			return 0;
+		if (tgids.update(&child, &recorded))
+			count(LOST_THREADS);
+	}
+#endif
+	tell_birth(ctx, ctx->args[1], child);
 	return 0;
 }
 #endif

@@ -5,6 +5,9 @@ enum target_state {
 	TARGET_UNTIL_EXEC = 2, /* a command not yet started: its first execve turns it into the above */
 };
 
+#ifdef ONLY_TGID
+BPF_ARRAY(only_has_ended, u32, 1);
+#endif
 #if defined(BY_TGID) || defined(FOLLOW)
 BPF_HASH(tgids, u32, u32, MAX_THREADS);
 #endif
@@ -13,6 +16,10 @@ BPF_HASH(tids, u32, u32, MAX_THREADS);
 #endif
 #ifdef COMM_WORD0
 BPF_HASH(named_tgids, u32, u32, MAX_THREADS);
+#endif
+
+#ifdef BY_CGROUP
+BPF_CGROUP_ARRAY(cgroups, 1);
 #endif
 
 #ifdef COMM_WORD0
@@ -46,11 +53,44 @@ static __always_inline int passes(u32 tgid, u32 tid)
 	if ((u32)bpf_get_current_uid_gid() != BY_UID)
 		return 0;
 #endif
+#ifdef BY_CGROUP
+	if (cgroups.check_current_task(0) != 1)
+		return 0;
+#endif
 #ifdef COMM_WORD0
 	if (!named(tgid, tid))
 		return 0;
 #endif
 	return 1;
+}
+
+/* Whether the process `tgid` may have recorded calls. */
+static __always_inline int may_be_recorded(u32 tgid)
+{
+#ifdef ONLY_TGID
+	return tgid == ONLY_TGID;
+#elif (defined(BY_TGID) || defined(FOLLOW)) && !defined(BY_TID)
+	u32 *target = tgids.lookup(&tgid);
+
+	return target && *target == TARGET_RECORDED;
+#else
+	return 1;
+#endif
+}
+
+/* The process `tgid` has ended: its id may be used again. */
+static __always_inline void forget_process(u32 tgid)
+{
+#ifdef ONLY_TGID
+	u32 zero = 0;
+	u32 yes = 1;
+
+	if (tgid == ONLY_TGID)
+		only_has_ended.update(&zero, &yes);
+#endif
+#if defined(BY_TGID) || defined(FOLLOW)
+	tgids.delete(&tgid);
+#endif
 }
 
 /* Whether the current thread is among those that are recorded. */
@@ -68,7 +108,14 @@ static __always_inline int already_targeted(u32 tgid, u32 tid)
 	if (tids.lookup(&tid))
 		return 1;
 #endif
-#if defined(BY_TGID) || defined(FOLLOW) || defined(BY_TID)
+#ifdef ONLY_TGID
+	{
+		u32 zero = 0;
+		u32 *ended = only_has_ended.lookup(&zero);
+
+		return !ended || !*ended;
+	}
+#elif defined(BY_TGID) || defined(FOLLOW) || defined(BY_TID)
 	return 0;
 #else
 	return 1;

@@ -23,6 +23,7 @@ enum wire_kind {
 	WIRE_SYSCALL = 1,
 	WIRE_DATA = 2,
 	WIRE_STACK = 3,
+	WIRE_PROCESS = 4,
 };
 
 enum wire_flags {
@@ -99,6 +100,27 @@ struct wire_struct {
 	u8 arg;
 	u16 flags;
 	u8 data[WIRE_STRUCT];
+};
+
+enum process_news {
+	PROCESS_BORN = 1,
+	PROCESS_ENDED = 2,
+};
+
+/* What is told of a process, between the records of calls. */
+struct wire_process {
+	u16 size;
+	s16 captured; /* 0 */
+	u8 kind;
+	u8 what;
+	u16 reserved;
+	u64 ts; /* ns, CLOCK_MONOTONIC */
+	u32 pid;
+	u32 status; /* of one that ended, as wait4() gives it */
+	u32 ns_pid; /* of one that was born: its id in its innermost pid namespace, and that namespace's inode number */
+	u32 pid_ns;
+	u32 uid; /* of one that was born: its real user id */
+	u32 padding;
 };
 
 /* A thread's call from entry to exit. User space reads the slots that are in a call when recording stops. */

@@ -34,7 +34,7 @@ NAMES = Gap(
 )
 SIGNALS = Gap(
     "signals and exits",
-    "they are no system calls; when a process ended is in `processes`, a command's exit status in the manifest",
+    "they are no system calls; when and how a process ended is in `processes`",
     "",
 )
 TEXTS = Gap(

@@ -64,6 +64,15 @@ def extra(kind: int, data: bytes, *, arg: int = 0, captured: int | None = None) 
     return _record(row.tobytes(), data)
 
 
+def process(what: int, *, pid: int = 100, ts: int = 1000, **columns: int) -> bytes:
+    """One struct wire_process; ``columns``: its other members."""
+    row = np.zeros(1, wire.PROCESS)
+    row["kind"], row["what"], row["pid"], row["ts"] = wire.KIND_PROCESS, what, pid, ts
+    for name, value in columns.items():
+        row[name] = value
+    return _record(row.tobytes(), b"")
+
+
 def decode(*records: bytes) -> wire.Records:
     """The records of one whole piece that holds one batch."""
     return wire.decode(np.frombuffer(sample(*records), np.uint8))

@@ -6,6 +6,8 @@ import pytest
 import trace_builder
 
 import bpfrec
+from bpfrec.analyze.render import plain
+from bpfrec.formats import schema
 from bpfrec.formats.open_flags import OPEN_FLAGS
 
 ROWS = trace_builder.lab1().rows["syscalls"]
@@ -180,3 +182,61 @@ def test_only_missing_events_are_announced_and_first(lab1, lossy_trace, name):
 def test_an_unknown_report_is_answered_with_its_neighbours(lab1):
     with pytest.raises(bpfrec.BpfrecError, match="syscount"):
         lab1.report("syscout")
+
+
+@pytest.fixture
+def executed(tmp_path):
+    """A process 7 that tried one program and executed two, a child of it, and another process with its pid later."""
+    builder = trace_builder.TraceBuilder()
+    start, ms = trace_builder.START_NS, trace_builder.MS
+    builder.add(schema.PROCESSES, pid=7, ppid=1, start_ns=start, end_ns=start + 9 * ms, comm="b", cmdline="b", signal=9)
+    builder.add(schema.PROCESSES, pid=8, ppid=7, start_ns=start + ms, end_ns=start + 2 * ms, uid=-2, exit_code=3)
+    builder.add(schema.PROCESSES, pid=7, ppid=1, start_ns=start + 20 * ms, comm="other", cmdline="other")
+
+    def execute(at, path, *argv, **columns):
+        call = builder.call("execve", at * ms, pid=7, path=path, comm="sh", **columns)
+        for position, value in enumerate(argv):
+            builder.add(schema.EXEC_ARGS, event_id=call, arg=1, position=position, value=value)
+
+    execute(1, "/bin/none", "none", ret=-2)
+    execute(2, "/bin/a", "a", "it's", "", None)
+    execute(4, "/bin/b", "b", "--x=1,2")
+    builder.call("getpid", 5 * ms, pid=7, tid=70)
+    builder.call("exit_group", 6 * ms, pid=7, ret=None)
+    builder.call("getppid", 21 * ms, pid=7)
+    with bpfrec.open(builder.write(tmp_path / "t.bpfrec")) as trace:
+        yield trace
+
+
+def test_execs_names_every_try_with_its_arguments(executed):
+    assert executed.query("SELECT pid, tid, comm, path, argv, ret, errno FROM execs ORDER BY ts_ns").rows == [
+        (7, 7, "sh", "/bin/none", "none", -2, "ENOENT"),
+        (7, 7, "sh", "/bin/a", """a 'it'"'"'s' '' ...""", 0, None),
+        (7, 7, "sh", "/bin/b", "b --x=1,2", 0, None),
+    ]
+
+
+def test_processes_tells_programs_threads_and_ends_of_each_life(executed):
+    rows = executed.report("processes").dicts()
+    keys = ("pid", "depth", "threads", "calls", "first_call", "last_call", "exit_code", "signal", "uid")
+    assert [tuple(row[key] for key in keys) for row in rows] == [
+        (7, 0, 2, 5, "execve", "exit_group", None, 9, None),
+        (8, 1, 0, 0, None, None, 3, None, 2**32 - 2),
+        (7, 0, 1, 1, "getppid", "getppid", None, None, None),
+    ]
+    assert [[(e["start_s"], e["path"]) for e in row["execs"] or []] for row in rows] == [
+        [(0.002, "/bin/a"), (0.004, "/bin/b")],
+        [],
+        [],
+    ]
+    shown = [line.rstrip() for line in plain.processes(rows, None, calls=False)]
+    assert [line.split("  ")[-1].strip() for line in shown[2:5]] == ["""a 'it'"'"'s' '' ...""", "exec b --x=1,2", "?"]
+
+
+def test_users_beyond_two_billion_are_found_and_shown_as_they_are(tmp_path):
+    builder = trace_builder.TraceBuilder()
+    builder.call("openat", 0, -100, 0, uid=-2, path="/x")
+    builder.call("openat", 1, -100, 0, uid=2, path="/y")
+    with bpfrec.open(builder.write(tmp_path / "t.bpfrec")) as trace:
+        found = trace.report("opensnoop", uid=4294967294).dicts()
+    assert [(row["uid"], row["path"]) for row in found] == [(4294967294, "/x")]

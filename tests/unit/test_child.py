@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from bpfrec.record.child import Child, CommandError
+from bpfrec.record.watch import StopSignals
 
 
 def run(*argv: str) -> Child:
@@ -85,3 +86,20 @@ def test_a_status_is_known_where_ended_children_are_ignored() -> None:
         assert run("sh", "-c", "exit 4").exit_code == 4
     finally:
         signal.signal(signal.SIGCHLD, before)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD])
+@pytest.mark.parametrize("ignored", [True, False])
+def test_a_command_ignores_what_was_ignored_when_bpfrec_started(
+    tmp_path: Path, number: signal.Signals, ignored: bool
+) -> None:
+    before = signal.signal(number, signal.SIG_IGN if ignored else signal.SIG_DFL)
+    try:
+        with StopSignals() as signals:
+            child = Child(["cp", "/proc/self/status", str(tmp_path / "status")], None, signals.ignored)
+            child.release()
+            assert child.wait(10)
+    finally:
+        signal.signal(number, before)
+    mask = int((tmp_path / "status").read_text().partition("SigIgn:")[2].split()[0], 16)
+    assert bool(mask >> number - 1 & 1) == ignored

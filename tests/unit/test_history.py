@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
+import ring_bytes
+from numpy.typing import NDArray
 
+from bpfrec.bpf import wire
 from bpfrec.bpf.sideband import Comm, Exit, Fork, Lost, Mapping
 from bpfrec.record.history import BEFORE, History
 from bpfrec.record.procfs import MapsLine, ProcessStatus
+from bpfrec.record.side_tables import process_rows, thread_rows
 
 LINE = MapsLine(0x1000, 0x2000, 0, (8, 1), 5, "/bin/old")
 
@@ -95,3 +99,40 @@ def test_a_change_of_mappings_begins_another_epoch() -> None:
 
 def test_lost_events_are_counted() -> None:
     assert history(Lost(3), Lost(4)).lost_events == 7
+
+
+def twice() -> History:
+    """Process 20 of main, then another process 20."""
+    return history(
+        Fork(100, 20, 20, 10, 10),
+        Comm(110, 20, 20, "first", exec=True),
+        Exit(200, 20, 20),
+        Fork(300, 20, 20, 99, 99),
+        Comm(310, 20, 20, "second", exec=True),
+        Exit(400, 20, 20),
+    )
+
+
+def told(what: int, when: int, **columns: int) -> NDArray[np.void]:
+    return ring_bytes.decode(ring_bytes.process(what, pid=20, ts=when, **columns)).processes
+
+
+def test_what_is_told_of_a_process_goes_to_the_one_that_had_the_pid_then() -> None:
+    found = twice()
+    found.note_processes(told(wire.BORN, 101, ns_pid=5, pid_ns=6, uid=65534))
+    found.note_processes(told(wire.ENDED, 199, status=9))
+    found.note_processes(told(wire.ENDED, 399, status=3 << 8))
+    found.note_calls(np.array([20, 10, 20], np.int32), np.array([150, 150, 350]))
+    rows = list(process_rows(found, {20}))
+    columns = ("start_ns", "comm", "uid", "ns_pid", "pid_ns", "exit_code", "signal")
+    assert [tuple(row[c] for c in columns) for row in rows] == [
+        (100, "first", 65534, 5, 6, None, 9),
+        (300, "second", None, None, None, 3, None),
+    ]
+
+
+def test_a_process_that_got_the_pid_and_made_no_recorded_calls_is_not_told_of() -> None:
+    found = twice()
+    found.note_calls(np.array([20], np.int32), np.array([150]))
+    assert [row["comm"] for row in process_rows(found, {20})] == ["first"]
+    assert [(row["start_ns"], row["comm"]) for row in thread_rows(found, {20})] == [(100, "main"), (110, "first")]

@@ -21,6 +21,7 @@ def held(monkeypatch: pytest.MonkeyPatch, capabilities: int, uid: int = 0) -> No
     real = Path.read_text
     monkeypatch.setattr(Path, "read_text", lambda p, *a: status if p == Path("/proc/self/status") else real(p, *a))
     monkeypatch.setattr(os, "geteuid", lambda: uid)
+    monkeypatch.setattr(permission, "_INITIAL_PID_NAMESPACE", Path("/proc/self/ns/pid").stat().st_ino)
 
 
 @pytest.mark.parametrize("capabilities", [ALL, SYS_ADMIN, BPF | PERFMON])
@@ -46,6 +47,14 @@ def test_root_in_a_container_is_told_what_was_dropped(
         permission.check_permission()
     assert f"lacks CAP_{lacks}" in refused.value.message
     assert f"--cap-add {lacks}" in refused.value.hint
+
+
+def test_a_pid_namespace_of_its_own_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    held(monkeypatch, ALL)
+    monkeypatch.setattr(permission, "_INITIAL_PID_NAMESPACE", 1)
+    with pytest.raises(BpfrecError, match="pid namespace") as refused:
+        permission.check_permission()
+    assert "--pid=host" in refused.value.hint
 
 
 def test_lockdown_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -123,3 +123,18 @@ def test_a_damaged_record_ends_its_batch_alone(size: int) -> None:
 def test_nothing_gives_nothing() -> None:
     found = wire.decode(np.empty(0, np.uint8))
     assert (len(found.calls), len(found.extras), found.consumed) == (0, 0, 0), "an empty piece holds no records"
+
+
+def test_what_is_told_of_processes_stands_between_calls_and_belongs_to_none() -> None:
+    born = ring_bytes.process(wire.BORN, pid=7, ts=50, ns_pid=2, pid_ns=0xF0000001)
+    ended = ring_bytes.process(wire.ENDED, pid=7, ts=99, status=0x300)
+    data = ring_bytes.extra(wire.KIND_DATA, b"its own", arg=1)
+    records = ring_bytes.decode(born, ring_bytes.call(ts=60), ended, data, ring_bytes.call(ts=70), born)
+    assert records.calls.ts.tolist() == [60, 70]
+    assert records.extra_owner.tolist() == [1]
+    assert records.processes[["what", "pid", "ts", "status", "ns_pid", "pid_ns"]].tolist() == [
+        (wire.BORN, 7, 50, 0, 2, 0xF0000001),
+        (wire.ENDED, 7, 99, 0x300, 0, 0),
+        (wire.BORN, 7, 50, 0, 2, 0xF0000001),
+    ]
+    assert len(ring_bytes.decode(born).calls) == 0

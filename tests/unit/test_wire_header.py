@@ -42,6 +42,10 @@ def test_wire_structs_and_constants(tmp_path: Path) -> None:
         "WIRE_SYSCALL": wire.KIND_SYSCALL,
         "WIRE_DATA": wire.KIND_DATA,
         "WIRE_STACK": wire.KIND_STACK,
+        "WIRE_PROCESS": wire.KIND_PROCESS,
+        "PROCESS_BORN": wire.BORN,
+        "PROCESS_ENDED": wire.ENDED,
+        "sizeof(struct wire_process)": wire.PROCESS.itemsize,
         "WIRE_COMPAT": wire.COMPAT,
         "WIRE_X32": wire.X32,
         "WIRE_NO_RETURN": wire.NO_RETURN,
@@ -68,7 +72,12 @@ def test_wire_structs_and_constants(tmp_path: Path) -> None:
         "offsetof(struct wire_stack, ips)": wire.EXTRA.itemsize,
         "sizeof(struct wire_stack)": wire.EXTRA.itemsize + 8 * wire.FRAMES,
     }
-    for struct, dtype in (("wire_syscall", wire.SYSCALL), ("wire_data", wire.EXTRA), ("wire_stack", wire.EXTRA)):
+    for struct, dtype in (
+        ("wire_syscall", wire.SYSCALL),
+        ("wire_data", wire.EXTRA),
+        ("wire_stack", wire.EXTRA),
+        ("wire_process", wire.PROCESS),
+    ):
         for name in dtype.names or ():
             field, offset = dtype.fields[name][:2]
             expected[f"offsetof(struct {struct}, {name})"] = offset

@@ -1,0 +1,45 @@
+"""Where the kernel keeps what the program asks of tasks, and of execve, as defines for the program."""
+
+from __future__ import annotations
+
+from itertools import chain
+
+from bpfrec.bpf.btf import member_offsets
+
+_DEFINES = {
+    "TASK_TGID": ("task_struct", "tgid"),
+    "TASK_SIGNAL": ("task_struct", "signal"),
+    "TASK_GROUP_LEADER": ("task_struct", "group_leader"),
+    "TASK_EXIT_CODE": ("task_struct", "exit_code"),
+    "TASK_THREAD_PID": ("task_struct", "thread_pid"),
+    "SIGNAL_LIVE": ("signal_struct", "live"),
+    "SIGNAL_FLAGS": ("signal_struct", "flags"),
+    "SIGNAL_GROUP_EXIT_CODE": ("signal_struct", "group_exit_code"),
+    "PID_LEVEL": ("pid", "level"),
+    "PID_NUMBERS": ("pid", "numbers"),
+    "UPID_NR": ("upid", "nr"),
+    "UPID_NS": ("upid", "ns"),
+    "BPRM_FILENAME": ("linux_binprm", "filename"),
+    "BPRM_INTERP": ("linux_binprm", "interp"),
+    "BPRM_P": ("linux_binprm", "p"),
+}
+# A struct within another.
+_NESTED = {
+    "PID_NAMESPACE_INUM": (("pid_namespace", "ns"), ("ns_common", "inum")),
+    "TASK_STATUS": (("task_struct", "thread_info"), ("thread_info", "status")),
+}
+
+
+def task_defines() -> list[str]:
+    """The defines, as ``NAME=offset in bytes``.
+
+    Raises:
+        BpfrecError: the kernel's type information is missing or lacks a member.
+    """
+    wanted: dict[str, tuple[str, ...]] = {}
+    for struct, member in (*_DEFINES.values(), *chain(*_NESTED.values())):
+        wanted[struct] = (*wanted.get(struct, ()), member)
+    offsets = member_offsets(wanted)
+    found = {name: offsets[place] for name, place in _DEFINES.items()}
+    found |= {name: sum(offsets[place] for place in places) for name, places in _NESTED.items()}
+    return [f"{name}={offset}" for name, offset in found.items()]
