@@ -47,12 +47,12 @@ class Selection:
 
 @dataclass(frozen=True)
 class PlannedCapture:
-    """``struct capture`` of ``programs/plans.c``; ``size``: bytes of a struct; ``length``: see :class:`Capture`."""
+    """``struct capture`` of ``plans.c``; ``size``: most bytes of a struct; ``length``: as in :class:`Capture`."""
 
     argument: int
     kind: int
     size: int = 0
-    length: int = 0
+    length: int = _ARGUMENTS
 
 
 @dataclass(frozen=True)
@@ -94,4 +94,4 @@ def plan_table(selection: Selection) -> list[Plan]:
 def _planned(capture: Capture) -> PlannedCapture:
     kind = _KINDS.get(capture.kind, CAPTURE_BYTES) | (CAPTURE_AT_EXIT if capture.at_exit else 0)
     size = struct_bytes(capture.kind) if capture.kind not in _KINDS else 0
-    return PlannedCapture(capture.index, kind, size, capture.length or 0)
+    return PlannedCapture(capture.index, kind, size, _ARGUMENTS if capture.length is None else capture.length)

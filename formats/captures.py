@@ -1,7 +1,7 @@
 """What the recorder copies from user memory besides paths: structs, their sizes and members.
 
-Layouts are those of 64-bit callers. Sources: include/uapi/linux/{time_types,resource,openat2,utime}.h, and the calls'
-man pages.
+Layouts are those of 64-bit callers. Sources: include/uapi/linux/{time_types,resource,openat2,sched,utime}.h, and the
+calls' man pages.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def _words(*names: str, signed: bool = True) -> tuple[Member, ...]:
     return tuple(Member(name, number, signed=signed) for number, name in enumerate(names))
 
 
-MOST_WORDS = 4
+MOST_WORDS = 11
 """8-byte words of the longest struct that is copied."""
 
 STRUCTS: dict[str, tuple[Member, ...]] = {
@@ -36,10 +36,18 @@ STRUCTS: dict[str, tuple[Member, ...]] = {
     "itimerval": _words("interval_tv_sec", "interval_tv_usec", "value_tv_sec", "value_tv_usec"),
     "rlimit": _words("rlim_cur", "rlim_max", signed=False),
     "open_how": _words("flags", "mode", "resolve", signed=False),
+    "clone_args": _words(
+        *("flags", "pidfd", "child_tid", "parent_tid", "exit_signal", "stack", "stack_size", "tls"),
+        *("set_tid", "set_tid_size", "cgroup"),
+        signed=False,
+    ),
     "fds": (Member("0", 0, 32), Member("1", 0, 32, 32)),
     "int": (Member("value", 0, 32),),
 }
-"""The members of each struct by its name in ``syscalls.tsv``; ``timespec`` has a table of its own."""
+"""The members of each struct by its name in ``syscalls.tsv``; ``timespec`` has a table of its own.
+
+A struct that has grown, whose size the caller says, has the words that were passed.
+"""
 
 TIMESPEC_BYTES = 16
 SOCKADDR_BYTES = 128

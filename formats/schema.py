@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from bpfrec.formats.captures import MOST_WORDS
+
 FORMAT_VERSION = 1
 """Raised when a reader of the previous version would answer wrongly; new columns and tables do not raise it."""
 
@@ -107,6 +109,7 @@ STRUCTS = _table(
     ("word1", "UBIGINT", "next 8 bytes", "dictionary"),
     ("word2", "UBIGINT", "next 8 bytes", "dictionary"),
     ("word3", "UBIGINT", "next 8 bytes", "dictionary"),
+    *((f"word{number}", "UBIGINT", "next 8 bytes", "dictionary") for number in range(4, MOST_WORDS)),
     ("status", "VARCHAR", "NULL: read whole; else unreadable", "codes"),
 )
 

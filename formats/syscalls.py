@@ -38,7 +38,7 @@ class Capture:
 
     ``kind`` is ``path`` (C string), ``strings`` (a vector of them that NULL ends), ``sockaddr``, or a struct of
     :mod:`bpfrec.formats.captures`. ``at_exit``: what the kernel wrote there, where the call worked. ``length``: the
-    argument that has the size of a sockaddr, or at exit points at it.
+    argument that has the size of a sockaddr, or at exit points at it; of a struct that has grown, the size it has.
     """
 
     index: int

@@ -10,7 +10,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from bpfrec.bpf import wire
-from bpfrec.formats.captures import MOST_WORDS, STRUCTS, TIMESPEC_BYTES, struct_bytes
+from bpfrec.formats.captures import MOST_WORDS, STRUCTS, TIMESPEC_BYTES
 from bpfrec.formats.schema import EXEC_ARGS, SOCKADDRS, TIMESPECS, Table
 from bpfrec.formats.schema import STRUCTS as STRUCT_TABLE
 from bpfrec.formats.sockaddr import parse_sockaddr
@@ -24,7 +24,6 @@ KINDS = ("", "path", "timespec", "sockaddr", "strings", *STRUCTS)
 _PATH, _TIMESPEC, _SOCKADDR, _STRINGS = (KINDS.index(kind) for kind in ("path", "timespec", "sockaddr", "strings"))
 _FIRST_STRUCT = _STRINGS + 1
 _WAIT_STATUS = KINDS.index("int")
-_SIZES = np.array([0] * _FIRST_STRUCT + [struct_bytes(kind) for kind in STRUCTS], np.int64)
 
 
 # A server sees the same few again and again.
@@ -122,8 +121,7 @@ def _structs(records: wire.Records, pieces: _Pieces) -> SideRows:
     # wait4 that finds nobody gives no status: what stands there is the caller's.
     nothing = (pieces.kind == _WAIT_STATUS) & (records.calls.ret[pieces.call] == 0)
     some = pieces.where((pieces.kind >= _FIRST_STRUCT) & ~nothing)
-    sizes = _SIZES[some.kind]
-    whole = some.captured == sizes
+    whole = some.captured >= 0
     at = np.where(whole, some.at, 0) // 8
     words = records.data.view("<u8")
     columns: dict[str, pa.Array] = {
@@ -131,10 +129,14 @@ def _structs(records: wire.Records, pieces: _Pieces) -> SideRows:
         "kind": choice(some.kind.astype(np.int32), KINDS),
     }
     for number in range(MOST_WORDS):
-        there = whole & (sizes > number * 8)
-        word = words.take(at + number, mode="clip")
-        word = np.where(sizes - number * 8 < 8, word & np.uint64(0xFFFFFFFF), word)
-        columns[f"word{number}"] = pa.array(word, mask=~there)
+        left = some.captured - number * 8
+        if not np.any(left > 0):
+            columns[f"word{number}"] = pa.nulls(len(left), pa.uint64())
+            continue
+        # What follows the last byte is what was there before.
+        unused = ((8 - np.clip(left, 1, 8)) * 8).astype(np.uint64)
+        word = words.take(at + number, mode="clip") << unused >> unused
+        columns[f"word{number}"] = pa.array(word, mask=left <= 0)
     columns["status"] = status([(~whole, "unreadable")], len(whole))
     return SideRows(STRUCT_TABLE, pa.table(columns), some.call)
 

@@ -32,6 +32,11 @@ static __always_inline u64 struct_size(const struct call_slot *slot, const struc
 {
 	u32 size = capture->size;
 
+	if (capture->length < WIRE_ARGS && kind_of(capture) == CAPTURE_BYTES) {
+		u64 given = slot->args[capture->length];
+
+		size = given < size ? given : size;
+	}
 	if (kind_of(capture) == CAPTURE_SOCKADDR) {
 		if (capture->length >= WIRE_ARGS)
 			return 0;

@@ -27,7 +27,10 @@ enum capture_kind {
 #define CAPTURES 4
 #define SOCKADDR_MAX 128
 
-/* What one argument points at. `length`: of a sockaddr, the argument with its size, which at exit points at it. */
+/*
+ * What one argument points at. `length`: the argument with its size, which for a sockaddr at exit points at it; WIRE_ARGS:
+ * it has `size` bytes.
+ */
 struct capture {
 	u8 arg;
 	u8 kind;

@@ -59,6 +59,10 @@ def test_captures() -> None:
     assert plan("openat", Selection(), "i386").captures == (path,)
 
 
+def test_captures_of_structs_whose_size_is_passed() -> None:
+    assert plan("clone3", Selection()).captures == (PlannedCapture(0, CAPTURE_BYTES, size=88, length=1),)
+
+
 def test_captures_of_results() -> None:
     accept = plan("accept", Selection())
     assert accept.captures == (PlannedCapture(1, CAPTURE_SOCKADDR | CAPTURE_AT_EXIT, length=2),)

@@ -60,7 +60,7 @@ def test_every_capture_names_a_pointer() -> None:
         argument = (call.arguments or ())[capture.index]
         assert argument.is_pointer, f"{call.name}: {argument.name} is no pointer"
         assert capture.kind in KINDS, f"{call.name}: nobody reads a {capture.kind}"
-        assert (capture.length is not None) == (capture.kind == "sockaddr"), f"{call.name}: how long is it?"
+        assert capture.length is not None or capture.kind != "sockaddr", f"{call.name}: how long is it?"
         is_text = capture.kind in ("path", "strings")
         assert ("char" in argument.ctype) == is_text, f"{call.name}: {argument} is no {capture.kind}"
 
