@@ -17,7 +17,7 @@ KIND_SYSCALL, KIND_DATA, KIND_STACK, KIND_PROCESS = 1, 2, 3, 4
 BORN, ENDED = 1, 2
 """What a ``struct wire_process`` tells."""
 
-COMPAT, X32, NO_RETURN, RETRIED, SPILLED, NO_ENTRY, EARLIER = 1, 2, 4, 8, 16, 32, 64
+COMPAT, X32, NO_RETURN, RETRIED, SPILLED, NO_ENTRY, EARLIER, INLINE_CUT = 1, 2, 4, 8, 16, 32, 64, 128
 
 NOT_CAPTURED = -61
 """In ``captured`` of a call: nobody tried to read what it points at. -ENODATA, which reading does not give."""
@@ -70,8 +70,15 @@ PROCESS = np.dtype(
 SLOT_CALL, SLOT_ARGS, SLOT_DATA, SLOT_STRUCT = 16, 64, 112, 368
 """Where ``struct call_slot`` has its call, its arguments, its inline data, and a ``struct wire_struct``."""
 
-CUT = 1
-"""In ``flags`` of a ``struct wire_data``: there is more of the vector than this."""
+CUT, AT_EXIT = 1, 2
+"""In ``flags`` of a ``struct wire_data``: there is more than this; it is a result."""
+
+ASIDE = 8
+"""How many captures can be kept aside for one call."""
+
+NAME, CONTROL, CONTENTS = 8, 16, 32
+"""In ``arg`` of a ``struct wire_data``, above the argument: what it points at in turn."""
+ARG_BITS = 7
 
 _SAMPLE = 9
 _HEADER = struct.Struct("<IHHII")
