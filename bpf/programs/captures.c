@@ -582,22 +582,43 @@ static __always_inline void finish_captures(struct wire_batch *batch, struct cal
 
 #ifdef BPRM_FILENAME
 #define EXECVE_ARGS 3
-#define EXECVE_ARGV 1
+
+/* The vectors of strings of an execve that were not readable at entry, from the new stack: argc, argv, envp. */
+static __always_inline void capture_strings_again(struct call_slot *slot, u64 stack)
+{
+	struct data_room *room = scratch();
+	u64 argc = 0, vector = stack + sizeof(argc);
+	u32 i;
+
+	if (!room || bpf_probe_read_user(&argc, sizeof(argc), (void *)stack))
+		return;
+#pragma clang loop unroll(disable)
+	for (i = 1; i < EXECVE_ARGS; i++) {
+		u64 key = spill_key(slot->call.tid, i);
+		struct wire_data *data = slot->aside & 1 << i ? spilled.lookup(&key) : 0;
+
+		if (data && (data->captured < 0 || data->flags & WIRE_CUT)) {
+			name_record(room, i, 0);
+			room->record.captured = read_strings(room, (void *)vector);
+			keep_aside(slot, i, room);
+		}
+		vector += (argc + 1) * sizeof(u64);
+	}
+}
 
 /*
- * The path and arguments of an execve that has worked, where they were not readable at entry: the program's text pages
- * are none of a child's until it touches them. The kernel has copied them: bprm->filename, and behind argc on the new
- * stack, at bprm->p. There are others there if it executes the interpreter of a script instead.
+ * What an execve that has worked was given, where it was not readable at entry: the program's text pages are none of a
+ * child's until it touches them. The kernel has copied it: bprm->filename, and to the new stack, at bprm->p. What stands
+ * there is another program's if it executes the interpreter of a script instead.
  */
 static __always_inline void capture_executed(struct call_slot *slot, const void *bprm)
 {
-	u64 key = spill_key(slot->call.tid, 1);
 	u64 filename = 0, interpreter = 0, stack = 0;
-	struct wire_data *data;
 	int n;
 
 	bpf_probe_read_kernel(&filename, sizeof(filename), bprm + BPRM_FILENAME);
 	bpf_probe_read_kernel(&interpreter, sizeof(interpreter), bprm + BPRM_INTERP);
+	bpf_probe_read_kernel(&stack, sizeof(stack), bprm + BPRM_P);
 	if (slot->call.captured == -EFAULT) {
 		n = bpf_probe_read_kernel_str(slot->data, WIRE_INLINE, (void *)filename);
 		slot->call.flags |= WIRE_RETRIED;
@@ -605,10 +626,7 @@ static __always_inline void capture_executed(struct call_slot *slot, const void 
 		if (n > 0 && n < WIRE_INLINE)
 			slot->call.captured = n - 1;
 	}
-	data = slot->aside ? spilled.lookup(&key) : 0;
-	if (!data || (data->captured >= 0 && !(data->flags & WIRE_CUT)) || interpreter != filename)
-		return;
-	bpf_probe_read_kernel(&stack, sizeof(stack), bprm + BPRM_P);
-	capture_aside(slot, 1, CAPTURE_STRINGS, EXECVE_ARGV, (void *)(stack + sizeof(u64)));
+	if (interpreter == filename)
+		capture_strings_again(slot, stack);
 }
 #endif
