@@ -123,7 +123,13 @@ SOCKADDRS = _table(
         "dictionary",
     ),
     ("port", "INTEGER", "port; NULL: the family has none", "dictionary"),
-    ("status", "VARCHAR", "NULL: read whole; else unreadable", "codes"),
+    (
+        "status",
+        "VARCHAR",
+        "NULL: read whole; not-utf8: address has bytes of a name that are no text as \\xNN; unreadable",
+        "codes",
+    ),
+    ("extra", "BIGINT", "flow information (AF_INET6), groups (AF_NETLINK); NULL: the family has none", "dictionary"),
 )
 
 EXEC_ARGS = _table(
@@ -133,7 +139,12 @@ EXEC_ARGS = _table(
     ("arg", "SMALLINT", "which argument of the call, 0-5", "dictionary"),
     ("position", "INTEGER", "place in the vector, from 0", "dictionary"),
     ("value", "VARCHAR", "the string; bytes that are not UTF-8 as \\xNN; NULL: see status", "dictionary"),
-    ("status", "VARCHAR", "NULL: a string; else why the rest of the vector is missing: truncated, unreadable", "codes"),
+    (
+        "status",
+        "VARCHAR",
+        "NULL, not-utf8: a string; else why the rest of the vector is missing: truncated, unreadable",
+        "codes",
+    ),
 )
 
 STACKS = _table(

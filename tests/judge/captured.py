@@ -12,6 +12,7 @@ import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from bpfrec.formats.decoding import constants
 from judge.strace_values import Value
 
 Words = tuple[int, ...]
@@ -72,6 +73,20 @@ def _pair(unit: str) -> Callable[[Value], Words]:
     return words
 
 
+def _flags(family: str, value: Value) -> int:
+    """The number of names with | between them, and of what has no name."""
+    known = constants(family)
+    return sum(known[word] if word in known else _number(Value(word)) for word in value.text.split("|"))
+
+
+def _open_how(value: Value) -> Words:
+    fields = value.fields or {}
+    access, _, rest = fields["flags"].text.partition("|")
+    mode = fields.get("mode", Value("0"))
+    opened = constants("open_access")[access] | _flags("open", Value(rest or "0"))
+    return opened, _number(mode), _flags("resolve", fields["resolve"])
+
+
 def _descriptors(value: Value) -> Words:
     first, second = (_number(item) for item in value.items or [])
     return (first | second << 32,)
@@ -87,6 +102,7 @@ STRUCTS: dict[str, Callable[[Value], Words]] = {
     "rlimit": _members("rlim_cur", "rlim_max"),
     "utimbuf": _members("actime", "modtime"),
     "fds": _descriptors,
+    "open_how": _open_how,
 }
 
 
