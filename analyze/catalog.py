@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 _TABLES = {table.name: table for table in TABLES}
 _MAIN = (*_TABLES, "recording", "functions")
 _CATALOG = re.compile(r"\b(show|information_schema|duckdb_\w+|pg_catalog|sqlite_master)\b", re.IGNORECASE)
-_SYS_NAME = re.compile(r'\bsys"?\s*\.\s*"?(\w+)', re.IGNORECASE)
+_SYS_NAME = re.compile(r'\bsys"?\s*\.\s*(?:"([^"]+)"|(\w+))', re.IGNORECASE)
 _SYS = re.compile(r"\bsys\b", re.IGNORECASE)
 
 
@@ -88,7 +88,7 @@ class Catalog:
         """The keys of the views that a query names."""
         named = dict.fromkeys(name for name in _MAIN if name in needs.words)
         if SYS_SCHEMA in needs.words:
-            names = [name.lower() for name in _SYS_NAME.findall(needs.query)]
+            names = [(quoted or plain).lower() for quoted, plain in _SYS_NAME.findall(needs.query)]
             elsewhere = len(_SYS.findall(needs.query)) > len(names)
             chosen = self._recorded if elsewhere else filter(is_syscall, names)
             named |= dict.fromkeys(f"{SYS_SCHEMA}.{name}" for name in chosen)

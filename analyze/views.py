@@ -22,7 +22,7 @@ from bpfrec.formats.syscalls import Argument, Syscall, syscalls
 
 SYS_SCHEMA = "sys"
 
-_UNKNOWN = re.compile(r"unknown_-?\d{1,9}")
+_UNKNOWN = re.compile(r"unknown_-?\d{1,10}")
 _LAST = ("abi", "path_status", "path2_status", "unfinished")
 _BEFORE_ARGUMENTS = ("event_id", "ts", "ts_ns", "duration_ns", "pid", "tid", "comm", "uid", "cpu")
 _AFTER_ARGUMENTS = ("ret", "errno", "path", "path2", "stack_id")

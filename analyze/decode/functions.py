@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cache, partial
 
 from bpfrec.analyze.decode.memory import limit_expression, sockaddr_expression, wait_status_expression
-from bpfrec.analyze.decode.texts import quoted_expression, result_expression
+from bpfrec.analyze.decode.texts import failed_expression, quoted_expression, result_expression
 from bpfrec.analyze.sqltemplate import literal
 from bpfrec.formats.decoding import Decoder, Term, decoders
 
@@ -75,6 +75,13 @@ _AROUND = (
         "result of a call: a number, or an error and what it means",
         (),
         partial(result_expression, "value"),
+    ),
+    Function(
+        "failed",
+        ("ret",),
+        "whether a result says that the call failed; one that the kernel makes again (ERESTARTSYS ...) has not",
+        (),
+        partial(failed_expression, "ret"),
     ),
     Function(
         "sockaddr_text",

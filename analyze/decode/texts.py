@@ -58,3 +58,9 @@ def result_expression(value: str) -> str:
         f"CASE WHEN {value} BETWEEN -{MAX_ERRNO} AND -1 THEN coalesce({failure}, concat('-1 (errno ', -{value}, ')'))"
         f" ELSE coalesce(CAST({value} AS VARCHAR), '?') END"
     )
+
+
+def failed_expression(value: str) -> str:
+    """SQL for whether a result says that the call failed; NULL where there is none."""
+    restarts = ", ".join(str(-number) for number, name in errno_names().items() if name in RESTARTS)
+    return f"({value} BETWEEN -{MAX_ERRNO} AND -1 AND {value} NOT IN ({restarts}))"

@@ -166,7 +166,7 @@ def name_of(call: StraceCall) -> str:
     if not unknown:
         return call.name
     number = int(unknown[1], 16) & 0xFFFFFFFF
-    return f"unknown_{number & ~X32 if number < 2 * X32 else number}"
+    return f"unknown_{number & ~X32 if number < 2 * X32 else number - 2**32}"
 
 
 def placed(call: StraceCall) -> Iterator[tuple[int, Value]]:
