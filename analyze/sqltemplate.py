@@ -89,3 +89,8 @@ def render(name: str, **values: Any) -> str:
     return render_text(
         files("bpfrec.analyze.reports").joinpath(f"{name}.sql").read_text("utf-8"), ident=identifier, **values
     )
+
+
+def bundled_sql(name: str) -> str:
+    """The text of ``analyze/sql/NAME.sql``."""
+    return files("bpfrec.analyze").joinpath("sql", f"{name}.sql").read_text("utf-8").strip()

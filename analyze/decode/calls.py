@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from bpfrec.analyze.ctypes import ctype
+from bpfrec.analyze.decode.captured import Copied, copied
 from bpfrec.analyze.decode.functions import number, written
 from bpfrec.analyze.sqltemplate import literal
+from bpfrec.analyze.view import Late
 from bpfrec.formats.decoding import RESULT, Condition, Decoding, decoders, decodings
 from bpfrec.formats.errnos import MAX_ERRNO
 from bpfrec.formats.syscalls import Argument, Syscall
@@ -12,10 +14,14 @@ from bpfrec.formats.syscalls import Argument, Syscall
 _BITS = {"INTEGER": 32, "UINTEGER": 32, "USMALLINT": 16}
 
 
-def argument_text(call: Syscall, argument: Argument) -> str | None:
-    """SQL for the text of one argument; None where its number says it all."""
+def argument_text(call: Syscall, argument: Argument) -> tuple[str, tuple[Late, ...]] | None:
+    """SQL for the text of one argument, and what that needs; None where its number says it all."""
     decoding = decodings(call).get(argument.name)
-    return _function(call, decoding, f"s.arg{argument.index}") if decoding else None
+    shown = _copied(call, argument)
+    if shown and shown.text:
+        return _value(call, argument, decoding), (shown.late,)
+    function = _function(call, decoding, f"s.arg{argument.index}") if decoding else None
+    return (function, ()) if function else None
 
 
 def return_text(call: Syscall) -> str | None:
@@ -25,8 +31,9 @@ def return_text(call: Syscall) -> str | None:
     return f"CASE WHEN NOT ({_FAILED}) THEN {function} END" if function else None
 
 
-def call_text(call: Syscall | None, name: str) -> str:
-    """SQL for the whole call as strace writes it; ``call`` is None for one that no table knows."""
+def call_text(call: Syscall | None, name: str) -> tuple[str, tuple[Late, ...]]:
+    """SQL for the whole call as strace writes it, and what it needs; ``call`` is None for one that no table knows."""
+    late: tuple[Late, ...] = ()
     if call is None or call.arguments is None:
         arguments = [written("hex", f"s.arg{i}", 64) for i in range(6)]
         result = "result_text(s.ret)"
@@ -36,8 +43,9 @@ def call_text(call: Syscall | None, name: str) -> str:
         order = [a for n in labelled if (a := call.argument(n))] or list(call.arguments)
         arguments = [text for a in order if (text := _argument(call, a, known.get(a.name)))]
         result = _result(call, known.get(RESULT))
+        late = tuple(shown.late for capture in call.captures if (shown := copied(capture)))
     listed = f"concat_ws(', ', {', '.join(arguments)})" if arguments else "''"
-    return f"concat({literal(name + '(')}, {listed}, ') = ', {result})"
+    return f"concat({literal(name + '(')}, {listed}, ') = ', {result})", late
 
 
 _FAILED = f"s.ret IS NULL OR s.ret BETWEEN -{MAX_ERRNO} AND -1"
@@ -73,13 +81,19 @@ def _value(call: Syscall, argument: Argument, decoding: Decoding | None) -> str:
         path = ("path", "path2")[call.paths.index(argument.index)]
         return f"coalesce(quoted_text(s.{path}, s.{path}_status), {written('address', raw, 64)})"
     text = _number(call, argument, decoding, raw)
-    if any(c.kind == "timespec" and c.index == argument.index for c in call.captures):
-        t = f"t{argument.index}"
-        text = (
-            f"CASE WHEN {t}.tv_sec IS NULL THEN {text}"
-            f" ELSE concat('{{tv_sec=', {t}.tv_sec, ', tv_nsec=', {t}.tv_nsec, '}}') END"
-        )
-    return text
+    shown = _copied(call, argument)
+    if shown is None or shown.text is None:
+        return text
+    copies = f"coalesce({shown.text}, {text})"
+    if decoding and (decoder := decoders().get(decoding.decoder)) and decoder.choices:
+        # Where another argument says that this one is a number, it points at nothing.
+        number_says = _test(call, Condition(decoding.selector or "", False, tuple(decoder.choices)))
+        return f"CASE WHEN {number_says} THEN {text} ELSE {copies} END"
+    return copies
+
+
+def _copied(call: Syscall, argument: Argument) -> Copied | None:
+    return next((shown for c in call.captures if c.index == argument.index and (shown := copied(c))), None)
 
 
 def _number(call: Syscall, argument: Argument, decoding: Decoding | None, raw: str) -> str:

@@ -1,7 +1,7 @@
 -- materialized, it would hold every open with all its columns
 WITH calls AS NOT MATERIALIZED (
     SELECT
-        *,
+        event_id, ts, ts_ns, duration_ns, pid, tid, comm, uid, syscall, ret, errno, path, path_status,
         -- bcc's clock: microseconds, when the call returned
         (ts_ns + duration_ns) // 1000 AS end_us,
         CASE syscall

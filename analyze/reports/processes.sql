@@ -26,7 +26,7 @@ counted AS (
     SELECT
         life,
         count(*) AS calls,
-        count(errno) AS failed,
+        count(*) FILTER (failed(ret)) AS failed,
         count(DISTINCT tid) AS threads,
         arg_min(syscall, ts_ns) AS first_call,
         arg_max(syscall, ts_ns) AS last_call,

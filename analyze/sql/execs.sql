@@ -3,6 +3,7 @@ FROM main.syscalls AS s
 LEFT JOIN (
     SELECT
         event_id,
+        arg,
         string_agg(
             CASE
                 WHEN value IS NULL THEN '...'
@@ -13,6 +14,6 @@ LEFT JOIN (
             ORDER BY position
         ) AS argv
     FROM main.exec_args
-    GROUP BY event_id
-) AS quoted USING (event_id)
+    GROUP BY event_id, arg
+) AS quoted ON quoted.event_id = s.event_id AND quoted.arg = if(s.syscall = 'execve', 1, 2)
 WHERE s.syscall IN ('execve', 'execveat')

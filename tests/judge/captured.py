@@ -96,6 +96,14 @@ def _clone_args(theirs: Value, ours: Data) -> bool:
     return {"flags", "exit_signal", "stack", "stack_size"} <= fields.keys()
 
 
+def _open_how(value: Value) -> Words:
+    fields = value.fields or {}
+    access, _, rest = fields["flags"].text.partition("|")
+    mode = fields.get("mode", Value("0"))
+    opened = constants("open_access")[access] | _flags("open", Value(rest or "0"))
+    return opened, _number(mode), _flags("resolve", fields["resolve"])
+
+
 def _descriptors(value: Value) -> Words:
     first, second = (_number(item) for item in value.items or [])
     return (first | second << 32,)
@@ -111,6 +119,7 @@ STRUCTS: dict[str, Callable[[Value], Words]] = {
     "rlimit": _members("rlim_cur", "rlim_max"),
     "utimbuf": _members("actime", "modtime"),
     "fds": _descriptors,
+    "open_how": _open_how,
 }
 
 
