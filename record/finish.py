@@ -45,6 +45,10 @@ def finish(
     writer = TraceWriter(output.folder)
     surroundings = recorded.surroundings
     history = surroundings.history(_sideband_events(output, surroundings))
+    if recorded.child is not None and user is not None:
+        # It was found before it became that user.
+        for life in history.lives(recorded.child.pid)[:1]:
+            life.uid = user.uid
     stacks = StackTable(history.mapping_lookup())
     calls = CallWriter(writer, history, stacks)
     calls.write_all(output.calls_spool, report)

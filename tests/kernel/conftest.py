@@ -17,7 +17,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from live import WORKLOADS, build, started
+from live import WORKLOADS, build, cannot_run, started
 
 TRACEFS = Path("/sys/kernel/tracing")
 
@@ -27,13 +27,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if here in item.path.parents:
             item.add_marker(pytest.mark.kernel)
-
-
-def cannot_run(reason: str) -> None:
-    """Skips the test, or fails it where kernel tests are required."""
-    if os.environ.get("BPFREC_KERNEL_TESTS") == "1":
-        pytest.fail(f"kernel tests are required (BPFREC_KERNEL_TESTS=1), but {reason}", pytrace=False)
-    pytest.skip(reason)
 
 
 @pytest.fixture(autouse=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -11,12 +12,21 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
+import pytest
+
 import bpfrec
 from bpfrec.analyze.trace import Trace
 
 WORKLOADS = Path(__file__).parents[1] / "workloads"
 TIMES = 23
 PATIENCE = 30
+
+
+def cannot_run(reason: str) -> None:
+    """Skips the test, or fails it where kernel tests are required."""
+    if os.environ.get("BPFREC_KERNEL_TESTS") == "1":
+        pytest.fail(f"kernel tests are required (BPFREC_KERNEL_TESTS=1), but {reason}", pytrace=False)
+    pytest.skip(reason)
 
 
 def build(source: Path, target: Path, flags: Sequence[str] = ()) -> None:

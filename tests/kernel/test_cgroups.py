@@ -9,8 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from conftest import cannot_run
-from live import PATIENCE, TIMES, Recorder, Waiting, rows
+from live import PATIENCE, TIMES, Recorder, Waiting, cannot_run, rows
 
 Programs = Callable[..., Path]
 

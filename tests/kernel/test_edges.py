@@ -8,8 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import cannot_run
-from live import WORKLOADS, Recorder, Waiting, line_of, record_command, rows
+from live import WORKLOADS, Recorder, Waiting, cannot_run, line_of, record_command, rows
 
 Programs = Callable[..., Path]
 Row = tuple[object, ...]

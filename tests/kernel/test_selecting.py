@@ -233,7 +233,8 @@ def test_behind_sudo_the_command_and_the_file_are_the_users(tmp_path: Path) -> N
     assert done.returncode == 0, done.stderr
     assert done.stdout == f"{NOBODY}\n"
     assert (tmp_path / "trace.bpfrec").stat().st_uid == NOBODY
-    assert rows(tmp_path / "trace.bpfrec", "SELECT DISTINCT uid FROM syscalls") == [(NOBODY,)]
+    for table in ("syscalls", "processes"):
+        assert rows(tmp_path / "trace.bpfrec", f"SELECT DISTINCT uid FROM {table}") == [(NOBODY,)]
 
 
 def test_stopping_a_recorder_ends_its_command(output: Path) -> None:

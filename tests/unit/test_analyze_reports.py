@@ -293,4 +293,7 @@ def test_users_beyond_two_billion_are_found_and_shown_as_they_are(tmp_path):
     builder.call("openat", 1, -100, 0, uid=2, path="/y")
     with bpfrec.open(builder.write(tmp_path / "t.bpfrec")) as trace:
         found = trace.report("opensnoop", uid=4294967294).dicts()
+        probed = trace.report("trace", probes=['do_sys_openat2 "%u", $uid'], uid=4294967294)
+        [probed_row] = probed.rows
+        assert probed_row[-1] == "4294967294"
     assert [(row["uid"], row["path"]) for row in found] == [(4294967294, "/x")]
