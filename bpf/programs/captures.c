@@ -404,20 +404,10 @@ static __always_inline void capture_strings(struct call_slot *slot, const struct
 	}
 }
 
-static __always_inline void capture_at_entry(struct call_slot *slot, const struct call_plan *plan)
+static __always_inline void capture_rest(struct call_slot *slot, const struct call_plan *plan)
 {
-	const struct capture *first = &plan->capture[0];
 	u32 i;
 
-	if (first->kind & CAPTURE_AT_EXIT) {
-		note_room(slot, first);
-		return;
-	}
-	/* A path that is NULL is told as such. */
-	if (first->kind == CAPTURE_STRING || applies(slot, first))
-		capture_first(slot, first);
-	if (plan->capture[1].kind == CAPTURE_NONE)
-		return;
 #pragma clang loop unroll(disable)
 	for (i = 1; i < CAPTURES; i++) {
 		const struct capture *next = &plan->capture[i];
@@ -429,6 +419,21 @@ static __always_inline void capture_at_entry(struct call_slot *slot, const struc
 	}
 	if (plan->flags & PLAN_EXEC)
 		capture_strings(slot, plan);
+}
+
+static __always_inline void capture_at_entry(struct call_slot *slot, const struct call_plan *plan)
+{
+	const struct capture *first = &plan->capture[0];
+
+	if (first->kind & CAPTURE_AT_EXIT) {
+		note_room(slot, first);
+		return;
+	}
+	/* A path that is NULL is told as such. */
+	if (first->kind == CAPTURE_STRING || applies(slot, first))
+		capture_first(slot, first);
+	if (plan->capture[1].kind != CAPTURE_NONE)
+		capture_rest(slot, plan);
 #ifdef DATA_BYTES
 	if (plan->buffers && !(plan->capture[plan->buffers & (CAPTURES - 1)].kind & CAPTURE_AT_EXIT)) {
 		struct data_room *room = scratch();

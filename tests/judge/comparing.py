@@ -12,9 +12,9 @@ from enum import Enum
 
 from bpfrec.formats.syscalls import syscalls
 from judge.findings import Difference, Findings
-from judge.gaps import SIGNALS, gap_of
+from judge.gaps import SIGNALS, TEXTS, gap_of
 from judge.matching import pairs
-from judge.pointed import comparisons
+from judge.pointed import COMPARED, NOTHING, comparisons
 from judge.recorded import RESULT, WHOLE, Recorded, Recording
 from judge.strace_log import StraceCall, StraceLog
 from judge.strace_values import Value, without_comments
@@ -134,7 +134,12 @@ class Comparison:
         if any(value.string and value.string[1] for value in theirs.args):
             return
         told = without_comments(theirs.text)
-        yield from self._meaning("the whole call", WHOLE, Value(told), theirs, ours)
+        if ours.texts[WHOLE] in (told, with_addresses(theirs, ours)):
+            self.findings.agreed["whole calls"] += 1
+            if ours.texts[WHOLE] != told:
+                self.findings.gaps[TEXTS.title, theirs.name] += 1
+        else:
+            yield from self._meaning("the whole call", WHOLE, Value(told), theirs, ours)
 
     def _meaning(self, argument: str, index: int, value: Value, theirs: StraceCall, ours: Recorded) -> Iterator[str]:
         known = comparisons(theirs.name, argument, index, value, ours)
@@ -179,6 +184,18 @@ def placed(call: StraceCall) -> Iterator[tuple[int, Value]]:
             yield CLONE_ORDER[label], Value(rest)
         else:
             yield place, value
+
+
+def with_addresses(theirs: StraceCall, ours: Recorded) -> str:
+    """The whole call with addresses in place of the data that is recorded, and without what it made ready."""
+    told = without_comments(theirs.text)
+    for index, value in placed(theirs):
+        copied = index in ours.data or value.text in NOTHING
+        if copied and value.is_pointed and index < len(ours.args) and value.text not in (ours.texts[WHOLE] or ""):
+            told = told.replace(value.text, hex(ours.args[index]), 1)
+    if (theirs.name, "=") in COMPARED and theirs.detail:
+        told = told.removesuffix(f" ({theirs.detail})")
+    return told
 
 
 def compare_same_run(program: str, form: Form, log: StraceLog, recording: Recording) -> Findings:
