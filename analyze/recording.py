@@ -7,7 +7,8 @@ import shlex
 from pathlib import Path
 
 from bpfrec.analyze.sqltemplate import literal
-from bpfrec.analyze.views import View, ViewColumn, fact, recorded_syscalls
+from bpfrec.analyze.view import View, ViewColumn, fact
+from bpfrec.analyze.views import recorded_syscalls
 from bpfrec.formats.errors import TraceFileError
 from bpfrec.formats.manifest import Manifest
 from bpfrec.formats.trace_reader import table_rows

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -13,33 +12,19 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from bpfrec.analyze.decode.functions import functions, named_in
-from bpfrec.analyze.recording import check_clock, recording_view, wall_offset_ns
+from bpfrec.analyze.catalog import Catalog
+from bpfrec.analyze.recording import check_clock, wall_offset_ns
 from bpfrec.analyze.result import Result, Row
 from bpfrec.analyze.session import Scratch, connect, interruptible
 from bpfrec.analyze.sqltemplate import identifier, literal
-from bpfrec.analyze.views import (
-    SYS_SCHEMA,
-    View,
-    functions_view,
-    is_syscall,
-    recorded_syscalls,
-    syscall_view,
-    table_view,
-)
-from bpfrec.formats.errors import BpfrecError, TraceFileError
+from bpfrec.analyze.views import SYS_SCHEMA
+from bpfrec.formats.errors import BpfrecError
 from bpfrec.formats.manifest import Manifest
-from bpfrec.formats.schema import TABLES
 from bpfrec.formats.trace_reader import TraceReader
 
 if TYPE_CHECKING:
     import duckdb
 
-_TABLES = {table.name: table for table in TABLES}
-_MAIN = (*_TABLES, "recording", "functions")
-_CATALOG = re.compile(r"\b(show|information_schema|duckdb_\w+|pg_catalog|sqlite_master)\b", re.IGNORECASE)
-_SYS_NAME = re.compile(r'\bsys"?\s*\.\s*"?(\w+)', re.IGNORECASE)
-_SYS = re.compile(r"\bsys\b", re.IGNORECASE)
 _ROWS_AT_ONCE = 8192
 
 
@@ -61,9 +46,6 @@ class Trace:
             self._reader.close()
             raise
         self._scratch = Scratch()
-        self._views: dict[str, View] = {}
-        self._commented: set[str] = set()
-        self._functions: set[str] = set()
 
     def __enter__(self) -> Trace:
         return self
@@ -78,6 +60,7 @@ class Trace:
         if "_connection" in self.__dict__:
             self._connection.close()
             del self._connection
+            self.__dict__.pop("_catalog", None)
         self._scratch.remove()
         self._reader.close()
 
@@ -97,9 +80,7 @@ class Trace:
         Raises:
             BpfrecError: the query is wrong, or gives no rows at all (as SET does in some versions of DuckDB).
         """
-        self.prepare(query)
-        with _errors():
-            relation = self._connection.sql(query)
+        relation = self._relation(query)
         if relation is None:
             raise BpfrecError("the query is empty")
         return relation
@@ -119,8 +100,7 @@ class Trace:
             BpfrecError: the query is wrong; reading the rows raises it where it fails.
         """
         relation = self.sql(query)
-        statements = self.statements(query)
-        return self._result(relation, query, len(statements) == 1 and _is_select(statements[0]), notes)
+        return self._result(relation, query, _is_one_select(self.statements(query)), notes)
 
     def texts(self, expression: str, result: Result) -> Iterator[str]:
         """What ``expression``, SQL over the columns of ``result`` that gives text, is in each of its rows."""
@@ -157,9 +137,7 @@ class Trace:
 
         A SELECT runs when its rows are read, as with :meth:`answer`.
         """
-        self.prepare(statement.query)
-        with _errors():
-            relation = self._connection.sql(statement.query)
+        relation = self._relation(statement.query)
         kinds = {str(kind).rpartition(".")[2] for kind in statement.expected_result_type}
         # A COPY or CREATE may give rows, and says so; what it gives mostly is the number of rows it dealt with.
         counted = "CHANGED_ROWS" in kinds and relation is not None and list(relation.columns) == ["Count"]
@@ -199,24 +177,30 @@ class Trace:
         seconds = (ts_ns + wall_offset_ns(self.manifest)) // 1_000_000_000 + self.manifest.clock.utc_offset_s
         return f"{seconds // 3600 % 24:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}"
 
-    def prepare(self, query: str) -> None:
-        """Makes the functions and views that ``query`` names; all views, with comments, if it asks for the catalog."""
-        self._make_functions(query)
-        if _CATALOG.search(query):
-            self._make_all()
-            return
-        words = {word.lower() for word in re.findall(r"\w+", query)}
-        for name in [n for n in _MAIN if n in words]:
-            self._make_main(name)
-        if SYS_SCHEMA in words:
-            named = [name.lower() for name in _SYS_NAME.findall(query)]
-            elsewhere = len(_SYS.findall(query)) > len(named)
-            for name in self._recorded if elsewhere else filter(is_syscall, named):
-                self._make_syscall(name)
+    def execute(self, script: str) -> None:
+        """Runs statements whose rows nobody wants.
 
-    @property
-    def _recorded(self) -> list[str]:
-        return recorded_syscalls(self.manifest.syscalls)
+        Raises:
+            BpfrecError: one of them failed.
+        """
+        self._catalog.prepare(script)
+        with _errors():
+            self._connection.execute(script)
+
+    def _relation(self, query: str) -> duckdb.DuckDBPyRelation | None:
+        import duckdb  # noqa: PLC0415
+
+        self._catalog.prepare(query)
+        with _errors():
+            try:
+                return self._connection.sql(query)
+            except duckdb.BinderException:
+                # The message names columns near one that is not found, and those that cost something are among them.
+                if not _is_one_select(self.statements(query)) or not self._catalog.complete(query):
+                    raise
+                relation = self._connection.sql(query)
+        self._catalog.fill(query)
+        return relation
 
     @cached_property
     def _connection(self) -> duckdb.DuckDBPyConnection:
@@ -224,65 +208,9 @@ class Trace:
         connection.execute(f"CREATE SCHEMA {SYS_SCHEMA};" + bundled_sql("casts"))
         return connection
 
-    def _make_all(self) -> None:
-        for name in _MAIN:
-            self._make_main(name)
-        for name in self._recorded:
-            self._make_syscall(name)
-        uncommented = [view for view in self._views.values() if view.qualified not in self._commented]
-        if uncommented:
-            self._connection.execute("".join(view.comments() for view in uncommented))
-            self._commented.update(view.qualified for view in uncommented)
-
-    def _make_main(self, name: str) -> None:
-        if name in self._views:
-            return
-        if name == "recording":
-            view = recording_view(self.manifest, self.path)
-        elif name == "functions":
-            view = functions_view()
-        else:
-            table = _TABLES[name]
-            parquet = self._reader.parquet(table)
-            present = set() if parquet is None else self._parquet_columns(name, parquet)
-            view = table_view(table, parquet, present, wall_offset_ns(self.manifest))
-        self._create(name, view)
-
-    def _make_syscall(self, name: str) -> None:
-        if f"{SYS_SCHEMA}.{name}" not in self._views:
-            for table in ("syscalls", "timespecs"):
-                self._make_main(table)
-            self._create(f"{SYS_SCHEMA}.{name}", syscall_view(name))
-
-    def _create(self, key: str, view: View) -> None:
-        statement = view.create()
-        if view.schema == SYS_SCHEMA:
-            self._make_functions(statement)
-        with self._damage(view.name):
-            self._connection.execute(statement)
-        self._views[key] = view
-
-    def _make_functions(self, text: str) -> None:
-        """Makes the SQL functions that ``text`` names; all of them, if it asks for the catalog of functions."""
-        for function in functions().values() if "duckdb_functions" in text.lower() else named_in(text):
-            if function.name not in self._functions:
-                self._connection.execute(function.create())
-                self._functions.add(function.name)
-
-    def _parquet_columns(self, name: str, parquet: Path) -> set[str]:
-        source = table_view(_TABLES[name], parquet, (), 0).source
-        with self._damage(name):
-            return {row[0].lower() for row in self._connection.sql(f"DESCRIBE SELECT * {source}").fetchall()}
-
-    @contextmanager
-    def _damage(self, name: str) -> Iterator[None]:
-        import duckdb  # noqa: PLC0415
-
-        try:
-            yield
-        except duckdb.Error as error:
-            cause = str(error).splitlines()[0]
-            raise TraceFileError(f"{self.path}: {name} is damaged: {cause}", "Ask for the file again.") from None
+    @cached_property
+    def _catalog(self) -> Catalog:
+        return Catalog(self, self._reader, self._connection)
 
 
 @dataclass(frozen=True)
@@ -319,6 +247,10 @@ class _Rows:
 def _held(result: Result) -> Result:
     result.source = result.rows
     return result
+
+
+def _is_one_select(statements: list[duckdb.Statement]) -> bool:
+    return len(statements) == 1 and _is_select(statements[0])
 
 
 def _is_select(statement: duckdb.Statement) -> bool:

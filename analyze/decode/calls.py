@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from bpfrec.analyze.ctypes import ctype
+from bpfrec.analyze.decode.captured import captured_text, joins
 from bpfrec.analyze.decode.functions import number, written
 from bpfrec.analyze.sqltemplate import literal
+from bpfrec.analyze.view import Late
 from bpfrec.formats.decoding import RESULT, Condition, Decoding, decoders, decodings
 from bpfrec.formats.errnos import MAX_ERRNO
 from bpfrec.formats.syscalls import Argument, Syscall
@@ -25,8 +27,9 @@ def return_text(call: Syscall) -> str | None:
     return f"CASE WHEN NOT ({_FAILED}) THEN {function} END" if function else None
 
 
-def call_text(call: Syscall | None, name: str) -> str:
-    """SQL for the whole call as strace writes it; ``call`` is None for one that no table knows."""
+def call_text(call: Syscall | None, name: str) -> tuple[str, tuple[Late, ...]]:
+    """SQL for the whole call as strace writes it, and what it needs; ``call`` is None for one that no table knows."""
+    late: tuple[Late, ...] = ()
     if call is None or call.arguments is None:
         arguments = [written("hex", f"s.arg{i}", 64) for i in range(6)]
         result = "result_text(s.ret)"
@@ -36,8 +39,9 @@ def call_text(call: Syscall | None, name: str) -> str:
         order = [a for n in labelled if (a := call.argument(n))] or list(call.arguments)
         arguments = [text for a in order if (text := _argument(call, a, known.get(a.name)))]
         result = _result(call, known.get(RESULT))
+        late = tuple(late for capture in call.captures for late in joins(call, capture))
     listed = f"concat_ws(', ', {', '.join(arguments)})" if arguments else "''"
-    return f"concat({literal(name + '(')}, {listed}, ') = ', {result})"
+    return f"concat({literal(name + '(')}, {listed}, ') = ', {result})", late
 
 
 _FAILED = f"s.ret IS NULL OR s.ret BETWEEN -{MAX_ERRNO} AND -1"
@@ -73,12 +77,9 @@ def _value(call: Syscall, argument: Argument, decoding: Decoding | None) -> str:
         path = ("path", "path2")[call.paths.index(argument.index)]
         return f"coalesce(quoted_text(s.{path}, s.{path}_status), {written('address', raw, 64)})"
     text = _number(call, argument, decoding, raw)
-    if any(c.kind == "timespec" and c.index == argument.index for c in call.captures):
-        t = f"t{argument.index}"
-        text = (
-            f"CASE WHEN {t}.tv_sec IS NULL THEN {text}"
-            f" ELSE concat('{{tv_sec=', {t}.tv_sec, ', tv_nsec=', {t}.tv_nsec, '}}') END"
-        )
+    for capture in call.captures:
+        if capture.index == argument.index:
+            text = captured_text(call, capture, text)
     return text
 
 
