@@ -196,7 +196,7 @@ class Trace:
         """
         relation = self.sql(query)
         with _errors():
-            return relation.fetch_arrow_table()
+            return relation.to_arrow_table()
 
     def append(self, table: str, rows: pa.Table) -> None:
         """Appends ``rows`` to a table of the SQL session, column by column.

@@ -73,7 +73,7 @@ def uses(name: str) -> tuple[Use, ...]:
     return tuple(Use(what, index) for index, what in roles.items())[:2]
 
 
-def _directory(roles: dict[int, str | None], path: int) -> int | None:
+def _directory(roles: dict[int, str], path: int) -> int | None:
     return path - 1 if roles.get(path - 1) == "dir" else None
 
 

@@ -44,6 +44,7 @@ class Coverage:
     making: bool
     moving: bool
     forking: bool
+    addressing: bool
     whole: frozenset[int] | None
 
     @staticmethod
@@ -58,7 +59,7 @@ class Coverage:
         pids = configuration.get("pids")
         only = frozenset(p for p in pids if isinstance(p, int)) if isinstance(pids, list) else frozenset()
         whole = only if configuration.get("tids") else None
-        return Coverage(has(CLOSING), has(MAKING), has(MOVING), has(FORKING), whole)
+        return Coverage(has(CLOSING), has(MAKING), has(MOVING), has(FORKING), has(ADDRESSING), whole)
 
     def whole_processes(self, pids: Integers) -> Booleans:
         """Whether each process was recorded whole."""

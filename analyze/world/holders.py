@@ -43,9 +43,19 @@ class Changes:
     @staticmethod
     def of(rows: pa.Table) -> Changes:
         """The changes in a table with those columns, ``text`` as a number, -1 for none."""
-        plain = {name: numbers(rows, name, 0) for name in ("kind", "pid", "fd", "at", "source", "entered", "reason")}
-        marks = {name: flags(rows, name) for name in ("close_on_exec", "snapshot", "no_follow")}
-        return Changes(**plain, **marks, text=numbers(rows, "text", -1))
+        return Changes(
+            kind=numbers(rows, "kind", CLOSED),
+            pid=numbers(rows, "pid", -1),
+            fd=numbers(rows, "fd", -1),
+            at=numbers(rows, "at", 0),
+            source=numbers(rows, "source", -1),
+            entered=numbers(rows, "entered", 0),
+            close_on_exec=flags(rows, "close_on_exec"),
+            snapshot=flags(rows, "snapshot"),
+            no_follow=flags(rows, "no_follow"),
+            reason=numbers(rows, "reason", NONE),
+            text=numbers(rows, "text", -1),
+        )
 
 
 class Holders:
@@ -71,7 +81,7 @@ class Holders:
         rows = rows[table >= 0]
         while len(rows):
             rows = self._step(rows, fds, table, time, executed, found, reason)
-        self._admit_ignorance(pids, fds, found, reason)
+        self._admit_ignorance(fds, found, reason)
         return found, reason
 
     def origins(self) -> tuple[Integers, Integers]:
@@ -158,7 +168,8 @@ class Holders:
         found[rows[done]] = change[done]
         up = ~known & (why == NONE)
         table[rows[up]], time[rows[up]] = parent[up], np.minimum(tables.born[mine[up]], until[up])
-        return rows[up]
+        further: Integers = rows[up]
+        return further
 
     def _range_closed(
         self, table: Integers, fd: Integers, since: Integers, until: Integers, executed: Booleans
@@ -181,7 +192,7 @@ class Holders:
             position[open_] -= 1
         return closed
 
-    def _admit_ignorance(self, pids: Integers, fds: Integers, found: Integers, reason: Integers) -> None:
+    def _admit_ignorance(self, fds: Integers, found: Integers, reason: Integers) -> None:
         """Takes back what cannot be known because calls that would have changed it were not to be recorded."""
         coverage, directory = self._coverage, fds <= CWD
         doubtful = (directory & (not coverage.moving) & (fds == CWD)) | (~directory & (not coverage.closing))

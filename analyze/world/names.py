@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 
 from bpfrec.analyze.world.holders import Changes, Holders
 from bpfrec.analyze.world.kinds import ACCEPTED, NAMED, OPENED, ROOT, SOCKET
 from bpfrec.analyze.world.paths import joined, stays_canonical
-from bpfrec.analyze.world.reasons import BASE_UNKNOWN, NAME_UNKNOWN, NONE
+from bpfrec.analyze.world.reasons import BASE_UNKNOWN, NAME_UNKNOWN, NONE, NOT_RECORDED
 from bpfrec.analyze.world.sockets import Socket, from_name, last_before
 from bpfrec.analyze.world.timeline import Booleans, Integers, Timeline
 
 _ROUNDS = 64
+_PATH_MAX = 4096
 OWN_ROOT = 0
 """The name of a root that the trace knows nothing of: the process's own."""
 
@@ -32,14 +34,19 @@ class Addresses:
 
 @dataclass
 class Names:
-    """Names by number; those of :attr:`canonical` have no symbolic link in them."""
+    """Names by number; those of :attr:`canonical` have no symbolic link in them, and a root does not end them.
 
+    ``one_root``: whether all processes have the same root.
+    """
+
+    one_root: bool = True
     text: list[str] = field(default_factory=lambda: ["/"])
     canonical: list[bool] = field(default_factory=lambda: [True])
     _numbers: dict[tuple[str, bool], int] = field(default_factory=lambda: {("/", True): OWN_ROOT})
 
     def number(self, text: str, canonical: bool = False) -> int:
         """The number of a name."""
+        canonical &= self.one_root
         found = self._numbers.setdefault((text, canonical), len(self.text))
         if found == len(self.text):
             self.text.append(text)
@@ -48,10 +55,12 @@ class Names:
 
 
 class Naming:
-    """Names every change that began something; ``texts``: what :attr:`Changes.text` numbers."""
+    """Names every change that began something; ``texts``: what :attr:`Changes.text` numbers.
 
-    def __init__(self, holders: Holders, texts: list[str], addresses: Addresses) -> None:
-        self.names = Names()
+    ``addressing``: whether the calls that give sockets addresses were recorded.
+    """
+
+    def __init__(self, holders: Holders, texts: list[str], addresses: Addresses, addressing: bool) -> None:
         self._holders = holders
         self._changes: Changes = holders.changes
         self._texts = texts
@@ -60,11 +69,15 @@ class Naming:
         self._name = np.full(len(changes.kind), -1)
         plain = [number for number, text in enumerate(texts) if text == "/"]
         usual = changes.snapshot & np.isin(changes.text, plain)
-        self._has_other_root = bool(((changes.fd == ROOT) & ~usual).any())
-        for change in np.flatnonzero(changes.kind == NAMED):
-            self._name[change] = self.names.number(texts[changes.text[change]], bool(changes.no_follow[change]))
+        self.names = Names(one_root=not ((changes.fd == ROOT) & ~usual).any())
+        self._name_plainly()
         self._sockets: dict[int, Socket] = {}
-        self._name_sockets(addresses)
+        self._versions = Timeline.of(np.zeros(0, np.int64), np.zeros(0, np.int64))
+        self._version_name = np.zeros(0, np.int64)
+        if addressing:
+            self._name_sockets(addresses)
+        else:
+            self._reason[(changes.kind == SOCKET) | (changes.kind == ACCEPTED)] = NOT_RECORDED
         self._name_paths()
 
     def find(self, pids: Integers, fds: Integers, times: Integers) -> tuple[Integers, Integers]:
@@ -85,6 +98,13 @@ class Naming:
         """Whether each name can have paths behind it."""
         return np.array([text.startswith("/") for text in self.names.text], bool)[names]
 
+    def _name_plainly(self) -> None:
+        """Gives names to what is called as the change says."""
+        rows = np.flatnonzero(self._changes.kind == NAMED)
+        said, place = np.unique(self._changes.text[rows] << 1 | self._changes.no_follow[rows], return_inverse=True)
+        made = [self.names.number(self._texts[key >> 1], bool(key & 1)) for key in said.tolist()]
+        self._name[rows] = np.array(made, np.int64)[place]
+
     def _name_at(self, origin: Integers, times: Integers) -> Integers:
         version = self._versions.last(origin, times)
         if not len(self._version_name):
@@ -93,20 +113,18 @@ class Naming:
 
     def _name_sockets(self, addresses: Addresses) -> None:
         changes = self._changes
-        for change in np.flatnonzero(changes.kind == SOCKET):
+        for change in np.flatnonzero(changes.kind == SOCKET).tolist():
             text = self._texts[changes.text[change]]
             self._set_socket(change, from_name(text) if changes.snapshot[change] else Socket(text))
-        change, _ = self._holders.find(addresses.pid, addresses.fd, addresses.seen)
-        owner = np.where(change >= 0, self._origin[change] if len(self._origin) else -1, -1)
-        self._versions = Timeline.of(np.zeros(0, np.int64), np.zeros(0, np.int64))
-        self._version_name = np.zeros(0, np.int64)
+        holder, _ = self._holders.find(addresses.pid, addresses.fd, addresses.seen)
+        owner = np.where(holder >= 0, self._origin[holder] if len(self._origin) else -1, -1)
         listening = self._follow_addresses(addresses, owner)
         accepted = np.flatnonzero(changes.kind == ACCEPTED)
         source, _ = self._holders.find(changes.pid[accepted], changes.source[accepted], changes.entered[accepted])
         origin = np.where(source >= 0, self._origin[source] if len(self._origin) else -1, -1)
         versions = self._versions.last(origin, changes.entered[accepted])
-        for change, listener, version in zip(accepted, origin, versions, strict=True):
-            known = listening[version] if version >= 0 else self._sockets.get(int(listener))
+        for change, listener, version in zip(accepted.tolist(), origin.tolist(), versions.tolist(), strict=True):
+            known = listening[version] if version >= 0 else self._sockets.get(listener)
             if known is not None:
                 self._set_socket(change, Socket(known.type, known.local, None, accepted=True))
             else:
@@ -114,7 +132,7 @@ class Naming:
         self._follow_addresses(addresses, owner)
 
     def _set_socket(self, change: int, socket: Socket) -> None:
-        self._sockets[int(change)] = socket
+        self._sockets[change] = socket
         self._name[change] = self.names.number(socket.name)
 
     def _follow_addresses(self, addresses: Addresses, owner: Integers) -> list[Socket]:
@@ -154,7 +172,7 @@ class Naming:
         order = np.argsort(level, kind="stable")
         paths, own = paths[order], own[order]
         ends = np.flatnonzero(np.diff(level[order], append=-1)) + 1
-        for begin, end in zip((0, *ends[:-1]), ends, strict=True):
+        for begin, end in pairwise((0, *ends)):
             rows, base = paths[begin:end], base_of[paths[begin:end]]
             start = np.where(own[begin:end], OWN_ROOT, np.where(base >= 0, self._name[base], -1))
             self._name[rows] = self._join_all(start, changes.text[rows], changes.no_follow[rows])
@@ -168,14 +186,17 @@ class Naming:
         if len(key) > 1:
             _, first, place = np.unique(key, return_index=True, return_inverse=True)
         made = [self._join(int(start[i]), int(text[i]), bool(no_follow[i])) if start[i] >= 0 else -1 for i in first]
-        return np.array(made, np.int64)[place]
+        names: Integers = np.array(made, np.int64)[place]
+        return names
 
     def _join(self, start: int, text: int, no_follow: bool) -> int:
         base, path = self.names.text[start], self._texts[text]
         if not base.startswith("/"):
             return -1
-        canonical = self.names.canonical[start] and not (self._has_other_root and not path.startswith("/"))
-        return self.names.number(joined(base, canonical, path), stays_canonical(canonical, path, no_follow))
+        canonical = self.names.canonical[start]
+        name = joined(base, canonical, path)
+        # Without end ``chdir("a"); chdir("..")`` would make names without end.
+        return self.names.number(name, stays_canonical(canonical, path, no_follow)) if len(name) < _PATH_MAX else -1
 
 
 def _levels(base: Integers) -> Integers:

@@ -1,7 +1,8 @@
 """A path and the directory it starts at as one name: by its text alone, for symbolic links are not followed.
 
 ``.`` and ``//`` are left out. ``..`` at the beginning of the path goes up where the directory's name is ``canonical``,
-that is, no symbolic link stands in it; else it stays, because what it leads to is not above in the text.
+that is, no symbolic link stands in it; else it stays, because what it leads to is not above in the text. A path that
+begins with a slash goes nowhere from the root with it.
 """
 
 from __future__ import annotations
@@ -13,14 +14,14 @@ def joined(base: str, canonical: bool, path: str) -> str:
     """``path`` from the directory ``base``; from the root, where it begins with a slash, which ``base`` then is."""
     parts = [part for part in path.split("/") if part not in ("", ".")]
     stem = [part for part in base.split("/") if part]
-    if canonical:
-        while parts and parts[0] == "..":
-            stem, parts = stem[:-1], parts[1:]
+    absolute = path.startswith("/")
+    while parts and parts[0] == ".." and (canonical or absolute):
+        stem, parts = stem if absolute else stem[:-1], parts[1:]
     return "/" + "/".join((*stem, *parts))
 
 
 def stays_canonical(canonical: bool, path: str, no_follow: bool) -> bool:
-    """Whether the name of ``path`` is canonical as that of its directory is; ``no_follow``: its last part is no link."""
+    """Whether the name of ``path`` is canonical as its directory's is; ``no_follow``: its last part is no link."""
     parts = [part for part in path.split("/") if part not in ("", ".")]
     while parts and parts[0] == "..":
         del parts[0]
@@ -30,13 +31,14 @@ def stays_canonical(canonical: bool, path: str, no_follow: bool) -> bool:
 def joined_expression(base: str, canonical: str, path: str) -> str:
     """:func:`joined` in SQL; the arguments are SQL, and NULL where one of them is."""
     dots = f"regexp_extract({path}, {literal(_DOTS)})"
-    depth = f"len(regexp_extract_all({dots}, {literal(_UP)}))"
+    depth = f"if(starts_with({path}, '/'), 0, len(regexp_extract_all({dots}, {literal(_UP)})))"
     stem = f"string_split({base}, '/')"
     higher = f"'/' || array_to_string(list_slice({stem}, 2, greatest(len({stem}) - {depth}, 1)), '/')"
     rest = f"substr({path}, length({dots}) + 1)"
     above = f"({higher} || '/' || {rest})"
     plain = _clean(f"(if({base} = '/', '', {base}) || '/' || {path})")
-    goes_up = f"{canonical} AND contains({path}, '..') AND regexp_matches({path}, {literal(_GOES_UP)})"
+    free = f"({canonical} OR starts_with({path}, '/'))"
+    goes_up = f"contains({path}, '..') AND {free} AND regexp_matches({path}, {literal(_GOES_UP)})"
     return f"CASE WHEN {goes_up} THEN {_clean(above)} ELSE {plain} END"
 
 

@@ -10,7 +10,7 @@ REASONS: dict[str, str] = {
     "not-recorded": "calls that make, copy or close descriptors, or change directories, were not to be recorded",
     "path-unreadable": "the path could not be read, or not whole",
     "path-empty": "the path was empty, which the kernel refused",
-    "base-unknown": "what the path starts at is no directory that has a name",
+    "base-unknown": "what the path starts at is no directory, or one whose name has grown too long",
     "name-unknown": "the call that made it does not say what it is",
     "sharing-unknown": "whether its process shares descriptors or directories with others is not known",
     "not-a-path": "the argument is text that the kernel does not look up",

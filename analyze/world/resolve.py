@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from bpfrec.analyze.sqltemplate import Fragment, literal, render_text
 from bpfrec.analyze.world import kinds, reasons
-from bpfrec.analyze.world.coverage import ADDRESSING, FORKING, MAKING, MOVING, Coverage, Losses
+from bpfrec.analyze.world.coverage import FORKING, MAKING, MOVING, Coverage, Losses
 from bpfrec.analyze.world.holders import Changes, Holders
 from bpfrec.analyze.world.names import Addresses, Naming
 from bpfrec.analyze.world.sockets import TYPE_SQL
@@ -34,14 +34,11 @@ def fill_resolved(trace: Trace) -> None:
     """Puts the rows into ``computed.resolved``, and keeps the names for :func:`fill_names`."""
     _make(trace, "uses", rules=_rules())
     naming = _naming(trace)
-    trace.execute(
-        "CREATE OR REPLACE TEMP TABLE world_found (event_id BIGINT, place TINYINT, name INTEGER, is_path BOOLEAN, reason UTINYINT)"
-    )
+    trace.execute(_sql("results"))
     (rows,) = trace.arrow("SELECT count(*) AS n FROM world_uses")["n"].to_pylist()
     for begin in range(0, rows, _ROWS_AT_ONCE):
         _resolve(trace, naming, begin)
     trace.execute(_sql("resolved"))
-    trace.execute("CREATE OR REPLACE TEMP TABLE world_names (id INTEGER, name VARCHAR, canonical BOOLEAN)")
     names = naming.names
     trace.append(
         "world_names",
@@ -90,8 +87,9 @@ def _naming(trace: Trace) -> Naming:
     texts: list[str] = trace.arrow("SELECT text FROM world_texts ORDER BY id")["text"].to_pylist()
     changes = Changes.of(trace.arrow(_sql("numbered")))
     trace.execute("DROP TABLE world_changes; DROP TABLE world_texts")
-    addresses = _rows(trace, "addresses")
-    return Naming(Holders(changes, tables, breaks, losses, coverage), texts, _addresses(addresses))
+    addresses = _addresses(_rows(trace, "addresses"))
+    holders = Holders(changes, tables, breaks, losses, coverage)
+    return Naming(holders, texts, addresses, coverage.addressing)
 
 
 def _addresses(rows: pa.Table) -> Addresses:

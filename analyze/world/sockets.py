@@ -55,7 +55,7 @@ def from_name(name: str) -> Socket:
 
 
 def last_before(groups: Integers, counts: np.ndarray) -> Integers:
-    """For every row the last row of its group so far that counts, -1 for none; groups are stretches of equal numbers."""
+    """For every row the last of its group so far that counts, -1 for none; groups are stretches of equal numbers."""
     rows = np.where(counts, np.arange(len(groups)), -1)
     last = np.maximum.accumulate(rows) if len(rows) else rows
     begins = np.flatnonzero(np.diff(groups, prepend=groups[:1] - 1))

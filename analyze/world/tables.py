@@ -77,7 +77,8 @@ def tables_of(processes: pa.Table, forks: pa.Table, breaks: pa.Table, forks_reco
         breaking = Timeline.of(*ends)
         for life in np.flatnonzero(known & (shares & flag != 0)):
             both = breaking.next(np.array([pid[life], pid[mother[life]]]), np.repeat(start[life], 2))
-            born[2 * life + side] = min((int(breaking.times[at]) for at in both if at >= 0), default=FOREVER)
+            # Just before, for an exec closes descriptors in the table of its own.
+            born[2 * life + side] = min((int(breaking.times[at]) - 1 for at in both if at >= 0), default=FOREVER)
         position = lives.last(*threaded)
         for at, when in zip(position[position >= 0], threaded[1][position >= 0], strict=True):
             table = 2 * lives.order[at] + side

@@ -28,38 +28,49 @@ class Timeline:
     @staticmethod
     def of(groups: Integers, times: Integers) -> Timeline:
         """The timeline of these entries; :attr:`order` is what sorts them."""
-        order = np.lexsort((times, groups))
+        moments = times
+        in_order = bool((times[1:] >= times[:-1]).all())
+        order = np.argsort(groups, kind="stable") if in_order else np.lexsort((times, groups))
+        if not in_order:
+            moments = np.sort(times)
         groups, times = groups[order], times[order]
-        distinct, moments = np.unique(groups), np.unique(times)
+        distinct, moments = groups[_heads(groups)], moments[_heads(moments)]
         # Ranks instead of times: both halves of the key then fit one word.
-        key = np.searchsorted(distinct, groups) << 32 | np.searchsorted(moments, times, side="right")
+        key = (np.cumsum(_heads(groups)) - 1) << 32 | np.searchsorted(moments, times, side="right")
         return Timeline(order, groups, times, distinct, moments, key)
 
     def last(self, groups: Integers, times: Integers) -> Integers:
         """Position in :attr:`order` of each group's last entry at or before the time; -1 where there is none."""
-        at, known = self._positions(groups, times)
-        at -= 1
-        return np.where(known & (at >= 0) & (self._at(self.groups, at) == groups), at, -1)
+        if not len(self.groups):
+            return np.full(len(groups), -1)
+        at = self._positions(groups, times) - 1
+        return np.where((at >= 0) & (self.groups[at] == groups), at, -1)
 
     def next(self, groups: Integers, times: Integers) -> Integers:
         """Position in :attr:`order` of each group's first entry after the time; -1 where there is none."""
-        at, known = self._positions(groups, times)
-        inside = at < len(self.groups)
-        return np.where(known & inside & (self._at(self.groups, at) == groups), at, -1)
+        if not len(self.groups):
+            return np.full(len(groups), -1)
+        at = self._positions(groups, times)
+        at[at == len(self.groups)] = -1
+        return np.where((at >= 0) & (self.groups[at] == groups), at, -1)
 
     def any_between(self, groups: Integers, after: Integers, until: Integers) -> Booleans:
         """Whether each group has an entry after ``after`` and at ``until`` at the latest."""
-        at = self.last(groups, until)
-        return (at >= 0) & (self._at(self.times, at) > after)
-
-    def _positions(self, groups: Integers, times: Integers) -> tuple[Integers, Booleans]:
         if not len(self.groups):
-            return np.zeros(len(groups), np.int64), np.zeros(len(groups), bool)
-        rank = np.searchsorted(self._distinct, groups)
-        known = self._at(self._distinct, rank) == groups
-        key = rank << 32 | np.searchsorted(self._moments, times, side="right")
-        return np.searchsorted(self._composite, key, side="right"), known
+            return np.zeros(len(groups), bool)
+        at = self.last(groups, until)
+        return (at >= 0) & (self.times[at] > after)
 
-    @staticmethod
-    def _at(values: Integers, positions: Integers) -> Integers:
-        return values[np.clip(positions, 0, len(values) - 1)] if len(values) else np.full(len(positions), -FOREVER)
+    def _positions(self, groups: Integers, times: Integers) -> Integers:
+        """Where each group's entries up to the time end; between others' where it has none at all."""
+        rank = np.searchsorted(self._distinct, groups)
+        return np.searchsorted(
+            self._composite, rank << 32 | np.searchsorted(self._moments, times, side="right"), side="right"
+        )
+
+
+def _heads(values: Integers) -> Booleans:
+    """Which of equal values in a row are the first."""
+    heads = np.ones(len(values), bool)
+    heads[1:] = values[1:] != values[:-1]
+    return heads
