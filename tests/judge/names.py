@@ -19,6 +19,9 @@ from bpfrec.analyze.world.paths import joined
 
 _LINE = re.compile(r"(\d+) +(\w+)\((.*)")
 _UNFINISHED, _RESUMED = " <unfinished ...>", re.compile(r"(\d+) +<\.\.\. (\w+) resumed>(.*)")
+_OWN_LINKS = ("/proc/self/", "/proc/thread-self/", "/dev/fd/", "/dev/stdin", "/dev/stdout", "/dev/stderr")
+"""Links that lead each process elsewhere."""
+
 _OPENS = frozenset(("open", "openat", "openat2", "creat"))
 _QUERY = """
 SELECT tid, syscall, coalesce(ret, 0) AS ret, path, resolved_path, resolved_reason
@@ -145,6 +148,8 @@ def _expected(line: Line, path: str | None, ret: int) -> str | None:
 
 
 def _alike(ours: str, theirs: str, pipes: dict[str, str]) -> bool:
+    if ours.startswith(_OWN_LINKS):
+        return True
     theirs = re.sub(r"<(char|block) [0-9a-fx:]+>$", "", theirs)
     if theirs.startswith("pipe:[") and ours.startswith("pipe:#"):
         return pipes.setdefault(theirs, ours) == ours and pipes.setdefault(ours, theirs) == theirs
