@@ -14,6 +14,7 @@ state AS MATERIALIZED (
 made AS (
     SELECT
         s.event_id, pid, syscall, arg0, arg1, arg2, ret, path, path_status, entered, ended, m.name,
+        said.value AS said,
         CASE
             WHEN m.open_how THEN coalesce(h.word0 & {{ O_CLOEXEC }} != 0, FALSE)
             WHEN m.argument IS NULL THEN m.mask != 0
@@ -24,6 +25,9 @@ made AS (
     FROM state AS s
     JOIN makers AS m USING (syscall)
     LEFT JOIN structs AS h ON m.open_how AND h.event_id = s.event_id AND h.kind = 'open_how'
+    LEFT JOIN strings AS said
+        ON syscall IN ('memfd_create', 'mq_open') AND said.event_id = s.event_id AND said.arg = 0
+        AND (said.status IS NULL OR said.status = 'not-utf8')
     WHERE NOT (syscall IN ('signalfd', 'signalfd4') AND c_int(arg0) != -1)
         AND NOT (syscall = 'landlock_create_ruleset' AND arg2 != 0)
         AND NOT (syscall = 'bpf' AND c_int(arg0) NOT IN {{ bpf_makers }})
@@ -52,7 +56,8 @@ SELECT
     event_id, pid, fd, ended AS at,
     CASE WHEN path LIKE '/%' THEN {{ ROOT }} ELSE start END AS source,
     entered, close_on_exec, FALSE AS snapshot,
-    open_flags & {{ O_NOFOLLOW }} != 0 AS no_follow,
+    -- Which parts of the path are known not to be links: 0 none, 1 the last, 2 all.
+    if(open_flags & {{ O_NOFOLLOW }} != 0, 1, 0) AS no_links,
     CASE WHEN open_flags & {{ O_TMPFILE }} != 0 THEN {{ NAME_UNKNOWN }} ELSE {{ PATH_UNREADABLE }} END AS reason,
     path AS text
 FROM paths
@@ -62,17 +67,19 @@ SELECT
     CASE WHEN syscall IN ('accept', 'accept4') THEN {{ ACCEPTED }}
         WHEN syscall = 'socket' THEN {{ SOCKET }}
         WHEN syscall = 'bpf' AND c_int(arg0) IN (0, 5) THEN {{ NAMED }}
-        WHEN name IS NULL THEN {{ UNKNOWN }}
+        WHEN name IS NULL AND said IS NULL THEN {{ UNKNOWN }}
         ELSE {{ NAMED }} END,
-    event_id, pid, CAST(ret AS INTEGER), ended, c_int(arg0), entered, close_on_exec, FALSE, FALSE, {{ NAME_UNKNOWN }},
+    event_id, pid, CAST(ret AS INTEGER), ended, c_int(arg0), entered, close_on_exec, FALSE, 0, {{ NAME_UNKNOWN }},
     CASE syscall
+        WHEN 'memfd_create' THEN 'memfd:' || said
+        WHEN 'mq_open' THEN 'mqueue:/' || said
         WHEN 'bpf' THEN CASE c_int(arg0) WHEN 0 THEN 'anon_inode:bpf-map' ELSE 'anon_inode:bpf-prog' END
         WHEN 'socket' THEN {{ socket_type }}
         ELSE name END
 FROM made
 WHERE name IS DISTINCT FROM 'path'
 UNION ALL
-SELECT {{ UNKNOWN }}, event_id, pid, CAST(ret AS INTEGER), ended, 0, entered, FALSE, FALSE, FALSE, {{ NAME_UNKNOWN }}, NULL
+SELECT {{ UNKNOWN }}, event_id, pid, CAST(ret AS INTEGER), ended, 0, entered, FALSE, FALSE, 0, {{ NAME_UNKNOWN }}, NULL
 FROM state
 WHERE syscall = 'socketcall' AND arg0 IN (1, 5, 18)
 UNION ALL
@@ -81,7 +88,7 @@ SELECT
     CASE syscall WHEN 'socketpair' THEN {{ SOCKET }} ELSE {{ NAMED }} END,
     event_id, pid, fd, ended, 0, entered,
     CASE syscall WHEN 'pipe2' THEN arg1 WHEN 'socketpair' THEN arg1 ELSE 0 END & {{ O_CLOEXEC }} != 0,
-    FALSE, FALSE, 0,
+    FALSE, 0, 0,
     CASE syscall WHEN 'socketpair' THEN {{ socket_type }} ELSE concat('pipe:#', event_id) END
 FROM pairs
 UNION ALL
@@ -99,32 +106,45 @@ SELECT
         WHEN 'fcntl' THEN arg1 = {{ F_DUPFD_CLOEXEC }} OR (arg1 = {{ F_SETFD }} AND arg2 & 1 != 0)
         WHEN 'fcntl64' THEN arg1 = {{ F_DUPFD_CLOEXEC }} OR (arg1 = {{ F_SETFD }} AND arg2 & 1 != 0)
         ELSE FALSE END,
-    FALSE, FALSE, 0, NULL
+    FALSE, 0, 0, NULL
 FROM state
 WHERE syscall IN ('dup', 'fchdir')
     OR (syscall IN ('dup2', 'dup3') AND arg0 != arg1)
     OR (syscall IN ('fcntl', 'fcntl64') AND arg1 IN (0, {{ F_SETFD }}, {{ F_DUPFD_CLOEXEC }}))
     OR (syscall = 'ioctl' AND c_uint(arg1) IN ({{ FIOCLEX }}, {{ FIONCLEX }}))
 UNION ALL
-SELECT {{ CLOSED }}, event_id, pid, c_int(arg0), entered + 1, 0, entered, FALSE, FALSE, FALSE, {{ NOT_OPEN }}, NULL
+SELECT {{ CLOSED }}, event_id, pid, c_int(arg0), entered + 1, 0, entered, FALSE, FALSE, 0, {{ NOT_OPEN }}, NULL
 FROM state
 WHERE syscall = 'close'
+UNION ALL
+-- What getcwd says of the working directory it says from the root.
+SELECT {{ OPENED }}, s.event_id, pid, {{ CWD }}, ended, {{ ROOT }}, entered, FALSE, FALSE, 2, 0, g.value
+FROM state AS s
+JOIN strings AS g ON g.event_id = s.event_id AND g.arg = 0 AND g.value LIKE '/%' AND coalesce(g.status, '') != 'truncated'
+WHERE syscall = 'getcwd'
+UNION ALL
+-- Received with a message.
+SELECT {{ UNKNOWN }}, s.event_id, pid, c_int(a.word0), ended, 0, entered,
+    c_uint(arg2) & {{ MSG_CMSG_CLOEXEC }} != 0, FALSE, 0, {{ NOT_FOLLOWED }}, NULL
+FROM state AS s
+JOIN arrays AS a ON a.event_id = s.event_id AND a.kind = 'scm_rights' AND a.phase = 'exit' AND a.word0 IS NOT NULL
+WHERE syscall = 'recvmsg'
 UNION ALL
 -- setns to a mount namespace: its root is both. Where the kind of namespace is not said, the file would say it.
 SELECT
     CASE WHEN arg1 & 131072 != 0 THEN {{ NAMED }} ELSE {{ UNKNOWN }} END,
-    event_id, pid, unnest([{{ CWD }}, {{ ROOT }}]), ended, 0, entered, FALSE, FALSE, TRUE, {{ BASE_UNKNOWN }}, '/'
+    event_id, pid, unnest([{{ CWD }}, {{ ROOT }}]), ended, 0, entered, FALSE, FALSE, 2, {{ BASE_UNKNOWN }}, '/'
 FROM state
 WHERE syscall = 'setns' AND (arg1 & 131072 != 0 OR c_int(arg1) = 0)
 UNION ALL
 -- Found in /proc.
 SELECT
     CASE WHEN target LIKE 'socket:[%' THEN {{ SOCKET }} ELSE {{ NAMED }} END,
-    -1, pid, fd, 2 * ts_ns, 0, 2 * ts_ns, coalesce(flags & {{ O_CLOEXEC }} != 0, FALSE), TRUE, TRUE, 0,
+    -1, pid, fd, 2 * ts_ns, 0, 2 * ts_ns, coalesce(flags & {{ O_CLOEXEC }} != 0, FALSE), TRUE, 2, 0,
     coalesce(name, target)
 FROM descriptors
 UNION ALL
-SELECT {{ NAMED }}, -1, pid, where_.fd, 2 * snapshot_ns, 0, 2 * snapshot_ns, FALSE, TRUE, TRUE, 0, where_.text
+SELECT {{ NAMED }}, -1, pid, where_.fd, 2 * snapshot_ns, 0, 2 * snapshot_ns, FALSE, TRUE, 2, 0, where_.text
 FROM (
     SELECT pid, snapshot_ns,
         unnest([{'fd': {{ CWD }}, 'text': cwd}, {'fd': {{ ROOT }}, 'text': root}]) AS where_

@@ -36,7 +36,7 @@ class Changes:
     entered: Integers
     close_on_exec: Booleans
     snapshot: Booleans
-    no_follow: Booleans
+    no_links: Integers
     reason: Integers
     text: Integers
 
@@ -52,7 +52,7 @@ class Changes:
             entered=numbers(rows, "entered", 0),
             close_on_exec=flags(rows, "close_on_exec"),
             snapshot=flags(rows, "snapshot"),
-            no_follow=flags(rows, "no_follow"),
+            no_links=numbers(rows, "no_links", 0),
             reason=numbers(rows, "reason", NONE),
             text=numbers(rows, "text", -1),
         )

@@ -9,7 +9,7 @@ import numpy as np
 
 from bpfrec.analyze.world.holders import Changes, Holders
 from bpfrec.analyze.world.kinds import ACCEPTED, NAMED, OPENED, ROOT, SOCKET
-from bpfrec.analyze.world.paths import joined, stays_canonical
+from bpfrec.analyze.world.paths import ALL_PARTS, joined, stays_canonical
 from bpfrec.analyze.world.reasons import BASE_UNKNOWN, NAME_UNKNOWN, NONE, NOT_RECORDED
 from bpfrec.analyze.world.sockets import Socket, from_name, last_before
 from bpfrec.analyze.world.timeline import Booleans, Integers, Timeline
@@ -101,8 +101,8 @@ class Naming:
     def _name_plainly(self) -> None:
         """Gives names to what is called as the change says."""
         rows = np.flatnonzero(self._changes.kind == NAMED)
-        said, place = np.unique(self._changes.text[rows] << 1 | self._changes.no_follow[rows], return_inverse=True)
-        made = [self.names.number(self._texts[key >> 1], bool(key & 1)) for key in said.tolist()]
+        said, place = np.unique(self._changes.text[rows] << 2 | self._changes.no_links[rows], return_inverse=True)
+        made = [self.names.number(self._texts[key >> 2], key & 3 == ALL_PARTS) for key in said.tolist()]
         self._name[rows] = np.array(made, np.int64)[place]
 
     def _name_at(self, origin: Integers, times: Integers) -> Integers:
@@ -175,28 +175,28 @@ class Naming:
         for begin, end in pairwise((0, *ends)):
             rows, base = paths[begin:end], base_of[paths[begin:end]]
             start = np.where(own[begin:end], OWN_ROOT, np.where(base >= 0, self._name[base], -1))
-            self._name[rows] = self._join_all(start, changes.text[rows], changes.no_follow[rows])
+            self._name[rows] = self._join_all(start, changes.text[rows], changes.no_links[rows])
         nameless = paths[self._name[paths] < 0]
         self._reason[nameless] = np.where(self._reason[nameless] == NONE, BASE_UNKNOWN, self._reason[nameless])
 
-    def _join_all(self, start: Integers, text: Integers, no_follow: Booleans) -> Integers:
+    def _join_all(self, start: Integers, text: Integers, no_links: Integers) -> Integers:
         """The numbers of the names of paths; each that comes again is made once."""
-        key = (start << 1 | no_follow) << 32 | text
+        key = (start << 2 | no_links) << 32 | text
         first, place = np.array([0]), np.array([0])
         if len(key) > 1:
             _, first, place = np.unique(key, return_index=True, return_inverse=True)
-        made = [self._join(int(start[i]), int(text[i]), bool(no_follow[i])) if start[i] >= 0 else -1 for i in first]
+        made = [self._join(int(start[i]), int(text[i]), int(no_links[i])) if start[i] >= 0 else -1 for i in first]
         names: Integers = np.array(made, np.int64)[place]
         return names
 
-    def _join(self, start: int, text: int, no_follow: bool) -> int:
+    def _join(self, start: int, text: int, no_links: int) -> int:
         base, path = self.names.text[start], self._texts[text]
         if not base.startswith("/"):
             return -1
         canonical = self.names.canonical[start]
         name = joined(base, canonical, path)
         # Without end ``chdir("a"); chdir("..")`` would make names without end.
-        return self.names.number(name, stays_canonical(canonical, path, no_follow)) if len(name) < _PATH_MAX else -1
+        return self.names.number(name, stays_canonical(canonical, path, no_links)) if len(name) < _PATH_MAX else -1
 
 
 def _levels(base: Integers) -> Integers:

@@ -10,6 +10,9 @@ from __future__ import annotations
 from bpfrec.analyze.sqltemplate import literal
 
 
+ALL_PARTS = 2
+
+
 def joined(base: str, canonical: bool, path: str) -> str:
     """``path`` from the directory ``base``; from the root, where it begins with a slash, which ``base`` then is."""
     parts = [part for part in path.split("/") if part not in ("", ".")]
@@ -20,12 +23,15 @@ def joined(base: str, canonical: bool, path: str) -> str:
     return "/" + "/".join((*stem, *parts))
 
 
-def stays_canonical(canonical: bool, path: str, no_follow: bool) -> bool:
-    """Whether the name of ``path`` is canonical as its directory's is; ``no_follow``: its last part is no link."""
+def stays_canonical(canonical: bool, path: str, no_links: int) -> bool:
+    """Whether the name of ``path`` is canonical as its directory's is.
+
+    ``no_links``: which of its parts are known not to be links: 0 none, 1 the last, 2 all.
+    """
     parts = [part for part in path.split("/") if part not in ("", ".")]
     while parts and parts[0] == "..":
         del parts[0]
-    return canonical and (not parts or (no_follow and len(parts) == 1 and path.endswith(parts[0])))
+    return canonical and (no_links == ALL_PARTS or not parts or (no_links > 0 and parts == [path.rpartition("/")[2]]))
 
 
 def joined_expression(base: str, canonical: str, path: str) -> str:

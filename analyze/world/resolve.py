@@ -26,6 +26,7 @@ _ROWS_AT_ONCE = 1 << 20
 _O_TMPFILE, _O_NOFOLLOW, _MAP_ANONYMOUS = 0o20000000, 0o400000, 0x20
 _F_SETFD, _F_DUPFD_CLOEXEC = 2, 1030
 _FIONCLEX, _FIOCLEX = 0x5450, 0x5451
+_MSG_CMSG_CLOEXEC = 0x40000000
 _BPF_MAKERS = (0, 5, 7, 13, 14, 17, 18, 19, 28, 30, 32, 33, 36)
 """Commands of enum bpf_cmd (include/uapi/linux/bpf.h) that give a descriptor."""
 
@@ -81,7 +82,7 @@ def _naming(trace: Trace) -> Naming:
     breaks = _rows(trace, "breaks")
     forks = _rows(trace, "forks", calls=sorted(FORKING), CLONE_THREAD=kinds.CLONE_THREAD)
     tables = tables_of(_rows(trace, "processes"), forks, breaks, coverage.forking, reasons.NOT_RECORDED)
-    changed = sorted(MAKING | MOVING | {"chroot", "pivot_root", "socketcall", "fcntl64"})
+    changed = sorted(MAKING | MOVING | {"chroot", "pivot_root", "getcwd", "recvmsg", "socketcall", "fcntl64"})
     _make(trace, "changes", makers=_makers(), changers=changed, bpf_makers=_BPF_MAKERS, socket_type=TYPE_SQL)
     trace.execute(_sql("texts"))
     texts: list[str] = trace.arrow("SELECT text FROM world_texts ORDER BY id")["text"].to_pylist()
@@ -124,6 +125,7 @@ def _sql(name: str, **values: object) -> str:
         "F_DUPFD_CLOEXEC": _F_DUPFD_CLOEXEC,
         "FIOCLEX": _FIOCLEX,
         "FIONCLEX": _FIONCLEX,
+        "MSG_CMSG_CLOEXEC": _MSG_CMSG_CLOEXEC,
     }
     text = files("bpfrec.analyze.world").joinpath(f"{name}.sql").read_text("utf-8")
     return render_text(text, **(named | values))

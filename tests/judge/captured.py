@@ -12,6 +12,7 @@ import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from bpfrec.formats.decoding import constants
 from judge.strace_values import Value
 
 Words = tuple[int, ...]
@@ -70,6 +71,29 @@ def _pair(unit: str) -> Callable[[Value], Words]:
         )
 
     return words
+
+
+def _flags(family: str, value: Value) -> int:
+    """The number of names with | between them, and of what has no name."""
+    known = constants(family)
+    return sum(known[word] if word in known else _number(Value(word)) for word in value.text.split("|"))
+
+
+CLONE_ARGS = ("flags", "pidfd", "child_tid", "parent_tid", "exit_signal", "stack", "stack_size", "tls")
+
+
+def _clone_args(theirs: Value, ours: Data) -> bool:
+    """As they were passed: strace has behind => what the kernel gave back, and leaves out what is not asked for."""
+    fields = Value(theirs.text.partition(" => ")[0]).fields or {}
+    names = (*CLONE_ARGS, "set_tid", "set_tid_size", "cgroup")
+    for name, value in fields.items():
+        recorded = ours.words[names.index(name)]
+        family = {"flags": "clone", "exit_signal": "signal"}.get(name)
+        if name == "set_tid":
+            continue  # strace shows what it points at
+        if recorded != (_flags(family, value) if family else _number(value)):
+            return False
+    return {"flags", "exit_signal", "stack", "stack_size"} <= fields.keys()
 
 
 def _descriptors(value: Value) -> Words:
@@ -152,6 +176,7 @@ def _strings(theirs: Value, ours: Data) -> bool:
 KINDS: dict[str, Callable[[Value, Data], bool]] = {
     **{kind: _struct(read) for kind, read in STRUCTS.items()},
     "int": _wait,
+    "clone_args": _clone_args,
     "sockaddr": _sockaddr,
     "strings": _strings,
 }

@@ -113,7 +113,7 @@ GAPS = (
     Gap(
         "structs of rarer calls",
         "the pointer is recorded, the struct is not copied",
-        """clone3.uargs openat2.how fcntl.arg ioctl.arg set_robust_list.head rseq.*
+        """openat2.how fcntl.arg ioctl.arg set_robust_list.head rseq.*
         futex_waitv.waiters futex_requeue.waiters sched_set*.* capset.* setgroups.grouplist bpf.uattr
         perf_event_open.attr_uptr seccomp.uargs landlock_*.* *_handle_at.handle name_to_handle_at.mnt_id mq_notify.*
         mq_getsetattr.* *semop.tsops

@@ -163,6 +163,8 @@ def _alike(ours: str, theirs: str, pipes: dict[str, str]) -> bool:
         return ours.startswith("NETLINK")
     if ours.startswith("/") and theirs.startswith("/"):
         return ours == theirs or os.path.realpath(ours) == os.path.realpath(theirs)
+    if ours.startswith("memfd:"):
+        return theirs == f"/{ours}"
     return ours == theirs or theirs.startswith(("signalfd:", "pid:"))
 
 

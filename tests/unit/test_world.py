@@ -138,6 +138,32 @@ def test_dots_go_up_only_where_no_link_can_stand(names, path: str, name: str) ->
     assert names(world, failed, world.read(3)) == [name, name]
 
 
+def test_getcwd_says_where_links_led(names) -> None:
+    world = World()
+    world.do("chdir", 0x1, path="link")
+    calls = [world.open(-2, "../x")]
+    told = world.do("getcwd", 0x1, 4096, ret=10)
+    world.add(schema.STRINGS, event_id=told, arg=0, value="/real/dir")
+    calls += [world.open(-2, "../x"), world.open(-2, "y")]
+    told = world.do("getcwd", 0x1, 4096, ret=10)
+    world.add(schema.STRINGS, event_id=told, arg=0, value="(unreachable)/dir")
+    calls += [world.open(-2, "y")]
+    assert names(world, *calls) == ["/home/link/../x", "/real/x", "/real/dir/y", "/real/dir/y"]
+
+
+def test_received_descriptors_are_known_to_be_something(names) -> None:
+    world = World()
+    world.has(3, "/before")
+    world.do("close", 3)
+    received = world.do("recvmsg", 9, 0x1, 0x40000000, ret=1)
+    row = {"event_id": received, "arg": 1, "kind": "scm_rights", "position": 0, "word0": 3}
+    world.add(schema.ARRAYS, phase="exit", **row)
+    calls = [world.read(3), world.open(-2, "x", dfd=3)]
+    world.execute()
+    calls.append(world.read(3, ret=-9, errno="EBADF"))
+    assert names(world, *calls) == ["(not-followed)", "(not-followed)", "(not-open)"]
+
+
 def test_what_was_reached_over_a_link_perhaps_is_not_gone_up_from(names) -> None:
     world = World()
     world.open(3, "sub", flags=0o400000)
@@ -405,12 +431,14 @@ def test_pipes_and_what_is_no_file(names) -> None:
     calls.append(world.read(3, pid=99, ret=-9, errno="EBADF"))
     world.do("epoll_create1", 0, ret=5)
     world.do("memfd_create", 0x1, 0, ret=6)
+    memory = world.do("memfd_create", 0x1, 0, ret=7)
+    world.add(schema.STRINGS, event_id=memory, arg=0, value="buffer")
     world.do("signalfd4", 5, 0, 8, 0, ret=5)
     world.do("landlock_create_ruleset", 0, 0, 1, ret=4)
-    calls += [world.do("epoll_ctl", 5, 1, 3, 0), world.read(6), world.read(4)]
+    calls += [world.do("epoll_ctl", 5, 1, 3, 0), world.read(6), world.read(7), world.read(4)]
     assert names(world, *calls) == [
         *(f"pipe:#{pipe}", f"pipe:#{pipe}", "(not-open)"),
-        *("anon_inode:[eventpoll]", "(name-unknown)", f"pipe:#{pipe}"),
+        *("anon_inode:[eventpoll]", "(name-unknown)", "memfd:buffer", f"pipe:#{pipe}"),
     ]
 
 

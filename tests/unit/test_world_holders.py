@@ -48,7 +48,7 @@ class Model:
     def change(self, kind: int, pid: int, fd: int, source: int = 0, close_on_exec: bool = False) -> int:
         at = self.now + (1 if kind == CLOSED else 4)
         row = {"kind": kind, "pid": pid, "fd": fd, "at": at, "source": source, "entered": self.now}
-        flags = {"close_on_exec": close_on_exec, "snapshot": False, "no_follow": False}
+        flags = {"close_on_exec": close_on_exec, "snapshot": False, "no_links": 0}
         self.changes.append(row | flags | {"reason": NOT_OPEN if kind == CLOSED else NONE, "text": -1})
         return len(self.changes) - 1
 
@@ -115,7 +115,7 @@ def fields(numbers: str, flags: str = "", texts: str = "") -> pa.Schema:
     return pa.schema([(name, kind) for names, kind in kinds for name in names.split()])
 
 
-CHANGES = fields("kind pid fd at source entered reason text", "close_on_exec snapshot no_follow")
+CHANGES = fields("kind pid fd at source entered reason text no_links", "close_on_exec snapshot")
 BREAKS = fields("pid entered ended arg0 arg1 arg2", "has_threads", "syscall")
 PROCESS, FORKS = fields("pid ppid start snapshot"), fields("pid entered ended flags")
 
