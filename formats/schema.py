@@ -291,6 +291,25 @@ PROCESSES = _table(
         "plain",
     ),
     ("signal", "INTEGER", "the signal that ended it; NULL: none, or not known", "plain"),
+    ("cwd", "VARCHAR", "working directory at snapshot_ns; NULL: not known", "plain"),
+    ("root", "VARCHAR", "root directory at snapshot_ns; NULL: not known", "plain"),
+    (
+        "snapshot_ns",
+        "BIGINT",
+        "when its open files were read from /proc, ns on CLOCK_MONOTONIC; NULL: never, as of those born later",
+        "plain",
+    ),
+)
+
+DESCRIPTORS = _table(
+    "descriptors",
+    "What processes had open when they were read, soon after recording began; the calls tell of what changed.",
+    ("pid", "INTEGER", "process id", "plain"),
+    ("fd", "INTEGER", "number of the descriptor", "plain"),
+    ("target", "VARCHAR", "file, as /proc/PID/fd names it: a path, socket:[INODE], pipe:[INODE] ...", "dictionary"),
+    ("flags", "INTEGER", "open flags, O_CLOEXEC (02000000) among them; NULL: not readable", "plain"),
+    ("ts_ns", "BIGINT", "when it was read, ns on CLOCK_MONOTONIC", "plain"),
+    ("name", "VARCHAR", "of a socket: addresses, as TCP 10.0.0.1:80->10.0.0.2:5555 or unix:/path", "dictionary"),
 )
 
 THREADS = _table(
@@ -352,6 +371,7 @@ TABLES: tuple[Table, ...] = (
     STACKS,
     FRAMES,
     PROCESSES,
+    DESCRIPTORS,
     THREADS,
     MAPPINGS,
     JIT_SYMBOLS,

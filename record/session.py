@@ -164,6 +164,7 @@ class _Session:
         start = time.monotonic_ns()
         waiting = list(waiting_calls(self._at_the_start(), self._selection))
         listener.started()
+        self._read_descriptors(kernel)
         if self._child is not None:
             self._child.release()
         reason = self._drain_until(kernel, stop, listener, start)
@@ -197,6 +198,14 @@ class _Session:
         wanted = self._surroundings.wanted
         own = {os.getpid()} | ({self._child.pid} if self._child else set())
         return (set(procfs.pids()) if wanted is None else wanted) - own
+
+    def _read_descriptors(self, kernel: _Kernel) -> None:
+        """Reads what is open, and drains the rings meanwhile: there may be thousands of processes."""
+        next_drain = time.monotonic() + _TICK
+        for _ in self._surroundings.read_descriptors():
+            if time.monotonic() >= next_drain:
+                self._drain(kernel)
+                next_drain = time.monotonic() + _TICK
 
     def _drain_until(self, kernel: _Kernel, stop: StopCondition, listener: Listener, start: int) -> str:
         program = kernel.program
