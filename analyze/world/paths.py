@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from bpfrec.analyze.sqltemplate import literal
 
-
 ALL_PARTS = 2
 
 

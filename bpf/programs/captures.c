@@ -444,6 +444,17 @@ static __always_inline void capture_at_entry(struct call_slot *slot, const struc
 #endif
 }
 
+/* For a call whose entry was not seen: what would have been read there is read at exit. */
+static __always_inline void capture_later(struct call_slot *slot, const struct call_plan *plan)
+{
+	const struct capture *first = &plan->capture[0];
+
+	if (first->kind & CAPTURE_AT_EXIT)
+		note_room(slot, first);
+	else if (first->kind == CAPTURE_STRING || applies(slot, first))
+		slot->call.captured = -EFAULT;
+}
+
 static __always_inline int unread(const struct call_slot *slot)
 {
 	return slot->call.captured == -EFAULT || (slot->more.size && slot->more.captured == -EFAULT);
@@ -525,7 +536,7 @@ static __always_inline int has_result(const struct call_slot *slot, const struct
 }
 
 /* Whether capture `number` could not be read at entry; the call, or the kernel, may have brought it in. */
-static __always_inline int forget_unread(struct call_slot *slot, u32 number)
+static __always_inline int forget_unread(struct call_slot *slot, u32 number, const struct capture *capture)
 {
 	if (!number && slot->call.captured == -EFAULT) {
 		slot->call.flags |= WIRE_RETRIED | WIRE_SPILLED;
@@ -536,7 +547,8 @@ static __always_inline int forget_unread(struct call_slot *slot, u32 number)
 		slot->more.size = 0;
 		return 1;
 	}
-	return 0;
+	return slot->call.flags & WIRE_NO_ENTRY && number && !(capture->kind & CAPTURE_AT_EXIT) &&
+	       applies(slot, capture) && !is_long(capture);
 }
 
 /*
@@ -561,7 +573,7 @@ static __always_inline void finish_captures(struct wire_batch *batch, struct cal
 			slot->aside |= LATER_CONTENTS;
 			now = 0;
 		}
-		if (retry && forget_unread(slot, i))
+		if (retry && forget_unread(slot, i, capture))
 			now = 1;
 		if (worked && has_result(slot, capture))
 			now = 1;

@@ -151,7 +151,7 @@ static __always_inline struct call_slot *unentered_call(struct bpf_raw_tracepoin
 	begin_call(slot, id, regs.orig_ax, index, flags, plan, &regs);
 	slot->call.ts = flags & WIRE_EARLIER ? *start : bpf_ktime_get_ns();
 	if (plan->capture[0].kind != CAPTURE_NONE)
-		capture_at_entry(slot, plan);
+		capture_later(slot, plan);
 	return slot;
 }
 

@@ -1,4 +1,10 @@
-import socket, threading, os, socketserver, select, subprocess, tempfile
+import os
+import select
+import socket
+import socketserver
+import subprocess
+import tempfile
+import threading
 
 os.makedirs("d/e", exist_ok=True)
 os.chdir("d")
