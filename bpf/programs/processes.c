@@ -25,6 +25,7 @@ static __always_inline u32 kernel_u32(u64 address)
 	return value;
 }
 
+/* A batch that cannot be sent takes no more calls, and has room for some hundreds of these. */
 static __always_inline void tell(void *ctx, const struct wire_process *told)
 {
 	int zero = 0;
@@ -33,7 +34,8 @@ static __always_inline void tell(void *ctx, const struct wire_process *told)
 
 	if (!batch)
 		return;
-	if (batch->state & BATCH_BUSY || (batch->used > WIRE_BATCH_FULL && !send(ctx, batch))) {
+	if (batch->state & BATCH_BUSY ||
+	    (batch->used > WIRE_BATCH_FULL && !send(ctx, batch) && batch->used > BATCH_OFFSETS)) {
 		count(LOST_PROCESSES);
 		return;
 	}

@@ -55,7 +55,9 @@ def test_every_listing_has_the_same_rows_in_json_and_csv(lab1_trace, arguments):
     for row, text in zip(rows, read, strict=True):
         assert list(row) == list(text)
         for name, value in row.items():
-            if not isinstance(value, bool | dict | float):
+            if isinstance(value, list):
+                assert json.loads(text[name]) == value
+            elif not isinstance(value, bool | dict | float):
                 assert ("" if value is None else str(value)) == text[name]
 
 
