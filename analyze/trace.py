@@ -24,6 +24,7 @@ from bpfrec.formats.trace_reader import TraceReader
 
 if TYPE_CHECKING:
     import duckdb
+    import pyarrow as pa
 
 _ROWS_AT_ONCE = 8192
 
@@ -186,6 +187,29 @@ class Trace:
         self._catalog.prepare(script)
         with _errors():
             self._connection.execute(script)
+
+    def arrow(self, query: str) -> pa.Table:
+        """The rows that ``query`` gives as an Arrow table, all in memory.
+
+        Raises:
+            BpfrecError: the query is wrong, or failed.
+        """
+        relation = self.sql(query)
+        with _errors():
+            return relation.to_arrow_table()
+
+    def append(self, table: str, rows: pa.Table) -> None:
+        """Appends ``rows`` to a table of the SQL session, column by column.
+
+        Raises:
+            BpfrecError: there is no such table, or another failure.
+        """
+        with _errors():
+            self._connection.register("appended_rows", rows)
+            try:
+                self._connection.execute(f"INSERT INTO {table} SELECT * FROM appended_rows")  # noqa: S608 - ours
+            finally:
+                self._connection.unregister("appended_rows")
 
     def _relation(self, query: str) -> duckdb.DuckDBPyRelation | None:
         import duckdb  # noqa: PLC0415

@@ -16,6 +16,7 @@ from bpfrec.analyze.decode.captured import captured_columns
 from bpfrec.analyze.decode.functions import functions
 from bpfrec.analyze.sqltemplate import identifier, literal
 from bpfrec.analyze.view import View, ViewColumn
+from bpfrec.analyze.world.columns import resolved_columns
 from bpfrec.formats import schema
 from bpfrec.formats.schema import Column, Table
 from bpfrec.formats.syscalls import Argument, Syscall, syscalls
@@ -49,6 +50,7 @@ def table_view(table: Table, parquet: Path | None, present: Collection[str], wal
         ts = ViewColumn(_TS.name, _TS.sql_type, _TS.comment, f"make_timestamp_ns({ts_ns} + {literal(wall_offset_ns)})")
         columns.insert(1, ts)
         columns.sort(key=lambda c: c.name in _LAST)
+        columns += resolved_columns()
     if parquet is None:
         return View("main", table.name, table.comment, tuple(columns), "(SELECT 1) AS s", "FALSE")
     return View("main", table.name, table.comment, tuple(columns), parquet_source(parquet))
@@ -88,6 +90,7 @@ def syscall_view(name: str) -> View:
     for column in (_common(common[n]) for n in _AFTER_ARGUMENTS if n not in taken):
         text = return_text(call) if call and column.name == "ret" else None
         columns += [column, *([_text(column, "result", text)] if text else [])]
+    columns += resolved_columns()
     whole, late = call_text(call, name)
     columns.append(ViewColumn("call_text", "VARCHAR", "the whole call, as strace -v writes it", whole, late))
     where = f"s.syscall = {literal(name)} AND s.abi = 'x86_64'"
@@ -97,7 +100,7 @@ def syscall_view(name: str) -> View:
 
 def _argument_columns(argument: Argument, call: Syscall) -> Iterator[ViewColumn]:
     """The argument, its text, and what was copied for it."""
-    copies = [column for c in call.captures if c.index == argument.index for column in captured_columns(call, c)]
+    copies = captured_columns(call, argument)
     column = _argument(argument, call)
     if column.name in [copy.name for copy in copies]:
         column = replace(column, name=f"arg_{column.name}")

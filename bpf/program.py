@@ -32,7 +32,7 @@ COUNTERS = ("sent_syscalls", "lost_syscalls", "lost_data", "lost_threads", "lost
 SOURCES = ("counters.c", "plans.c", "targets.c", "slots.c", "batches.c", "captures.c", "recorder.c")
 """The parts of the program in ``programs/``, in the order in which they are compiled as one."""
 
-_ASIDE = 2
+_VECTORS = 64
 _RECORDED, _UNTIL_EXEC = 1, 2
 _COMM_BYTES = 16
 
@@ -43,6 +43,10 @@ class _Capture(ctypes.Structure):
         ("kind", ctypes.c_uint8),
         ("size", ctypes.c_uint8),
         ("length", ctypes.c_uint8),
+        ("when", ctypes.c_uint8),
+        ("least", ctypes.c_uint8),
+        ("most", ctypes.c_uint8),
+        ("reserved", ctypes.c_uint8),
     )
 
 
@@ -50,7 +54,8 @@ class _Plan(ctypes.Structure):
     _fields_ = (
         ("flags", ctypes.c_uint8),
         ("nargs", ctypes.c_uint8),
-        ("reserved", ctypes.c_uint8 * 2),
+        ("buffers", ctypes.c_uint8),
+        ("reserved", ctypes.c_uint8),
         ("capture", _Capture * CAPTURES),
     )
 
@@ -156,7 +161,7 @@ class RecorderProgram:
 
     def _kept_aside(self, slot: Any) -> list[bytes]:
         spilled = self._bpf[b"spilled"]
-        keys = (spilled.Key(slot.call.tid * _ASIDE + number) for number in range(_ASIDE))
+        keys = (spilled.Key(slot.call.tid * wire.ASIDE + number) for number in range(wire.ASIDE))
         return [bytes(spilled[key]) for key in keys if key in spilled] if slot.aside else []
 
     def unsent(self) -> list[tuple[int, bytes, int]]:
@@ -208,9 +213,9 @@ class RecorderProgram:
     def _fill_plans(self, plans: list[Plan]) -> None:
         table = self._bpf[b"plans"]
         for number, plan in enumerate(plans):
-            row = _Plan(flags=plan.flags, nargs=plan.nargs)
+            row = _Plan(flags=plan.flags, nargs=plan.nargs, buffers=plan.buffers)
             for index, c in enumerate(plan.captures):
-                row.capture[index] = _Capture(c.argument, c.kind, c.size, c.length)
+                row.capture[index] = _Capture(c.argument, c.kind, c.size, c.length, c.when, c.least, c.most)
             table[table.Key(number)] = table.Leaf.from_buffer_copy(bytes(row))
 
     def _fill_targets(self) -> None:
@@ -267,6 +272,8 @@ def _defines(selection: Selection) -> list[str]:
         ]
     if selection.failed_only:
         defines.append("FAILED_ONLY")
+    if selection.data_bytes:
+        defines += [f"DATA_BYTES={selection.data_bytes}", f"VECTORS_MAX={_VECTORS}"]
     if selection.stacks:
         defines.append("STACKS")
     return defines

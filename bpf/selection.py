@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bpfrec.formats.captures import struct_bytes
+from bpfrec.formats.captures import ELEMENTS, captured_bytes
 from bpfrec.formats.syscalls import Capture, by_number
 
 NATIVE_ABI = "x86_64"
@@ -14,11 +14,25 @@ PLAN_COMPAT = 512
 """Rows of the plan table: native calls from 0, 32-bit ones from ``PLAN_COMPAT``; the last of each is for all others."""
 
 PLAN_RECORD, PLAN_STACK, PLAN_REPLACES_MEMORY, PLAN_EXEC, PLAN_SETS_UID, PLAN_AT_EXIT = 1, 2, 4, 8, 16, 32
-CAPTURES = 4
-CAPTURE_STRING, CAPTURE_BYTES, CAPTURE_SOCKADDR, CAPTURE_STRINGS = 1, 2, 3, 4
+CAPTURES = 8
+CAPTURE_STRING, CAPTURE_BYTES, CAPTURE_SOCKADDR, CAPTURE_STRINGS, CAPTURE_ARRAY = 1, 2, 3, 4, 5
+CAPTURE_BITS, CAPTURE_MESSAGE, CAPTURE_CONTENTS, CAPTURE_BUFFERS = 6, 7, 8, 9
 CAPTURE_AT_EXIT = 16
+LENGTH_NONE, LENGTH_RET = 6, 7
+DATA_MOST = 4096
+"""Most bytes of contents that are copied with a call."""
 
-_KINDS = {"path": CAPTURE_STRING, "strings": CAPTURE_STRINGS, "sockaddr": CAPTURE_SOCKADDR}
+_KINDS = {
+    "path": CAPTURE_STRING,
+    "string": CAPTURE_STRING,
+    "strings": CAPTURE_STRINGS,
+    "environment": CAPTURE_STRINGS,
+    "sockaddr": CAPTURE_SOCKADDR,
+    "fd_set": CAPTURE_BITS,
+    "msghdr": CAPTURE_MESSAGE,
+    "data": CAPTURE_CONTENTS,
+    "buffers": CAPTURE_BUFFERS,
+}
 _EXEC = frozenset({"execve", "execveat"})
 _SETS_UID = frozenset({"setuid", "setreuid", "setresuid", "setuid32", "setreuid32", "setresuid32"})
 _ARGUMENTS = 6
@@ -30,6 +44,8 @@ class Selection:
 
     ``tgids`` and ``tids`` name processes and threads; with neither, every process counts. ``comm`` and ``uid`` narrow
     that down. ``calls`` holds syscall names, None: all; ``unknown_calls``: also those that have no name here.
+    ``data_bytes``: how much of what is read, written, sent and received is copied; ``environment``: whether the
+    environments of executed programs are.
     ``until_exec``: the processes of ``tgids`` are recorded from their next execve on. ``follow``: and their children.
     """
 
@@ -41,30 +57,37 @@ class Selection:
     unknown_calls: bool = True
     failed_only: bool = False
     stacks: bool = True
+    data_bytes: int = 0
+    environment: bool = False
     follow: bool = False
     until_exec: bool = False
 
 
 @dataclass(frozen=True)
 class PlannedCapture:
-    """``struct capture`` of ``programs/plans.c``; ``size``: bytes of a struct; ``length``: see :class:`Capture`."""
+    """``struct capture`` of ``plans.c``; ``size``: most bytes of a struct; ``length``: as in :class:`Capture`."""
 
     argument: int
     kind: int
     size: int = 0
-    length: int = 0
+    length: int = LENGTH_NONE
+    when: int = _ARGUMENTS
+    least: int = 0
+    most: int = 0
 
 
 @dataclass(frozen=True)
 class Plan:
     """One row of the plan table: ``struct call_plan`` of ``programs/plans.c``.
 
-    ``captures``: first, if any, the one whose data goes inline; ``nargs``: how many arguments are recorded.
+    ``captures``: first, if any, the one whose data goes inline; ``nargs``: how many arguments are recorded;
+    ``buffers``: ``CAPTURES`` and which capture names buffers whose contents are wanted, 0: none.
     """
 
     flags: int
     captures: tuple[PlannedCapture, ...] = ()
     nargs: int = _ARGUMENTS
+    buffers: int = 0
 
 
 def plan_table(selection: Selection) -> list[Plan]:
@@ -82,16 +105,37 @@ def plan_table(selection: Selection) -> list[Plan]:
                 flags |= PLAN_STACK
             if call.name in _SETS_UID:
                 flags |= PLAN_SETS_UID
-            # 32-bit structs and pointers have another layout: only strings are copied there.
-            captures = [_planned(c) for c in call.captures if abi == NATIVE_ABI or c.kind == "path"]
+            captures = [_planned(c) for c in call.captures_of(abi == NATIVE_ABI) if _is_wanted(c, selection)]
             if any(c.kind & CAPTURE_AT_EXIT for c in captures):
                 flags |= PLAN_AT_EXIT
             nargs = _ARGUMENTS if call.arguments is None else len(call.arguments)
-            table[base + number] = Plan(flags, tuple(captures), nargs)
+            buffers = _buffers(captures) if selection.data_bytes else 0
+            table[base + number] = Plan(flags, tuple(captures), nargs, buffers)
     return table
 
 
 def _planned(capture: Capture) -> PlannedCapture:
-    kind = _KINDS.get(capture.kind, CAPTURE_BYTES) | (CAPTURE_AT_EXIT if capture.at_exit else 0)
-    size = struct_bytes(capture.kind) if capture.kind not in _KINDS else 0
-    return PlannedCapture(capture.index, kind, size, capture.length or 0)
+    kind = _KINDS.get(capture.kind, CAPTURE_ARRAY if capture.kind in ELEMENTS else CAPTURE_BYTES)
+    if capture.kind == "string" and capture.at_exit:
+        # The kernel says how long it is.
+        kind = CAPTURE_ARRAY
+    return PlannedCapture(
+        argument=capture.index,
+        kind=kind | (CAPTURE_AT_EXIT if capture.at_exit else 0),
+        size=1 if capture.kind == "string" else 0 if capture.kind in _KINDS else captured_bytes(capture.kind),
+        length=LENGTH_NONE if capture.length is None else capture.length,
+        when=_ARGUMENTS if capture.when is None else capture.when,
+        least=capture.values[0],
+        most=capture.values[1],
+    )
+
+
+def _buffers(captures: list[PlannedCapture]) -> int:
+    kinds = [capture.kind & ~CAPTURE_AT_EXIT for capture in captures]
+    return next((CAPTURES + n for n, kind in enumerate(kinds) if kind in (CAPTURE_BUFFERS, CAPTURE_MESSAGE)), 0)
+
+
+def _is_wanted(capture: Capture, selection: Selection) -> bool:
+    if capture.kind in ("data", "buffers"):
+        return selection.data_bytes > 0
+    return selection.environment or capture.kind != "environment"

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 KIND_SYSCALL, KIND_DATA, KIND_STACK = 1, 2, 3
 
-COMPAT, X32, NO_RETURN, RETRIED, SPILLED = 1, 2, 4, 8, 16
+COMPAT, X32, NO_RETURN, RETRIED, SPILLED, INLINE_CUT = 1, 2, 4, 8, 16, 64
 
 ARGS = 6
 DATA_MAX = 4104
@@ -45,8 +45,15 @@ EXTRA = np.dtype([("size", "<u2"), ("captured", "<i2"), ("kind", "u1"), ("arg", 
 SLOT_CALL, SLOT_ARGS, SLOT_DATA, SLOT_STRUCT = 16, 64, 112, 368
 """Where ``struct call_slot`` has its call, its arguments, its inline data, and a ``struct wire_struct``."""
 
-CUT = 1
-"""In ``flags`` of a ``struct wire_data``: there is more of the vector than this."""
+CUT, AT_EXIT = 1, 2
+"""In ``flags`` of a ``struct wire_data``: there is more than this; it is a result."""
+
+ASIDE = 8
+"""How many captures can be kept aside for one call."""
+
+NAME, CONTROL, CONTENTS = 8, 16, 32
+"""In ``arg`` of a ``struct wire_data``, above the argument: what it points at in turn."""
+ARG_BITS = 7
 
 _SAMPLE = 9
 _HEADER = struct.Struct("<IHHII")

@@ -13,6 +13,7 @@ from bpfrec.formats.schema import Table
 
 _TYPES = {
     "BIGINT": pa.int64(),
+    "BLOB": pa.binary(),
     "INTEGER": pa.int32(),
     "SMALLINT": pa.int16(),
     "UBIGINT": pa.uint64(),

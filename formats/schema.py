@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from bpfrec.formats.captures import MOST_WORDS
+
 FORMAT_VERSION = 1
 """Raised when a reader of the previous version would answer wrongly; new columns and tables do not raise it."""
 
@@ -112,7 +114,8 @@ STRUCTS = _table(
     ("word1", "UBIGINT", "next 8 bytes", "dictionary"),
     ("word2", "UBIGINT", "next 8 bytes", "dictionary"),
     ("word3", "UBIGINT", "next 8 bytes", "dictionary"),
-    ("status", "VARCHAR", "NULL: read whole; else unreadable", "codes"),
+    *((f"word{number}", "UBIGINT", "next 8 bytes", "dictionary") for number in range(4, MOST_WORDS)),
+    ("status", "VARCHAR", "NULL: read whole; else unreadable, truncated, lost", "codes"),
 )
 
 SOCKADDRS = _table(
@@ -131,15 +134,78 @@ SOCKADDRS = _table(
     (
         "status",
         "VARCHAR",
-        "NULL: read whole; not-utf8: address has bytes of a name that are no text as \\xNN; unreadable",
+        "NULL: read whole; not-utf8: address has bytes that are no text as \\xNN; else unreadable, truncated, lost",
         "codes",
     ),
     ("extra", "BIGINT", "flow information (AF_INET6), groups (AF_NETLINK); NULL: the family has none", "dictionary"),
 )
 
+ARRAYS = _table(
+    "arrays",
+    (
+        "Arrays that arguments point at, a row for each element, and one with its status alone where an array is not "
+        "whole: buffers of vectors and messages, descriptors waited for, descriptors passed."
+    ),
+    ("event_id", "BIGINT", "the call, in syscalls", "delta"),
+    ("arg", "SMALLINT", "which argument, 0-5", "dictionary"),
+    (
+        "kind",
+        "VARCHAR",
+        (
+            "of what: iovec, pollfd, epoll_event, fd_set (64 descriptors in each word), scm_rights (descriptors passed "
+            "with a message)"
+        ),
+        "codes",
+    ),
+    ("phase", "VARCHAR", "entry: as passed; exit: as given back by a call that worked", "codes"),
+    ("position", "INTEGER", "place in the array, from 0", "dictionary"),
+    (
+        "word0",
+        "UBIGINT",
+        "iovec: address; pollfd, scm_rights: descriptor (32 bits); epoll_event: events; fd_set: bits of 64 descriptors",
+        "dictionary",
+    ),
+    (
+        "word1",
+        "UBIGINT",
+        "iovec: bytes; pollfd: events, and in the upper 16 of 32 bits revents; epoll_event: its data; else NULL",
+        "dictionary",
+    ),
+    (
+        "status",
+        "VARCHAR",
+        "NULL: an element; else why the rest, from position on, is missing: truncated, unreadable, lost",
+        "codes",
+    ),
+)
+
+STRINGS = _table(
+    "strings",
+    "Strings that are no paths: names that calls take, and what readlink and getcwd gave back.",
+    ("event_id", "BIGINT", "the call, in syscalls", "delta"),
+    ("arg", "SMALLINT", "which argument, 0-5", "dictionary"),
+    ("value", "VARCHAR", "the string; bytes that are not UTF-8 as \\xNN; NULL: see status", "dictionary"),
+    ("status", "VARCHAR", "NULL: whole; else unreadable, truncated, not-utf8, lost", "codes"),
+)
+
+DATA = _table(
+    "data",
+    "The first bytes of what was read, written, sent and received, where the recording was asked for them (--data).",
+    ("event_id", "BIGINT", "the call, in syscalls", "delta"),
+    ("arg", "SMALLINT", "which argument has the buffer, or the vector or message of buffers, 0-5", "dictionary"),
+    ("bytes", "BLOB", "the bytes, of several buffers one behind the other; NULL: see status", "dictionary"),
+    (
+        "size",
+        "BIGINT",
+        "bytes that a buffer was passed with; where it was filled, or there are several, bytes that the call moved",
+        "dictionary",
+    ),
+    ("status", "VARCHAR", "NULL: whole; else truncated (fewer than size), unreadable, lost", "codes"),
+)
+
 EXEC_ARGS = _table(
     "exec_args",
-    "The arguments (argv) of execve and execveat, of those that failed too.",
+    "The arguments (argv) of execve and execveat, of those that failed too; with --env their environments (envp).",
     ("event_id", "BIGINT", "the call, in syscalls", "delta"),
     ("arg", "SMALLINT", "which argument of the call, 0-5", "dictionary"),
     ("position", "INTEGER", "place in the vector, from 0", "dictionary"),
@@ -202,6 +268,25 @@ PROCESSES = _table(
     ("exe", "VARCHAR", "executable, where it could be read", "plain"),
     ("cmdline", "VARCHAR", "command line, quoted for a shell, where it could be read", "plain"),
     ("uid", "INTEGER", "real user id when it was first seen; NULL: not known", "plain"),
+    ("cwd", "VARCHAR", "working directory at snapshot_ns; NULL: not known", "plain"),
+    ("root", "VARCHAR", "root directory at snapshot_ns; NULL: not known", "plain"),
+    (
+        "snapshot_ns",
+        "BIGINT",
+        "when its open files were read from /proc, ns on CLOCK_MONOTONIC; NULL: never, as of those born later",
+        "plain",
+    ),
+)
+
+DESCRIPTORS = _table(
+    "descriptors",
+    "What processes had open when they were read, soon after recording began; the calls tell of what changed.",
+    ("pid", "INTEGER", "process id", "plain"),
+    ("fd", "INTEGER", "number of the descriptor", "plain"),
+    ("target", "VARCHAR", "file, as /proc/PID/fd names it: a path, socket:[INODE], pipe:[INODE] ...", "dictionary"),
+    ("flags", "INTEGER", "open flags, O_CLOEXEC (02000000) among them; NULL: not readable", "plain"),
+    ("ts_ns", "BIGINT", "when it was read, ns on CLOCK_MONOTONIC", "plain"),
+    ("name", "VARCHAR", "of a socket: addresses, as TCP 10.0.0.1:80->10.0.0.2:5555 or unix:/path", "dictionary"),
 )
 
 THREADS = _table(
@@ -256,10 +341,14 @@ TABLES: tuple[Table, ...] = (
     TIMESPECS,
     STRUCTS,
     SOCKADDRS,
+    ARRAYS,
+    STRINGS,
+    DATA,
     EXEC_ARGS,
     STACKS,
     FRAMES,
     PROCESSES,
+    DESCRIPTORS,
     THREADS,
     MAPPINGS,
     JIT_SYMBOLS,

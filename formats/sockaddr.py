@@ -59,6 +59,11 @@ def parse_sockaddr(raw: bytes) -> SocketAddress:
     return SocketAddress(family, raw[_SUN_PATH:].hex())
 
 
+def endpoint(address: str, port: int) -> str:
+    """An IP address and a port as one text; an IPv6 address is put in brackets."""
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+
+
 def _unix(path: bytes) -> str:
     text = path.decode("utf-8", "backslashreplace")
     return f"@{text[1:]}".replace("\0", ZERO) if path[:1] == b"\0" else text

@@ -17,6 +17,8 @@ ABIS = ("x86_64", "i386", "arm64")
 CLASSES = ("file", "desc", "network", "process", "memory", "signal", "ipc")
 """The classes of ``strace -e trace=%CLASS`` that a call can belong to."""
 
+_CAPTURE = re.compile(r"(\w+):(>?)(\w+)(?:/(\w+))?(?:\?(\w+)=(\d+)(?:-(\d+))?)?")
+
 
 @dataclass(frozen=True)
 class Argument:
@@ -32,19 +34,27 @@ class Argument:
         return self.ctype.endswith("*")
 
 
+RESULT_LENGTH = 7
+"""``length`` of a capture that is as long as the result of the call says."""
+
+
 @dataclass(frozen=True)
 class Capture:
     """User memory copied with a call: what argument ``index`` points at.
 
-    ``kind`` is ``path`` (C string), ``strings`` (a vector of them that NULL ends), ``sockaddr``, or a struct of
-    :mod:`bpfrec.formats.captures`. ``at_exit``: what the kernel wrote there, where the call worked. ``length``: the
-    argument that has the size of a sockaddr, or at exit points at it.
+    ``kind`` is ``path`` or ``string`` (C strings), ``strings`` or ``environment`` (vectors of them that NULL ends),
+    ``sockaddr``, ``msghdr``, ``fd_set``, ``data`` (contents of a buffer), ``buffers`` (of those of a vector), a struct
+    or an element of an array of :mod:`bpfrec.formats.captures`. ``at_exit``: what the kernel wrote there, where the
+    call worked. ``length``: the argument that has the bytes or elements there are, and points at them for a sockaddr or
+    struct at exit; or :data:`RESULT_LENGTH`. ``when``: the argument that has to be from ``values[0]`` to ``values[1]``.
     """
 
     index: int
     kind: str
     at_exit: bool = False
     length: int | None = None
+    when: int | None = None
+    values: tuple[int, int] = (0, 0)
 
 
 @dataclass(frozen=True)
@@ -65,6 +75,10 @@ class Syscall:
         """Indexes of the arguments that are paths, first the one that becomes ``path``."""
         return tuple(c.index for c in self.captures if c.kind == "path")
 
+    def captures_of(self, native: bool) -> tuple[Capture, ...]:
+        """What is copied for callers of the ``native`` table, or for 32-bit ones, whose structs have other layouts."""
+        return self.captures if native else tuple(c for c in self.captures if c.kind in ("path", "string", "data"))
+
     def argument(self, name: str) -> Argument | None:
         """The argument of that name, or None."""
         return next((a for a in self.arguments or () if a.name == name), None)
@@ -76,9 +90,18 @@ def _argument(index: int, declaration: str) -> Argument:
 
 
 def _capture(written: str, index_of: dict[str, int]) -> Capture:
-    argument, _, what = written.partition(":")
-    kind, _, length = what.removeprefix(">").partition("/")
-    return Capture(index_of[argument], kind, what.startswith(">"), index_of[length] if length else None)
+    parts = _CAPTURE.fullmatch(written)
+    if not parts:
+        raise ValueError(f"no capture: {written}")
+    argument, at_exit, kind, length, when, least, most = parts.groups()
+    return Capture(
+        index=index_of[argument],
+        kind=kind,
+        at_exit=bool(at_exit),
+        length=RESULT_LENGTH if length == "ret" else index_of[length] if length else None,
+        when=index_of[when] if when else None,
+        values=(int(least), int(most or least)) if when else (0, 0),
+    )
 
 
 def _syscall(row: tuple[str, ...]) -> Syscall:

@@ -18,7 +18,7 @@ from bpfrec.formats.trace_writer import TraceWriter
 from bpfrec.record.asof import AsOf
 from bpfrec.record.calls import CallRows, call_rows
 from bpfrec.record.history import History
-from bpfrec.record.pointed import SideRows
+from bpfrec.record.pieces import SideRows
 from bpfrec.record.runs import run_starts
 from bpfrec.record.spool import Chunk, read_chunks
 from bpfrec.record.stacks import StackTable
@@ -137,7 +137,7 @@ class CallWriter:
 
     def _note_arguments(self, calls: wire.Calls, pointed: list[SideRows]) -> None:
         for side in pointed:
-            if side.table is not EXEC_ARGS:
+            if side.table is not EXEC_ARGS or side.is_environment:
                 continue
             vectors: dict[int, list[str]] = {}
             for call, value in zip(side.calls.tolist(), side.rows["value"].to_pylist(), strict=True):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -13,7 +14,8 @@ from bpfrec.bpf import wire
 from bpfrec.bpf.selection import NATIVE_ABI
 from bpfrec.formats.errnos import MAX_ERRNO, errno_names
 from bpfrec.formats.syscalls import Syscall, by_number
-from bpfrec.record.pointed import KINDS, SideRows, pointed_rows
+from bpfrec.record.pieces import KINDS, SideRows
+from bpfrec.record.pointed import pointed_rows
 from bpfrec.record.text import choice, status, string_array
 
 Integers = NDArray[np.int64]
@@ -40,12 +42,21 @@ class CallRows:
     ends: int
 
 
+class Choice(NamedTuple):
+    """``argument`` is captured where the argument ``when`` has a value from ``values[0]`` to ``values[1]``."""
+
+    argument: int
+    when: int
+    values: tuple[int, int]
+
+
 @dataclass(frozen=True)
 class _CallTables:
     """Facts per syscall number, ``_TABLE_SIZE`` rows for each of ``_ABIS``; the last of each is for unknown numbers.
 
     ``names`` are the distinct names, ``name`` says which of them, -1: none. ``first`` and ``second``: the arguments
-    captured at entry, -1: none; ``paths``: how many of them are paths; ``kinds``: see ``pointed_rows()``.
+    captured at entry, -1: none; ``paths``: how many of them are paths; ``kinds``: see ``pointed_rows()``; ``choices``:
+    by name, what is captured only where another argument says so.
     """
 
     names: tuple[str, ...]
@@ -55,6 +66,7 @@ class _CallTables:
     paths: NDArray[np.int8]
     kinds: NDArray[np.int8]
     futex: int
+    choices: dict[int, list[Choice]]
 
 
 @cache
@@ -65,17 +77,23 @@ def _tables() -> _CallTables:
     first, second = np.full(rows, -1, np.int8), np.full(rows, -1, np.int8)
     paths = np.zeros(rows, np.int8)
     kinds = np.zeros((rows, wire.ARGS), np.int8)
+    choices: dict[int, list[Choice]] = {}
     for base, abi in zip(range(0, rows, _TABLE_SIZE), _ABIS, strict=True):
         known: dict[int, Syscall] = by_number(NATIVE_ABI if abi == "x32" else abi)
         for number, call in known.items():
             name[base + number] = names.setdefault(call.name, len(names))
-            captured = [c for c in call.captures if abi == NATIVE_ABI or c.kind == "path"]
+            captured = call.captures_of(abi == NATIVE_ABI)
             for slot, capture in zip((first, second), captured, strict=False):
                 slot[base + number] = -1 if capture.at_exit else capture.index
             for capture in captured:
+                if capture.kind == "buffers":
+                    continue
+                if capture.when is not None:
+                    choice_of = Choice(capture.index, capture.when, capture.values)
+                    choices.setdefault(names[call.name], []).append(choice_of)
                 kinds[base + number, capture.index] = KINDS.index(capture.kind)
             paths[base + number] = len(call.paths)
-    return _CallTables(tuple(names), name, first, second, paths, kinds, names["futex"])
+    return _CallTables(tuple(names), name, first, second, paths, kinds, names["futex"], choices)
 
 
 def call_rows(records: wire.Records, cpu: int, still_running: bool = False) -> CallRows:
@@ -151,7 +169,7 @@ def _facts(calls: wire.Calls) -> _Facts:
         first=tables.first[row],
         second=tables.second[row],
         paths=tables.paths[row],
-        kinds=_without_wakes(calls, name == tables.futex, tables.kinds[row]),
+        kinds=_chosen(calls, name, tables, _without_wakes(calls, name == tables.futex, tables.kinds[row])),
     )
 
 
@@ -166,6 +184,23 @@ def _without_wakes(calls: wire.Calls, is_futex: NDArray[np.bool_], kinds: NDArra
     futexes = np.flatnonzero(is_futex)
     operations = calls.argument(1)[futexes] & np.uint64(_FUTEX_COMMAND)
     kinds[futexes[~np.isin(operations, _FUTEX_WAITS)]] = 0
+    return kinds
+
+
+def _chosen(
+    calls: wire.Calls, name: NDArray[np.int32], tables: _CallTables, kinds: NDArray[np.int8]
+) -> NDArray[np.int8]:
+    """``kinds`` without what no choice of its call has taken."""
+    for code, choices in tables.choices.items():
+        which = np.flatnonzero(name == code)
+        if not len(which):
+            continue
+        for argument in {one.argument for one in choices}:
+            taken = np.zeros(len(which), bool)
+            for one in choices:
+                value = calls.argument(one.when)[which] & np.uint64(0xFFFFFFFF)
+                taken |= (one.argument == argument) & (value >= one.values[0]) & (value <= one.values[1])
+            kinds[which[~taken], argument] = 0
     return kinds
 
 

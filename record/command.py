@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 
 from bpfrec.bpf.permission import check_permission
+from bpfrec.bpf.selection import DATA_MOST
 from bpfrec.formats.errors import BpfrecError
 from bpfrec.record.calls_spec import parse_calls
 from bpfrec.record.request import Request, check_targets
@@ -52,6 +53,14 @@ RECORDING_FAILED = 125
     help="User stacks of calls that take a path or fail: none, or by frame pointers. full is not built yet.",
 )
 @click.option(
+    "--data",
+    "data_bytes",
+    type=click.IntRange(1, DATA_MOST),
+    metavar="N",
+    help="Copy the first N bytes of what is read, written, sent and received, with its secrets. [none; at most 4096]",
+)
+@click.option("--env", "environment", is_flag=True, help="Copy environments of executed programs, with their secrets.")
+@click.option(
     "--buffer",
     "ring_bytes",
     type=RingSize(),
@@ -71,6 +80,8 @@ def record(
     output: Path | None,
     force: bool,
     stacks: str,
+    data_bytes: int | None,
+    environment: bool,
     ring_bytes: int | None,
     command: tuple[str, ...],
 ) -> None:
@@ -109,6 +120,8 @@ def record(
             output=output,
             force=force,
             stacks=stacks == "fp",
+            data_bytes=data_bytes or 0,
+            environment=environment,
             ring_bytes=ring_bytes,
             command=command,
         )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bpfrec.bpf.sideband import Event, Fork, Lost, parse_events, parse_forks
-from bpfrec.formats.schema import FRAMES, JIT_SYMBOLS, LOSSES, MAPPINGS, PROCESSES, STACKS, THREADS
+from bpfrec.formats.schema import DESCRIPTORS, FRAMES, JIT_SYMBOLS, LOSSES, MAPPINGS, PROCESSES, STACKS, THREADS
 from bpfrec.formats.trace_writer import TraceWriter
 from bpfrec.record.call_writer import CallWriter
 from bpfrec.record.losses import losses_of
@@ -15,7 +15,7 @@ from bpfrec.record.manifest import manifest_of
 from bpfrec.record.output import Output
 from bpfrec.record.request import Request
 from bpfrec.record.session import Recorded
-from bpfrec.record.side_tables import mapping_rows, process_rows, thread_rows
+from bpfrec.record.side_tables import descriptor_rows, mapping_rows, process_rows, thread_rows
 from bpfrec.record.spool import read_chunks
 from bpfrec.record.stacks import StackTable
 from bpfrec.record.surroundings import Surroundings
@@ -60,7 +60,8 @@ def finish(
         writer.write_rows(JIT_SYMBOLS, jit_rows)
     pids = calls.pids | set(request.pids)
     writer.write_rows(LOSSES, losses)
-    writer.write_rows(PROCESSES, process_rows(history, pids))
+    writer.write_rows(PROCESSES, process_rows(history, surroundings.descriptors, pids))
+    writer.write_rows(DESCRIPTORS, descriptor_rows(surroundings.descriptors, pids))
     writer.write_rows(THREADS, thread_rows(history, calls.tids))
     writer.write_rows(MAPPINGS, mapping_rows(history, surroundings.modules, pids))
     counters = recorded.counters | {

@@ -28,6 +28,8 @@ def manifest_of(
         "failed_only": request.failed_only,
         "seconds": request.seconds,
         "stacks": "fp" if request.stacks else "off",
+        "data_bytes": request.data_bytes,
+        "environment": request.environment,
         "command": list(map(_text, request.command)) or None,
         "ring_bytes_per_cpu": recorded.ring_bytes,
     }

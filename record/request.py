@@ -15,7 +15,8 @@ from bpfrec.record import procfs
 class Request:
     """The options of ``bpfrec record``, parsed.
 
-    ``seconds`` None: until something else ends it. ``ring_bytes`` (a power of two): of each CPU; None: by the memory.
+    ``seconds`` None: until something else ends it. ``data_bytes``: how much of what is
+    read, written, sent and received is copied. ``ring_bytes`` (a power of two): of each CPU; None: by the memory.
     """
 
     pids: tuple[int, ...] = ()
@@ -30,6 +31,8 @@ class Request:
     output: Path | None = None
     force: bool = False
     stacks: bool = True
+    data_bytes: int = 0
+    environment: bool = False
     ring_bytes: int | None = None
     command: tuple[str, ...] = ()
 
@@ -44,6 +47,8 @@ class Request:
             unknown_calls=self.unknown_calls,
             failed_only=self.failed_only,
             stacks=self.stacks,
+            data_bytes=self.data_bytes,
+            environment=self.environment,
             follow=command_pid is not None,
             until_exec=command_pid is not None,
         )

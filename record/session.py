@@ -150,6 +150,7 @@ class _Session:
         program.attach()
         start = time.monotonic_ns()
         listener.started()
+        self._read_descriptors(kernel)
         if self._child is not None:
             self._child.release()
         reason = self._drain_until(kernel, stop, listener, start)
@@ -176,6 +177,14 @@ class _Session:
             spooled_bytes=self._calls.bytes_written,
             child=self._child,
         )
+
+    def _read_descriptors(self, kernel: _Kernel) -> None:
+        """Reads what is open, and drains the rings meanwhile: there may be thousands of processes."""
+        next_drain = time.monotonic() + _TICK
+        for _ in self._surroundings.read_descriptors():
+            if time.monotonic() >= next_drain:
+                self._drain(kernel)
+                next_drain = time.monotonic() + _TICK
 
     def _drain_until(self, kernel: _Kernel, stop: StopCondition, listener: Listener, start: int) -> str:
         program = kernel.program

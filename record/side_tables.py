@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from bpfrec.record.descriptors import DescriptorSnapshot, Possessions
 from bpfrec.record.history import BEFORE, History, ProcessLife, ThreadName
 from bpfrec.record.modules import Modules
 
@@ -20,8 +21,13 @@ def _time(when: int) -> int | None:
 Rows = Iterator[dict[str, Any]]
 
 
-def process_rows(history: History, pids: set[int]) -> Rows:
+def process_rows(history: History, snapshot: DescriptorSnapshot, pids: set[int]) -> Rows:
     """Rows of ``processes`` for ``pids``; one of which nothing is known but its calls has a row too."""
+
+    def possessions(life: ProcessLife) -> Possessions | None:
+        found = snapshot.by_pid.get(life.pid)
+        return found if found and life.start <= found.time <= (life.end or _FAR) else None
+
     names: dict[int, list[ThreadName]] = {}
     for name in history.names:
         if name.tid in pids:
@@ -41,9 +47,30 @@ def process_rows(history: History, pids: set[int]) -> Rows:
             "exe": life.exe or history.program(pid, life.end or _FAR),
             "cmdline": life.cmdline,
             "uid": None if life.uid is None else int(np.array(life.uid).astype(np.int32)),
+            "cwd": found.cwd if found else None,
+            "root": found.root if found else None,
+            "snapshot_ns": found.time if found else None,
         }
         for pid in sorted(pids)
         for life in history.lives(pid) or [ProcessLife(pid, None, BEFORE)]
+        for found in (possessions(life),)
+    )
+
+
+def descriptor_rows(snapshot: DescriptorSnapshot, pids: set[int]) -> Rows:
+    """Rows of ``descriptors`` for ``pids``."""
+    return (
+        {
+            "pid": found.pid,
+            "fd": descriptor.fd,
+            "target": descriptor.target,
+            "flags": descriptor.flags,
+            "ts_ns": descriptor.time,
+            "name": snapshot.name(found, descriptor),
+        }
+        for pid, found in sorted(snapshot.by_pid.items())
+        if pid in pids
+        for descriptor in found.descriptors
     )
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from bpfrec.bpf.sideband import Comm, Event, Fork, Lost, Mapping
 from bpfrec.record import procfs
+from bpfrec.record.descriptors import DescriptorSnapshot
 from bpfrec.record.history import History, mapping_of
 from bpfrec.record.modules import Modules
 from bpfrec.record.perf_maps import PerfMaps
@@ -41,6 +42,7 @@ class Surroundings:
     argv: tuple[str, ...] = ()
     modules: Modules = field(default_factory=Modules)
     perf_maps: PerfMaps = field(default_factory=PerfMaps)
+    descriptors: DescriptorSnapshot = field(default_factory=DescriptorSnapshot)
     _found: list[_Found] = field(default_factory=list)
     _started: dict[tuple[int, int], tuple[str | None, str | None]] = field(default_factory=dict)
     _with_jit: set[int] = field(default_factory=set)
@@ -48,7 +50,7 @@ class Surroundings:
 
     def snapshot(self) -> None:
         """Reads the processes there are, and opens the files they execute."""
-        for pid in list(procfs.pids()) if self.wanted is None else sorted(self.wanted):
+        for pid in self._there():
             status = procfs.status(pid)
             if status is None:
                 continue
@@ -62,6 +64,13 @@ class Surroundings:
             for line in maps:
                 self._note_mapping(mapping_of(pid, line))
         self.look_for_perf_maps()
+
+    def read_descriptors(self) -> Iterator[int]:
+        """Reads what the processes there are have open, one by one, as they are asked for.
+
+        To be called while calls are recorded: changes made meanwhile are in the calls.
+        """
+        return self.descriptors.take(self._there())
 
     def notice(self, events: list[Event], drained_at: int) -> None:
         """Opens what ``events``, drained from all rings since ``drained_at`` (ns), say will be needed.
@@ -105,6 +114,9 @@ class Surroundings:
         """Closes all files."""
         self.modules.close()
         self.perf_maps.close()
+
+    def _there(self) -> list[int]:
+        return list(procfs.pids()) if self.wanted is None else sorted(self.wanted)
 
     def _notice(self, event: Event) -> None:
         self._follow(event)

@@ -2,7 +2,7 @@
 /* The batches in which records travel, and the accounts of those that found no room. */
 #include "wire.h"
 
-#define BATCH_OFFSETS 0x3ff8
+#define BATCH_LAST (WIRE_BATCH_MAX - sizeof(struct wire_data))
 
 enum batch_state {
 	BATCH_BUSY = 1,
@@ -104,7 +104,10 @@ static __always_inline void close_batch(struct wire_batch *batch)
 /* Where the next record of `batch` goes. */
 static __always_inline void *next_record(struct wire_batch *batch)
 {
-	return batch->data + (batch->used & BATCH_OFFSETS);
+	u64 used = batch->used;
+
+	asm volatile("" : "+r"(used));
+	return batch->data + (used < BATCH_LAST ? used : BATCH_LAST);
 }
 
 /* Counts in the record at next_record(), of `bytes` so far; `size` is its first member. */

@@ -20,29 +20,45 @@ enum capture_kind {
 	CAPTURE_STRING = 1,
 	CAPTURE_BYTES = 2,
 	CAPTURE_SOCKADDR = 3,
-	CAPTURE_STRINGS = 4, /* a vector of strings that NULL ends */
+	CAPTURE_STRINGS = 4,  /* a vector of strings that NULL ends */
+	CAPTURE_ARRAY = 5,    /* elements of `size` bytes */
+	CAPTURE_BITS = 6,     /* an fd_set */
+	CAPTURE_MESSAGE = 7,  /* a msghdr and what it points at */
+	CAPTURE_CONTENTS = 8, /* DATA_BYTES of a buffer */
+	CAPTURE_BUFFERS = 9,  /* ... of the buffers of a vector */
 	CAPTURE_AT_EXIT = 16,
 };
 
-#define CAPTURES 4
+#define CAPTURES 8
 #define SOCKADDR_MAX 128
+#define LENGTH_NONE 6
+#define LENGTH_RET 7
 
-/* What one argument points at. `length`: of a sockaddr, the argument with its size, which at exit points at it. */
+/*
+ * What one argument points at. `length`: the argument that says how many bytes or elements, which for bytes and a
+ * sockaddr at exit points at it; LENGTH_NONE: `size` bytes; LENGTH_RET: the result says. It is captured where the argument
+ * `when`, if there is one, has a value from `least` to `most`.
+ */
 struct capture {
 	u8 arg;
 	u8 kind;
 	u8 size;
 	u8 length;
+	u8 when;
+	u8 least;
+	u8 most;
+	u8 reserved;
 };
 
 /*
- * What to do with a system call. The first capture goes inline, unless it is made at exit; a string or vector that is
- * the second is kept aside until exit, a struct among them in the slot.
+ * What to do with a system call. Captures at exit stand last. The first of the others goes inline; one more that is short
+ * is kept in the slot until exit, the rest aside.
  */
 struct call_plan {
 	u8 flags;
 	u8 nargs;
-	u8 reserved[2];
+	u8 buffers; /* CAPTURES and which of them names the buffers whose contents are wanted; 0: none does */
+	u8 reserved;
 	struct capture capture[CAPTURES];
 };
 

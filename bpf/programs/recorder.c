@@ -13,6 +13,8 @@
  *   FOLLOW TASK_TGID=n TASK_SIGNAL=n SIGNAL_LIVE=n
  *                              children of recorded processes too; offsets in task_struct and signal_struct, from BTF
  *   FAILED_ONLY                calls that fail
+ *   DATA_BYTES=n               the first bytes of what is read, written, sent and received
+ *   VECTORS_MAX=n              ... from as many buffers of one call
  *   STACKS                     user stacks of calls that fail and of those whose plan asks
  *   MAX_THREADS=n              room for threads, a power of two
  *   MAX_LOST_RUNS=n            room for the accounts of lost calls
@@ -134,7 +136,7 @@ int on_sys_exit(struct bpf_raw_tracepoint_args *ctx)
 	struct wire_batch *batch = 0;
 	struct call_slot *slot;
 	u32 state;
-	int failed, retry, unread;
+	int failed, retry;
 
 #ifdef ONLY_TGID
 	if (id >> 32 != ONLY_TGID)
@@ -153,21 +155,13 @@ int on_sys_exit(struct bpf_raw_tracepoint_args *ctx)
 	if (failed)
 #endif
 		batch = open_batch(ctx, slot);
-	unread = slot->call.captured == -EFAULT || (slot->more.size && slot->more.captured == -EFAULT);
-	if (batch && ((unread && retry) || STATE_FLAGS(state) & PLAN_AT_EXIT)) {
-		struct call_plan *plan = plans.lookup(&slot->plan);
-
-		if (plan && unread && retry)
-			capture_again(slot, plan);
-		if (plan && STATE_FLAGS(state) & PLAN_AT_EXIT && !failed)
-			add_results(batch, slot, plan);
-	}
-	if (slot->aside) {
-		finish_aside(batch, slot, 0, retry);
-		finish_aside(batch, slot, 1, retry);
-	}
-	if (!batch)
+	if (!batch) {
+		if (slot->aside)
+			finish_asides(batch, slot);
 		return 0;
+	}
+	if (slot->aside || unread(slot) || STATE_FLAGS(state) & PLAN_AT_EXIT)
+		finish_captures(batch, slot, !failed, retry);
 	if (slot->more.size)
 		add_struct(batch, slot);
 #ifdef STACKS
@@ -215,10 +209,8 @@ int on_process_exit(struct bpf_raw_tracepoint_args *ctx)
 		slot->call.flags |= WIRE_NO_RETURN;
 		slot->call.duration = 0;
 		slot->call.ret = 0;
-		if (slot->aside) {
-			finish_aside(batch, slot, 0, 0);
-			finish_aside(batch, slot, 1, 0);
-		}
+		if (slot->aside)
+			finish_asides(batch, slot);
 		if (batch) {
 			if (slot->more.size)
 				add_struct(batch, slot);
@@ -257,6 +249,7 @@ int on_process_exec(struct bpf_raw_tracepoint_args *ctx)
 		to->more = from->more;
 		to->plan = from->plan;
 		to->room = from->room;
+		to->more_of = from->more_of;
 	}
 	free_slot(old_tid);
 	return 0;

@@ -26,17 +26,27 @@ enum wire_kind {
 };
 
 enum wire_flags {
-	WIRE_COMPAT = 1,    /* nr and args are those of the 32-bit table */
-	WIRE_X32 = 2,	    /* called with X32_SYSCALL_BIT */
-	WIRE_NO_RETURN = 4, /* the thread ended in the call; duration and ret mean nothing */
-	WIRE_RETRIED = 8,   /* inline data was read at exit: at entry it was not resident */
-	WIRE_SPILLED = 16,  /* inline data is cut; a wire_data record of the same argument has all of it */
+	WIRE_COMPAT = 1,      /* nr and args are those of the 32-bit table */
+	WIRE_X32 = 2,	      /* called with X32_SYSCALL_BIT */
+	WIRE_NO_RETURN = 4,   /* the thread ended in the call; duration and ret mean nothing */
+	WIRE_RETRIED = 8,     /* inline data was read at exit: at entry it was not resident */
+	WIRE_SPILLED = 16,    /* inline data is cut; a wire_data record of the same argument has all of it */
+	WIRE_INLINE_CUT = 64, /* there is more than the inline data */
+};
+
+/* In `arg` of a wire_data, above the argument: what it points at in turn. */
+enum wire_part {
+	WIRE_NAME = 8,	    /* socket address of a message */
+	WIRE_CONTROL = 16,  /* its control data */
+	WIRE_CONTENTS = 32, /* what stands in its buffers, or in those of a vector */
 };
 
 #define WIRE_ARGS 6
 #define WIRE_INLINE 256
 #define WIRE_STRUCT 128
-#define WIRE_CUT 1	   /* in flags of a wire_data: there is more of the vector than this */
+#define WIRE_CUT 1	   /* in flags of a wire_data: there is more than this */
+#define WIRE_AT_EXIT 2	   /* ... : a result */
+#define WIRE_ASIDE 8	   /* captures that can be kept aside for one call */
 #define WIRE_DATA_MAX 4104 /* PATH_MAX, and a byte more to tell what is longer */
 #define WIRE_FRAMES 127
 
@@ -85,7 +95,7 @@ struct wire_data {
 	s16 captured; /* as in wire_syscall; WIRE_DATA_MAX - 1: cut */
 	u8 kind;
 	u8 arg;
-	u16 flags; /* WIRE_CUT */
+	u16 flags; /* WIRE_CUT, WIRE_AT_EXIT */
 	u8 data[WIRE_DATA_MAX];
 };
 
@@ -104,14 +114,16 @@ struct call_slot {
 	u32 tid;       /* whose it is; 0: nobody's */
 	u32 crowd;     /* threads that have a slot elsewhere because this is not free */
 	u32 state;     /* 0: in no call */
-	u16 aside;     /* captures kept elsewhere until the call ends */
+	u16 aside;     /* bits of the captures kept elsewhere until the call ends */
 	u16 uid_reads; /* calls at whose entry the uid is to be read, after one that can change it */
 	struct wire_syscall call;
 	u64 args[WIRE_ARGS];
 	u8 data[WIRE_INLINE];
 	struct wire_struct more;
-	u32 plan; /* row of the plan table */
-	u32 room; /* what the caller has for a socket address */
+	u32 plan;    /* row of the plan table */
+	u32 room;    /* what the caller has for a result whose size it is told */
+	u32 more_of; /* which capture `more` is */
+	u32 reserved;
 };
 
 /* The user stack at exit, as the kernel walks frame pointers: return addresses, innermost first. */

@@ -87,6 +87,23 @@ def _open_how(value: Value) -> Words:
     return opened, _number(mode), _flags("resolve", fields["resolve"])
 
 
+CLONE_ARGS = ("flags", "pidfd", "child_tid", "parent_tid", "exit_signal", "stack", "stack_size", "tls")
+
+
+def _clone_args(theirs: Value, ours: Data) -> bool:
+    """As they were passed: strace has behind => what the kernel gave back, and leaves out what is not asked for."""
+    fields = Value(theirs.text.partition(" => ")[0]).fields or {}
+    names = (*CLONE_ARGS, "set_tid", "set_tid_size", "cgroup")
+    for name, value in fields.items():
+        recorded = ours.words[names.index(name)]
+        family = {"flags": "clone", "exit_signal": "signal"}.get(name)
+        if name == "set_tid":
+            continue  # strace shows what it points at
+        if recorded != (_flags(family, value) if family else _number(value)):
+            return False
+    return {"flags", "exit_signal", "stack", "stack_size"} <= fields.keys()
+
+
 def _descriptors(value: Value) -> Words:
     first, second = (_number(item) for item in value.items or [])
     return (first | second << 32,)
@@ -168,6 +185,7 @@ def _strings(theirs: Value, ours: Data) -> bool:
 KINDS: dict[str, Callable[[Value, Data], bool]] = {
     **{kind: _struct(read) for kind, read in STRUCTS.items()},
     "int": _wait,
+    "clone_args": _clone_args,
     "sockaddr": _sockaddr,
     "strings": _strings,
 }

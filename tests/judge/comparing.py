@@ -12,7 +12,7 @@ from enum import Enum
 
 from bpfrec.formats.syscalls import syscalls
 from judge.findings import Difference, Findings
-from judge.gaps import SIGNALS, gap_of
+from judge.gaps import SIGNALS, TEXTS, gap_of
 from judge.matching import pairs
 from judge.pointed import comparisons
 from judge.recorded import RESULT, WHOLE, Recorded, Recording
@@ -134,7 +134,10 @@ class Comparison:
         if any(value.string and value.string[1] for value in theirs.args):
             return
         told = without_comments(theirs.text)
-        yield from self._meaning("the whole call", WHOLE, Value(told), theirs, ours)
+        if ours.texts[WHOLE] != told and ours.texts[WHOLE] == with_addresses(theirs, ours):
+            self.findings.gaps[TEXTS.title, theirs.name] += 1
+        else:
+            yield from self._meaning("the whole call", WHOLE, Value(told), theirs, ours)
 
     def _meaning(self, argument: str, index: int, value: Value, theirs: StraceCall, ours: Recorded) -> Iterator[str]:
         known = comparisons(theirs.name, argument, index, value, ours)
@@ -179,6 +182,15 @@ def placed(call: StraceCall) -> Iterator[tuple[int, Value]]:
             yield CLONE_ORDER[label], Value(rest)
         else:
             yield place, value
+
+
+def with_addresses(theirs: StraceCall, ours: Recorded) -> str:
+    """The whole call with addresses in place of the recorded structs that have no text."""
+    told = without_comments(theirs.text)
+    for index, value in placed(theirs):
+        if index in ours.data and ours.texts.get(index) is None and value.is_pointed:
+            told = told.replace(value.text, hex(ours.args[index]), 1)
+    return told
 
 
 def compare_same_run(program: str, form: Form, log: StraceLog, recording: Recording) -> Findings:

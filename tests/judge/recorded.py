@@ -9,6 +9,7 @@ from pathlib import Path
 
 import bpfrec
 from bpfrec.analyze.trace import Trace
+from bpfrec.formats.captures import MOST_WORDS
 from bpfrec.formats.syscalls import syscalls
 from judge.captured import Data
 
@@ -18,9 +19,10 @@ SELECT event_id, pid, tid, syscall, [{ARGS}], ret, errno, unfinished, path, path
 FROM syscalls ORDER BY tid, ts_ns, event_id
 """
 
-STRUCTS = """
-SELECT event_id, arg, tv_sec::HUGEINT, tv_nsec::HUGEINT, NULL, NULL, status FROM timespecs
-UNION ALL SELECT event_id, arg, word0, word1, word2, word3, status FROM structs
+WORDS = ", ".join(f"word{number}" for number in range(MOST_WORDS))
+STRUCTS = f"""
+SELECT event_id, arg, [tv_sec::HUGEINT, tv_nsec::HUGEINT], status FROM timespecs
+UNION ALL SELECT event_id, arg, [{WORDS}]::HUGEINT[], status FROM structs
 """
 SOCKADDRS = "SELECT event_id, arg, family, address, port, status FROM sockaddrs"
 STRINGS = """
@@ -106,7 +108,7 @@ def _recorded(row: tuple) -> Recorded:  # type: ignore[type-arg]
 
 
 def _add_data(trace: Trace, by_id: dict[int, Recorded]) -> None:
-    for event_id, arg, *words, status in trace.sql(STRUCTS).fetchall():
+    for event_id, arg, words, status in trace.sql(STRUCTS).fetchall():
         by_id[event_id].data[arg] = Data(status, tuple(word % 2**64 for word in words if word is not None))
     for event_id, arg, family, address, port, status in trace.sql(SOCKADDRS).fetchall():
         by_id[event_id].data[arg] = Data(status, family=family, address=address, port=port)

@@ -10,7 +10,7 @@ import pytest
 from live import record_command, rows
 
 SCRIPT = """
-import os, resource, select, signal, socket, sys
+import os, resource, select, signal, socket, sys, threading
 pipe = os.pipe()
 pair = socket.socketpair()
 listening = socket.socket()
@@ -33,6 +33,9 @@ resource.setrlimit(resource.RLIMIT_CORE, (0, 4096))
 signal.setitimer(signal.ITIMER_REAL, 100, 5.5)
 select.select([], [], [], 0.0125)
 os.utime(sys.argv[1], ns=(1_000_000_002, 3_000_000_004))
+thread = threading.Thread(target=int)
+thread.start()
+thread.join()
 child = os.fork()
 if child == 0:
     os._exit(3)
@@ -101,6 +104,13 @@ def test_limits_timers_and_times(answer: Answer) -> None:
     assert answer(structs("utimensat")) == [("timespecs", 1, 2, 3, 4)]
     waits = "SELECT tv_sec, tv_nsec FROM timespecs JOIN syscalls USING (event_id) WHERE syscall = 'pselect6'"
     assert answer(waits) == [(0, 12_500_000)]
+
+
+def test_what_a_thread_is_made_with(answer: Answer) -> None:
+    """pthread_create(3): the flags that every thread of glibc has, and a stack."""
+    thread = 0x100 | 0x200 | 0x400 | 0x800 | 0x10000 | 0x40000 | 0x80000 | 0x100000 | 0x200000
+    query = "SELECT word0, word4, word5 % 4096, word6 > 0, word10 FROM structs WHERE kind = 'clone_args'"
+    assert answer(query) == [(thread, 0, 0, True, 0)]
 
 
 def test_wait_status(answer: Answer) -> None:

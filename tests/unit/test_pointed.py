@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import struct
+from itertools import zip_longest
 from typing import Any
 
 import ring_bytes
@@ -11,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bpfrec.bpf import wire
+from bpfrec.formats.captures import MOST_WORDS
 from bpfrec.formats.schema import EXEC_ARGS, SOCKADDRS, STRUCTS, TIMESPECS, Table
 from bpfrec.formats.sockaddr import SocketAddress, parse_sockaddr
 from bpfrec.formats.syscalls import syscalls
@@ -61,7 +63,7 @@ def test_the_fourth_argument_of_a_futex_is_a_time_only_where_it_waits() -> None:
 
 
 def words(*values: int | None) -> dict[str, int | None]:
-    return {f"word{number}": value for number, value in enumerate((*values, None, None, None, None)[:4])}
+    return {f"word{number}": value for number, value in zip_longest(range(MOST_WORDS), values)}
 
 
 def test_structs_passed_and_given_back() -> None:
@@ -85,6 +87,12 @@ def test_a_struct_shorter_than_a_word_has_nothing_of_what_follows_it() -> None:
 def test_a_wait_that_found_nobody_has_no_status() -> None:
     nobody = ring_bytes.call(native("wait4"), args=(-1 & 2**64 - 1, POINTER, 1, 0), ret=0)
     assert rows(STRUCTS, data(1, struct.pack("<i", 256)), nobody) == []
+
+
+def test_a_struct_that_has_grown_has_the_words_that_were_passed() -> None:
+    passed = struct.pack("<8Q", *range(10, 18))
+    found = rows(STRUCTS, ring_bytes.call(native("clone3"), args=(POINTER, 64), inline=passed, ret=77))
+    assert found == [(0, {"arg": 0, "kind": "clone_args", "status": None} | words(*range(10, 18)))]
 
 
 def test_structs_that_could_not_be_read() -> None:

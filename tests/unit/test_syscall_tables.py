@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from bpfrec.formats.captures import ELEMENTS
 from bpfrec.formats.errnos import errno_names, errno_numbers
 from bpfrec.formats.syscalls import ABIS, CLASSES, by_number, syscalls
-from bpfrec.record.pointed import KINDS
+from bpfrec.record.pieces import KINDS
 
 HEADERS = Path("/usr/include/x86_64-linux-gnu/asm")
 FORMATS = Path("/sys/kernel/tracing/events/syscalls")
@@ -50,11 +51,15 @@ def test_every_capture_names_a_pointer() -> None:
     assert len(captured) > 50, "captures got lost in reading the table"
     for call, capture in captured:
         argument = (call.arguments or ())[capture.index]
-        assert argument.is_pointer, f"{call.name}: {argument.name} is no pointer"
-        assert capture.kind in KINDS, f"{call.name}: nobody reads a {capture.kind}"
-        assert (capture.length is not None) == (capture.kind == "sockaddr"), f"{call.name}: how long is it?"
-        is_text = capture.kind in ("path", "strings")
-        assert ("char" in argument.ctype) == is_text, f"{call.name}: {argument} is no {capture.kind}"
+        assert argument.is_pointer or capture.when is not None, f"{call.name}: {argument.name} is no pointer"
+        assert capture.kind in (*KINDS, "buffers"), f"{call.name}: nobody reads a {capture.kind}"
+        assert capture.length is not None or capture.kind != "sockaddr", f"{call.name}: how long is it?"
+        if capture.kind in ("path", "strings", "environment"):
+            assert "char" in argument.ctype, f"{call.name}: {argument} is no {capture.kind}"
+        elif capture.kind in (*ELEMENTS, "timespec", "sockaddr", "msghdr", "buffers"):
+            assert "char" not in argument.ctype, f"{call.name}: {argument} is no {capture.kind}"
+        if capture.kind == "data" and not capture.at_exit:
+            assert capture.length == 2, f"{call.name}: record/contents.py takes the size of data from argument 2"
 
 
 def test_every_call_of_class_file_with_a_name_argument_has_its_path() -> None:
