@@ -10,6 +10,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -49,11 +50,11 @@ class Line:
     text: str
 
 
-def record(argv: list[str], folder: Path, bpfrec: str) -> tuple[Path, Path]:
+def record(argv: list[str], folder: Path) -> tuple[Path, Path]:
     """Runs ``argv`` under strace and the recorder at once; the trace and strace's log."""
     trace, log = folder / "names.bpfrec", folder / "strace.log"
     strace = [shutil.which("strace") or "strace", "-f", "-yy", "-s", "4096", "-o", str(log), *argv]
-    recorded = [bpfrec, "record", "--stacks", "off", "-o", str(trace), "--force", "--", *strace]
+    recorded = [sys.executable, "-m", "bpfrec", "record", "--stacks", "off", "-o", str(trace), "--force", "--", *strace]
     subprocess.run(recorded, cwd=folder, check=False, capture_output=True, timeout=240)
     return trace, log
 

@@ -395,6 +395,15 @@ def test_paths_that_are_none(names) -> None:
     ]
 
 
+def test_a_reason_is_that_of_what_a_name_hangs_on(names) -> None:
+    world = World(snapshot=False)
+    world.open(3, "x")
+    world.do("dup", 3, ret=4)
+    world.open(5, "y", dfd=4)
+    calls = [world.read(3), world.read(4), world.read(5), world.open(-2, "z", dfd=5)]
+    assert names(world, *calls) == ["(opened-before)"] * 4
+
+
 def test_second_paths_and_descriptors(tmp_path: Path) -> None:
     world = World()
     world.open(3, "/dir")
