@@ -7,7 +7,7 @@ A query is looked at token by token, not understood: in doubt it needs everythin
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 _WORD = re.compile(r"\w+")
@@ -20,9 +20,6 @@ _SHOWING = frozenset(
     )
 )
 """Words that can show columns without naming them."""
-
-_PAIRS = frozenset((("on", "distinct"), ("desc", ""), ("desc", ";")))
-"""The same, with the word before each: what stands behind DISTINCT ON (...) can be a star."""
 
 _TABLE_OF_STATEMENTS = frozenset(("create", "replace", "temp", "temporary", "drop", "alter", "truncate"))
 """Before TABLE, where it is not ``TABLE name``, which shows all."""
@@ -41,7 +38,33 @@ class _Token:
 
 
 _NONE = _Token("", "")
-_END = _Token("operator", ";")
+
+
+@dataclass
+class _Select:
+    """One SELECT: the words in it, and what it has besides them. Those in brackets within it are others."""
+
+    words: set[str] = field(default_factory=set)
+    selects: int = 0
+    froms: int = 0
+    star: bool = False
+    product: bool = False
+    distinct_on: bool = False
+
+    @property
+    def is_query(self) -> bool:
+        return self.selects + self.froms > 0
+
+    @property
+    def shows(self) -> bool:
+        """Whether it shows all columns: FROM without SELECT does."""
+        # What stands behind DISTINCT ON (...) looks like a product.
+        return self.star or (self.distinct_on and self.product) or self.froms > self.selects
+
+    def take(self, other: _Select) -> None:
+        self.words |= other.words
+        self.star |= other.star
+        self.product |= other.product
 
 
 class Needs:
@@ -53,7 +76,9 @@ class Needs:
 
     def everything_of(self, name: str) -> bool:
         """Whether it could show all columns of the view called ``name``."""
-        return self._shows or self._takes_rows(name.lower())
+        name = name.lower()
+        selects = (select for select in self._selects if name in select.words)
+        return self._shows or any(select.shows for select in selects) or self._takes_rows(name)
 
     @property
     def describes(self) -> bool:
@@ -83,63 +108,75 @@ class Needs:
 
     @cached_property
     def _shows(self) -> bool:
-        return self._begins_with_from or any(
+        return any(
             token.text in _SHOWING
-            or (token.text == "*" and self._is_star(place))
-            or (token.text, self._near(place - 1).text) in _PAIRS
+            or (token.text == "desc" and self._near(place - 1).text in ("", ";"))
             or (token.text == "table" and self._near(place - 1).text not in _TABLE_OF_STATEMENTS)
             or (token.text == "copy" and self._near(place + 1).text != "(")
             for place, token in enumerate(self._tokens)
         )
 
+    @cached_property
+    def _selects(self) -> list[_Select]:
+        open_, closed = [_Select()], []
+        for place, token in enumerate(self._tokens):
+            here, before = open_[-1], self._near(place - 1).text
+            here.words.add(token.text)
+            if token.text == "(":
+                open_.append(_Select())
+            elif token.text == ")" and len(open_) > 1:
+                open_.pop()
+                if here.is_query:
+                    closed.append(here)
+                else:
+                    open_[-1].take(here)
+            elif token.text in _BETWEEN:
+                closed.append(open_.pop())
+                open_.append(_Select())
+            elif token.text == "*":
+                here.product = True
+                here.star |= self._is_star(place)
+            here.selects += token.text == "select"
+            here.froms += token.text == "from" and before != "distinct"
+            here.distinct_on |= token.text == "on" and before == "distinct"
+        return closed + open_
+
     def _is_star(self, place: int) -> bool:
+        """Whether a * stands for all columns of all tables, as far as its neighbours tell."""
         before = self._near(place - 1)
         if before.text == "(" and self._near(place - 2).text == "count" and self._near(place + 1).text == ")":
             return False
-        if before.text == ".":
-            return True
-        return before.kind not in ("identifier", "numeric_const", "string_const") and before.text not in _OPERANDS
-
-    @cached_property
-    def _begins_with_from(self) -> bool:
-        """Whether a FROM has no SELECT within the same brackets."""
-        selects = [0]  # by depth of brackets: SELECTs without a FROM; less than 0 means the opposite
-        before = ""
-        for token in (*self._tokens, _END):
-            if token.text in (")", *_BETWEEN):
-                if selects[-1] < 0:
-                    return True
-                selects[-1] = 0
-            if token.text == "(":
-                selects.append(0)
-            elif token.text == ")" and len(selects) > 1:
-                selects.pop()
-            elif token.text == "select":
-                selects[-1] += 1
-            elif token.text == "from" and before != "distinct":
-                selects[-1] -= 1
-            before = token.text
-        return False
+        names_one = before.text == "."
+        is_operand = before.kind in ("identifier", "numeric_const", "string_const") or before.text in _OPERANDS
+        return not names_one and not is_operand
 
     def _takes_rows(self, name: str) -> bool:
         """Whether it could use a whole row of ``name`` as a value, or names its columns anew by their places."""
         names = {name}
         for place, token in enumerate(self._tokens):
-            if token.text != name or self._near(place + 1).text == ".":
+            if token.text != name or self._is_verb(place) or self._near(place + 1).text == ".":
                 continue
             alias = place + 1 + (self._near(place + 1).text == "as")
             if alias > place + 1 or self._near(alias).kind == "identifier":
                 names.add(self._near(alias).text)
                 if self._near(alias + 1).text == "(":
                     return True
-        return any(token.text in names and self._is_value(place) for place, token in enumerate(self._tokens))
+        return any(
+            token.text in names and (self._is_value(place) or self._near(place + 2).text == "*")
+            for place, token in enumerate(self._tokens)
+        )
 
     def _is_value(self, place: int) -> bool:
-        if self._near(place + 1).text == ".":
+        if self._is_verb(place) or self._near(place + 1).text == ".":
             return False
         first = place
         while self._near(first - 1).text == ".":
             first -= 2
         before = self._near(first - 1)
-        is_alias = first == place and (before.text == "as" or before.kind == "identifier")
+        is_behind_name = before.kind == "identifier" or self._near(place - 2).text == "."
+        is_alias = first == place and (before.text == "as" or is_behind_name)
         return not is_alias and before.text not in ("from", "join")
+
+    def _is_verb(self, place: int) -> bool:
+        """Whether it is SELECT, and not the name of the view of select(2)."""
+        return self._near(place).text == "select" and self._near(place - 1).text != "."

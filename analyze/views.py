@@ -6,7 +6,8 @@ What stands in the manifest is a stranger's: it reaches SQL as a literal or not 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from bpfrec.analyze.ctypes import ULONG, ctype
@@ -23,7 +24,7 @@ from bpfrec.formats.syscalls import Argument, Syscall, syscalls
 
 SYS_SCHEMA = "sys"
 
-_UNKNOWN = re.compile(r"unknown_-?\d{1,9}")
+_UNKNOWN = re.compile(r"unknown_-?\d{1,10}")
 _LAST = ("abi", "path_status", "path2_status", "unfinished")
 _BEFORE_ARGUMENTS = ("event_id", "ts", "ts_ns", "duration_ns", "pid", "tid", "comm", "uid", "cpu")
 _AFTER_ARGUMENTS = ("ret", "errno", "path", "path2", "stack_id")
@@ -85,24 +86,38 @@ def syscall_view(name: str) -> View:
         columns += [_common(common[f"arg{i}"]) for i in range(6)]
     else:
         for argument in call.arguments:
-            column = _argument(argument, call)
-            columns += [column, *_text(column, "argument", argument_text(call, argument))]
-        for capture in call.captures:
-            columns += captured_columns(call, capture)
+            columns += _argument_columns(argument, call)
     taken = {c.name for c in columns}
     for column in (_common(common[n]) for n in _AFTER_ARGUMENTS if n not in taken):
-        columns += [column, *_text(column, "result", return_text(call) if call and column.name == "ret" else None)]
+        text = return_text(call) if call and column.name == "ret" else None
+        columns += [column, *([_text(column, "result", text)] if text else [])]
     columns += resolved_columns(len(uses(name)) if call else 0)
-    text, late = call_text(call, name)
-    columns.append(ViewColumn("call_text", "VARCHAR", "the whole call, as strace writes it", text, late))
+    whole, late = call_text(call, name)
+    columns.append(ViewColumn("call_text", "VARCHAR", "the whole call, as strace -v writes it", whole, late))
     where = f"s.syscall = {literal(name)} AND s.abi = 'x86_64'"
     comment = f"Calls of {name}, with named arguments."
     return View(SYS_SCHEMA, name, comment, tuple(columns), "main.syscalls AS s", where)
 
 
-def _text(column: ViewColumn, what: str, expression: str | None) -> list[ViewColumn]:
-    comment = f"{column.name} as text: the {what} read by {(expression or '').partition('(')[0]}"
-    return [ViewColumn(f"{column.name}_text", "VARCHAR", comment, expression, ())] if expression else []
+def _argument_columns(argument: Argument, call: Syscall) -> Iterator[ViewColumn]:
+    """The argument, its text, and what was copied for it."""
+    copies = captured_columns(call, argument)
+    column = _argument(argument, call)
+    if column.name in [copy.name for copy in copies]:
+        column = replace(column, name=f"arg_{column.name}")
+    yield column
+    decoded = argument_text(call, argument)
+    if decoded and decoded[1]:
+        comment = f"{argument.name}: what it points at as strace -v writes it; the address where nothing was copied"
+        yield ViewColumn(f"{argument.name}_text", "VARCHAR", comment, *decoded)
+    elif decoded:
+        yield _text(column, "argument", decoded[0])
+    yield from copies
+
+
+def _text(column: ViewColumn, what: str, expression: str) -> ViewColumn:
+    comment = f"{column.name} as text: the {what} read by {expression.partition('(')[0]}"
+    return ViewColumn(f"{column.name}_text", "VARCHAR", comment, expression, ())
 
 
 def _common(column: Column) -> ViewColumn:

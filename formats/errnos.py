@@ -26,7 +26,7 @@ def errno_texts() -> dict[int, str]:
 
 
 RESTARTS = ("ERESTARTSYS", "ERESTARTNOINTR", "ERESTARTNOHAND", "ERESTART_RESTARTBLOCK")
-"""Errors that no program sees: the kernel calls again, or makes EINTR of them."""
+"""Errors that no program sees: the kernel calls again, or makes EINTR of them. Such a call has not failed."""
 
 
 @cache

@@ -55,11 +55,16 @@ SYSCALLS = _table(
     ("pid", "INTEGER", "process (thread group) id", "plain"),
     ("tid", "INTEGER", "thread id", "plain"),
     ("comm", "VARCHAR", "name of the thread at entry; NULL: not known", "codes"),
-    ("uid", "INTEGER", "real user id", "plain"),
+    ("uid", "INTEGER", "real user id; one of 2^31 and more is negative: uid & 4294967295", "plain"),
     ("cpu", "SMALLINT", "CPU on which the call ended", "plain"),
     ("abi", "VARCHAR", "x86_64, i386 or x32: which syscall table nr belongs to", "codes"),
     ("nr", "SMALLINT", "syscall number in that table; -1: out of range", "dictionary"),
-    ("syscall", "VARCHAR", "name of the system call; unknown_N where the table has none", "codes"),
+    (
+        "syscall",
+        "VARCHAR",
+        "name of the system call; unknown_N where the table has none, N the number as an int",
+        "codes",
+    ),
     ("arg0", "UBIGINT", "first argument, raw; NULL: the call has fewer", "dictionary"),
     ("arg1", "UBIGINT", "second argument, raw", "dictionary"),
     ("arg2", "UBIGINT", "third argument, raw", "dictionary"),
@@ -126,7 +131,13 @@ SOCKADDRS = _table(
         "dictionary",
     ),
     ("port", "INTEGER", "port; NULL: the family has none", "dictionary"),
-    ("status", "VARCHAR", "NULL: read whole; else unreadable, truncated, lost", "codes"),
+    (
+        "status",
+        "VARCHAR",
+        "NULL: read whole; not-utf8: address has bytes that are no text as \\xNN; else unreadable, truncated, lost",
+        "codes",
+    ),
+    ("extra", "BIGINT", "flow information (AF_INET6), groups (AF_NETLINK); NULL: the family has none", "dictionary"),
 )
 
 ARRAYS = _table(
@@ -199,7 +210,12 @@ EXEC_ARGS = _table(
     ("arg", "SMALLINT", "which argument of the call, 0-5", "dictionary"),
     ("position", "INTEGER", "place in the vector, from 0", "dictionary"),
     ("value", "VARCHAR", "the string; bytes that are not UTF-8 as \\xNN; NULL: see status", "dictionary"),
-    ("status", "VARCHAR", "NULL: a string; else why the rest of the vector is missing: truncated, unreadable", "codes"),
+    (
+        "status",
+        "VARCHAR",
+        "NULL, not-utf8: a string; else why the rest of the vector is missing: truncated, unreadable",
+        "codes",
+    ),
 )
 
 STACKS = _table(

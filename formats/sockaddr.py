@@ -11,14 +11,21 @@ from dataclasses import dataclass
 
 AF_UNIX, AF_INET, AF_INET6, AF_NETLINK = 1, 2, 10, 16
 
+ZERO = "\\x00"
+"""A zero byte in an abstract name."""
+
 _SUN_PATH = 2
 _IN_BYTES = 8
 _IN6_BYTES = 24
+_NETLINK_BYTES = 12
 
 
 @dataclass(frozen=True)
 class SocketAddress:
     """``family`` (AF_...), ``address`` as text and ``port``; None where the family has none or the bytes are too few.
+
+    ``extra``: flow information of AF_INET6 in host order, groups of AF_NETLINK. ``escaped``: ``address`` has bytes as
+    ``\\xNN``, for they are not UTF-8, or zeros.
 
     A unix socket's address is its path, ``@NAME`` for an abstract one, '' for an unnamed one; a netlink socket's its
     port id; of other families it is what follows the family, in hex.
@@ -27,6 +34,8 @@ class SocketAddress:
     family: int | None
     address: str | None
     port: int | None = None
+    extra: int | None = None
+    escaped: bool = False
 
 
 def parse_sockaddr(raw: bytes) -> SocketAddress:
@@ -35,15 +44,18 @@ def parse_sockaddr(raw: bytes) -> SocketAddress:
         return SocketAddress(None, None)
     family = int.from_bytes(raw[:_SUN_PATH], "little")
     if family == AF_UNIX:
-        return SocketAddress(family, _unix(raw[_SUN_PATH:]))
+        name = raw[_SUN_PATH:] if raw[_SUN_PATH : _SUN_PATH + 1] == b"\0" else raw[_SUN_PATH:].split(b"\0", 1)[0]
+        return SocketAddress(family, _unix(name), escaped=not _is_text(name[1:]))
     if family == AF_INET and len(raw) >= _IN_BYTES:
         return SocketAddress(family, socket.inet_ntop(socket.AF_INET, raw[4:8]), struct.unpack_from(">H", raw, 2)[0])
     if family == AF_INET6 and len(raw) >= _IN6_BYTES:
         scope = struct.unpack_from("<I", raw, 24)[0] if len(raw) >= _IN6_BYTES + 4 else 0
         address = socket.inet_ntop(socket.AF_INET6, raw[8:24]) + (f"%{scope}" if scope else "")
-        return SocketAddress(family, address, struct.unpack_from(">H", raw, 2)[0])
-    if family == AF_NETLINK and len(raw) >= _IN_BYTES:
-        return SocketAddress(family, str(struct.unpack_from("<I", raw, 4)[0]))
+        port, flowinfo = struct.unpack_from(">HI", raw, 2)
+        return SocketAddress(family, address, port, flowinfo)
+    if family == AF_NETLINK and len(raw) >= _NETLINK_BYTES:
+        port_id, groups = struct.unpack_from("<II", raw, 4)
+        return SocketAddress(family, str(port_id), extra=groups)
     return SocketAddress(family, raw[_SUN_PATH:].hex())
 
 
@@ -53,7 +65,12 @@ def endpoint(address: str, port: int) -> str:
 
 
 def _unix(path: bytes) -> str:
-    if path[:1] == b"\0":
-        name = path[1:].decode("utf-8", "backslashreplace").replace("\0", "\\x00")
-        return f"@{name}"
-    return path.split(b"\0", 1)[0].decode("utf-8", "backslashreplace")
+    text = path.decode("utf-8", "backslashreplace")
+    return f"@{text[1:]}".replace("\0", ZERO) if path[:1] == b"\0" else text
+
+
+def _is_text(name: bytes) -> bool:
+    try:
+        return "\0" not in name.decode("utf-8")
+    except UnicodeDecodeError:
+        return False

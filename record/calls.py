@@ -157,7 +157,7 @@ def _facts(calls: wire.Calls) -> _Facts:
     name, names = tables.name[row], tables.names
     nameless = np.flatnonzero(name < 0)
     if len(nameless):
-        unknown, inverse = np.unique(numbers[nameless].view(np.uint32), return_inverse=True)
+        unknown, inverse = np.unique(numbers[nameless], return_inverse=True)
         name[nameless] = len(names) + inverse
         names = (*names, *(f"unknown_{number}" for number in unknown.tolist()))
     in_range = known | ((numbers >= 0) & (numbers <= np.iinfo(np.int16).max))

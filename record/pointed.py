@@ -96,13 +96,15 @@ def _structs(records: wire.Records, pieces: Pieces) -> SideRows:
 def _sockaddrs(records: wire.Records, pieces: Pieces) -> SideRows:
     some = pieces
     parsed = [_parsed(raw) for raw in bytes_of(records, some)]
+    escaped = np.fromiter((one.escaped for one in parsed), bool, len(parsed))
     rows = pa.table(
         {
             "arg": pa.array(some.arg.astype(np.int16)),
             "family": pa.array([one.family for one in parsed], pa.int16()),
             "address": pa.array([one.address for one in parsed], pa.string()),
             "port": pa.array([one.port for one in parsed], pa.int32()),
-            "status": status([(some.captured < 0, "unreadable")], len(parsed)),
+            "status": status([(some.captured < 0, "unreadable"), (escaped, "not-utf8")], len(parsed)),
+            "extra": pa.array([one.extra for one in parsed], pa.int64()),
         }
     )
     return SideRows(SOCKADDRS, rows, some.call)
@@ -120,8 +122,10 @@ def _exec_args(records: wire.Records, pieces: Pieces) -> SideRows:
     for owner, index, captured, cut, raw in zip(
         some.call.tolist(), some.arg.tolist(), some.captured.tolist(), some.cut.tolist(), raws, strict=True
     ):
-        strings: list[str | None] = [part.decode("utf-8", "backslashreplace") for part in raw.split(b"\0")[:-1]]
-        states: list[str | None] = [None] * len(strings)
+        parts = raw.split(b"\0")[:-1]
+        texts = [part.decode("utf-8", "backslashreplace") for part in parts]
+        states = [None if text.encode() == part else "not-utf8" for text, part in zip(texts, parts, strict=True)]
+        strings: list[str | None] = [*texts]
         if cut or captured < 0:
             strings.append(None)
             states.append("truncated" if cut else "unreadable")

@@ -27,8 +27,8 @@ def command(
 ) -> None:
     """List failed calls by call, error and path, and whether the same call succeeded later.
 
-    Times are UTC. "worked" under LATER: after the last failure the same call, with the same path if it has one,
-    succeeded.
+    Times are UTC. "worked" under LATER: after the last failure the same call of the same process, with the same path
+    if it has one, succeeded; "in 1 of 3": in one of the three processes that it failed in.
     """
     from bpfrec.analyze.render import plain  # noqa: PLC0415
 

@@ -21,7 +21,7 @@ from bpfrec.analyze.trace import Trace
 @click.option("-P", "--process", is_flag=True, help="Count by process, not by system call.")
 @click.option("-L", "--latency", is_flag=True, help="Also the time spent in the calls; sorted by it.")
 @click.option("-m", "--milliseconds", is_flag=True, help="With -L: the table has milliseconds, not microseconds.")
-@click.option("-x", "--failures", is_flag=True, help="Only calls that failed (returned less than 0).")
+@click.option("-x", "--failures", is_flag=True, help="Only calls that failed.")
 @click.option("-e", "--errno", type=ErrnoNumber(), help="Only calls that failed so, as ENOENT or 2.")
 @click.option("--syscall", type=SyscallName(), metavar="NAME", help="Only this system call.")
 @click.option("-T", "--top", type=click.IntRange(0), default=10, show_default=True, help="So many rows; 0: all.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bpfrec.analyze.ctypes import ctype
-from bpfrec.analyze.decode.captured import captured_text, joins
+from bpfrec.analyze.decode.captured import copied_of
 from bpfrec.analyze.decode.functions import number, written
 from bpfrec.analyze.sqltemplate import literal
 from bpfrec.analyze.view import Late
@@ -14,10 +14,14 @@ from bpfrec.formats.syscalls import Argument, Syscall
 _BITS = {"INTEGER": 32, "UINTEGER": 32, "USMALLINT": 16}
 
 
-def argument_text(call: Syscall, argument: Argument) -> str | None:
-    """SQL for the text of one argument; None where its number says it all."""
+def argument_text(call: Syscall, argument: Argument) -> tuple[str, tuple[Late, ...]] | None:
+    """SQL for the text of one argument, and what that needs; None where its number says it all."""
     decoding = decodings(call).get(argument.name)
-    return _function(call, decoding, f"s.arg{argument.index}") if decoding else None
+    shown = copied_of(call, argument.index)
+    if shown and shown.text:
+        return _value(call, argument, decoding), (shown.late,)
+    function = _function(call, decoding, f"s.arg{argument.index}") if decoding else None
+    return (function, ()) if function else None
 
 
 def return_text(call: Syscall) -> str | None:
@@ -39,7 +43,7 @@ def call_text(call: Syscall | None, name: str) -> tuple[str, tuple[Late, ...]]:
         order = [a for n in labelled if (a := call.argument(n))] or list(call.arguments)
         arguments = [text for a in order if (text := _argument(call, a, known.get(a.name)))]
         result = _result(call, known.get(RESULT))
-        late = tuple(late for capture in call.captures for late in joins(call, capture))
+        late = tuple(shown.late for a in call.arguments if (shown := copied_of(call, a.index)) and shown.text)
     listed = f"concat_ws(', ', {', '.join(arguments)})" if arguments else "''"
     return f"concat({literal(name + '(')}, {listed}, ') = ', {result})", late
 
@@ -77,10 +81,15 @@ def _value(call: Syscall, argument: Argument, decoding: Decoding | None) -> str:
         path = ("path", "path2")[call.paths.index(argument.index)]
         return f"coalesce(quoted_text(s.{path}, s.{path}_status), {written('address', raw, 64)})"
     text = _number(call, argument, decoding, raw)
-    for capture in call.captures:
-        if capture.index == argument.index:
-            text = captured_text(call, capture, text)
-    return text
+    shown = copied_of(call, argument.index)
+    if shown is None or shown.text is None:
+        return text
+    copies = f"coalesce({shown.text}, {text})"
+    if decoding and (decoder := decoders().get(decoding.decoder)) and decoder.choices:
+        # Where another argument says that this one is a number, it points at nothing.
+        number_says = _test(call, Condition(decoding.selector or "", False, tuple(decoder.choices)))
+        return f"CASE WHEN {number_says} THEN {text} ELSE {copies} END"
+    return copies
 
 
 def _number(call: Syscall, argument: Argument, decoding: Decoding | None, raw: str) -> str:

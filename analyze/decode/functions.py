@@ -11,11 +11,13 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, partial
 
-from bpfrec.analyze.decode.texts import quoted_expression, result_expression
+from bpfrec.analyze.decode.memory import limit_expression, sockaddr_expression, wait_status_expression
+from bpfrec.analyze.decode.texts import failed_expression, quoted_expression, result_expression
 from bpfrec.analyze.sqltemplate import literal
 from bpfrec.formats.decoding import Decoder, Term, decoders
 
 _WORD = re.compile(r"\w+")
+_SOCKADDR = ("family", "address", "port", "extra", "status")
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,28 @@ _AROUND = (
         (),
         partial(result_expression, "value"),
     ),
+    Function(
+        "failed",
+        ("ret",),
+        "whether a result says that the call failed; one that the kernel makes again (ERESTARTSYS ...) has not",
+        (),
+        partial(failed_expression, "ret"),
+    ),
+    Function(
+        "sockaddr_text",
+        _SOCKADDR,
+        "socket address, by the columns of sockaddrs",
+        ("address_family", "quoted_text"),
+        partial(sockaddr_expression, *_SOCKADDR),
+    ),
+    Function(
+        "wait_status_text",
+        ("value",),
+        "status of a child, as wait4(2) gives it",
+        ("ptrace_event_name", "signal_name"),
+        partial(wait_status_expression, "(value & 4294967295)"),
+    ),
+    Function("limit_text", ("value",), "resource limit", (), partial(limit_expression, "value")),
 )
 
 

@@ -18,28 +18,30 @@ def _escaped(byte: int) -> str:
     return character if 0x20 <= byte < 0x7F else f"{_MARK}{byte:03o}"
 
 
+def bytes_expression(bytes_of: str) -> str:
+    """SQL for what a list of bytes, each as two capital hex digits, is between quotes, but for its backslashes."""
+    table = "[" + ", ".join(literal(_escaped(byte)) for byte in range(256)) + "]"
+    joined = f"array_to_string([{table}[CAST('0x' || h AS INTEGER) + 1] FOR h IN {bytes_of}], '')"
+    padded = literal(f"{_MARK}(?:00([0-7])|0([1-7][0-7]))([^0-7]|$)")
+    shorter, backslash = literal(r"\\\1\2\3"), literal("\\")
+    for _ in range(2):  # an escape right behind another is found the second time
+        joined = f"regexp_replace({joined}, {padded}, {shorter}, 'g')"
+    return f"replace({joined}, {literal(_MARK)}, {backslash})"
+
+
 def quoted_expression(text: str, status: str) -> str:
     r"""SQL for a path as strace quotes it; ``status`` is the path's status of the trace.
 
     Escapes have as few octal digits as what follows allows. In a path that was not UTF-8, ``\xNN`` is a byte.
     """
-    table = "[" + ", ".join(literal(_escaped(byte)) for byte in range(256)) + "]"
     token = literal(r"(?s)\\x[89a-f][0-9a-f]|.")
     bytes_of = (
         f"CASE WHEN {status} = 'not-utf8' THEN flatten([CASE WHEN length(t) = 4 THEN [upper(t[3:4])]"
         f" ELSE regexp_extract_all(hex(encode(t)), '..') END FOR t IN regexp_extract_all({text}, {token})])"
         f" ELSE regexp_extract_all(hex(encode({text})), '..') END"
     )
-    joined = f"array_to_string([{table}[CAST('0x' || h AS INTEGER) + 1] FOR h IN {bytes_of}], '')"
-    padded = literal(f"{_MARK}(?:00([0-7])|0([1-7][0-7]))([^0-7]|$)")
-    shorter, backslash = literal(r"\\\1\2\3"), literal("\\")
-    for _ in range(2):  # an escape right behind another is found the second time
-        joined = f"regexp_replace({joined}, {padded}, {shorter}, 'g')"
     special = literal(r"[^ !#-\[\]-~]")
-    quoted = (
-        f"CASE WHEN regexp_matches({text}, {special})"
-        f" THEN replace({joined}, {literal(_MARK)}, {backslash}) ELSE {text} END"
-    )
+    quoted = f"CASE WHEN regexp_matches({text}, {special}) THEN {bytes_expression(bytes_of)} ELSE {text} END"
     return f"""('"' || {quoted} || '"' || CASE WHEN {status} = 'truncated' THEN '...' ELSE '' END)"""
 
 
@@ -56,3 +58,9 @@ def result_expression(value: str) -> str:
         f"CASE WHEN {value} BETWEEN -{MAX_ERRNO} AND -1 THEN coalesce({failure}, concat('-1 (errno ', -{value}, ')'))"
         f" ELSE coalesce(CAST({value} AS VARCHAR), '?') END"
     )
+
+
+def failed_expression(value: str) -> str:
+    """SQL for whether a result says that the call failed; NULL where there is none."""
+    restarts = ", ".join(str(-number) for number, name in errno_names().items() if name in RESTARTS)
+    return f"({value} BETWEEN -{MAX_ERRNO} AND -1 AND {value} NOT IN ({restarts}))"

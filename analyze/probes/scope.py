@@ -205,7 +205,7 @@ _EVENT = {
     "$PID": Value("pid", ct.UINT, origin="$PID"),
     "$tgid": Value("pid", ct.UINT, origin="$tgid"),
     "$pid": Value("tid", ct.UINT, origin="$pid"),
-    "$uid": Value("uid", ct.UINT, origin="$uid"),
+    "$uid": Value("(uid & 4294967295)", ct.UINT, origin="$uid"),
     "$cpu": Value("cpu", ct.UINT, origin="$cpu"),
     "$COMM": Value("1", ct.STRING, text="comm", origin="$COMM"),
 }

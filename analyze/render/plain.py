@@ -50,12 +50,18 @@ def failures(rows: Iterable[Row], width: int | None) -> Iterator[str]:
             r["errno"],
             _clock(r["first_ts"]),
             _clock(r["last_ts"]),
-            "worked" if r["succeeded_later"] else "-",
+            _later(r["processes_succeeded"], r["processes"]),
             "-" if r["path"] is None else r["path"],
         )
         for r in rows
     )
     return table(columns, cells, width)
+
+
+def _later(succeeded: int, processes: int) -> str:
+    if succeeded == processes:
+        return "worked"
+    return f"in {succeeded} of {processes}" if succeeded else "-"
 
 
 def latency(rows: Iterable[Row], width: int | None) -> Iterator[str]:

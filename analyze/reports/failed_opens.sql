@@ -16,6 +16,6 @@ SELECT
     -- entry of the last
     max(ts) AS last_ts
 FROM syscalls
-WHERE syscall IN {{ family }} AND errno IS NOT NULL AND {{ where }}
+WHERE syscall IN {{ family }} AND failed(ret) AND {{ where }}
 GROUP BY ALL
 ORDER BY count DESC, first_ts, path, pid

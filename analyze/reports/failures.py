@@ -13,8 +13,9 @@ def compute(
 ) -> Result:
     """Failed calls by system call, error and path, the most frequent first.
 
-    Columns: count, syscall, errno, path, processes, first_ts, last_ts, succeeded_later: whether a call of the same
-    name, and of the same path if it has one, entered after the last failure and worked.
+    Columns: count, syscall, errno, path, processes, first_ts, last_ts, succeeded_later: whether in each of the
+    processes a call of the same name, and of the same path if it has one, entered after its last failure and worked;
+    processes_succeeded: in how many of them.
     """
     chosen = conditions(pid=pid, tid=tid, syscall=syscall) + comm_contains(name)
     return trace.answer(render("failures", where=where(chosen)))

@@ -1,26 +1,26 @@
 WITH successes AS (
-    SELECT syscall, path, max(ts_ns) AS last_ns
+    SELECT pid, syscall, path, max(ts_ns) AS last_ns
     FROM syscalls
     WHERE ret IS NOT NULL AND errno IS NULL AND {{ where }}
     GROUP BY ALL
 ),
 failures AS (
     SELECT
-        count(*) AS count,
+        pid,
         syscall,
         errno,
         path,
-        count(DISTINCT pid) AS processes,
+        count(*) AS count,
         min(ts) AS first_ts,
         max(ts) AS last_ts,
         max(ts_ns) AS last_ns
     FROM syscalls
-    WHERE errno IS NOT NULL AND {{ where }}
-    GROUP BY syscall, errno, path
+    WHERE failed(ret) AND {{ where }}
+    GROUP BY pid, syscall, errno, path
 )
 SELECT
     -- how often it failed so
-    f.count,
+    sum(f.count)::BIGINT AS count,
     -- name of the system call
     f.syscall,
     -- name of the error
@@ -28,13 +28,16 @@ SELECT
     -- path as passed; NULL: the call takes none, or it is not known
     f.path,
     -- number of processes it failed in
-    f.processes,
+    count(*) AS processes,
     -- entry of the first such call, wall clock (UTC)
-    f.first_ts,
+    min(f.first_ts) AS first_ts,
     -- entry of the last
-    f.last_ts,
-    -- whether the same call, with the same path if it has one, succeeded after the last failure
-    coalesce(s.last_ns > f.last_ns, FALSE) AS succeeded_later
+    max(f.last_ts) AS last_ts,
+    -- whether in each of the processes the same call, with the same path if it has one, succeeded after its last failure
+    count(*) FILTER (s.last_ns > f.last_ns) = count(*) AS succeeded_later,
+    -- in how many of them it did
+    count(*) FILTER (s.last_ns > f.last_ns) AS processes_succeeded
 FROM failures AS f
-LEFT JOIN successes AS s ON s.syscall = f.syscall AND s.path IS NOT DISTINCT FROM f.path
-ORDER BY f.count DESC, f.first_ts, f.syscall, f.errno, f.path
+LEFT JOIN successes AS s ON s.pid = f.pid AND s.syscall = f.syscall AND s.path IS NOT DISTINCT FROM f.path
+GROUP BY f.syscall, f.errno, f.path
+ORDER BY count DESC, first_ts, f.syscall, f.errno, f.path

@@ -43,7 +43,7 @@ def compute(
     if duration_s is not None:
         end_ns = trace.manifest.start_ns + round(duration_s * 1e9)
         chosen.append(Fragment(f"ts_ns + duration_ns <= {literal(end_ns)}"))
-    shown = comm_contains(name) + ([Fragment("ret < 0")] if failed else [])
+    shown = comm_contains(name) + ([Fragment("failed(ret)")] if failed else [])
     sql = render(
         "opensnoop",
         family=list(FAMILY),

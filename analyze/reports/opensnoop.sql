@@ -1,7 +1,7 @@
 -- materialized, it would hold every open with all its columns
 WITH calls AS NOT MATERIALIZED (
     SELECT
-        *,
+        event_id, ts, ts_ns, duration_ns, pid, tid, comm, uid, syscall, ret, errno, path, path_status,
         -- bcc's clock: microseconds, when the call returned
         (ts_ns + duration_ns) // 1000 AS end_us,
         CASE syscall
@@ -17,7 +17,12 @@ WITH calls AS NOT MATERIALIZED (
     FROM syscalls
     WHERE syscall IN {{ family }} AND ret IS NOT NULL
 ),
-opens AS NOT MATERIALIZED (SELECT * FROM calls WHERE {{ where }})
+-- a star would have the names of all files computed
+opens AS NOT MATERIALIZED (
+    SELECT event_id, ts, pid, tid, comm, uid, syscall, ret, errno, path, path_status, end_us, flags, mode
+    FROM calls
+    WHERE {{ where }}
+)
 SELECT
     -- the call, in syscalls
     event_id,
@@ -32,7 +37,7 @@ SELECT
     -- name of the thread
     comm,
     -- real user id
-    uid,
+    uid & 4294967295 AS uid,
     -- which of the calls that open files
     syscall,
     -- what it returned: a file descriptor, or -errno

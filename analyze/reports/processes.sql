@@ -26,7 +26,7 @@ counted AS (
     SELECT
         life,
         count(*) AS calls,
-        count(errno) AS failed,
+        count(*) FILTER (failed(ret)) AS failed,
         -- the code that the last thread to leave gave
         arg_max(arg0 & 255, ts_ns) FILTER (syscall IN ('exit_group', 'exit')) AS exit_code
     FROM syscalls
@@ -63,7 +63,7 @@ SELECT
     -- command line, where it is known
     cmdline,
     -- real user id when it was first seen
-    uid,
+    uid & 4294967295 AS uid,
     -- its calls in the trace
     coalesce(calls, 0) AS calls,
     -- how many of them failed

@@ -34,7 +34,7 @@ WITH sections AS (
     UNION ALL
 
     SELECT 4, 'failures', row_number() OVER (ORDER BY calls DESC, syscall, errno, path), syscall || ' ' || errno, calls::VARCHAR, path
-    FROM (SELECT syscall, errno, path, count(*) AS calls FROM syscalls WHERE errno IS NOT NULL GROUP BY ALL)
+    FROM (SELECT syscall, errno, path, count(*) AS calls FROM syscalls WHERE failed(ret) GROUP BY ALL)
     QUALIFY row_number() OVER (ORDER BY calls DESC, syscall, errno, path) <= {{ top }}
 
     UNION ALL

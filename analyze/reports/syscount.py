@@ -22,7 +22,7 @@ def compute(
 ) -> Result:
     """Counts the calls that returned, the most frequent first, or with ``latency`` those that took most time.
 
-    ``failures``: only those that returned less than 0; ``errno``: only those that returned -errno; ``process``: by
+    ``failures``: only those that failed; ``errno``: only those that returned -errno; ``process``: by
     process, not by call; ``top``: so many rows, 0 for all.
     Columns: syscall (or pid, comm), count and, with ``latency``, total_ns.
 
@@ -30,7 +30,7 @@ def compute(
     """
     asked = conditions("s", pid=pid, tid=tid, syscall=syscall)
     chosen = [Fragment("s.ret IS NOT NULL"), *asked]
-    chosen += [Fragment("s.ret < 0")] if failures else []
+    chosen += [Fragment("failed(s.ret)")] if failures else []
     chosen += conditions("s", ret=None if errno is None else -errno)
     sql = render(
         "syscount",

@@ -4,7 +4,7 @@ SELECT
     -- calls that returned
     count(*) AS count
 FROM syscalls AS s
-WHERE s.ret IS NOT NULL AND s."pid" = 4242 AND s.ret < 0
+WHERE s.ret IS NOT NULL AND s."pid" = 4242 AND failed(s.ret)
 GROUP BY ALL
 ORDER BY count DESC, s.syscall
 LIMIT 10

@@ -83,6 +83,7 @@ def _undrawn(text: str) -> str:
 def _undraw(call: Recorded) -> None:
     """Takes out what is drawn at random; the text of the whole call goes, for it has ids too."""
     call.texts.pop(WHOLE, None)
+    call.texts = {index: text and _undrawn(text) for index, text in call.texts.items()}
     call.paths = {index: (path and _undrawn(path), status) for index, (path, status) in call.paths.items()}
     for index, data in call.data.items():
         call.data[index] = replace(data, strings=tuple(map(_undrawn, data.strings)))

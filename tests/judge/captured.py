@@ -79,6 +79,14 @@ def _flags(family: str, value: Value) -> int:
     return sum(known[word] if word in known else _number(Value(word)) for word in value.text.split("|"))
 
 
+def _open_how(value: Value) -> Words:
+    fields = value.fields or {}
+    access, _, rest = fields["flags"].text.partition("|")
+    mode = fields.get("mode", Value("0"))
+    opened = constants("open_access")[access] | _flags("open", Value(rest or "0"))
+    return opened, _number(mode), _flags("resolve", fields["resolve"])
+
+
 CLONE_ARGS = ("flags", "pidfd", "child_tid", "parent_tid", "exit_signal", "stack", "stack_size", "tls")
 
 
@@ -111,6 +119,7 @@ STRUCTS: dict[str, Callable[[Value], Words]] = {
     "rlimit": _members("rlim_cur", "rlim_max"),
     "utimbuf": _members("actime", "modtime"),
     "fds": _descriptors,
+    "open_how": _open_how,
 }
 
 

@@ -134,10 +134,8 @@ class Comparison:
         if any(value.string and value.string[1] for value in theirs.args):
             return
         told = without_comments(theirs.text)
-        if ours.texts[WHOLE] in (told, with_addresses(theirs, ours)):
-            self.findings.agreed["whole calls"] += 1
-            if ours.texts[WHOLE] != told:
-                self.findings.gaps[TEXTS.title, theirs.name] += 1
+        if ours.texts[WHOLE] != told and ours.texts[WHOLE] == with_addresses(theirs, ours):
+            self.findings.gaps[TEXTS.title, theirs.name] += 1
         else:
             yield from self._meaning("the whole call", WHOLE, Value(told), theirs, ours)
 
@@ -171,7 +169,7 @@ def name_of(call: StraceCall) -> str:
     if not unknown:
         return call.name
     number = int(unknown[1], 16) & 0xFFFFFFFF
-    return f"unknown_{number & ~X32 if number < 2 * X32 else number}"
+    return f"unknown_{number & ~X32 if number < 2 * X32 else number - 2**32}"
 
 
 def placed(call: StraceCall) -> Iterator[tuple[int, Value]]:
@@ -187,10 +185,10 @@ def placed(call: StraceCall) -> Iterator[tuple[int, Value]]:
 
 
 def with_addresses(theirs: StraceCall, ours: Recorded) -> str:
-    """The whole call with addresses in place of the structs that are recorded."""
+    """The whole call with addresses in place of the recorded structs that have no text."""
     told = without_comments(theirs.text)
     for index, value in placed(theirs):
-        if index in ours.data and value.is_pointed:
+        if index in ours.data and ours.texts.get(index) is None and value.is_pointed:
             told = told.replace(value.text, hex(ours.args[index]), 1)
     return told
 

@@ -149,24 +149,26 @@ def _expected(line: Line, path: str | None, ret: int) -> str | None:
 
 
 def _alike(ours: str, theirs: str, pipes: dict[str, str]) -> bool:
-    if ours.startswith(_OWN_LINKS):
-        return True
     theirs = re.sub(r"<(char|block) [0-9a-fx:]+>$", "", theirs)
+    if ours == theirs or ours.startswith(_OWN_LINKS) or theirs.startswith(("signalfd:", "pid:")):
+        return True
     if theirs.startswith("pipe:[") and ours.startswith("pipe:#"):
         return pipes.setdefault(theirs, ours) == ours and pipes.setdefault(ours, theirs) == theirs
+    if ours.startswith("memfd:"):
+        return theirs == f"/{ours}"
+    if ours.startswith("/") and theirs.startswith("/"):
+        return os.path.realpath(ours) == os.path.realpath(theirs)
+    return _same_socket(ours, theirs)
+
+
+def _same_socket(ours: str, theirs: str) -> bool:
     if socket := re.fullmatch(r"(TCP|UDP|RAW)(?:v6)?:\[(.*)\]", theirs):
         kind, _, address = ours.partition(" ")
         return kind == socket[1] and (not address or _same_address(address, socket[2]) or socket[2].isdigit())
     if theirs.startswith("UNIX"):
         shown = re.search(r'"(.*)"', theirs)
         return ours.startswith("unix:") and (not shown or ours.endswith(shown[1]) or ours == "unix:")
-    if theirs.startswith("NETLINK"):
-        return ours.startswith("NETLINK")
-    if ours.startswith("/") and theirs.startswith("/"):
-        return ours == theirs or os.path.realpath(ours) == os.path.realpath(theirs)
-    if ours.startswith("memfd:"):
-        return theirs == f"/{ours}"
-    return ours == theirs or theirs.startswith(("signalfd:", "pid:"))
+    return ours.startswith("NETLINK") and theirs.startswith("NETLINK")
 
 
 def _same_address(ours: str, theirs: str) -> bool:

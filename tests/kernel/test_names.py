@@ -20,7 +20,7 @@ PROGRAMS = {
     "find": ["find", "/usr/share/doc", "-maxdepth", "2", "-name", "copyright", "-newer", "/etc/passwd"],
     "git": [
         *("sh", "-c"),
-        "git init -q g && cd g && echo a > f && git add f && git -c user.name=a -c user.email=a@b commit -qm x && git log",
+        "git init -q g; cd g; echo a > f; git add f; git -c user.name=a -c user.email=a@b commit -qm x; git log",
     ],
 }
 

@@ -41,7 +41,9 @@ class TraceBuilder:
             "uid": 1000,
             "cpu": 1,
             "abi": "x86_64",
-            "nr": syscalls()[name].numbers["x86_64"] if name in syscalls() else int(name.removeprefix("unknown_")),
+            "nr": syscalls()[name].numbers["x86_64"]
+            if name in syscalls()
+            else int(name.removeprefix("unknown_")) & 0x7FFF,
             "syscall": name,
             "ret": ret,
             "errno": errno_names().get(-ret) if ret is not None and ret < 0 else None,

@@ -6,6 +6,8 @@ import pytest
 import trace_builder
 
 import bpfrec
+from bpfrec.analyze.needs import Needs
+from bpfrec.analyze.reports import REPORTS
 from bpfrec.formats.open_flags import OPEN_FLAGS
 
 ROWS = trace_builder.lab1().rows["syscalls"]
@@ -145,6 +147,58 @@ def test_a_success_before_the_failure_or_of_another_path_is_none_later(tmp_path)
     builder.call("stat", 2, path="/b")
     with bpfrec.open(builder.write(tmp_path / "t.bpfrec")) as trace:
         assert trace.report("failures").dicts()[0]["succeeded_later"] is False
+
+
+def test_another_process_is_not_the_same_call(tmp_path):
+    builder = trace_builder.TraceBuilder()
+    for pid in (1, 2, 3):
+        builder.call("stat", pid, ret=-2, path="/a", pid=pid)
+    builder.call("stat", 9, path="/a", pid=2)
+    builder.call("stat", 10, ret=-2, path="/b", pid=1)
+    builder.call("stat", 11, path="/b", pid=2)
+    with bpfrec.open(builder.write(tmp_path / "t.bpfrec")) as trace:
+        rows = trace.report("failures").dicts()
+    told = [(r["path"], r["count"], r["processes"], r["processes_succeeded"], r["succeeded_later"]) for r in rows]
+    assert told == [("/a", 3, 3, 1, False), ("/b", 1, 1, 0, False)]
+
+
+@pytest.fixture
+def restarted(tmp_path):
+    """A trace of opens: one that failed, one that worked, one that the kernel made again for a signal, by each code."""
+    builder = trace_builder.TraceBuilder()
+    builder.add(trace_builder.schema.PROCESSES, pid=4242, comm="server", uid=-2)
+    for ret in (-2, 3, -512, -513, -514, -516, -515):
+        builder.call("open", -ret, 1, 0, path="/x", ret=ret, uid=-2)
+    with bpfrec.open(builder.write(tmp_path / "t.bpfrec")) as trace:
+        yield trace
+
+
+def test_a_call_that_the_kernel_makes_again_has_not_failed(restarted):
+    assert restarted.report("syscount", failures=True).rows == [("open", 2)]
+    assert [(r["errno"], r["count"]) for r in restarted.report("failures").dicts()] == [
+        ("ENOENT", 1),
+        ("ENOIOCTLCMD", 1),
+    ]
+    assert [r["ret"] for r in restarted.report("opensnoop", failed=True).dicts()] == [-2, -515]
+    assert len(restarted.report("failed-opens").rows) == 2
+    assert restarted.report("processes").dicts()[0]["failed"] == 2
+    summary = restarted.report("summary").dicts()
+    assert [r["name"] for r in summary if r["section"] == "failures"] == ["open ENOENT", "open ENOIOCTLCMD"]
+    assert restarted.query("SELECT count(*) FROM syscalls WHERE errno LIKE 'ERESTART%'").rows == [(4,)]
+
+
+def test_user_ids_have_no_sign_in_reports(restarted):
+    assert {r["uid"] for r in restarted.report("opensnoop", uid=2**32 - 2).dicts()} == {2**32 - 2}
+    assert restarted.report("opensnoop", uid=2).rows == []
+    assert restarted.report("processes").dicts()[0]["uid"] == 2**32 - 2
+    count = restarted.report("argdist", counts=["p::open(char *f):u32:$uid"]).dicts()
+    assert [row["event"] for row in count] == ["$uid = 4294967294"]
+
+
+@pytest.mark.parametrize("name", [n for n in REPORTS if n not in ("argdist", "trace")])
+def test_reports_need_no_columns_that_they_do_not_name(lab1, name):
+    sql = lab1.ask(name).sql
+    assert not Needs(sql).everything_of("syscalls"), "such a column costs every such report"
 
 
 def test_latency_percentiles_are_exact(lab1):

@@ -168,6 +168,18 @@ def test_casts_are_those_of_c(lab1, macro, reference):
         assert lab1.query(f"SELECT {macro}({value}::UBIGINT)").rows == [(reference(value).value,)]
 
 
+def test_a_number_out_of_range_has_a_view(tmp_path):
+    builder = TraceBuilder()
+    builder.call("unknown_-1", 0, 1, 2, 3, 4, 5, 6, ret=-38)
+    builder.call("unknown_4294967295", 1, ret=-38)
+    with Trace(builder.write(tmp_path / "t.bpfrec")) as trace:
+        rows = trace.query('SELECT arg5, call_text FROM sys."unknown_-1"').rows
+        assert rows == [(6, "unknown_-1(0x1, 0x2, 0x3, 0x4, 0x5, 0x6) = -1 ENOSYS (Function not implemented)")]
+        assert trace.query("SELECT count(*) FROM sys.unknown_4294967295").rows == [(1,)], "so older traces name it"
+        names = "SELECT view_name FROM duckdb_views() WHERE schema_name = 'sys' ORDER BY 1"
+        assert trace.query(names).rows == [("unknown_-1",), ("unknown_4294967295",)]
+
+
 def test_other_abis_stay_out_of_sys_views(tmp_path):
     builder = TraceBuilder()
     builder.call("openat", 0, -100, path="/a")

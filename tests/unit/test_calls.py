@@ -115,7 +115,7 @@ def test_calls_without_paths_have_none() -> None:
         (0, wire.X32, ("x32", 0, "read")),
         (499, 0, ("x86_64", 499, "unknown_499")),
         (100_000, 0, ("x86_64", -1, "unknown_100000")),
-        (-1, 0, ("x86_64", -1, "unknown_4294967295")),
+        (-1, 0, ("x86_64", -1, "unknown_-1")),
     ],
 )
 def test_numbers_belong_to_their_abi(nr: int, flags: int, expected: tuple[str, int, str]) -> None:

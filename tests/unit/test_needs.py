@@ -19,6 +19,12 @@ CREATE TABLE t AS SELECT ret FROM sys.futex
 COPY (SELECT ret FROM sys.futex) TO 'x'
 SELECT sum(ret) FILTER (WHERE ret > 0) FROM memory.sys.futex
 SELECT futex.ret, sys.futex.fd FROM sys.futex
+SELECT * FROM (SELECT ret FROM sys.futex)
+SELECT q.* FROM (SELECT ret FROM sys.futex) q
+WITH q AS (SELECT ret FROM sys.futex) FROM q
+SELECT * FROM sys.ppoll UNION ALL SELECT ret FROM sys.futex
+SELECT p.* FROM sys.ppoll p JOIN sys.futex f ON p.pid = f.pid
+SELECT 1 AS a; SELECT ret FROM sys.futex; SELECT * FROM losses
 SELECT p FROM sys.ppoll p, (SELECT ret FROM sys.futex)
 """.strip().splitlines()
 
@@ -26,6 +32,10 @@ SHOWN = """
 SELECT * FROM sys.futex
 SELECT ret, /* * */ * FROM sys.futex
 SELECT f.* FROM sys.futex f
+SELECT * FROM (sys.futex f JOIN sys.ppoll p ON f.pid = p.pid)
+SELECT ret FROM losses UNION ALL SELECT * FROM sys.futex
+SELECT ret FROM losses WHERE EXISTS (SELECT * FROM sys.futex)
+SELECT futex.* FROM sys.futex
 SELECT DISTINCT ON (pid) * FROM sys.futex
 SELECT ü, * FROM sys.futex
 EXPLAIN SELECT * FROM sys.futex
@@ -79,6 +89,12 @@ def test_other_queries_need_rows(query):
 )
 def test_what_is_no_query_is_looked_at_all_the_same(query):
     assert isinstance(Needs(query).everything_of("futex"), bool)
+
+
+def test_a_view_called_as_a_word_of_sql_is_no_doubt():
+    assert not Needs("SELECT ret FROM sys.select").everything_of("select")
+    assert not Needs("SELECT s.ret FROM sys.select s").everything_of("select")
+    assert Needs("SELECT * FROM sys.select").everything_of("select")
 
 
 def test_words_are_those_of_names_strings_and_comments_in_lower_case():

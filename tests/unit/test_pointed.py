@@ -112,9 +112,9 @@ def test_socket_addresses() -> None:
         ring_bytes.call(native("connect"), args=(3, POINTER, 16), captured=-EFAULT),
     )
     assert found == [
-        (0, {"arg": 1, "family": 2, "address": "192.0.2.7", "port": 443, "status": None}),
-        (2, {"arg": 1, "family": None, "address": None, "port": None, "status": "unreadable"}),
-        (1, {"arg": 1, "family": 1, "address": "", "port": None, "status": None}),
+        (0, {"arg": 1, "family": 2, "address": "192.0.2.7", "port": 443, "status": None, "extra": None}),
+        (2, {"arg": 1, "family": None, "address": None, "port": None, "status": "unreadable", "extra": None}),
+        (1, {"arg": 1, "family": 1, "address": "", "port": None, "status": None, "extra": None}),
     ]
 
 
@@ -125,7 +125,7 @@ def test_arguments_of_programs() -> None:
     assert rows(EXEC_ARGS, data(1, b"sh\0\0\xff\0"), execve, bytes(cut), execve) == [
         (0, {"arg": 1, "position": 0, "value": "sh", "status": None}),
         (0, {"arg": 1, "position": 1, "value": "", "status": None}),
-        (0, {"arg": 1, "position": 2, "value": "\\xff", "status": None}),
+        (0, {"arg": 1, "position": 2, "value": "\\xff", "status": "not-utf8"}),
         (1, {"arg": 1, "position": 0, "value": "sh", "status": None}),
         (1, {"arg": 1, "position": 1, "value": "-c", "status": None}),
         (1, {"arg": 1, "position": 2, "value": None, "status": "truncated"}),
@@ -133,12 +133,13 @@ def test_arguments_of_programs() -> None:
 
 
 def test_addresses_of_other_families() -> None:
-    inet6 = struct.pack("<H", 10) + struct.pack(">HI", 53, 0) + socket.inet_pton(socket.AF_INET6, "fe80::1")
-    assert parse_sockaddr(inet6 + struct.pack("<I", 3)) == SocketAddress(10, "fe80::1%3", 53)
-    assert parse_sockaddr(inet6 + bytes(4)) == SocketAddress(10, "fe80::1", 53)
+    inet6 = struct.pack("<H", 10) + struct.pack(">HI", 53, 7) + socket.inet_pton(socket.AF_INET6, "fe80::1")
+    assert parse_sockaddr(inet6 + struct.pack("<I", 3)) == SocketAddress(10, "fe80::1%3", 53, 7)
+    assert parse_sockaddr(inet6 + bytes(4)) == SocketAddress(10, "fe80::1", 53, 7)
     assert parse_sockaddr(b"\x01\0/run/x\0junk") == SocketAddress(1, "/run/x")
-    assert parse_sockaddr(b"\x01\0\0name\0x") == SocketAddress(1, "@name\\x00x")
-    assert parse_sockaddr(struct.pack("<HHII", 16, 0, 77, 1)) == SocketAddress(16, "77")
+    assert parse_sockaddr(b"\x01\0\0name\0x") == SocketAddress(1, "@name\\x00x", escaped=True)
+    assert parse_sockaddr(b"\x01\0/\xff\0") == SocketAddress(1, "/\\xff", escaped=True)
+    assert parse_sockaddr(struct.pack("<HHII", 16, 0, 77, 1)) == SocketAddress(16, "77", extra=1)
     assert parse_sockaddr(b"\x02\0\x01") == SocketAddress(2, "01"), "an address that is too short is shown as it is"
     assert parse_sockaddr(b"\x01") == SocketAddress(None, None)
 
