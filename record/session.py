@@ -149,8 +149,8 @@ class _Session:
         clock = read_clock()
         program.attach()
         start = time.monotonic_ns()
-        listener.started()
         self._read_descriptors(kernel)
+        listener.started()
         if self._child is not None:
             self._child.release()
         reason = self._drain_until(kernel, stop, listener, start)

@@ -44,6 +44,9 @@ CONTRACT = [
     "path_status",
     "path2_status",
     "unfinished",
+    "resolved_path",
+    "resolved_path2",
+    "resolved_reason",
 ]
 
 
@@ -71,7 +74,10 @@ def test_syscalls_has_the_columns_of_the_contract(lab1):
     relation = lab1.sql("FROM syscalls")
     assert relation.columns == CONTRACT
     types = dict(zip(relation.columns, map(str, relation.types), strict=True))
-    assert types == {c.name: c.sql_type for c in schema.SYSCALLS.columns} | {"ts": "TIMESTAMP_NS"}
+    assert types == {c.name: c.sql_type for c in schema.SYSCALLS.columns} | {
+        "ts": "TIMESTAMP_NS",
+        **dict.fromkeys(("resolved_path", "resolved_path2", "resolved_reason"), "VARCHAR"),
+    }
 
 
 def test_ts_is_the_wall_clock_to_the_nanosecond(tmp_path):
