@@ -36,6 +36,8 @@ _TABLES = {table.name: table for table in TABLES}
 _MAIN = (*_TABLES, "recording", "functions", "execs")
 _CATALOG = re.compile(r"\b(show|information_schema|duckdb_\w+|pg_catalog|sqlite_master)\b", re.IGNORECASE)
 _SYS_NAME = re.compile(r'\bsys"?\s*\.\s*(?:"([^"]+)"|(\w+))', re.IGNORECASE)
+_MOVING = frozenset(("use", "schema", "search_path"))
+"""Words of statements after which names can be of another schema."""
 _SYS = re.compile(r"\bsys\b", re.IGNORECASE)
 
 
@@ -56,6 +58,8 @@ class Catalog:
         self._functions: set[str] = set()
         self._declared: set[str] = set()
         self._filled: set[str] = set()
+        self._is_filling = False
+        self._is_moved = False
 
     def prepare(self, query: str) -> None:
         """Makes the functions and views that ``query`` needs; all views, with comments, if it asks for the catalog."""
@@ -94,8 +98,10 @@ class Catalog:
             elsewhere = len(_SYS.findall(needs.query)) > len(names)
             chosen = self._recorded if elsewhere else filter(is_syscall, names)
             named |= dict.fromkeys(f"{SYS_SCHEMA}.{name}" for name in chosen)
-        # Behind USE sys, views are found without their schema.
-        named |= dict.fromkeys(name for name in self._made if name.rpartition(".")[2] in needs.words)
+        self._is_moved |= bool(needs.words & _MOVING)
+        if self._is_moved:
+            # Behind USE sys, views are found without their schema.
+            named |= dict.fromkeys(name for name in self._made if name.rpartition(".")[2] in needs.words)
         return list(named)
 
     @property
@@ -162,16 +168,17 @@ class Catalog:
             self._declared.add(computed.table.name)
 
     def _fill(self, view: View) -> None:
+        if self._is_filling:
+            # What fills a table needs no other.
+            return
         for computed in filter(None, (needed.computed for needed in view.needed)):
-            name = computed.table.name
-            if name not in self._filled:
-                # What fills it may name it, and needs no other.
-                self._filled.add(name)
+            if computed.table.name not in self._filled:
+                self._is_filling = True
                 try:
                     computed.fill(self._trace)
-                except BaseException:
-                    self._filled.discard(name)
-                    raise
+                finally:
+                    self._is_filling = False
+                self._filled.add(computed.table.name)
 
     def _make_functions(self, text: str) -> None:
         """Makes the SQL functions that ``text`` names; all of them, if it asks for the catalog of functions."""

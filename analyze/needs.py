@@ -154,7 +154,7 @@ class Needs:
         """Whether it could use a whole row of ``name`` as a value, or names its columns anew by their places."""
         names = {name}
         for place, token in enumerate(self._tokens):
-            if token.text != name or self._near(place + 1).text == ".":
+            if token.text != name or self._is_verb(place) or self._near(place + 1).text == ".":
                 continue
             alias = place + 1 + (self._near(place + 1).text == "as")
             if alias > place + 1 or self._near(alias).kind == "identifier":
@@ -167,11 +167,16 @@ class Needs:
         )
 
     def _is_value(self, place: int) -> bool:
-        if self._near(place + 1).text == ".":
+        if self._is_verb(place) or self._near(place + 1).text == ".":
             return False
         first = place
         while self._near(first - 1).text == ".":
             first -= 2
         before = self._near(first - 1)
-        is_alias = first == place and (before.text == "as" or before.kind == "identifier")
+        is_behind_name = before.kind == "identifier" or self._near(place - 2).text == "."
+        is_alias = first == place and (before.text == "as" or is_behind_name)
         return not is_alias and before.text not in ("from", "join")
+
+    def _is_verb(self, place: int) -> bool:
+        """Whether it is SELECT, and not the name of the view of select(2)."""
+        return self._near(place).text == "select" and self._near(place - 1).text != "."

@@ -18,6 +18,7 @@ from bpfrec.analyze.sqltemplate import identifier, literal
 from bpfrec.analyze.view import View, ViewColumn
 from bpfrec.analyze.world.columns import resolved_columns
 from bpfrec.formats import schema
+from bpfrec.formats.descriptors import uses
 from bpfrec.formats.schema import Column, Table
 from bpfrec.formats.syscalls import Argument, Syscall, syscalls
 
@@ -90,7 +91,7 @@ def syscall_view(name: str) -> View:
     for column in (_common(common[n]) for n in _AFTER_ARGUMENTS if n not in taken):
         text = return_text(call) if call and column.name == "ret" else None
         columns += [column, *([_text(column, "result", text)] if text else [])]
-    columns += resolved_columns()
+    columns += resolved_columns(len(uses(name)) if call else 0)
     whole, late = call_text(call, name)
     columns.append(ViewColumn("call_text", "VARCHAR", "the whole call, as strace -v writes it", whole, late))
     where = f"s.syscall = {literal(name)} AND s.abi = 'x86_64'"
@@ -100,7 +101,7 @@ def syscall_view(name: str) -> View:
 
 def _argument_columns(argument: Argument, call: Syscall) -> Iterator[ViewColumn]:
     """The argument, its text, and what was copied for it."""
-    copies = [column for c in call.captures if c.index == argument.index for column in captured_columns(call, c)]
+    copies = captured_columns(call, argument)
     column = _argument(argument, call)
     if column.name in [copy.name for copy in copies]:
         column = replace(column, name=f"arg_{column.name}")

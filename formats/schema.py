@@ -148,7 +148,7 @@ SOCKADDRS = _table(
     (
         "status",
         "VARCHAR",
-        "NULL: read whole; not-utf8: bytes of a name that are no text stand as \\xNN; unreadable, truncated, lost",
+        "NULL: read whole; not-utf8: address has bytes that are no text as \\xNN; else unreadable, truncated, lost",
         "codes",
     ),
     ("extra", "BIGINT", "flow information (AF_INET6), groups (AF_NETLINK); NULL: the family has none", "dictionary"),

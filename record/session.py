@@ -163,8 +163,8 @@ class _Session:
             program.forget(ended)
         start = time.monotonic_ns()
         waiting = list(waiting_calls(self._at_the_start(), self._selection))
-        listener.started()
         self._read_descriptors(kernel)
+        listener.started()
         if self._child is not None:
             self._child.release()
         reason = self._drain_until(kernel, stop, listener, start)

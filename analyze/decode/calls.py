@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bpfrec.analyze.ctypes import ctype
-from bpfrec.analyze.decode.captured import Copied, copied
+from bpfrec.analyze.decode.captured import copied_of
 from bpfrec.analyze.decode.functions import number, written
 from bpfrec.analyze.sqltemplate import literal
 from bpfrec.analyze.view import Late
@@ -17,7 +17,7 @@ _BITS = {"INTEGER": 32, "UINTEGER": 32, "USMALLINT": 16}
 def argument_text(call: Syscall, argument: Argument) -> tuple[str, tuple[Late, ...]] | None:
     """SQL for the text of one argument, and what that needs; None where its number says it all."""
     decoding = decodings(call).get(argument.name)
-    shown = _copied(call, argument)
+    shown = copied_of(call, argument.index)
     if shown and shown.text:
         return _value(call, argument, decoding), (shown.late,)
     function = _function(call, decoding, f"s.arg{argument.index}") if decoding else None
@@ -43,7 +43,7 @@ def call_text(call: Syscall | None, name: str) -> tuple[str, tuple[Late, ...]]:
         order = [a for n in labelled if (a := call.argument(n))] or list(call.arguments)
         arguments = [text for a in order if (text := _argument(call, a, known.get(a.name)))]
         result = _result(call, known.get(RESULT))
-        late = tuple(shown.late for capture in call.captures if (shown := copied(capture)))
+        late = tuple(shown.late for a in call.arguments if (shown := copied_of(call, a.index)) and shown.text)
     listed = f"concat_ws(', ', {', '.join(arguments)})" if arguments else "''"
     return f"concat({literal(name + '(')}, {listed}, ') = ', {result})", late
 
@@ -81,7 +81,7 @@ def _value(call: Syscall, argument: Argument, decoding: Decoding | None) -> str:
         path = ("path", "path2")[call.paths.index(argument.index)]
         return f"coalesce(quoted_text(s.{path}, s.{path}_status), {written('address', raw, 64)})"
     text = _number(call, argument, decoding, raw)
-    shown = _copied(call, argument)
+    shown = copied_of(call, argument.index)
     if shown is None or shown.text is None:
         return text
     copies = f"coalesce({shown.text}, {text})"
@@ -90,10 +90,6 @@ def _value(call: Syscall, argument: Argument, decoding: Decoding | None) -> str:
         number_says = _test(call, Condition(decoding.selector or "", False, tuple(decoder.choices)))
         return f"CASE WHEN {number_says} THEN {text} ELSE {copies} END"
     return copies
-
-
-def _copied(call: Syscall, argument: Argument) -> Copied | None:
-    return next((shown for c in call.captures if c.index == argument.index and (shown := copied(c))), None)
 
 
 def _number(call: Syscall, argument: Argument, decoding: Decoding | None, raw: str) -> str:

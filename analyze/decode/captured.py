@@ -14,7 +14,7 @@ from bpfrec.analyze.sqltemplate import literal
 from bpfrec.analyze.view import Late, ViewColumn
 from bpfrec.formats.captures import STRUCTS, Member
 from bpfrec.formats.decoding import constants, decoders
-from bpfrec.formats.syscalls import Capture, Syscall
+from bpfrec.formats.syscalls import Argument, Capture, Syscall
 
 _ROW = "LEFT JOIN main.{table} AS {row} ON {row}.event_id = s.event_id AND {row}.arg = {index}"
 _STRINGS = (
@@ -58,12 +58,17 @@ def copied(capture: Capture) -> Copied | None:
     return _struct(capture) if capture.kind in STRUCTS else None
 
 
-def captured_columns(call: Syscall, capture: Capture) -> list[ViewColumn]:
-    """The columns of what was copied for an argument, behind those of the argument itself."""
-    shown = copied(capture)
-    if shown is None or call.arguments is None:
+def copied_of(call: Syscall, index: int) -> Copied | None:
+    """How what was copied for an argument is shown, whether at entry or at exit."""
+    return next((shown for c in call.captures if c.index == index and (shown := copied(c))), None)
+
+
+def captured_columns(call: Syscall, argument: Argument) -> list[ViewColumn]:
+    """The columns of what was copied for an argument."""
+    shown = copied_of(call, argument.index)
+    if shown is None:
         return []
-    name = call.arguments[capture.index].name
+    name = argument.name
     return [
         ViewColumn(f"{name}{part.suffix}", part.sql_type, f"{name}: {part.comment}", part.expression, (shown.late,))
         for part in shown.parts

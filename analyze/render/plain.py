@@ -64,6 +64,29 @@ def _later(succeeded: int, processes: int) -> str:
     return f"in {succeeded} of {processes}" if succeeded else "-"
 
 
+def files(rows: Iterable[Row], width: int | None) -> Iterator[str]:
+    """Lines of files, times in milliseconds."""
+    columns = ("OPENS", "FAILED", "READ", "WRITTEN", "CALLS", "TIME (ms)", "FILE")
+    names = ("opens", "failures", "bytes_read", "bytes_written", "calls")
+    cells = ((*(r[n] for n in names), _Fixed(r["total_ns"] / 1e6), r["path"]) for r in rows)
+    return table(columns, cells, width)
+
+
+def network(rows: Iterable[Row], width: int | None) -> Iterator[str]:
+    """Lines of network, times in milliseconds."""
+    columns = ("CONNECTS", "ACCEPTS", "FAILED", "SENT", "RECEIVED", "CALLS", "TIME (ms)", "PROTOCOL", "PEER")
+    names = ("connects", "accepts", "failures", "bytes_sent", "bytes_received", "calls")
+    cells = (
+        (*(r[n] for n in names), _Fixed(r["total_ns"] / 1e6), *(_or_dash(r[n]) for n in ("protocol", "peer")))
+        for r in rows
+    )
+    return table(columns, cells, width)
+
+
+def _or_dash(text: str | None) -> str:
+    return "-" if text is None else text
+
+
 def latency(rows: Iterable[Row], width: int | None) -> Iterator[str]:
     """Lines of latency, times in microseconds."""
     columns = ("CALL", "COUNT", "TOTAL (us)", "MIN", "P50", "P95", "P99", "MAX")

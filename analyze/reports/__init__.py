@@ -16,6 +16,8 @@ REPORTS: dict[str, str] = {
     "failed-opens": "files that could not be opened: who tried, how often, from when to when",
     "failures": "failed calls by call, error and path, and whether the call succeeded later",
     "latency": "how long calls took: least, median, 95th and 99th percentile, most, total",
+    "files": "what was done with every file: opens, failures, bytes read and written, time",
+    "network": "what was exchanged with every peer: connections, failures, bytes sent and received, time",
     "processes": "the tree of processes: what each executed, when, how many calls it made and how it ended",
     "argdist": "count or histogram values of arguments and results, with the probes of bcc's argdist",
     "trace": "print single calls that meet a condition, with the probes of bcc's trace",

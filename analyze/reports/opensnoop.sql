@@ -17,7 +17,12 @@ WITH calls AS NOT MATERIALIZED (
     FROM syscalls
     WHERE syscall IN {{ family }} AND ret IS NOT NULL
 ),
-opens AS NOT MATERIALIZED (SELECT * FROM calls WHERE {{ where }})
+-- a star would have the names of all files computed
+opens AS NOT MATERIALIZED (
+    SELECT event_id, ts, pid, tid, comm, uid, syscall, ret, errno, path, path_status, end_us, flags, mode
+    FROM calls
+    WHERE {{ where }}
+)
 SELECT
     -- the call, in syscalls
     event_id,

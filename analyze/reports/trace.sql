@@ -22,7 +22,9 @@ WITH hits AS (
 {% endfor %}
 ),
 shown AS (
-    SELECT * FROM hits
+    -- a star would have the names of all files computed
+    SELECT probe, event_id, at_ns, cpu, pid, tid, comm, stack_id, func, message
+    FROM hits
 {% if msg_filter is not none %}
     WHERE contains(message, {{ msg_filter }})
 {% endif %}

@@ -37,21 +37,21 @@ NAMES = Table(
 )
 
 
-def resolved_columns() -> tuple[ViewColumn, ...]:
-    """The columns of names for a view with the row ``s`` of a call."""
+def resolved_columns(most: int = 2) -> tuple[ViewColumn, ...]:
+    """The columns of names for a view with the row ``s`` of a call that names so many things at ``most``."""
     listed = "[" + ", ".join(literal(reason) for reason in REASONS) + "]"
-    meanings = "; ".join(f"{reason}: {meaning}" for reason, meaning in REASONS.items())
-    return (
+    columns = (
         ViewColumn("resolved_path", "VARCHAR", _comment("path, or of its descriptor"), _shown(""), (_CALLS, _NAME)),
         ViewColumn("resolved_path2", "VARCHAR", _comment("second path or descriptor"), _shown("2"), (_CALLS, _NAME2)),
-        ViewColumn(
-            "resolved_reason",
-            "VARCHAR",
-            f"why a resolved path is NULL although the call names something: {meanings}",
-            f"list_extract({listed}, resolved.reason)",
-            (_CALLS,),
-        ),
     )
+    reason = ViewColumn(
+        "resolved_reason",
+        "VARCHAR",
+        f"why a resolved path is NULL although the call names something: {', '.join(REASONS)}",
+        f"list_extract({listed}, resolved.reason)",
+        (_CALLS,),
+    )
+    return (*columns[:most], reason) if most else ()
 
 
 def _comment(what: str) -> str:

@@ -84,7 +84,7 @@ class Naming:
         """The name of what each number means in its process at that time, -1 for none, and the reason then."""
         change, reason = self._holders.find(pids, fds, times)
         origin = np.where(change >= 0, self._origin[change] if len(self._origin) else -1, -1)
-        reason = np.where(change >= 0, self._reason[change] if len(self._origin) else reason, reason)
+        reason = np.where(change >= 0, self._reason_of(origin, change), reason)
         name = np.full(len(pids), -1)
         known = np.flatnonzero(origin >= 0)
         name[known] = self._name_at(origin[known], times[known])
@@ -104,6 +104,12 @@ class Naming:
         said, place = np.unique(self._changes.text[rows] << 2 | self._changes.no_links[rows], return_inverse=True)
         made = [self.names.number(self._texts[key >> 2], key & 3 == ALL_PARTS) for key in said.tolist()]
         self._name[rows] = np.array(made, np.int64)[place]
+
+    def _reason_of(self, origin: Integers, change: Integers) -> Integers:
+        """Why what began with ``origin``, or that of ``change`` where it is not known, has no name."""
+        if not len(self._reason):
+            return np.full(len(change), NONE)
+        return np.where(origin >= 0, self._reason[origin], self._reason[change])
 
     def _name_at(self, origin: Integers, times: Integers) -> Integers:
         version = self._versions.last(origin, times)
@@ -164,7 +170,7 @@ class Naming:
         base, reason = self._holders.find(changes.pid[paths], changes.source[paths], changes.entered[paths])
         own = (changes.source[paths] == ROOT) & (base < 0)
         origin = np.where(base >= 0, self._origin[base] if len(self._origin) else -1, -1)
-        reason = np.where(base >= 0, self._reason[base] if len(self._reason) else reason, reason)
+        reason = np.where(base >= 0, self._reason_of(origin, base), reason)
         base_of = np.full(len(changes.kind), -1)
         base_of[paths] = origin
         self._reason[paths] = np.where(own, NONE, reason)
@@ -176,8 +182,9 @@ class Naming:
             rows, base = paths[begin:end], base_of[paths[begin:end]]
             start = np.where(own[begin:end], OWN_ROOT, np.where(base >= 0, self._name[base], -1))
             self._name[rows] = self._join_all(start, changes.text[rows], changes.no_links[rows])
-        nameless = paths[self._name[paths] < 0]
-        self._reason[nameless] = np.where(self._reason[nameless] == NONE, BASE_UNKNOWN, self._reason[nameless])
+            why = np.where(base >= 0, self._reason[base], self._reason[rows])
+            why = np.where(why == NONE, BASE_UNKNOWN, why)
+            self._reason[rows] = np.where(self._name[rows] >= 0, NONE, why)
 
     def _join_all(self, start: Integers, text: Integers, no_links: Integers) -> Integers:
         """The numbers of the names of paths; each that comes again is made once."""

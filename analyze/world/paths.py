@@ -35,25 +35,21 @@ def stays_canonical(canonical: bool, path: str, no_links: int) -> bool:
 
 def joined_expression(base: str, canonical: str, path: str) -> str:
     """:func:`joined` in SQL; the arguments are SQL, and NULL where one of them is."""
+    plain = f"(if({base} = '/', '', {base}) || if(starts_with({path}, '/'), '', '/') || {path})"
     dots = f"regexp_extract({path}, {literal(_DOTS)})"
     depth = f"if(starts_with({path}, '/'), 0, len(regexp_extract_all({dots}, {literal(_UP)})))"
     stem = f"string_split({base}, '/')"
     higher = f"'/' || array_to_string(list_slice({stem}, 2, greatest(len({stem}) - {depth}, 1)), '/')"
-    rest = f"substr({path}, length({dots}) + 1)"
-    above = f"({higher} || '/' || {rest})"
-    plain = _clean(f"(if({base} = '/', '', {base}) || '/' || {path})")
-    free = f"({canonical} OR starts_with({path}, '/'))"
-    goes_up = f"contains({path}, '..') AND {free} AND regexp_matches({path}, {literal(_GOES_UP)})"
-    return f"CASE WHEN {goes_up} THEN {_clean(above)} ELSE {plain} END"
+    above = f"{higher} || '/' || substr({path}, length({dots}) + 1)"
+    goes_up = f"({canonical} OR starts_with({path}, '/')) AND regexp_matches({path}, {literal(_GOES_UP)})"
+    cleaned = f"CASE WHEN {goes_up} THEN {above} ELSE {plain} END"
+    for needless, less in (("/(?:[.]?/)+", "/"), ("/[.]?$", "")):
+        cleaned = f"regexp_replace({cleaned}, {literal(needless)}, {literal(less)}, 'g')"
+    tests = ("contains({0}, '//')", "contains({0}, './')", "ends_with({0}, '/')", "ends_with({0}, '.')")
+    odd = " OR ".join(test.format(path) for test in tests)
+    return f"CASE WHEN {odd} THEN coalesce(nullif({cleaned}, ''), '/') ELSE {plain} END"
 
 
 _DOTS = r"^/*(\.\.?(/+|$))*"
 _UP = r"\.\."
 _GOES_UP = r"^[/.]*\.\.(/|$)"
-
-
-def _clean(path: str) -> str:
-    odd = f"contains({path}, '//') OR contains({path}, '/./') OR ends_with({path}, '/') OR ends_with({path}, '/.')"
-    single = f"regexp_replace({path}, {literal('/(?:[.]?/)+')}, '/', 'g')"
-    cleaned = f"coalesce(nullif(regexp_replace({single}, {literal('/[.]?$')}, ''), ''), '/')"
-    return f"CASE WHEN {odd} THEN {cleaned} ELSE {path} END"

@@ -20,6 +20,8 @@ CASES = {
     "failed-opens.txt": "report failed-opens",
     "failures.txt": "report failures",
     "failures.csv": "report failures --format csv",
+    "files.txt": "report files",
+    "network.csv": "report network --format csv",
     "processes.txt": "report processes",
     "latency.txt": "report latency",
     "latency-histogram.txt": "report latency -H --syscall clock_nanosleep",

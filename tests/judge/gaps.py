@@ -42,6 +42,11 @@ TEXTS = Gap(
     "they are recorded and compared; the text of the whole call has their address",
     "",
 )
+TEXTS = Gap(
+    "rarer structs in `call_text`",
+    "the struct is recorded and compared; the text of the whole call has its address",
+    "",
+)
 PADDING = Gap(
     "padding",
     "bytes of a struct that mean nothing: nl_pad of a netlink address",

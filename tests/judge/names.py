@@ -10,6 +10,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -49,11 +50,11 @@ class Line:
     text: str
 
 
-def record(argv: list[str], folder: Path, bpfrec: str) -> tuple[Path, Path]:
+def record(argv: list[str], folder: Path) -> tuple[Path, Path]:
     """Runs ``argv`` under strace and the recorder at once; the trace and strace's log."""
     trace, log = folder / "names.bpfrec", folder / "strace.log"
     strace = [shutil.which("strace") or "strace", "-f", "-yy", "-s", "4096", "-o", str(log), *argv]
-    recorded = [bpfrec, "record", "--stacks", "off", "-o", str(trace), "--force", "--", *strace]
+    recorded = [sys.executable, "-m", "bpfrec", "record", "--stacks", "off", "-o", str(trace), "--force", "--", *strace]
     subprocess.run(recorded, cwd=folder, check=False, capture_output=True, timeout=240)
     return trace, log
 
@@ -148,24 +149,26 @@ def _expected(line: Line, path: str | None, ret: int) -> str | None:
 
 
 def _alike(ours: str, theirs: str, pipes: dict[str, str]) -> bool:
-    if ours.startswith(_OWN_LINKS):
-        return True
     theirs = re.sub(r"<(char|block) [0-9a-fx:]+>$", "", theirs)
+    if ours == theirs or ours.startswith(_OWN_LINKS) or theirs.startswith(("signalfd:", "pid:")):
+        return True
     if theirs.startswith("pipe:[") and ours.startswith("pipe:#"):
         return pipes.setdefault(theirs, ours) == ours and pipes.setdefault(ours, theirs) == theirs
+    if ours.startswith("memfd:"):
+        return theirs == f"/{ours}"
+    if ours.startswith("/") and theirs.startswith("/"):
+        return os.path.realpath(ours) == os.path.realpath(theirs)
+    return _same_socket(ours, theirs)
+
+
+def _same_socket(ours: str, theirs: str) -> bool:
     if socket := re.fullmatch(r"(TCP|UDP|RAW)(?:v6)?:\[(.*)\]", theirs):
         kind, _, address = ours.partition(" ")
         return kind == socket[1] and (not address or _same_address(address, socket[2]) or socket[2].isdigit())
     if theirs.startswith("UNIX"):
         shown = re.search(r'"(.*)"', theirs)
         return ours.startswith("unix:") and (not shown or ours.endswith(shown[1]) or ours == "unix:")
-    if theirs.startswith("NETLINK"):
-        return ours.startswith("NETLINK")
-    if ours.startswith("/") and theirs.startswith("/"):
-        return ours == theirs or os.path.realpath(ours) == os.path.realpath(theirs)
-    if ours.startswith("memfd:"):
-        return theirs == f"/{ours}"
-    return ours == theirs or theirs.startswith(("signalfd:", "pid:"))
+    return ours.startswith("NETLINK") and theirs.startswith("NETLINK")
 
 
 def _same_address(ours: str, theirs: str) -> bool:

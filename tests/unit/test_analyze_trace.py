@@ -45,6 +45,9 @@ CONTRACT = [
     "path2_status",
     "unfinished",
     "entry_status",
+    "resolved_path",
+    "resolved_path2",
+    "resolved_reason",
 ]
 
 
@@ -72,7 +75,10 @@ def test_syscalls_has_the_columns_of_the_contract(lab1):
     relation = lab1.sql("FROM syscalls")
     assert relation.columns == CONTRACT
     types = dict(zip(relation.columns, map(str, relation.types), strict=True))
-    assert types == {c.name: c.sql_type for c in schema.SYSCALLS.columns} | {"ts": "TIMESTAMP_NS"}
+    assert types == {c.name: c.sql_type for c in schema.SYSCALLS.columns} | {
+        "ts": "TIMESTAMP_NS",
+        **dict.fromkeys(("resolved_path", "resolved_path2", "resolved_reason"), "VARCHAR"),
+    }
 
 
 def test_ts_is_the_wall_clock_to_the_nanosecond(tmp_path):

@@ -91,5 +91,11 @@ def test_what_is_no_query_is_looked_at_all_the_same(query):
     assert isinstance(Needs(query).everything_of("futex"), bool)
 
 
+def test_a_view_called_as_a_word_of_sql_is_no_doubt():
+    assert not Needs("SELECT ret FROM sys.select").everything_of("select")
+    assert not Needs("SELECT s.ret FROM sys.select s").everything_of("select")
+    assert Needs("SELECT * FROM sys.select").everything_of("select")
+
+
 def test_words_are_those_of_names_strings_and_comments_in_lower_case():
     assert Needs('SELECT "Utime_TV_sec" FROM x -- y').words == {"select", "utime_tv_sec", "from", "x", "y"}

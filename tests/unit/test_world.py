@@ -395,6 +395,15 @@ def test_paths_that_are_none(names) -> None:
     ]
 
 
+def test_a_reason_is_that_of_what_a_name_hangs_on(names) -> None:
+    world = World(snapshot=False)
+    world.open(3, "x")
+    world.do("dup", 3, ret=4)
+    world.open(5, "y", dfd=4)
+    calls = [world.read(3), world.read(4), world.read(5), world.open(-2, "z", dfd=5)]
+    assert names(world, *calls) == ["(opened-before)"] * 4
+
+
 def test_second_paths_and_descriptors(tmp_path: Path) -> None:
     world = World()
     world.open(3, "/dir")
@@ -548,3 +557,18 @@ def test_long_chains_take_as_long_as_they_are(names) -> None:
         world.do("dup", fd - 1 if fd > 3 else 0, ret=fd)
     world.has(0, "/zero")
     assert names(world, world.read(2_999)) == "/zero"
+
+
+@pytest.mark.parametrize(
+    "name", ["summary", "opensnoop", "failed-opens", "failures", "latency", "processes", "syscount"]
+)
+def test_reports_that_need_no_names_do_not_wait_for_them(lab1_trace: Path, name: str) -> None:
+    with Trace(lab1_trace) as trace:
+        trace.report(name)
+        assert not trace._catalog._filled
+
+
+def test_the_trace_report_does_not_wait_for_names(lab1_trace: Path) -> None:
+    with Trace(lab1_trace) as trace:
+        trace.report("trace", probes=["sys_openat"])
+        assert not trace._catalog._filled

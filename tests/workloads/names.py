@@ -1,3 +1,7 @@
+"""Gets descriptors in every usual way, uses them, and prints nothing: for tests of what they are called."""
+
+# ruff: noqa: PTH103, PTH109, PTH116, PTH123 - the calls themselves are wanted
+
 import os
 import select
 import socket
@@ -8,76 +12,70 @@ import threading
 
 os.makedirs("d/e", exist_ok=True)
 os.chdir("d")
-open("rel.txt", "w").write("x")
-open("../up.txt", "w").write("x")
+for name in ("rel.txt", "../up.txt"):
+    with open(name, "w") as file:
+        file.write("x")
 os.chdir("e")
-open("../rel.txt").read()
-fd = os.open("..", os.O_RDONLY | os.O_DIRECTORY)
-f2 = os.open("rel.txt", os.O_RDONLY, dir_fd=fd)
-os.read(f2, 10)
-os.fchdir(fd)
+with open("../rel.txt") as file:
+    file.read()
+folder = os.open("..", os.O_RDONLY | os.O_DIRECTORY)
+inner = os.open("rel.txt", os.O_RDONLY, dir_fd=folder)
+os.read(inner, 10)
+os.fchdir(folder)
+os.getcwd()
 os.stat("rel.txt")
-f3 = os.dup(f2)
-os.close(f2)
-os.fstat(f3)
+copy = os.dup(inner)
+os.close(inner)
+os.fstat(copy)
 
 
-class H(socketserver.BaseRequestHandler):
+class Echo(socketserver.BaseRequestHandler):
     def handle(self):
-        d = self.request.recv(100)
-        self.request.sendall(d)
+        self.request.sendall(self.request.recv(100))
 
 
-class S(socketserver.ThreadingTCPServer):
-    allow_reuse_address = True
+with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Echo) as server:
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    for _ in range(20):
+        with socket.create_connection(server.server_address) as client:
+            client.sendall(b"hi")
+            client.recv(10)
+    server.shutdown()
+    thread.join()
 
-
-s = S(("127.0.0.1", 0), H)
-p = s.server_address[1]
-t = threading.Thread(target=s.serve_forever)
-t.start()
-for i in range(20):
-    c = socket.create_connection(("127.0.0.1", p))
-    c.sendall(b"hi")
-    c.recv(10)
-    c.close()
-s.shutdown()
-t.join()
-s.server_close()
-u = socket.socket(socket.AF_UNIX)
-u.bind("sock")
-u.listen()
-c = socket.socket(socket.AF_UNIX)
-c.connect("sock")
-a, _ = u.accept()
-c.send(b"x")
-a.recv(1)
-a1, b1 = socket.socketpair()
-a1.send(b"x")
-b1.recv(1)
-v6 = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
-v6.bind(("::1", 0))
-v6.sendto(b"x", v6.getsockname())
-v6.recv(1)
-ep = select.epoll()
-ep.register(v6)
-ep.poll(0.01)
-m = os.memfd_create("mem")
-os.write(m, b"x")
-tf = tempfile.TemporaryFile()
-tf.write(b"x")
-tf.flush()
-print(subprocess.run(["cat", "rel.txt"], stdout=subprocess.PIPE).stdout)
-os.system("cat ../up.txt | tr x y; exec 5<rel.txt; cat <&5")
-r, w = os.pipe()
-os.set_inheritable(w, True)
+with socket.socket(socket.AF_UNIX) as listening, socket.socket(socket.AF_UNIX) as client:
+    listening.bind("sock")
+    listening.listen()
+    client.connect("sock")
+    accepted, _ = listening.accept()
+    client.send(b"x")
+    accepted.recv(1)
+one, other = socket.socketpair()
+socket.send_fds(one, [b"x"], [copy])
+_, received, _, _ = socket.recv_fds(other, 1, 1)
+os.fstat(received[0])
+with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as datagrams:
+    datagrams.bind(("::1", 0))
+    datagrams.sendto(b"x", datagrams.getsockname())
+    datagrams.recv(1)
+    events = select.epoll()
+    events.register(datagrams)
+    events.poll(0.01)
+os.write(os.memfd_create("memory"), b"x")
+with tempfile.TemporaryFile() as file:
+    file.write(b"x")
+subprocess.run(["cat", "rel.txt"], stdout=subprocess.DEVNULL, check=True)
+os.system("cat ../up.txt | tr x y > /dev/null; exec 5<rel.txt; cat <&5 > /dev/null")
+reading, writing = os.pipe()
+os.set_inheritable(writing, True)
 if os.fork() == 0:
-    os.close(r)
+    os.close(reading)
     os.chdir("/")
-    os.write(w, b"a")
+    os.write(writing, b"a")
     os.stat("etc")
     os._exit(0)
-os.close(w)
-os.read(r, 1)
+os.close(writing)
+os.read(reading, 1)
 os.wait()
 os.stat("rel.txt")

@@ -1,0 +1,54 @@
+"""files: what was done with every file."""
+
+from __future__ import annotations
+
+from bpfrec.analyze.reports.filters import comm_contains, conditions, where
+from bpfrec.analyze.reports.opensnoop import FAMILY
+from bpfrec.analyze.result import Result
+from bpfrec.analyze.sqltemplate import identifier, render
+from bpfrec.analyze.trace import Trace
+
+SORTS = {
+    "time": "total_ns",
+    "calls": "calls",
+    "opens": "opens",
+    "failures": "failures",
+    "read": "bytes_read",
+    "written": "bytes_written",
+}
+"""What the files can be sorted by, and the column that is."""
+
+READING = ("read", "pread64", "readv", "preadv", "preadv2")
+WRITING = ("write", "pwrite64", "writev", "pwritev", "pwritev2")
+COPYING = ("copy_file_range", "splice")
+"""From the first descriptor to the second; sendfile is the other way round."""
+
+
+def compute(
+    trace: Trace,
+    *,
+    pid: int | None = None,
+    tid: int | None = None,
+    name: str | None = None,
+    sort: str = "time",
+    top: int = 0,
+) -> Result:
+    """Opens, failures, bytes and time by file, by the name it is resolved to, else by the path as passed.
+
+    ``sort``: of :data:`SORTS`, the most first; ``top``: only so many, 0: all. Columns: opens, failures, bytes_read,
+    bytes_written, calls, total_ns, processes, path, resolved.
+    """
+    chosen = conditions(pid=pid, tid=tid) + comm_contains(name)
+    return trace.answer(
+        render(
+            "files",
+            where=where(chosen),
+            opening=FAMILY,
+            reading=(*READING, *COPYING),
+            writing=(*WRITING, "sendfile"),
+            reading_second=("sendfile",),
+            writing_second=COPYING,
+            sort=identifier(SORTS[sort]),
+            top=top,
+        )
+    )

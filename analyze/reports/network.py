@@ -1,0 +1,58 @@
+"""network: what was exchanged with every peer."""
+
+from __future__ import annotations
+
+from bpfrec.analyze.reports.files import READING, WRITING
+from bpfrec.analyze.reports.filters import comm_contains, conditions, where
+from bpfrec.analyze.result import Result
+from bpfrec.analyze.sqltemplate import Fragment, identifier, render
+from bpfrec.analyze.trace import Trace
+
+SORTS = {
+    "time": "total_ns",
+    "calls": "calls",
+    "connects": "connects",
+    "accepts": "accepts",
+    "failures": "failures",
+    "sent": "bytes_sent",
+    "received": "bytes_received",
+}
+"""What the peers can be sorted by, and the column that is."""
+
+_CONNECTING = ("connect", "accept", "accept4")
+_SENDING = ("sendto", "sendmsg")
+_RECEIVING = ("recvfrom", "recvmsg")
+_INTERNET = "^(TCP|UDP|UDPLITE|SCTP|MPTCP|ICMP|RAW)( |$)"
+
+
+def compute(
+    trace: Trace,
+    *,
+    pid: int | None = None,
+    tid: int | None = None,
+    name: str | None = None,
+    hosts: bool = False,
+    sort: str = "time",
+    top: int = 0,
+) -> Result:
+    """Connections, failures, bytes and time by peer: by its address and port, or the path of a unix socket.
+
+    ``hosts``: by address, all ports together; ``sort``: of :data:`SORTS`, the most first; ``top``: only so many, 0:
+    all. Columns: protocol, peer, connects, accepts, failures, bytes_sent, bytes_received, calls, total_ns, processes.
+    """
+    chosen = conditions(pid=pid, tid=tid) + comm_contains(name)
+    without_port = r"CASE protocol WHEN 'unix' THEN peer ELSE regexp_replace(peer, ':\d+$', '') END"
+    return trace.answer(
+        render(
+            "network",
+            where=where(chosen),
+            calls=(*_CONNECTING, *_SENDING, *_RECEIVING, *READING, *WRITING, "sendfile"),
+            sockets_only=(*_CONNECTING, *_SENDING, *_RECEIVING),
+            sending=(*_SENDING, *WRITING, "sendfile"),
+            receiving=(*_RECEIVING, *READING),
+            internet=_INTERNET,
+            peer=Fragment(without_port if hosts else "peer"),
+            sort=identifier(SORTS[sort]),
+            top=top,
+        )
+    )

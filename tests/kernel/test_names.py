@@ -1,0 +1,88 @@
+"""Names of descriptors, directories and sockets: those that strace shows of the same run, and those of the snapshot."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from judge.names import compare, record
+from live import WORKLOADS, Recorder, rows
+
+PROGRAMS = {
+    "every way": [sys.executable, str(WORKLOADS / "names.py")],
+    "pipeline": ["sh", "-c", "mkdir -p a/b; cd a; echo x > f; cat f | tr x y | (cd b; cat > ../g); cat ../a/g 2>&1"],
+    "find": ["find", "/usr/share/doc", "-maxdepth", "2", "-name", "copyright", "-newer", "/etc/passwd"],
+    "git": [
+        *("sh", "-c"),
+        "git init -q g; cd g; echo a > f; git add f; git -c user.name=a -c user.email=a@b commit -qm x; git log",
+    ],
+}
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_strace_shows_the_same_names(tmp_path: Path, name: str) -> None:
+    trace, log = record([*PROGRAMS[name]], tmp_path)
+    compared = compare(trace, log)
+    assert not compared.different, "\n".join(compared.different[:20])
+    assert compared.alike > 100
+    # A file that never had a name, and one that came with a message.
+    expected = {"name-unknown", "not-followed"} if name == "every way" else set()
+    assert set(compared.unknown) == expected, compared.unknown
+
+
+ATTACHED = """
+import os, socket, sys
+print("ready", flush=True)
+sys.stdin.readline()
+os.stat("beside")
+for number in map(int, sys.argv[1:]):
+    os.fstat(number)
+os.close(int(sys.argv[1]))
+try:
+    os.fstat(int(sys.argv[1]))
+except OSError:
+    pass
+"""
+
+
+def test_what_was_open_when_recording_began(tmp_path: Path) -> None:
+    output = tmp_path / "trace.bpfrec"
+    for name in ("file", "beside"):
+        (tmp_path / name).write_text("x")
+    with (
+        (tmp_path / "file").open() as file,
+        socket.create_server(("127.0.0.1", 0)) as server,
+        socket.create_connection(server.getsockname()) as client,
+    ):
+        numbers = [file.fileno(), server.fileno(), client.fileno()]
+        process = subprocess.Popen(
+            [sys.executable, "-c", ATTACHED, *map(str, numbers)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            pass_fds=numbers,
+            cwd=tmp_path,
+        )
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"ready\n"
+        recorder = Recorder(output, "-p", process.pid)
+        process.communicate(b"go\n", timeout=30)
+        recorder.wait()
+        there, here = server.getsockname()[1], client.getsockname()[1]
+    found = rows(
+        output,
+        "SELECT coalesce(resolved_path, resolved_reason) FROM syscalls"
+        f" WHERE syscall IN ('newfstatat', 'fstat') AND (path = 'beside' OR arg0 IN {tuple(numbers)})"
+        " ORDER BY ts_ns",
+    )
+    names = [str(tmp_path / "file"), f"TCP 127.0.0.1:{there}", f"TCP 127.0.0.1:{here}->127.0.0.1:{there}"]
+    assert [name for (name,) in found] == [str(tmp_path / "beside"), *names, "not-open"]
+    read = (
+        "cwd, root, snapshot_ns BETWEEN (SELECT min(ts_ns) - 60e9 FROM syscalls) AND (SELECT max(ts_ns) FROM syscalls)"
+    )
+    assert rows(output, f"SELECT {read} FROM processes") == [(str(tmp_path), "/", True)]
