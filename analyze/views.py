@@ -147,7 +147,7 @@ def execs_view(calls: str) -> View:
     columns.append(ViewColumn("argv", "VARCHAR", argv, "s.argv"))
     columns += [_common(common[n]) for n in ("ret", "errno")]
     comment = "One row per execve and execveat, failed ones too (ret < 0)."
-    return View("main", "execs", comment, tuple(columns), f"FROM ({calls}) AS s")
+    return View("main", "execs", comment, tuple(columns), f"({calls}) AS s")
 
 
 def functions_view() -> View:
