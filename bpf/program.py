@@ -32,7 +32,17 @@ MAX_LOST_RUNS = 65536
 COUNTERS = ("sent_syscalls", "lost_syscalls", "lost_data", "lost_threads", "lost_exits", "lost_processes")
 """The counters the program keeps, in the order of ``enum counter`` in ``programs/counters.c``."""
 
-SOURCES = ("counters.c", "plans.c", "targets.c", "slots.c", "batches.c", "processes.c", "captures.c", "recorder.c")
+SOURCES = (
+    "counters.c",
+    "plans.c",
+    "targets.c",
+    "slots.c",
+    "batches.c",
+    "processes.c",
+    "reading.c",
+    "captures.c",
+    "recorder.c",
+)
 """The parts of the program in ``programs/``, in the order in which they are compiled as one."""
 
 _VECTORS = 64

@@ -1,0 +1,266 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+/* Reading what an argument points at: how much there is, and into which room it goes. */
+#include "wire.h"
+
+#define EFAULT 14
+#define DATA_OFFSET 8
+#define STRINGS_MAX 128
+#define ARRAY_MAX 4096
+#define BITS_MAX 512
+#define ASIDE_CONTROL 6
+#define ASIDE_CONTENTS 7
+/* Bits of slot->aside while the captures of a call are finished: the verifier forgets what is not in a register. */
+#define LATER_MESSAGE 0x100
+#define LATER_CONTENTS 0x200
+
+/* A vector is read string by string, contents buffer by buffer: the last one may reach past what is kept. */
+struct data_room {
+	struct wire_data record;
+	u8 past[WIRE_DATA_MAX];
+};
+
+struct vector {
+	u64 base;
+	u64 length;
+};
+
+/* struct user_msghdr of 64-bit callers */
+struct message {
+	u64 name;
+	u32 name_length;
+	u32 reserved;
+	u64 vectors;
+	u64 vectors_length;
+	u64 control;
+	u64 control_length;
+	u64 flags;
+};
+
+#define MESSAGE_VECTORS_INLINE ((WIRE_INLINE - sizeof(struct message)) / sizeof(struct vector))
+#define MESSAGE_VECTORS_MAX ((ARRAY_MAX - sizeof(struct message)) / sizeof(struct vector))
+
+BPF_F_TABLE("hash", u64, struct wire_data, spilled, MAX_THREADS, BPF_F_NO_PREALLOC);
+BPF_PERCPU_ARRAY(data_scratch, struct data_room, 1);
+
+static __always_inline u32 kind_of(const struct capture *capture)
+{
+	return capture->kind & ~CAPTURE_AT_EXIT;
+}
+
+static __always_inline const void *target_of(const struct call_slot *slot, const struct capture *capture)
+{
+	return capture->arg < WIRE_ARGS ? (const void *)slot->args[capture->arg] : 0;
+}
+
+/* Whether there is something to capture, and the argument that decides about it says so. */
+static __always_inline int applies(const struct call_slot *slot, const struct capture *capture)
+{
+	u32 value;
+
+	if (capture->kind == CAPTURE_NONE || !target_of(slot, capture))
+		return 0;
+	if (capture->when >= WIRE_ARGS)
+		return 1;
+	value = slot->args[capture->when];
+	return value >= capture->least && value <= capture->most;
+}
+
+static __always_inline u64 at_most(u64 bytes, u64 max)
+{
+	asm volatile("" : "+r"(bytes));
+	return bytes < max ? bytes : max;
+}
+
+/* What the kernel says the size of a result is, at most the room that it was given. */
+static __always_inline s32 size_given(const struct call_slot *slot, u64 from)
+{
+	u32 size = 0;
+
+	bpf_probe_read_user(&size, sizeof(size), (const void *)from);
+	return size < slot->room ? size : slot->room;
+}
+
+/* Bytes that there are of what has no end of its own; `*most`: how many of them may be kept. */
+static __always_inline u64 size_of(const struct call_slot *slot, const struct capture *capture, s64 ret, u64 *most)
+{
+	u32 kind = kind_of(capture);
+	u64 given = capture->size;
+
+	if (capture->length == LENGTH_RET)
+		given = ret;
+	else if (capture->length < WIRE_ARGS)
+		given = slot->args[capture->length];
+	*most = capture->size;
+	if (kind == CAPTURE_ARRAY) {
+		*most = ARRAY_MAX;
+		return capture->length == LENGTH_NONE ? capture->size : (u64)(u32)given * capture->size;
+	}
+	if (kind == CAPTURE_BITS) {
+		*most = BITS_MAX;
+		return (sendable(given, 1 << 30) + 63) / 64 * 8;
+	}
+#ifdef DATA_BYTES
+	if (kind == CAPTURE_CONTENTS) {
+		*most = DATA_BYTES;
+		return given;
+	}
+#endif
+	if (kind == CAPTURE_SOCKADDR)
+		*most = SOCKADDR_MAX;
+	if (capture->length < WIRE_ARGS && capture->kind & CAPTURE_AT_EXIT)
+		given = size_given(slot, given);
+	return kind == CAPTURE_SOCKADDR ? sendable(given, SOCKADDR_MAX) : given;
+}
+
+static __always_inline u64 spill_key(u32 tid, u32 number)
+{
+	return (u64)tid * WIRE_ASIDE + number;
+}
+
+static __always_inline struct data_room *scratch(void)
+{
+	int zero = 0;
+
+	return data_scratch.lookup(&zero);
+}
+
+/* An offset into what is kept; the barrier has the compiler leave the bound where the verifier sees it. */
+static __always_inline u64 offset_in(u64 used)
+{
+	asm volatile("" : "+r"(used));
+	return used & (ARRAY_MAX - 1);
+}
+
+static __always_inline s16 read_string(struct wire_data *data, const void *from)
+{
+	int n = bpf_probe_read_user_str(data->data, WIRE_DATA_MAX, from);
+
+	return n > 0 ? n - 1 : n;
+}
+
+/* Reads the strings of a vector one behind the other, each with its NUL; their bytes, or -errno. */
+static __always_inline s16 read_strings(struct data_room *room, const u64 *vector)
+{
+	u32 used = 0;
+	u64 string = 0;
+	int i, n;
+
+#pragma clang loop unroll(disable)
+	for (i = 0; i < STRINGS_MAX; i++) {
+		n = bpf_probe_read_user(&string, sizeof(string), vector + i);
+		if (!n && !string)
+			return used;
+		if (!n)
+			n = bpf_probe_read_user_str(room->record.data + offset_in(used), ARRAY_MAX,
+						    (const void *)string);
+		if (n < 0 && !i)
+			return n;
+		if (n < 0 || used + n >= ARRAY_MAX)
+			break;
+		used += n;
+	}
+	room->record.flags |= WIRE_CUT;
+	return used;
+}
+
+static __always_inline void read_bytes(struct wire_data *data, const void *from, u64 size, u64 most)
+{
+	u64 bytes = at_most(at_most(size, most), ARRAY_MAX);
+	int n = bpf_probe_read_user(data->data, bytes, from);
+
+	data->captured = n < 0 ? n : bytes;
+	if (size > bytes)
+		data->flags |= WIRE_CUT;
+}
+
+#ifdef DATA_BYTES
+/* Reads the first of what stands in the buffers of a vector, `most` bytes in all. */
+static __always_inline void read_contents(struct data_room *room, u64 vectors, u64 length, u64 most)
+{
+	u32 used = 0, left;
+	int i, n = 0;
+
+	most = at_most(most, DATA_BYTES);
+#pragma clang loop unroll(disable)
+	for (i = 0; i < VECTORS_MAX; i++) {
+		struct vector vector = {};
+		u64 bytes;
+
+		left = most - used;
+		if (i >= length || used >= most)
+			break;
+		n = bpf_probe_read_user(&vector, sizeof(vector), (const void *)(vectors + i * sizeof(vector)));
+		if (n < 0)
+			break;
+		bytes = at_most(at_most(vector.length, left), DATA_BYTES);
+		n = bpf_probe_read_user(room->record.data + offset_in(used), bytes, (const void *)vector.base);
+		if (n < 0)
+			break;
+		used += bytes;
+	}
+	room->record.captured = n < 0 && !used ? n : used;
+}
+#endif
+
+static __always_inline void name_record(struct data_room *room, u32 arg, u32 flags)
+{
+	room->record.kind = WIRE_DATA;
+	room->record.arg = arg;
+	room->record.flags = flags;
+}
+
+#ifdef DATA_BYTES
+/* Reads `most` bytes of what stands in the buffers that `plan` names; 0: there are none. */
+static __always_inline int find_contents(struct data_room *room, const struct call_slot *slot,
+					 const struct call_plan *plan, u64 most)
+{
+	const struct capture *capture = &plan->capture[plan->buffers & (CAPTURES - 1)];
+	struct vector all = {.base = (u64)target_of(slot, capture)};
+
+	if (!all.base)
+		return 0;
+	if (kind_of(capture) != CAPTURE_MESSAGE)
+		all.length = capture->length < WIRE_ARGS ? slot->args[capture->length] : 0;
+	else if (bpf_probe_read_user(&all, sizeof(all),
+				     (const void *)(all.base + __builtin_offsetof(struct message, vectors))))
+		return 0;
+	name_record(room, capture->arg | WIRE_CONTENTS, capture->kind & CAPTURE_AT_EXIT ? WIRE_AT_EXIT : 0);
+	read_contents(room, all.base, all.length, most);
+	return 1;
+}
+#endif
+
+/* A message with what its buffers are, as far as there is room. */
+static __always_inline void read_message(struct wire_data *data, const void *from)
+{
+	struct message *message = (struct message *)data->data;
+	int n = bpf_probe_read_user(message, sizeof(*message), from);
+	u64 vectors;
+
+	data->captured = n < 0 ? n : sizeof(*message);
+	if (n < 0)
+		return;
+	vectors = at_most(message->vectors_length, MESSAGE_VECTORS_MAX);
+	if (message->vectors_length > vectors)
+		data->flags |= WIRE_CUT;
+	n = bpf_probe_read_user(message + 1, vectors * sizeof(struct vector), (const void *)message->vectors);
+	data->captured = n < 0 ? n : sizeof(*message) + vectors * sizeof(struct vector);
+}
+
+/* Reads into `room` what `capture` names; strings, buffers of a vector and messages are read elsewhere, once. */
+static __always_inline void read_capture(struct data_room *room, const struct call_slot *slot,
+					 const struct capture *capture, s64 ret)
+{
+	const void *from = target_of(slot, capture);
+	u64 most, size;
+
+	name_record(room, capture->arg, capture->kind & CAPTURE_AT_EXIT ? WIRE_AT_EXIT : 0);
+	if (kind_of(capture) == CAPTURE_STRING) {
+		room->record.captured = read_string(&room->record, from);
+	} else if (kind_of(capture) == CAPTURE_MESSAGE) {
+		read_message(&room->record, from);
+	} else {
+		size = size_of(slot, capture, ret, &most);
+		read_bytes(&room->record, from, size, most);
+	}
+}
