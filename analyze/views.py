@@ -51,7 +51,8 @@ def table_view(table: Table, parquet: Path | None, present: Collection[str], wal
         ts = ViewColumn(_TS.name, _TS.sql_type, _TS.comment, f"make_timestamp_ns({ts_ns} + {literal(wall_offset_ns)})")
         columns.insert(1, ts)
         columns.sort(key=lambda c: c.name in _LAST)
-        columns += resolved_columns()
+        first, second = (next(c.expression for c in columns if c.name == name) for name in ("path", "path2"))
+        columns += resolved_columns(paths=(first, second))
     if parquet is None:
         return View("main", table.name, table.comment, tuple(columns), "(SELECT 1) AS s", "FALSE")
     return View("main", table.name, table.comment, tuple(columns), parquet_source(parquet))

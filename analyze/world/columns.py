@@ -37,12 +37,16 @@ NAMES = Table(
 )
 
 
-def resolved_columns(most: int = 2) -> tuple[ViewColumn, ...]:
-    """The columns of names for a view with the row ``s`` of a call that names so many things at ``most``."""
+def resolved_columns(most: int = 2, paths: tuple[str, str] = ("s.path", "s.path2")) -> tuple[ViewColumn, ...]:
+    """The columns of names for a view with the row ``s`` of a call that names so many things at ``most``.
+
+    ``paths``: SQL for its paths.
+    """
+    first, second = _shown("", paths[0]), _shown("2", paths[1])
     listed = "[" + ", ".join(literal(reason) for reason in REASONS) + "]"
     columns = (
-        ViewColumn("resolved_path", "VARCHAR", _comment("path, or of its descriptor"), _shown(""), (_CALLS, _NAME)),
-        ViewColumn("resolved_path2", "VARCHAR", _comment("second path or descriptor"), _shown("2"), (_CALLS, _NAME2)),
+        ViewColumn("resolved_path", "VARCHAR", _comment("path, or of its descriptor"), first, (_CALLS, _NAME)),
+        ViewColumn("resolved_path2", "VARCHAR", _comment("second path or descriptor"), second, (_CALLS, _NAME2)),
     )
     reason = ViewColumn(
         "resolved_reason",
@@ -61,8 +65,8 @@ def _comment(what: str) -> str:
     )
 
 
-def _shown(which: str) -> str:
-    table, path = f"name{which}", f"s.path{which}"
+def _shown(which: str, path: str) -> str:
+    table = f"name{which}"
     joined = joined_expression(f"{table}.name", f"{table}.canonical", path)
     return f"CASE WHEN resolved.is_path{which} THEN {joined} ELSE {table}.name END"
 
