@@ -110,7 +110,12 @@ STRUCTS = _table(
     ("event_id", "BIGINT", "the call, in syscalls", "delta"),
     ("arg", "SMALLINT", "which argument, 0-5", "dictionary"),
     ("kind", "VARCHAR", "which struct: rlimit, itimerspec, fds (pipe, socketpair), int (wait status) ...", "codes"),
-    ("word0", "UBIGINT", "first 8 bytes, raw; NULL: the struct is shorter, or see status", "dictionary"),
+    (
+        "word0",
+        "UBIGINT",
+        "first 8 bytes, raw, 0 between members; NULL: the struct is shorter, or see status",
+        "dictionary",
+    ),
     ("word1", "UBIGINT", "next 8 bytes", "dictionary"),
     ("word2", "UBIGINT", "next 8 bytes", "dictionary"),
     ("word3", "UBIGINT", "next 8 bytes", "dictionary"),

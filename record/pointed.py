@@ -24,6 +24,17 @@ _FIRST_STRUCT = KINDS.index(next(iter(STRUCTS)))
 _MESSAGE_MEMBERS = captured_bytes("msghdr")
 
 
+def _members() -> NDArray[np.uint64]:
+    """Per kind and word, the bits that are some member's."""
+    masks = np.zeros((len(KINDS), MOST_WORDS), np.uint64)
+    for kind, members in STRUCTS.items():
+        for member in members:
+            masks[KINDS.index(kind), member.word] |= np.uint64(((1 << member.bits) - 1) << member.shift)
+    return masks
+
+
+_MEMBERS = _members()
+
 # A server sees the same few again and again.
 _parsed = lru_cache(maxsize=4096)(parse_sockaddr)
 
@@ -85,9 +96,9 @@ def _structs(records: wire.Records, pieces: Pieces) -> SideRows:
         if not np.any(left > 0):
             columns[f"word{number}"] = pa.nulls(len(left), pa.uint64())
             continue
-        # What follows the last byte is what was there before.
+        # What follows the last byte, and stands between members, is what was there before.
         unused = ((8 - np.clip(left, 1, 8)) * 8).astype(np.uint64)
-        word = words.take(at + number, mode="clip") << unused >> unused
+        word = words.take(at + number, mode="clip") << unused >> unused & _MEMBERS[some.kind, number]
         columns[f"word{number}"] = pa.array(word, mask=left <= 0)
     columns["status"] = replace(some, cut=cut).status()
     return SideRows(STRUCT_TABLE, pa.table(columns), some.call)

@@ -124,6 +124,13 @@ static __always_inline struct data_room *scratch(void)
 	return data_scratch.lookup(&zero);
 }
 
+/* An offset into what is kept; the barrier has the compiler leave the bound where the verifier sees it. */
+static __always_inline u64 offset_in(u64 used)
+{
+	asm volatile("" : "+r"(used));
+	return used & (ARRAY_MAX - 1);
+}
+
 static __always_inline s16 read_string(struct wire_data *data, const void *from)
 {
 	int n = bpf_probe_read_user_str(data->data, WIRE_DATA_MAX, from);
@@ -144,7 +151,7 @@ static __always_inline s16 read_strings(struct data_room *room, const u64 *vecto
 		if (!n && !string)
 			return used;
 		if (!n)
-			n = bpf_probe_read_user_str(room->record.data + (used & (ARRAY_MAX - 1)), ARRAY_MAX,
+			n = bpf_probe_read_user_str(room->record.data + offset_in(used), ARRAY_MAX,
 						    (const void *)string);
 		if (n < 0 && !i)
 			return n;
@@ -186,7 +193,7 @@ static __always_inline void read_contents(struct data_room *room, u64 vectors, u
 		if (n < 0)
 			break;
 		bytes = at_most(at_most(vector.length, left), DATA_BYTES);
-		n = bpf_probe_read_user(room->record.data + (used & (ARRAY_MAX - 1)), bytes, (const void *)vector.base);
+		n = bpf_probe_read_user(room->record.data + offset_in(used), bytes, (const void *)vector.base);
 		if (n < 0)
 			break;
 		used += bytes;
@@ -258,11 +265,19 @@ static __always_inline void read_capture(struct data_room *room, const struct ca
 	}
 }
 
-/* Keeps what was read into `room` until the call ends. */
+/* Keeps what was read into `room` until the call ends: in the slot, where it is short and nothing is there yet. */
 static __always_inline void keep_aside(struct call_slot *slot, u32 number, struct data_room *room)
 {
 	u64 key = spill_key(slot->call.tid, number);
+	s32 captured = room->record.captured;
 
+	if (!slot->more.size && captured >= 0 && captured <= WIRE_STRUCT) {
+		u64 bytes = sendable(captured, WIRE_STRUCT);
+
+		bpf_probe_read_kernel(&slot->more, DATA_OFFSET + bytes, &room->record);
+		slot->more.size = 1;
+		return;
+	}
 	slot->aside |= 1 << number;
 	if (spilled.update(&key, &room->record))
 		count(LOST_DATA);
@@ -404,20 +419,10 @@ static __always_inline void capture_strings(struct call_slot *slot, const struct
 	}
 }
 
-static __always_inline void capture_at_entry(struct call_slot *slot, const struct call_plan *plan)
+static __always_inline void capture_rest(struct call_slot *slot, const struct call_plan *plan)
 {
-	const struct capture *first = &plan->capture[0];
 	u32 i;
 
-	if (first->kind & CAPTURE_AT_EXIT) {
-		note_room(slot, first);
-		return;
-	}
-	/* A path that is NULL is told as such. */
-	if (first->kind == CAPTURE_STRING || applies(slot, first))
-		capture_first(slot, first);
-	if (plan->capture[1].kind == CAPTURE_NONE)
-		return;
 #pragma clang loop unroll(disable)
 	for (i = 1; i < CAPTURES; i++) {
 		const struct capture *next = &plan->capture[i];
@@ -429,6 +434,21 @@ static __always_inline void capture_at_entry(struct call_slot *slot, const struc
 	}
 	if (plan->flags & PLAN_EXEC)
 		capture_strings(slot, plan);
+}
+
+static __always_inline void capture_at_entry(struct call_slot *slot, const struct call_plan *plan)
+{
+	const struct capture *first = &plan->capture[0];
+
+	if (first->kind & CAPTURE_AT_EXIT) {
+		note_room(slot, first);
+		return;
+	}
+	/* A path that is NULL is told as such. */
+	if (first->kind == CAPTURE_STRING || applies(slot, first))
+		capture_first(slot, first);
+	if (plan->capture[1].kind != CAPTURE_NONE)
+		capture_rest(slot, plan);
 #ifdef DATA_BYTES
 	if (plan->buffers && !(plan->capture[plan->buffers & (CAPTURES - 1)].kind & CAPTURE_AT_EXIT)) {
 		struct data_room *room = scratch();

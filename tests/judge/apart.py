@@ -39,6 +39,10 @@ class OtherRun(SameRun):
         return "another draw" if call.name == "getrandom" else super().single(call)
 
     def problem(self, problem: str, theirs: Value, ours: Recorded, index: int, findings: Findings) -> str | None:
+        copied = ours.data.get(index)
+        if copied and copied.contents is not None and theirs.string and len(theirs.string[0]) == ours.ret:
+            findings.explain("other contents")
+            return None
         path, _ = ours.paths.get(index, (None, None))
         if path is None or theirs.string is None:
             return problem

@@ -6,43 +6,38 @@ The kinds are those of ``formats/captures.py``; of one that is not in :data:`KIN
 from __future__ import annotations
 
 import os
-import re
 import signal
-import socket
+import struct
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from bpfrec.formats.decoding import constants
+from bpfrec.formats.errnos import errno_numbers
+from judge import elements
+from judge.copied import NAMED, Data, Words, flags, number_of
+from judge.sockets import socket_address
 from judge.strace_values import Value
 
-Words = tuple[int, ...]
-
-_NAMED = {"RLIM64_INFINITY": 2**64 - 1, "RLIM_INFINITY": 2**64 - 1, "UTIME_NOW": 0x3FFFFFFF, "UTIME_OMIT": 0x3FFFFFFE}
-_PORT = re.compile(r"htons\((\d+)\)")
-_ADDRESS = re.compile(r'(?:inet_addr\(|inet_pton\(AF_INET6, )"([^"]*)"')
-_SCOPE = re.compile(r"sin6_scope_id=(\w+)")
-
-
-@dataclass(frozen=True)
-class Data:
-    """What was copied for one argument: words of a struct, an address, or strings; ``status``: why it is not whole."""
-
-    status: str | None = None
-    words: Words = ()
-    family: int | None = None
-    address: str | None = None
-    port: int | None = None
-    strings: tuple[str, ...] = ()
-
-
-def _number(value: Value) -> int:
-    product = 1
-    for factor in value.text.split("*"):
-        number = _NAMED.get(factor, Value(factor).number)
-        if number is None:
-            raise ValueError(f"no number: {value.text}")
-        product *= number
-    return product % 2**64
+# include/uapi/asm-generic/signal-defs.h, siginfo.h, signal.h of x86.
+SA = {
+    "SA_NOCLDSTOP": 1,
+    "SA_NOCLDWAIT": 2,
+    "SA_SIGINFO": 4,
+    "SA_RESTORER": 0x04000000,
+    "SA_ONSTACK": 0x08000000,
+    "SA_RESTART": 0x10000000,
+    "SA_INTERRUPT": 0x20000000,
+    "SA_NODEFER": 0x40000000,
+    "SA_RESETHAND": 0x80000000,
+}
+STACK = {"SS_ONSTACK": 1, "SS_DISABLE": 2, "SS_AUTODISARM": 1 << 31}
+SIGNALS = {
+    **{name.removeprefix("SIG"): number for name, number in constants("signal").items()},
+    **{f"RT_{number}": 32 + number for number in range(1, 33)},
+    "RTMIN": 32,
+}
+HANDLERS = {"SIG_DFL": 0, "SIG_IGN": 1}
+CHILD = {"CLD_EXITED": 1, "CLD_KILLED": 2, "CLD_DUMPED": 3, "CLD_TRAPPED": 4, "CLD_STOPPED": 5, "CLD_CONTINUED": 6}
+ANY_SIGNAL = 2**64 - 1
 
 
 def _members(*names: str) -> Callable[[Value], Words]:
@@ -54,7 +49,7 @@ def _members(*names: str) -> Callable[[Value], Words]:
             part = value
             for step in name.split("."):
                 part = (part.fields or {})[step]
-            found.append(_number(part))
+            found.append(number_of(part))
         return tuple(found)
 
     return words
@@ -67,24 +62,18 @@ def _pair(unit: str) -> Callable[[Value], Words]:
         return tuple(
             number
             for item in value.items or []
-            for number in ((-1, _NAMED[item.text]) if item.text in _NAMED else _members("tv_sec", unit)(item))
+            for number in ((-1, NAMED[item.text]) if item.text in NAMED else _members("tv_sec", unit)(item))
         )
 
     return words
-
-
-def _flags(family: str, value: Value) -> int:
-    """The number of names with | between them, and of what has no name."""
-    known = constants(family)
-    return sum(known[word] if word in known else _number(Value(word)) for word in value.text.split("|"))
 
 
 def _open_how(value: Value) -> Words:
     fields = value.fields or {}
     access, _, rest = fields["flags"].text.partition("|")
     mode = fields.get("mode", Value("0"))
-    opened = constants("open_access")[access] | _flags("open", Value(rest or "0"))
-    return opened, _number(mode), _flags("resolve", fields["resolve"])
+    opened = constants("open_access")[access] | flags(constants("open"), Value(rest or "0"))
+    return opened, number_of(mode), flags(constants("resolve"), fields["resolve"])
 
 
 CLONE_ARGS = ("flags", "pidfd", "child_tid", "parent_tid", "exit_signal", "stack", "stack_size", "tls")
@@ -99,13 +88,13 @@ def _clone_args(theirs: Value, ours: Data) -> bool:
         family = {"flags": "clone", "exit_signal": "signal"}.get(name)
         if name == "set_tid":
             continue  # strace shows what it points at
-        if recorded != (_flags(family, value) if family else _number(value)):
+        if recorded != (flags(constants(family), value) if family else number_of(value)):
             return False
     return {"flags", "exit_signal", "stack", "stack_size"} <= fields.keys()
 
 
 def _descriptors(value: Value) -> Words:
-    first, second = (_number(item) for item in value.items or [])
+    first, second = (number_of(item) for item in value.items or [])
     return (first | second << 32,)
 
 
@@ -149,30 +138,82 @@ def _wait(theirs: Value, ours: Data) -> bool:
     return theirs.text == wait_status(ours.words[0])
 
 
-def socket_address(value: Value) -> tuple[int, str, int | None]:
-    """Family, address and port, as a recording writes them."""
-    fields = value.fields or {}
-    name = fields["sa_family"].text
-    family = int(socket.AddressFamily[name]) if name != "AF_UNSPEC" else 0
-    port = _PORT.search(value.text)
-    address = _ADDRESS.search(value.text)
-    if name == "AF_UNIX":
-        path = fields.get("sun_path", Value('""')).text
-        told = Value(path.removeprefix("@")).string or (b"", False)
-        text = told[0].decode("utf-8", "backslashreplace").replace("\0", "\\x00")
-        return family, ("@" if path.startswith("@") else "") + text, None
-    if name == "AF_NETLINK":
-        return family, str(_number(fields["nl_pid"])), None
-    if address and port:
-        scope = _SCOPE.search(value.text)
-        zone = f"%{scope[1]}" if scope and scope[1] != "0" else ""
-        return family, address[1] + zone, int(port[1])
-    raw = (fields.get("sa_data", Value('""')).string or (b"", False))[0]
-    return family, raw.hex(), None
-
-
 def _sockaddr(theirs: Value, ours: Data) -> bool:
     return socket_address(theirs) == (ours.family, ours.address, ours.port)
+
+
+def signal_set(value: Value) -> int:
+    """A set of signals as a mask."""
+    mask = 0
+    for name in value.text.strip("~[]").split():
+        mask |= 1 << SIGNALS[name] - 1
+    return mask ^ ANY_SIGNAL if value.text.startswith("~") else mask
+
+
+def _sigset(theirs: Value, ours: Data) -> bool:
+    return ours.words == (signal_set(theirs),)
+
+
+def _sigaction(theirs: Value, ours: Data) -> bool:
+    fields = theirs.fields or {}
+    handler, given, restorer, mask = ours.words
+    return (
+        flags(HANDLERS, fields.get("sa_handler", fields.get("sa_sigaction", Value("?")))) == handler
+        and flags(SA, fields["sa_flags"]) == given
+        and signal_set(fields["sa_mask"]) == mask
+        and ("sa_restorer" not in fields or number_of(fields["sa_restorer"]) == restorer)
+    )
+
+
+def _stack(theirs: Value, ours: Data) -> bool:
+    fields = theirs.fields or {}
+    told = (number_of(fields["ss_sp"]), flags(STACK, fields["ss_flags"]), number_of(fields["ss_size"]))
+    return told == (ours.words[0], ours.words[1] & 0xFFFFFFFF, ours.words[2])
+
+
+def _siginfo(theirs: Value, ours: Data) -> bool:
+    fields = theirs.fields or {}
+    if not fields:
+        return not ours.words[0] & 0xFFFFFFFF
+    names = constants("signal") | CHILD
+    told = [flags(names, fields[f"si_{name}"]) for name in ("signo", "code", "pid", "uid", "status")]
+    raw = struct.pack("<4Q", *ours.words)
+    return told == list(struct.unpack("<i4xi4xiIi4x", raw))
+
+
+def _lock(theirs: Value, ours: Data) -> bool:
+    fields = theirs.fields or {}
+    kind, whence, start, length, pid = struct.unpack("<hh4xqqi4x", struct.pack("<4Q", *ours.words))
+    return (
+        (flags(constants("lease"), fields["l_type"]), flags(constants("seek"), fields["l_whence"])) == (kind, whence)
+        and (number_of(fields["l_start"]), number_of(fields["l_len"])) == (start % 2**64, length % 2**64)
+        and ("l_pid" not in fields or number_of(fields["l_pid"]) == pid)
+    )
+
+
+OPTION_WORDS = {
+    name: number
+    for family in ("socket_type", "address_family", "ip_protocol")
+    for name, number in constants(family).items()
+}
+
+
+def _option(theirs: Value, ours: Data) -> bool:
+    """A socket's option: a number, a string, or a struct of numbers of one size."""
+    raw = struct.pack(f"<{len(ours.words)}Q", *ours.words)
+    if theirs.string:
+        return raw.startswith(theirs.string[0])
+    members = list((theirs.fields or {}).values()) or theirs.items or []
+    names = OPTION_WORDS | errno_numbers()
+    told = [flags(names, member) % 2**32 for member in members]
+    wide = list(ours.words[: len(told)])
+    narrow = list(struct.unpack(f"<{len(raw) // 4}I", raw))[: len(told)]
+    return bool(told) and told in (narrow, wide)
+
+
+def _string(theirs: Value, ours: Data) -> bool:
+    told = theirs.string
+    return told is not None and not told[1] and ours.strings == (told[0].decode("utf-8", "backslashreplace"),)
 
 
 def _strings(theirs: Value, ours: Data) -> bool:
@@ -188,5 +229,19 @@ KINDS: dict[str, Callable[[Value, Data], bool]] = {
     "clone_args": _clone_args,
     "sockaddr": _sockaddr,
     "strings": _strings,
+    "environment": _strings,
+    "string": _string,
+    "sigset": _sigset,
+    "sigaction": _sigaction,
+    "stack_t": _stack,
+    "siginfo": _siginfo,
+    "flock": _lock,
+    "sockopt": _option,
+    "iovec": elements.vectors,
+    "msghdr": elements.message,
+    "pollfd": elements.waited_for,
+    "epoll_event": elements.events,
+    "fd_set": elements.descriptors,
+    "data": elements.contents,
 }
 """Whether both say the same, by the kind of capture. A new kind is added here."""

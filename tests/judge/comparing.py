@@ -14,7 +14,7 @@ from bpfrec.formats.syscalls import syscalls
 from judge.findings import Difference, Findings
 from judge.gaps import SIGNALS, TEXTS, gap_of
 from judge.matching import pairs
-from judge.pointed import comparisons
+from judge.pointed import COMPARED, NOTHING, comparisons
 from judge.recorded import RESULT, WHOLE, Recorded, Recording
 from judge.strace_log import StraceCall, StraceLog
 from judge.strace_values import Value, without_comments
@@ -185,11 +185,14 @@ def placed(call: StraceCall) -> Iterator[tuple[int, Value]]:
 
 
 def with_addresses(theirs: StraceCall, ours: Recorded) -> str:
-    """The whole call with addresses in place of the recorded structs that have no text."""
+    """The whole call with addresses in place of the data that is recorded, and without what it made ready."""
     told = without_comments(theirs.text)
     for index, value in placed(theirs):
-        if index in ours.data and ours.texts.get(index) is None and value.is_pointed:
+        copied = index in ours.data or value.text in NOTHING
+        if copied and value.is_pointed and index < len(ours.args) and value.text not in (ours.texts[WHOLE] or ""):
             told = told.replace(value.text, hex(ours.args[index]), 1)
+    if (theirs.name, "=") in COMPARED and theirs.detail:
+        told = told.removesuffix(f" ({theirs.detail})")
     return told
 
 

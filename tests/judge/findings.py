@@ -13,6 +13,7 @@ EXPLAINED = {
     "killed at exit": "the thread was killed in the call, which then ends with a result that strace never learns",
     "another pid": "the number is the id of another process or thread in the other run, at the same place of the tree",
     "another temporary name": "a name that is drawn at random in every run",
+    "other contents": "what is read and written holds ids, times and random numbers; there is as much of it",
     "another draw": "how often random numbers are drawn for a name can depend on what was drawn",
     "addresses in the starter": "what the first execve was given stands in the memory of whoever started the program",
 }

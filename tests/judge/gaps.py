@@ -49,17 +49,20 @@ PADDING = Gap(
 )
 GAPS = (
     Gap(
-        "contents",
-        "what is read, written, sent and received can be large, and is where passwords and customers' data are",
-        """read.buf write.buf pread64.buf pwrite64.buf *readv.vec *writev.vec preadv2.vec pwritev2.vec recvfrom.ubuf
-        sendto.buff recvmsg.msg sendmsg.msg recvmmsg.mmsg sendmmsg.mmsg getrandom.ubuf vmsplice.uiov process_vm_*
-        mq_timed*.u_msg_ptr mq_timedreceive.u_msg_prio msgsnd.msgp msgrcv.msgp io_* *getxattr*.value *setxattr*.value
-        getxattrat.uargs setxattrat.uargs add_key._payload syslog.buf lookup_dcookie.buf""",
+        "contents of rarer calls",
+        "they can be large, and are where secrets are; --data copies those of files, pipes and sockets alone",
+        """getrandom.ubuf mq_timed*.u_msg_ptr mq_timedreceive.u_msg_prio msgsnd.msgp msgrcv.msgp io_* *getxattr*.value
+        *setxattr*.value getxattrat.uargs setxattrat.uargs add_key._payload syslog.buf lookup_dcookie.buf""",
     ),
     Gap(
-        "environment",
-        "environments hold secrets, and are much the same for all programs",
-        "execve.envp execveat.envp",
+        "messages of netlink",
+        "their bytes are recorded with --data; strace tells them member by member",
+        "sendto.buff recvfrom.ubuf read.buf write.buf",
+    ),
+    Gap(
+        "several messages of one call",
+        "a call can have 1,024 of them, each with a name, buffers and control data of its own",
+        "recvmmsg.mmsg sendmmsg.mmsg",
     ),
     Gap(
         "entries of directories",
@@ -76,27 +79,21 @@ GAPS = (
         get_robust_list.* get_thread_area.*""",
     ),
     Gap(
-        "strings the kernel returns",
-        "they stand in memory when the call has ended; such data is copied for structs of fixed size alone",
-        "getcwd.buf readlink.buf readlinkat.buf",
-    ),
-    Gap(
         "ids the kernel returns in memory",
         "they are the result of the call too, or arguments of later calls",
-        "clone.parent_tidptr clone.child_tidptr timer_create.created_timer_id waitid.infop",
+        "clone.parent_tidptr clone.child_tidptr timer_create.created_timer_id",
     ),
     Gap(
         "lengths of socket addresses",
         "the address is recorded as long as it is; the room that was offered for it is not",
         "accept*.upeer_addrlen getsockname.usockaddr_len getpeername.usockaddr_len recvfrom.addr_len",
     ),
-    Gap("options of sockets", "the option is recorded, its value is not copied", "[gs]etsockopt.opt*"),
+    Gap("sizes of socket options", "the value is recorded as long as it is", "getsockopt.optlen"),
     Gap(
-        "signal handlers and masks",
-        "the signal is recorded; the structs behind the pointers are not copied",
-        """rt_sigaction.* rt_sigprocmask.*set rt_sigsuspend.* rt_sigpending.* rt_sigreturn.* rt_sigtimedwait.u[it]*
-        rt_*queueinfo.* timer_create.timer_event_spec sigaltstack.* signalfd*.user_mask pidfd_send_signal.info
-        ppoll.sigmask epoll_pwait*.sigmask pselect6.sig""",
+        "what comes with signals",
+        "the signal is recorded; structs that are sent or received with it are not copied",
+        """rt_sigreturn.* rt_sigtimedwait.uinfo rt_*queueinfo.* timer_create.timer_event_spec pidfd_send_signal.info
+        pselect6.sig""",
     ),
     Gap(
         "times",
@@ -105,15 +102,9 @@ GAPS = (
         io_getevents.timeout""",
     ),
     Gap(
-        "sets of descriptors that are waited for",
-        "lists of any length; that one was ready is in the result",
-        "poll.ufds ppoll.ufds select.inp select.outp select.exp pselect6.inp pselect6.outp pselect6.exp epoll_*.event*",
-    ),
-    Gap(
-        "names of things that are no files",
-        "only paths are copied",
-        """*xattr.name *xattrat.name mount.type mount.data memfd_create.uname fsopen._fs_name fsconfig.* mq_open.u_*
-        mq_unlink.u_name *_key._* set*name.name *init_module.* delete_module.name_user prctl.*""",
+        "names and options of rarer calls",
+        "strings with a length, or of options that only some commands have; those of mount can hold passwords",
+        "mount.data fsconfig._value fsconfig.aux mq_open.u_attr set*name.name init_module.umod prctl.*",
     ),
     Gap(
         "structs of rarer calls",

@@ -11,7 +11,9 @@ import re
 from collections.abc import Callable
 
 from bpfrec.formats.syscalls import syscalls
+from judge import elements
 from judge.captured import KINDS
+from judge.copied import Data
 from judge.recorded import WHOLE, Recorded
 from judge.strace_values import Value
 
@@ -41,6 +43,8 @@ def captured(kind: str) -> Comparison:
 
     def compare(theirs: Value, ours: Recorded, index: int) -> str | None:
         data = ours.data.get(index)
+        if data is None and theirs.text in NOTHING:
+            return None
         if theirs.is_number:
             return None if data is None or data.status == "unreadable" else f"{data}, which strace could not read"
         if data is None or data.status not in (None, "not-utf8"):
@@ -50,8 +54,36 @@ def captured(kind: str) -> Comparison:
     return compare
 
 
-COMPARED: dict[tuple[str, str], Comparison] = {}
-"""By call and argument, what no kind of capture says how to compare."""
+def ready(theirs: Value, ours: Recorded, index: int) -> str | None:
+    """What poll(2) found ready, behind its result."""
+    del index
+    if not theirs.is_pointed:
+        return None if ours.ret == 0 else f"{theirs.text} and a result of {ours.ret}"
+    data = ours.data.get(0, Data())
+    return None if elements.ready(theirs, data) else f"{data}, not {theirs.text[:200]}"
+
+
+def selected(theirs: Value, ours: Recorded, index: int) -> str | None:
+    """What select(2) found ready, behind its result; sets that are empty are not told."""
+    del index
+    told = elements.sets_told(theirs.text)
+    for argument, name in enumerate(("in", "out", "except"), start=1):
+        found = elements.set_of(ours.data.get(argument, Data()), "exit")
+        if found != told.get(name, []):
+            return f"{name} {found}, not {theirs.text}"
+    return None
+
+
+COMPARED: dict[tuple[str, str], Comparison] = {
+    ("poll", "="): ready,
+    ("ppoll", "="): ready,
+    ("select", "="): selected,
+    ("pselect6", "="): selected,
+}
+"""By call and argument, what no kind of capture says how to compare; ``=`` is what stands behind the result."""
+
+NOTHING = ('""', "[]")
+"""What strace says of buffers and arrays that nothing was written to; nothing is recorded of them."""
 
 
 def text(theirs: Value, ours: Recorded, index: int) -> str | None:
@@ -65,6 +97,13 @@ def text(theirs: Value, ours: Recorded, index: int) -> str | None:
 def _number(text: str | None) -> int | None:
     number = Value(text or "").number
     return None if number is None else number % 2**64
+
+
+def _is_told_otherwise(kind: str, theirs: Value) -> bool:
+    """Whether strace has no value of that kind there: a number by its name, messages of netlink member by member."""
+    if kind == "data":
+        return theirs.is_pointed and theirs.string is None
+    return kind in ("flock", "string") and not theirs.is_pointed and not theirs.is_number
 
 
 def _kind(name: str, index: int) -> str:
@@ -81,7 +120,7 @@ def comparisons(name: str, argument: str, index: int, theirs: Value, ours: Recor
     if index in ours.paths:
         known["paths"] = path
     kind = _kind(name, index)
-    if kind in KINDS:
+    if kind in KINDS and not _is_told_otherwise(kind, theirs):
         known["pointed-to data"] = captured(kind)
     if (name, argument) in COMPARED:
         known["pointed-to data"] = COMPARED[name, argument]

@@ -88,6 +88,60 @@ try:
 except OSError:
     os.execv('/bin/true', ['true'] + [str(n) for n in range(30)])
 """
+CONTENTS = r"""
+import array, ctypes, fcntl, os, select, signal, socket, struct
+end, begin = os.pipe()
+os.writev(begin, [b'one', b'', b'three'])
+os.readv(end, [bytearray(4), bytearray(100)])
+os.writev(begin, [b'x'] * 40)
+os.read(end, 100)
+left, right = socket.socketpair()
+left.sendmsg([b'he', b'llo'], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array('i', [end, begin]))])
+right.recvmsg(100, 500)
+udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+udp.bind(('127.0.0.1', 0))
+udp.sendmsg([b'datagram'], [], 0, udp.getsockname())
+udp.recvmsg(4)
+udp.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 77))
+udp.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack('ll', 1, 5000))
+udp.getsockopt(socket.SOL_SOCKET, socket.SO_TYPE)
+poll = select.poll()
+poll.register(end, select.POLLIN)
+poll.poll(1)
+poll.register(begin, select.POLLOUT)
+poll.register(-1 & 0xff, select.POLLIN)
+poll.poll(1)
+select.select([end], [begin], [], 1)
+select.select([end], [], [], 0.001)
+events = select.epoll()
+events.register(begin, select.EPOLLOUT | select.EPOLLET)
+events.modify(begin, select.EPOLLIN)
+events.poll(0.001)
+events.modify(begin, select.EPOLLOUT)
+events.poll(1)
+events.unregister(begin)
+os.memfd_create('a known name')
+os.symlink('/to/somewhere', 'link')
+os.readlink('link')
+try:
+    os.setxattr('link', 'user.known', b'value')
+except OSError:
+    pass
+os.chdir('/')
+os.getcwd()
+lock = os.memfd_create('lock')
+fcntl.lockf(lock, fcntl.LOCK_EX, 10, 5)
+fcntl.fcntl(lock, fcntl.F_GETLK, struct.pack('hhqqi4x', fcntl.F_WRLCK, 0, 0, 0, 0))
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])
+signal.sigpending()
+signal.sigtimedwait([signal.SIGUSR1, 40], 0.001)
+ctypes.CDLL(None).prctl(15, b'renamed', 0, 0, 0)
+for end in (lambda: os._exit(7), lambda: os.kill(os.getpid(), 9)):
+    child = os.fork()
+    if not child:
+        end()
+    os.waitid(os.P_PID, child, os.WEXITED)
+"""
 SQLITE = """CREATE TABLE t (a INTEGER, b TEXT); INSERT INTO t VALUES (1, 'x'), (2, 'y');
 UPDATE t SET b = 'z'; SELECT * FROM t;"""
 NODE = """
@@ -106,6 +160,7 @@ PROGRAMS = {
         Program("gcc", ["gcc", "hello.c", "-o", "hello"], [["sh", "-c", HELLO]], apart=True),
         Program("python", ["/usr/bin/python3", "-c", PYTHON]),
         Program("structs", ["/usr/bin/python3", "-I", "-c", STRUCTS]),
+        Program("contents", ["/usr/bin/python3", "-I", "-c", CONTENTS]),
         Program("find", ["find", ".", "-type", "f", "-exec", "wc", "-c", "{}", ";"], [["sh", "-c", TREE]], apart=True),
         Program("sqlite3", ["sqlite3", "made.db", SQLITE], apart=True),
         Program(

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import bpfrec
 from bpfrec.analyze.trace import Trace
 from bpfrec.formats.captures import MOST_WORDS
 from bpfrec.formats.syscalls import syscalls
-from judge.captured import Data
+from judge.copied import Data
 
 ARGS = ", ".join(f"arg{i}" for i in range(6))
 CALLS = f"""
@@ -28,6 +29,14 @@ SOCKADDRS = "SELECT event_id, arg, family, address, port, status FROM sockaddrs"
 STRINGS = """
 SELECT event_id, arg, list(value ORDER BY position), list(status ORDER BY position) FROM exec_args GROUP BY ALL
 """
+ARRAYS = """
+SELECT event_id, arg, kind, phase, position, word0, coalesce(word1, 0), status FROM arrays
+ORDER BY event_id, arg, phase, position
+"""
+OTHERS = {
+    "strings": "SELECT event_id, arg, [value], status FROM strings",
+    "contents": "SELECT event_id, arg, bytes, nullif(status, 'truncated') FROM data",
+}
 RESULT, WHOLE = -1, -2
 """In :attr:`Recorded.texts`, where an argument has its index: the text of the result, and of the whole call."""
 
@@ -109,12 +118,24 @@ def _recorded(row: tuple) -> Recorded:  # type: ignore[type-arg]
 
 def _add_data(trace: Trace, by_id: dict[int, Recorded]) -> None:
     for event_id, arg, words, status in trace.sql(STRUCTS).fetchall():
-        by_id[event_id].data[arg] = Data(status, tuple(word % 2**64 for word in words if word is not None))
+        _add(by_id[event_id], arg, status, words=tuple(word % 2**64 for word in words if word is not None))
     for event_id, arg, family, address, port, status in trace.sql(SOCKADDRS).fetchall():
-        by_id[event_id].data[arg] = Data(status, family=family, address=address, port=port)
+        _add(by_id[event_id], arg, status, family=family, address=address, port=port)
     for event_id, arg, values, statuses in trace.sql(STRINGS).fetchall():
         strings = tuple(value for value in values if value is not None)
-        by_id[event_id].data[arg] = Data(next(filter(None, statuses), None), strings=strings)
+        _add(by_id[event_id], arg, next(filter(None, statuses), None), strings=strings)
+    for event_id, arg, values, status in trace.sql(OTHERS["strings"]).fetchall():
+        _add(by_id[event_id], arg, status, strings=tuple(value for value in values if value is not None))
+    for event_id, arg, contents, status in trace.sql(OTHERS["contents"]).fetchall():
+        _add(by_id[event_id], arg, status, contents=contents)
+    for event_id, arg, kind, phase, *element, status in trace.sql(ARRAYS).fetchall():
+        known = by_id[event_id].data.get(arg, Data()).arrays
+        _add(by_id[event_id], arg, status, arrays=known if status else (*known, (kind, phase, tuple(element))))
+
+
+def _add(call: Recorded, arg: int, status: str | None, **values: Any) -> None:
+    known = call.data.get(arg, Data())
+    call.data[arg] = replace(known, status=known.status or status, **values)
 
 
 def _add_texts(trace: Trace, calls: list[Recorded]) -> None:

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from judge.comparing import Form
+from judge.elements import COPIED
 
 FORMS = {
     Form.RAW: ["-e", "raw=all", "-X", "raw", "-s", "0"],
@@ -50,13 +51,13 @@ class Stage:
     def together(self, form: Form, command: Sequence[str]) -> tuple[Path, Path]:
         """The log of strace and the recording of one run."""
         log, trace = self.folder / f"{form.value}.strace", self.folder / f"{form.value}.bpfrec"
-        self._run([*_bpfrec(trace), *self._fixed(), *_strace(form, log)], command, [log, trace])
+        self._run([*_bpfrec(trace, form), *self._fixed(), *_strace(form, log)], command, [log, trace])
         return log, trace
 
     def recorded_alone(self, command: Sequence[str]) -> Path:
         """The recording of a run that strace does not watch."""
         trace = self.folder / "alone.bpfrec"
-        self._run([*_bpfrec(trace), *self._fixed()], command, [trace])
+        self._run([*_bpfrec(trace, Form.VERBOSE), *self._fixed()], command, [trace])
         return trace
 
     def straced_alone(self, form: Form, command: Sequence[str]) -> Path:
@@ -122,8 +123,9 @@ def _finish(command: list[str], place: Path, printed: Path) -> tuple[int, str]:
     return process.returncode, said.decode(errors="replace")
 
 
-def _bpfrec(trace: Path) -> list[str]:
-    return [sys.executable, "-m", "bpfrec", "record", "--stacks", "off", "-o", str(trace), "--"]
+def _bpfrec(trace: Path, form: Form) -> list[str]:
+    asked = ["--data", str(COPIED), "--env"] if form is Form.VERBOSE else []
+    return [sys.executable, "-m", "bpfrec", "record", "--stacks", "off", *asked, "-o", str(trace), "--"]
 
 
 def _strace(form: Form, log: Path) -> list[str]:
