@@ -35,7 +35,7 @@ static __always_inline void tell(void *ctx, const struct wire_process *told)
 	if (!batch)
 		return;
 	if (batch->state & BATCH_BUSY ||
-	    (batch->used > WIRE_BATCH_FULL && !send(ctx, batch) && batch->used > BATCH_OFFSETS)) {
+	    (batch->used > WIRE_BATCH_FULL && !send(ctx, batch) && batch->used >= BATCH_LAST)) {
 		count(LOST_PROCESSES);
 		return;
 	}

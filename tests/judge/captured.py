@@ -68,6 +68,14 @@ def _pair(unit: str) -> Callable[[Value], Words]:
     return words
 
 
+def _open_how(value: Value) -> Words:
+    fields = value.fields or {}
+    access, _, rest = fields["flags"].text.partition("|")
+    mode = fields.get("mode", Value("0"))
+    opened = constants("open_access")[access] | flags(constants("open"), Value(rest or "0"))
+    return opened, number_of(mode), flags(constants("resolve"), fields["resolve"])
+
+
 CLONE_ARGS = ("flags", "pidfd", "child_tid", "parent_tid", "exit_signal", "stack", "stack_size", "tls")
 
 
@@ -83,14 +91,6 @@ def _clone_args(theirs: Value, ours: Data) -> bool:
         if recorded != (flags(constants(family), value) if family else number_of(value)):
             return False
     return {"flags", "exit_signal", "stack", "stack_size"} <= fields.keys()
-
-
-def _open_how(value: Value) -> Words:
-    fields = value.fields or {}
-    access, _, rest = fields["flags"].text.partition("|")
-    mode = fields.get("mode", Value("0"))
-    opened = constants("open_access")[access] | flags(constants("open"), Value(rest or "0"))
-    return opened, number_of(mode), flags(constants("resolve"), fields["resolve"])
 
 
 def _descriptors(value: Value) -> Words:
