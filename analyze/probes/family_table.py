@@ -109,6 +109,9 @@ FAMILIES: tuple[Family, ...] = (
         lstat={"ver": None},
         newfstatat={"ver": None},
         statx={"ver": None, "statbuf": "buffer"},
+        stat64={"ver": None},
+        lstat64={"ver": None},
+        fstatat64={"ver": None},
     ),
     _family("fstat", "unsigned int fd; struct stat *statbuf", "fstat fstat64 oldfstat", aliases="newfstat"),
     _family("access", "const char *filename; int mode", "access faccessat faccessat2", _AT),
@@ -135,12 +138,19 @@ FAMILIES: tuple[Family, ...] = (
         _AT,
         utimes={"times": None},
         utimensat={"times": None},
+        utimensat_time64={"times": None},
     ),
     _family(
         "utimes", "const char *filename; struct timeval *utimes", "utimes futimesat utimensat utimensat_time64", _AT
     ),
-    _family("truncate", "const char *path; long length", "truncate truncate64", _SIZE),
-    _family("ftruncate", "unsigned int fd; off_t length", "ftruncate ftruncate64", _SIZE),
+    _family(
+        "truncate",
+        "const char *path; long length",
+        "truncate truncate64",
+        _SIZE,
+        truncate64={"path": "filename", "length": None},
+    ),
+    _family("ftruncate", "unsigned int fd; off_t length", "ftruncate ftruncate64", _SIZE, ftruncate64={"length": None}),
     _family("statfs", "const char *pathname; struct statfs *buf", "statfs statfs64", _SIZE),
     _family("fstatfs", "unsigned int fd; struct statfs *buf", "fstatfs fstatfs64", _SIZE),
     _family("umount", "const char *name", "umount2 umount", "glibc calls umount2 for umount"),
@@ -153,7 +163,9 @@ FAMILIES: tuple[Family, ...] = (
         "pwrite64",
         "the kernel calls pwrite pwrite64",
     ),
-    _family("lseek", "unsigned int fd; off_t offset; unsigned int whence", "lseek _llseek", _SIZE),
+    _family(
+        "lseek", "unsigned int fd; off_t offset; unsigned int whence", "lseek _llseek", _SIZE, _llseek={"offset": None}
+    ),
     _family("fcntl", "unsigned int fd; unsigned int cmd; unsigned long arg", "fcntl fcntl64", _SIZE),
     _family("sendfile", "int out_fd; int in_fd; loff_t *offset; size_t count", "sendfile sendfile64", _SIZE),
     _family(
@@ -164,6 +176,7 @@ FAMILIES: tuple[Family, ...] = (
         "int fd; loff_t offset; size_t len; int advice",
         "fadvise64 fadvise64_64",
         "the kernel calls it fadvise64",
+        fadvise64_64={"offset": None, "len": None},
     ),
     _family("dup2", "unsigned int oldfd; unsigned int newfd", "dup2 dup3", "machines without dup2 make it from dup3"),
     _family("pipe", "int *fildes", "pipe pipe2", "machines without pipe make it from pipe2"),
@@ -173,6 +186,7 @@ FAMILIES: tuple[Family, ...] = (
         "unsigned long off",
         "mmap mmap2",
         _SIZE,
+        mmap2={"off": None},
     ),
     _family(
         "accept",
@@ -217,6 +231,7 @@ FAMILIES: tuple[Family, ...] = (
         "poll ppoll ppoll_time64",
         "machines without poll make it from ppoll",
         ppoll={"timeout_msecs": None},
+        ppoll_time64={"timeout_msecs": None},
     ),
     _family(
         "select",
@@ -224,6 +239,7 @@ FAMILIES: tuple[Family, ...] = (
         "select pselect6 _newselect pselect6_time64",
         "glibc calls pselect6 for select",
         pselect6={"tvp": None},
+        pselect6_time64={"tvp": None},
     ),
     _family("fork", "", "clone clone3 fork vfork", _FORK, aliases="vfork"),
     _family(
@@ -236,7 +252,13 @@ FAMILIES: tuple[Family, ...] = (
         vfork=dict.fromkeys(("clone_flags", "newsp", "parent_tidptr", "child_tidptr", "tls")),
     ),
     _family("wait", "int *stat_addr", "wait4 waitpid", "glibc calls wait4 for wait"),
-    _family("waitpid", "pid_t upid; int *stat_addr; int options", "wait4 waitpid", "glibc calls wait4 for waitpid"),
+    _family(
+        "waitpid",
+        "pid_t upid; int *stat_addr; int options",
+        "wait4 waitpid",
+        "glibc calls wait4 for waitpid",
+        waitpid={"upid": "pid"},
+    ),
     _family("wait3", "int *stat_addr; int options; struct rusage *ru", "wait4", "glibc calls wait4 for wait3"),
     _family("exit", "int error_code", "exit exit_group", "glibc calls exit_group for exit", aliases="_exit _Exit"),
     _family(
@@ -265,7 +287,13 @@ FAMILIES: tuple[Family, ...] = (
         "rt_sigaction sigaction",
         "glibc calls rt_sigaction for sigaction",
     ),
-    _family("signal", "int sig; void *act", "rt_sigaction signal", "glibc calls rt_sigaction for signal"),
+    _family(
+        "signal",
+        "int sig; void *act",
+        "rt_sigaction signal",
+        "glibc calls rt_sigaction for signal",
+        signal={"act": "handler"},
+    ),
     _family(
         "sigprocmask",
         "int how; sigset_t *nset; sigset_t *oset",
@@ -273,8 +301,20 @@ FAMILIES: tuple[Family, ...] = (
         "glibc calls rt_sigprocmask for sigprocmask",
         aliases="pthread_sigmask",
     ),
-    _family("sigpending", "sigset_t *uset", "rt_sigpending sigpending", "glibc calls rt_sigpending for sigpending"),
-    _family("sigsuspend", "sigset_t *unewset", "rt_sigsuspend sigsuspend", "glibc calls rt_sigsuspend for sigsuspend"),
+    _family(
+        "sigpending",
+        "sigset_t *uset",
+        "rt_sigpending sigpending",
+        "glibc calls rt_sigpending for sigpending",
+        sigpending={"uset": "set"},
+    ),
+    _family(
+        "sigsuspend",
+        "sigset_t *unewset",
+        "rt_sigsuspend sigsuspend",
+        "glibc calls rt_sigsuspend for sigsuspend",
+        sigsuspend={"unewset": None},
+    ),
     _family(
         "sigtimedwait",
         "const sigset_t *uthese; siginfo_t *uinfo; const struct timespec *uts",

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from bpfrec.bpf import wire
 from bpfrec.bpf.sideband import Comm, Exit, Fork, Lost, Mapping
+from bpfrec.record.descriptors import DescriptorSnapshot
 from bpfrec.record.history import BEFORE, History
 from bpfrec.record.procfs import MapsLine, ProcessStatus
 from bpfrec.record.side_tables import process_rows, thread_rows
@@ -123,7 +124,7 @@ def test_what_is_told_of_a_process_goes_to_the_one_that_had_the_pid_then() -> No
     found.note_processes(told(wire.ENDED, 199, status=9))
     found.note_processes(told(wire.ENDED, 399, status=3 << 8))
     found.note_calls(np.array([20, 10, 20], np.int32), np.array([150, 150, 350]))
-    rows = list(process_rows(found, {20}))
+    rows = list(process_rows(found, DescriptorSnapshot(), {20}))
     columns = ("start_ns", "comm", "uid", "ns_pid", "pid_ns", "exit_code", "signal")
     assert [tuple(row[c] for c in columns) for row in rows] == [
         (100, "first", 65534, 5, 6, None, 9),
@@ -134,5 +135,5 @@ def test_what_is_told_of_a_process_goes_to_the_one_that_had_the_pid_then() -> No
 def test_a_process_that_got_the_pid_and_made_no_recorded_calls_is_not_told_of() -> None:
     found = twice()
     found.note_calls(np.array([20], np.int32), np.array([150]))
-    assert [row["comm"] for row in process_rows(found, {20})] == ["first"]
+    assert [row["comm"] for row in process_rows(found, DescriptorSnapshot(), {20})] == ["first"]
     assert [(row["start_ns"], row["comm"]) for row in thread_rows(found, {20})] == [(100, "main"), (110, "first")]
