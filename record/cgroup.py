@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,6 +47,16 @@ def find_cgroup(name: str) -> Path:
         if kind == "cgroup2":
             return folder
     raise BpfrecError(f"--cgroup: there is no cgroup {name} in {unified.folder}", _FIND)
+
+
+def threads_in(folder: Path) -> set[int]:
+    """The ids of the threads in the cgroup and below it."""
+    found: set[int] = set()
+    for file in folder.rglob("cgroup.threads"):
+        # One that has been removed meanwhile has no threads.
+        with suppress(OSError):
+            found |= {int(line) for line in file.read_text().split()}
+    return found
 
 
 def _own() -> str:

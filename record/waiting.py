@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from bpfrec.bpf import wire
 from bpfrec.bpf.selection import PLAN_COMPAT, PLAN_RECORD, Selection, plan_table
 from bpfrec.record import procfs
+from bpfrec.record.cgroup import threads_in
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,7 @@ class WaitingCall:
 def waiting_calls(processes: Iterable[int], selection: Selection) -> Iterator[WaitingCall]:
     """What the threads of ``processes`` that ``selection`` is of are waiting in."""
     plans = plan_table(selection)
+    members = None if selection.cgroup is None else threads_in(selection.cgroup)
     for pid in processes:
         status = procfs.status(pid)
         if status is None or (selection.uid is not None and status.uid != selection.uid):
@@ -42,6 +44,8 @@ def waiting_calls(processes: Iterable[int], selection: Selection) -> Iterator[Wa
             if pid not in selection.tgids and selection.tids and tid not in selection.tids:
                 continue
             if selection.comm is not None and selection.comm not in (comm, names.get(pid)):
+                continue
+            if members is not None and tid not in members:
                 continue
             call = procfs.call_of(pid, tid)
             if call is None or not 0 <= call[0] < PLAN_COMPAT - 1:

@@ -304,7 +304,8 @@ static __always_inline int forget_unread(struct call_slot *slot, u32 number, con
 }
 
 /*
- * Adds what was captured besides the first to `batch`: what was kept aside, what can be read only now (`retry`), and, of a call that worked, what the kernel wrote to where arguments point.
+ * Adds what was captured besides the first to `batch`: what was kept aside, what can be read only now (`retry`), and, of
+ * a call that worked, what the kernel wrote to where arguments point.
  */
 static __always_inline void finish_captures(struct wire_batch *batch, struct call_slot *slot, int worked, int retry)
 {
@@ -365,10 +366,16 @@ static __always_inline void capture_strings_again(struct call_slot *slot, u64 st
 	for (i = 1; i < EXECVE_ARGS; i++) {
 		u64 key = spill_key(slot->call.tid, i);
 		struct wire_data *data = slot->aside & 1 << i ? spilled.lookup(&key) : 0;
+		int is_more = slot->more.size && slot->more.arg == i;
 
-		if (data && (data->captured < 0 || data->flags & WIRE_CUT)) {
+		if ((data && (data->captured < 0 || data->flags & WIRE_CUT)) ||
+		    (is_more && slot->more.flags & WIRE_CUT)) {
 			name_record(room, i, 0);
 			room->record.captured = read_strings(room, (void *)vector);
+			slot->aside &= ~(1 << i);
+			spilled.delete(&key);
+			if (is_more)
+				slot->more.size = 0;
 			keep_aside(slot, i, room);
 		}
 		vector += (argc + 1) * sizeof(u64);

@@ -143,7 +143,8 @@ static __always_inline struct call_slot *unentered_call(struct bpf_raw_tracepoin
 		return 0;
 	flags |= WIRE_NO_ENTRY;
 	if (!slot) {
-		slot = new_slot(tgid, tid);
+		/* Where there was no room for it when it began, it was counted then. */
+		slot = free_slot_for(tgid, tid);
 		flags |= WIRE_EARLIER;
 	}
 	if (!slot)

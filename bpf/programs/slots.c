@@ -53,22 +53,30 @@ static __always_inline struct call_slot *crowded_slot(struct call_slot *taken, u
 }
 
 /* A slot for thread `tid`, which has none; 0: there is no room. */
-static __always_inline struct call_slot *new_slot(u32 tgid, u32 tid)
+static __always_inline struct call_slot *free_slot_for(u32 tgid, u32 tid)
 {
 	u32 index = tid & (MAX_THREADS - 1);
 	struct call_slot *slot = slot_at(tid);
 
 	if (slot && owners.insert(&index, &tid))
 		slot = crowded_slot(slot, tid);
-	if (!slot) {
-		count(LOST_THREADS);
+	if (!slot)
 		return 0;
-	}
 	slot->state = STATE_IDLE;
 	slot->uid_reads = 1;
 	slot->call.kind = WIRE_SYSCALL;
 	slot->call.pid = tgid;
 	slot->tid = tid;
+	return slot;
+}
+
+/* The same for a thread that begins a call, which is lost where there is no room. */
+static __always_inline struct call_slot *new_slot(u32 tgid, u32 tid)
+{
+	struct call_slot *slot = free_slot_for(tgid, tid);
+
+	if (!slot)
+		count(LOST_THREADS);
 	return slot;
 }
 
