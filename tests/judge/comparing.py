@@ -45,6 +45,8 @@ class SameRun:
         """Which explained difference it is that one side alone has a call."""
         if isinstance(call, StraceCall) and call.is_last and call.ret is None:
             return "killed at entry"
+        if isinstance(call, Recorded) and call.entry_status == "refused" and call.errno == "ENOSYS":
+            return "killed at entry"
         return None
 
     def problem(self, problem: str, theirs: Value, ours: Recorded, index: int, findings: Findings) -> str | None:

@@ -16,7 +16,8 @@ from judge.copied import Data
 
 ARGS = ", ".join(f"arg{i}" for i in range(6))
 CALLS = f"""
-SELECT event_id, pid, tid, syscall, [{ARGS}], ret, errno, unfinished, path, path_status, path2, path2_status
+SELECT event_id, pid, tid, syscall, [{ARGS}], ret, errno, unfinished, entry_status,
+path, path_status, path2, path2_status
 FROM syscalls ORDER BY tid, ts_ns, event_id
 """
 
@@ -57,6 +58,7 @@ class Recorded:
     ret: int | None
     errno: str | None
     unfinished: str | None
+    entry_status: str | None
     paths: dict[int, tuple[str | None, str | None]] = field(default_factory=dict)
     data: dict[int, Data] = field(default_factory=dict)
     texts: dict[int, str | None] = field(default_factory=dict)
@@ -106,14 +108,13 @@ def read_recording(path: Path, worded: Collection[int] | None = None) -> Recordi
 
 
 def _recorded(row: tuple) -> Recorded:  # type: ignore[type-arg]
-    event_id, pid, tid, name, args, ret, errno, unfinished, *paths = row
+    event_id, pid, tid, name, args, ret, errno, unfinished, entry_status, *paths = row
     given = [arg for arg in args if arg is not None]
     known = syscalls().get(name)
     indexes = known.paths[:2] if known else ()
     pairs = zip(indexes, (paths[:2], paths[2:]), strict=False)
-    return Recorded(
-        event_id, pid, tid, name, given, ret, errno, unfinished, {i: (path, status) for i, (path, status) in pairs}
-    )
+    known_paths = {i: (path, status) for i, (path, status) in pairs}
+    return Recorded(event_id, pid, tid, name, given, ret, errno, unfinished, entry_status, known_paths)
 
 
 def _add_data(trace: Trace, by_id: dict[int, Recorded]) -> None:

@@ -46,7 +46,7 @@ LOGS = {Form.RAW: RAW, Form.VERBOSE: VERBOSE}
 
 
 def call(tid: int, name: str, args: list[int], ret: int | None, errno: str | None = None) -> Recorded:
-    return Recorded(0, tid, tid, name, args, ret, errno, None if ret is not None else "thread-exited")
+    return Recorded(0, tid, tid, name, args, ret, errno, None if ret is not None else "thread-exited", None)
 
 
 def recording() -> Recording:
