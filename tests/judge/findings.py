@@ -9,7 +9,7 @@ from typing import Any
 EXPLAINED = {
     "strace's own calls": "made by strace itself and by the children it tries the kernel with, which are recorded too",
     "before the first execve": "made by the child before it executes the program: strace shows it from the execve on",
-    "killed at entry": "the thread was killed while strace held it before the call, which never began, or ended with ENOSYS",
+    "killed at entry": "strace held the thread before the call when it was killed: the call never began, or has ENOSYS",
     "killed at exit": "the thread was killed in the call, which then ends with a result that strace never learns",
     "another pid": "the number is the id of another process or thread in the other run, at the same place of the tree",
     "another temporary name": "a name that is drawn at random in every run",
