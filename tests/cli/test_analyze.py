@@ -362,7 +362,10 @@ def test_an_encoding_that_lacks_a_character_is_no_failure(hostile_trace):
             ["analyze", "-i", "{trace}", "report", "syscount"],
             ["rich", "lark", "pyarrow", "numpy", "bpfrec.record", "bpfrec.bpf"],
         ),
-        (["analyze", "-i", "{trace}", "sql", "SELECT count(*) FROM syscalls"], ["jinja2", "rich", "lark", "pyarrow", "numpy"]),
+        (
+            ["analyze", "-i", "{trace}", "sql", "SELECT count(*) FROM syscalls"],
+            ["jinja2", "rich", "lark", "pyarrow", "numpy"],
+        ),
     ],
 )
 def test_commands_import_what_they_need(lab1_trace, arguments, absent):
