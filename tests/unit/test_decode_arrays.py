@@ -184,8 +184,10 @@ def trace(tmp_path_factory):
             [
                 (
                     [{"events": "EPOLLIN|EPOLLHUP", "data": 2**64 - 1}],
-                    "epoll_wait(3, [{events=EPOLLIN|EPOLLHUP, data={u32=4294967295, u64=18446744073709551615}}], 8, -1)"
-                    " = 1",
+                    (
+                        "epoll_wait(3, [{events=EPOLLIN|EPOLLHUP, data={u32=4294967295, u64=18446744073709551615}}], 8, -1)"
+                        " = 1"
+                    ),
                 ),
                 (None, "epoll_wait(3, [], 8, 0) = 0"),
             ],
@@ -202,10 +204,12 @@ def trace(tmp_path_factory):
             "SELECT msg_text FROM sys.sendmsg",
             [
                 (
-                    '{msg_name={sa_family=AF_INET, sin_port=htons(53), sin_addr=inet_addr("192.0.2.1")},'
-                    ' msg_namelen=16, msg_iov=[{iov_base="a", iov_len=1}, {iov_base="bcd", iov_len=3}],'
-                    " msg_iovlen=2, msg_control=[{cmsg_len=24, cmsg_level=SOL_SOCKET, cmsg_type=SCM_RIGHTS,"
-                    " cmsg_data=[5, -1]}], msg_controllen=24, msg_flags=0}",
+                    (
+                        '{msg_name={sa_family=AF_INET, sin_port=htons(53), sin_addr=inet_addr("192.0.2.1")},'
+                        ' msg_namelen=16, msg_iov=[{iov_base="a", iov_len=1}, {iov_base="bcd", iov_len=3}],'
+                        " msg_iovlen=2, msg_control=[{cmsg_len=24, cmsg_level=SOL_SOCKET, cmsg_type=SCM_RIGHTS,"
+                        " cmsg_data=[5, -1]}], msg_controllen=24, msg_flags=0}"
+                    ),
                 )
             ],
         ),
@@ -214,8 +218,10 @@ def trace(tmp_path_factory):
             [
                 (
                     100,
-                    "{msg_name=NULL, msg_namelen=0, msg_iov=[{iov_base=0x100, iov_len=100}], msg_iovlen=1,"
-                    " msg_control=0x7, msg_controllen=99, msg_flags=0}",
+                    (
+                        "{msg_name=NULL, msg_namelen=0, msg_iov=[{iov_base=0x100, iov_len=100}], msg_iovlen=1,"
+                        " msg_control=0x7, msg_controllen=99, msg_flags=0}"
+                    ),
                 ),
                 (None, "0x5000"),
             ],
