@@ -67,7 +67,7 @@ def waits(builder: TraceBuilder) -> None:
             )
     ready = builder.call("epoll_wait", 14, 3, POINTER, 8, -1, ret=1)
     builder.add(
-        schema.ARRAYS, event_id=ready, arg=1, kind="epoll_event", phase="exit", position=0, word0=17, word1=2**64 - 1
+        schema.ARRAYS, event_id=ready, arg=1, kind="epoll_event", phase="exit", position=0, word0=17, word1=2**63
     )
     builder.call("epoll_wait", 15, 3, POINTER, 8, 0, ret=0)
     added = builder.call("epoll_ctl", 16, 3, 1, 4, POINTER, ret=0)
@@ -183,11 +183,8 @@ def trace(tmp_path_factory):
             "SELECT events, call_text FROM sys.epoll_wait ORDER BY event_id",
             [
                 (
-                    [{"events": "EPOLLIN|EPOLLHUP", "data": 2**64 - 1}],
-                    (
-                        "epoll_wait(3, [{events=EPOLLIN|EPOLLHUP, data={u32=4294967295, u64=18446744073709551615}}], 8, -1)"
-                        " = 1"
-                    ),
+                    [{"events": "EPOLLIN|EPOLLHUP", "data": 2**63}],
+                    ("epoll_wait(3, [{events=EPOLLIN|EPOLLHUP, data={u32=0, u64=9223372036854775808}}], 8, -1) = 1"),
                 ),
                 (None, "epoll_wait(3, [], 8, 0) = 0"),
             ],
