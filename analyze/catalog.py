@@ -24,8 +24,8 @@ from bpfrec.analyze.views import (
     table_view,
 )
 from bpfrec.formats.errors import TraceFileError
-from bpfrec.formats.schema import TABLES
-from bpfrec.formats.trace_reader import TraceReader
+from bpfrec.formats.schema import DATA, TABLES
+from bpfrec.formats.trace_reader import TraceReader, table_rows
 
 if TYPE_CHECKING:
     import duckdb
@@ -126,7 +126,8 @@ class Catalog:
     def _described(self, name: str) -> View:
         trace = self._trace
         if name.startswith(f"{SYS_SCHEMA}."):
-            return syscall_view(name.removeprefix(f"{SYS_SCHEMA}."))
+            has_data = table_rows(trace.manifest).get(DATA.name, 0) > 0
+            return syscall_view(name.removeprefix(f"{SYS_SCHEMA}."), has_data=has_data)
         if name == "recording":
             return recording_view(trace.manifest, trace.path)
         if name == "functions":

@@ -75,10 +75,11 @@ def is_syscall(name: str) -> bool:
     return name in syscalls() or _UNKNOWN.fullmatch(name) is not None
 
 
-def syscall_view(name: str) -> View:
+def syscall_view(name: str, *, has_data: bool = True) -> View:
     """The view ``sys.NAME`` of one system call: its arguments by name and C type.
 
-    Only the calls of the native ABI are in it: in the others' tables the arguments can stand elsewhere.
+    Only the calls of the native ABI are in it: in the others' tables the arguments can stand elsewhere. Contents have
+    columns where the trace ``has_data``, which few have.
     """
     call = syscalls().get(name)
     common = {c.name: c for c in (*schema.SYSCALLS.columns, _TS)}
@@ -87,7 +88,7 @@ def syscall_view(name: str) -> View:
         columns += [_common(common[f"arg{i}"]) for i in range(6)]
     else:
         for argument in call.arguments:
-            columns += _argument_columns(argument, call)
+            columns += (c for c in _argument_columns(argument, call) if has_data or not _is_contents(c))
     taken = {c.name for c in columns}
     for column in (_common(common[n]) for n in _AFTER_ARGUMENTS if n not in taken):
         text = return_text(call) if call and column.name == "ret" else None
@@ -100,13 +101,21 @@ def syscall_view(name: str) -> View:
     return View(SYS_SCHEMA, name, comment, tuple(columns), "main.syscalls AS s", where)
 
 
+def _is_contents(column: ViewColumn) -> bool:
+    return bool(column.late) and {table for late in column.late or () for table in late.tables} == {schema.DATA.name}
+
+
 def _argument_columns(argument: Argument, call: Syscall) -> Iterator[ViewColumn]:
     """The argument, its text, and what was copied for it."""
     copies = captured_columns(call, argument)
     column = _argument(argument, call)
-    if column.name in [copy.name for copy in copies]:
+    stands_in = [copy for copy in copies if copy.name == column.name]
+    if stands_in and stands_in[0].sql_type != "VARCHAR":
         column = replace(column, name=f"arg_{column.name}")
-    yield column
+        stands_in = []
+    # A string stands for its pointer, as a path does.
+    yield from stands_in or [column]
+    copies = [copy for copy in copies if copy not in stands_in]
     decoded = argument_text(call, argument)
     if decoded and decoded[1]:
         comment = f"{argument.name}: what it points at as strace -v writes it; the address where nothing was copied"

@@ -80,6 +80,8 @@ def _timespecs(records: wire.Records, pieces: Pieces) -> SideRows:
 def _structs(records: wire.Records, pieces: Pieces) -> SideRows:
     # wait4 that finds nobody gives no status: what stands there is the caller's.
     nothing = (pieces.kind == _WAIT_STATUS) & (records.calls.ret[pieces.call] == 0)
+    # Nor is there anything of a capture of whose conditions none held, or of a length of 0.
+    nothing |= pieces.captured == 0
     some = pieces.where((pieces.kind >= _FIRST_STRUCT) & (pieces.part == 0) & ~nothing)
     # The buffers of a message stand behind it; they are in arrays.
     captured = np.where(some.kind == _MESSAGE, np.minimum(some.captured, _MESSAGE_MEMBERS), some.captured)

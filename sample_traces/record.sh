@@ -65,4 +65,18 @@ for i in range(20):
 print(db.execute("SELECT count(*) FROM notes").fetchone())
 '
 
+# A server that answers by buffers, and tells a collector, which nobody runs, of every answer.
+record exchange -- /usr/bin/python3 -S -c '
+import os, socket
+server, log = socket.create_server(("127.0.0.1", 0)), socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+for length in (200, 3000):
+    client = socket.create_connection(server.getsockname())
+    peer, _ = server.accept()
+    client.send(b"GET /")
+    peer.recv(100)
+    os.writev(peer.fileno(), [b"HTTP/1.0 200 OK\r\n\r\n", b"x" * length])
+    log.sendmsg([b"answered ", b"%d" % length], [], 0, ("127.0.0.1", 9))
+    client.recv(5000)
+'
+
 mv ./*.bpfrec "$here"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bpfrec.analyze.ctypes import ctype
+from bpfrec.analyze.decode.arrays import remark
 from bpfrec.analyze.decode.captured import copied_of
 from bpfrec.analyze.decode.functions import number, written
 from bpfrec.analyze.sqltemplate import literal
@@ -19,7 +20,7 @@ def argument_text(call: Syscall, argument: Argument) -> tuple[str, tuple[Late, .
     decoding = decodings(call).get(argument.name)
     shown = copied_of(call, argument.index)
     if shown and shown.text:
-        return _value(call, argument, decoding), (shown.late,)
+        return _value(call, argument, decoding), shown.late
     function = _function(call, decoding, f"s.arg{argument.index}") if decoding else None
     return (function, ()) if function else None
 
@@ -43,7 +44,11 @@ def call_text(call: Syscall | None, name: str) -> tuple[str, tuple[Late, ...]]:
         order = [a for n in labelled if (a := call.argument(n))] or list(call.arguments)
         arguments = [text for a in order if (text := _argument(call, a, known.get(a.name)))]
         result = _result(call, known.get(RESULT))
-        late = tuple(shown.late for a in call.arguments if (shown := copied_of(call, a.index)) and shown.text)
+        shown = (copied for a in call.arguments if (copied := copied_of(call, a.index)) and copied.text)
+        late = tuple(needed for copied in shown for needed in copied.late)
+        if behind := remark(call):
+            result = f"concat({result}, ' (' || {behind[0]} || ')')"
+            late += behind[1]
     listed = f"concat_ws(', ', {', '.join(arguments)})" if arguments else "''"
     return f"concat({literal(name + '(')}, {listed}, ') = ', {result})", late
 

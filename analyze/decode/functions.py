@@ -11,8 +11,18 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, partial
 
-from bpfrec.analyze.decode.memory import limit_expression, sockaddr_expression, wait_status_expression
-from bpfrec.analyze.decode.texts import failed_expression, quoted_expression, result_expression
+from bpfrec.analyze.decode.memory import (
+    limit_expression,
+    sigset_expression,
+    sockaddr_expression,
+    wait_status_expression,
+)
+from bpfrec.analyze.decode.texts import (
+    bytes_text_expression,
+    failed_expression,
+    quoted_expression,
+    result_expression,
+)
 from bpfrec.analyze.sqltemplate import literal
 from bpfrec.formats.decoding import Decoder, Term, decoders
 
@@ -70,6 +80,13 @@ _AROUND = (
         partial(quoted_expression, "path", "status"),
     ),
     Function(
+        "bytes_text",
+        ("bytes",),
+        "contents as a C string: quoted, with escapes",
+        (),
+        partial(bytes_text_expression, "bytes"),
+    ),
+    Function(
         "result_text",
         ("value",),
         "result of a call: a number, or an error and what it means",
@@ -96,6 +113,13 @@ _AROUND = (
         "status of a child, as wait4(2) gives it",
         ("ptrace_event_name", "signal_name"),
         partial(wait_status_expression, "(value & 4294967295)"),
+    ),
+    Function(
+        "sigset_text",
+        ("value",),
+        "set of signals, as a mask of 64 bits",
+        (),
+        partial(sigset_expression, "(value & 18446744073709551615::UBIGINT)"),
     ),
     Function("limit_text", ("value",), "resource limit", (), partial(limit_expression, "value")),
 )

@@ -1,9 +1,10 @@
-"""SQL for what memory held: socket addresses, wait statuses, limits, written as strace writes them."""
+"""SQL for what memory held: socket addresses, wait statuses, limits, sets of signals, written as strace writes them."""
 
 from __future__ import annotations
 
 from bpfrec.analyze.decode.texts import bytes_expression
 from bpfrec.analyze.sqltemplate import literal
+from bpfrec.formats.decoding import constants
 from bpfrec.formats.sockaddr import AF_INET, AF_INET6, AF_NETLINK, AF_UNIX, ZERO
 
 
@@ -63,4 +64,21 @@ def limit_expression(value: str) -> str:
     return (
         f"CASE WHEN {value} = {2**64 - 1}::UBIGINT THEN 'RLIM64_INFINITY' WHEN {value} > 1024 AND {value} % 1024 = 0"
         f" THEN ({value} // 1024) || '*1024' ELSE CAST({value} AS VARCHAR) END"
+    )
+
+
+_MOST_NAMED = 42
+"""From so many of 64 signals on, strace names those that a set has not."""
+
+
+def sigset_expression(value: str) -> str:
+    """SQL for a set of signals."""
+    names = {number: name.removeprefix("SIG") for name, number in constants("signal").items()}
+    listed = ", ".join(literal(names.get(number, str(number))) for number in range(1, 65))
+    is_most = f"(bit_count({value}) >= {_MOST_NAMED})"
+    is_member = f"({value} >> CAST(bit AS UBIGINT)) & 1 = 1"
+    members = f"[list_extract([{listed}], bit + 1) FOR bit IN range(64) IF ({is_member}) != {is_most}]"
+    return (
+        f"CASE WHEN {value} = 0 THEN '[]' WHEN value IS NOT NULL"
+        f" THEN CASE WHEN {is_most} THEN '~' ELSE '' END || '[' || array_to_string({members}, ' ') || ']' END"
     )

@@ -29,6 +29,11 @@ def bytes_expression(bytes_of: str) -> str:
     return f"replace({joined}, {literal(_MARK)}, {backslash})"
 
 
+def bytes_text_expression(contents: str) -> str:
+    """SQL for contents between quotes."""
+    return f"""('"' || {bytes_expression(f"regexp_extract_all(hex({contents}), '..')")} || '"')"""
+
+
 def quoted_expression(text: str, status: str) -> str:
     r"""SQL for a path as strace quotes it; ``status`` is the path's status of the trace.
 

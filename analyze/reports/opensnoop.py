@@ -54,8 +54,6 @@ def compute(
     )
     recorded = [call for call in FAMILY if trace.manifest.syscalls.get(call)]
     notes = [f"open: matched {', '.join(recorded)}" if recorded else f"the trace has no call of {', '.join(FAMILY)}"]
-    if flags and "openat2" in recorded:
-        notes.append("the flags of openat2 are not recorded: with -f, its calls are left out")
     unfinished = f"SELECT count(*) FROM syscalls WHERE syscall IN {literal(list(FAMILY))} AND ret IS NULL"  # noqa: S608 - only literals
     if count := trace.query(f"{unfinished} AND {where(conditions(pid=pid, tid=tid, uid=uid))}").rows[0][0]:
         notes.append(f"opens that never returned, which are not shown: {count}")

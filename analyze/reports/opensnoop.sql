@@ -8,13 +8,18 @@ WITH calls AS NOT MATERIALIZED (
             WHEN 'open' THEN arg1
             WHEN 'openat' THEN arg2
             WHEN 'creat' THEN {{ creat_flags }}
+            WHEN 'openat2' THEN how.word0
         END & 4294967295 AS flags,
         CASE syscall
             WHEN 'open' THEN arg2
             WHEN 'openat' THEN arg3
             WHEN 'creat' THEN arg1
+            WHEN 'openat2' THEN how.word1
         END & 65535 AS mode
     FROM syscalls
+    LEFT JOIN (
+        SELECT event_id, word0, word1 FROM structs WHERE kind = 'open_how'
+    ) AS how USING (event_id)
     WHERE syscall IN {{ family }} AND ret IS NOT NULL
 ),
 -- a star would have the names of all files computed
@@ -44,7 +49,7 @@ SELECT
     ret,
     -- name of the error; NULL: it worked
     errno,
-    -- flags, O_RDONLY and so on; NULL for openat2, whose flags are not recorded
+    -- flags, O_RDONLY and so on; NULL where those of openat2 could not be read
     flags,
     -- mode of a file that it creates; NULL: it creates none
     CASE WHEN flags & {{ creating_flags }} != 0 THEN mode END AS mode,

@@ -14,7 +14,7 @@ from bpfrec.formats.syscalls import syscalls
 from judge.findings import Difference, Findings
 from judge.gaps import SIGNALS, TEXTS, gap_of
 from judge.matching import pairs
-from judge.pointed import COMPARED, NOTHING, comparisons
+from judge.pointed import COMPARED, NOTHING, as_recorded, comparisons
 from judge.recorded import RESULT, WHOLE, Recorded, Recording
 from judge.strace_log import StraceCall, StraceLog
 from judge.strace_values import Value, without_comments
@@ -133,12 +133,12 @@ class Comparison:
 
     def _whole(self, theirs: StraceCall, ours: Recorded) -> Iterator[str]:
         """The text of the whole call; strace cuts strings that are longer than a path can be."""
-        if any(value.string and value.string[1] for value in theirs.args):
+        if any(value.string and value.string[1] for value in theirs.args) or any(d.cut for d in ours.data.values()):
             return
-        told = without_comments(theirs.text)
-        if ours.texts[WHOLE] in (told, with_addresses(theirs, ours)):
+        told, said = as_recorded(without_comments(theirs.text)), as_recorded(ours.texts[WHOLE] or "")
+        if said in (told, with_addresses(told, theirs, ours)):
             self.findings.agreed["whole calls"] += 1
-            if ours.texts[WHOLE] != told:
+            if said != told:
                 self.findings.gaps[TEXTS.title, theirs.name] += 1
         else:
             yield from self._meaning("the whole call", WHOLE, Value(told), theirs, ours)
@@ -188,9 +188,8 @@ def placed(call: StraceCall) -> Iterator[tuple[int, Value]]:
             yield place, value
 
 
-def with_addresses(theirs: StraceCall, ours: Recorded) -> str:
+def with_addresses(told: str, theirs: StraceCall, ours: Recorded) -> str:
     """The whole call with addresses in place of the data that is recorded, and without what it made ready."""
-    told = without_comments(theirs.text)
     for index, value in placed(theirs):
         copied = index in ours.data or value.text in NOTHING
         if copied and value.is_pointed and index < len(ours.args) and value.text not in (ours.texts[WHOLE] or ""):

@@ -18,7 +18,8 @@ NAMED = {"RLIM64_INFINITY": 2**64 - 1, "RLIM_INFINITY": 2**64 - 1, "UTIME_NOW": 
 class Data:
     """What was copied for one argument; ``status``: why it is not whole.
 
-    Words of a struct, an address, strings, elements of arrays by kind and phase, contents of buffers.
+    Words of a struct, an address, strings, elements of arrays by kind and phase, contents of buffers, and whether those
+    are the beginning alone.
     """
 
     status: str | None = None
@@ -29,6 +30,7 @@ class Data:
     strings: tuple[str, ...] = ()
     arrays: tuple[tuple[str, str, Element], ...] = ()
     contents: bytes | None = None
+    cut: bool = False
 
     def elements(self, kind: str, phase: str) -> list[Element]:
         """Of the array of that kind and phase, in order."""

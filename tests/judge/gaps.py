@@ -38,13 +38,8 @@ SIGNALS = Gap(
     "",
 )
 TEXTS = Gap(
-    "arrays and strings in `call_text`",
-    "they are recorded and compared; the text of the whole call has their address",
-    "",
-)
-TEXTS = Gap(
-    "rarer structs in `call_text`",
-    "the struct is recorded and compared; the text of the whole call has its address",
+    "rarer socket options in `call_text`",
+    "the value is recorded and compared; the text of the whole call has its address",
     "",
 )
 PADDING = Gap(

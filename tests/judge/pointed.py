@@ -19,6 +19,14 @@ from judge.strace_values import Value
 
 _PADDING = re.compile(r"nl_pad=0x[0-9a-f]+, ")
 
+NOT_RECORDED = (
+    (re.compile(r" => \{[^{}]*\}"), ""),  # ids that clone3 gives back
+    (re.compile(r"(msg_namelen=)\d+ => "), r"\1"),
+    (re.compile(r", si_utime=\d+, si_stime=\d+"), ""),
+    (re.compile(r"(?:, | \()left \{[^{}]*\}(\))"), r"\1"),
+)
+"""What is not recorded of what else is recorded."""
+
 Comparison = Callable[[Value, Recorded, int], str | None]
 """Strace's value, our call, the index of the argument: what is wrong, None where they agree."""
 
@@ -86,12 +94,29 @@ NOTHING = ('""', "[]")
 """What strace says of buffers and arrays that nothing was written to; nothing is recorded of them."""
 
 
+def as_recorded(text: str) -> str:
+    """A text of either's without what is not recorded."""
+    for pattern, left in NOT_RECORDED:
+        text = pattern.sub(left, text)
+    return text
+
+
 def text(theirs: Value, ours: Recorded, index: int) -> str | None:
     """What a ``_text`` column says: strace's words, or the same number."""
     said = ours.texts[index]
-    told = _PADDING.sub("", theirs.text)
+    if (beginning := _beginning(said, theirs, ours, index)) is not None:
+        return None if beginning else f"text is {said!r}, which strace's does not begin with"
+    told = as_recorded(_PADDING.sub("", theirs.text))
     same = said in (theirs.text, told) or (theirs.is_number and _number(said) == _number(theirs.text))
     return None if same else f"text is {said!r}, not {theirs.text[:200]!r}"
+
+
+def _beginning(said: str | None, theirs: Value, ours: Recorded, index: int) -> bool | None:
+    """Whether a text of contents, which are the beginning alone, is strace's beginning; None for any other text."""
+    shown = Value(said or "").string
+    if shown is None or theirs.string is None or not ours.data.get(index, Data()).cut:
+        return None
+    return shown[1] and theirs.string[0].startswith(shown[0])
 
 
 def _number(text: str | None) -> int | None:
@@ -125,6 +150,7 @@ def comparisons(name: str, argument: str, index: int, theirs: Value, ours: Recor
     if (name, argument) in COMPARED:
         known["pointed-to data"] = COMPARED[name, argument]
     said = ours.texts.get(index)
-    if said is not None and (theirs.is_number or not Value(said).is_number):
+    is_whole = theirs.string is not None or not ours.data.get(index, Data()).cut
+    if is_whole and said is not None and (theirs.is_number or not Value(said).is_number):
         known["whole calls" if index == WHOLE else "texts"] = text
     return known

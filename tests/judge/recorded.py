@@ -36,7 +36,7 @@ ORDER BY event_id, arg, phase, position
 """
 OTHERS = {
     "strings": "SELECT event_id, arg, [value], status FROM strings",
-    "contents": "SELECT event_id, arg, bytes, nullif(status, 'truncated') FROM data",
+    "contents": "SELECT event_id, arg, bytes, status = 'truncated', nullif(status, 'truncated') FROM data",
 }
 RESULT, WHOLE = -1, -2
 """In :attr:`Recorded.texts`, where an argument has its index: the text of the result, and of the whole call."""
@@ -127,8 +127,8 @@ def _add_data(trace: Trace, by_id: dict[int, Recorded]) -> None:
         _add(by_id[event_id], arg, next(filter(None, statuses), None), strings=strings)
     for event_id, arg, values, status in trace.sql(OTHERS["strings"]).fetchall():
         _add(by_id[event_id], arg, status, strings=tuple(value for value in values if value is not None))
-    for event_id, arg, contents, status in trace.sql(OTHERS["contents"]).fetchall():
-        _add(by_id[event_id], arg, status, contents=contents)
+    for event_id, arg, contents, cut, status in trace.sql(OTHERS["contents"]).fetchall():
+        _add(by_id[event_id], arg, status, contents=contents, cut=bool(cut))
     for event_id, arg, kind, phase, *element, status in trace.sql(ARRAYS).fetchall():
         known = by_id[event_id].data.get(arg, Data()).arrays
         _add(by_id[event_id], arg, status, arrays=known if status else (*known, (kind, phase, tuple(element))))

@@ -23,7 +23,7 @@ static void call(const unsigned long *c)
 {
     unsigned long a[6], ret;
     for (int i = 0; i < 6; i++)
-        a[i] = c[i + 1] >> 32 == 0xabcdef01 ? (unsigned long)texts[c[i + 1] & 0xff] : c[i + 1];
+        a[i] = c[i + 1] >> 32 == 0xabcdef01 ? (unsigned long)texts[c[i + 1] & 0xffff] : c[i + 1];
     register unsigned long r10 __asm__("r10") = a[3];
     register unsigned long r8 __asm__("r8") = a[4];
     register unsigned long r9 __asm__("r9") = a[5];

@@ -90,7 +90,10 @@ def test_opensnoop_reads_flags_and_mode_of_every_call_that_opens(tmp_path):
     builder.call("open", 1, 1, 0o102, 0o640, path="/open")
     builder.call("openat", 2, -100, 1, 0o20200002, 0o400, path="/tmpfile")
     builder.call("openat", 3, -100, 1, 0o200000, 0o777, path="/directory")
-    builder.call("openat2", 4, -100, 1, 0x7000, 24, path="/openat2")
+    how = builder.call("openat2", 4, -100, 1, 0x7000, 24, path="/openat2")
+    builder.add(schema.STRUCTS, event_id=how, arg=2, kind="open_how", word0=0o101, word1=0o644, word2=0)
+    unread = builder.call("openat2", 4, -100, 1, 0x7000, 24, path="/unread", ret=-14)
+    builder.add(schema.STRUCTS, event_id=unread, arg=2, kind="open_how", status="unreadable")
     builder.call("openat", 5, -100, 1, 0, 0, ret=None, path="/never", unfinished="recording-stopped")
     with bpfrec.open(builder.write(tmp_path / "t.bpfrec")) as trace:
         result = trace.report("opensnoop")
@@ -99,13 +102,15 @@ def test_opensnoop_reads_flags_and_mode_of_every_call_that_opens(tmp_path):
             ("/open", 0o102, 0o640),
             ("/tmpfile", 0o20200002, 0o400),
             ("/directory", 0o200000, None),
-            ("/openat2", None, None),
+            ("/openat2", 0o101, 0o644),
+            ("/unread", None, None),
         ]
         assert result.notes == [
             "open: matched open, openat, openat2, creat",
             "opens that never returned, which are not shown: 1",
         ]
-        assert "openat2" in trace.report("opensnoop", flags=[1]).notes[1]
+        shown = trace.report("opensnoop", flags=[1]).dicts()
+        assert [r["path"] for r in shown] == ["/creat", "/openat2"]
 
 
 def test_opensnoop_times_start_at_the_first_open_even_if_that_is_not_shown(lab1):

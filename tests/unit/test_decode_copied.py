@@ -12,8 +12,9 @@ from trace_builder import TraceBuilder
 
 from bpfrec.analyze.trace import Trace
 from bpfrec.formats import schema
+from bpfrec.formats.captures import ELEMENTS
 from bpfrec.formats.sockaddr import parse_sockaddr
-from bpfrec.formats.syscalls import Capture, syscalls
+from bpfrec.formats.syscalls import RESULT_LENGTH, Capture, syscalls
 
 needs_strace = pytest.mark.skipif(not strace_works(), reason="no strace 6.1 that may trace, or no gcc")
 
@@ -21,6 +22,8 @@ FUTEX_WAKE_OP = 5  # strace splits its operation
 POINTER = re.compile(r"\b(0x4[0-9a-f]{5}|42[0-9]{5})\b")
 POINTERS = ("20480", "0x5000")
 """What ours are; the program of strace's lies above 0x400000."""
+SIZE = re.compile(r"\[\d\]\)(?= = 5$)")
+"""The size of an option, which is not copied."""
 Call = tuple[str, *tuple[int | bytes, ...]]
 """Bytes stand for a pointer to them."""
 
@@ -42,6 +45,27 @@ ADDRESSES = (
     *(b"\x10\0\0\0" + ints(77, groups) for groups in (0, 0x11, 0x12345678)),
     *(b"\x1f\0ab\377", b"\x63\0ab\3771", b"\0\0abcdef", b"\0\0"),
 )
+MASKS = (0, 1, -1, ~(1 << 8), *((1 << bits) - 1 for bits in (41, 42, 43)), *(1 << bit for bit in range(64)))
+CLONES = (
+    *((0,) * size for size in (8, 9, 11)),
+    *((flags, 1, 2, 3, 0, 5, 6, 7, 0, 0, 0) for flags in (0, 0x1000, 0x300000, 0x80000, -1)),
+    *((0, 1, 2, 3, signal, 5, 6, 7, 0, 0, 0) for signal in (0, 17, 99)),
+    *((0, 1, 2, 3, 2**33, 5, 6, 7, 0, size, group) for size in (0, 1, 33) for group in (0, 3)),
+    (0x200000000, 1, 2, 3, 17, 5, 6, 7, 0, 0, 0),
+)
+OPTIONS = (
+    *((1, name) for name in (*range(1, 13), 15, 16, 18, 19, 30, 32, 33, 36, 42, 46, 60)),
+    *((6, name) for name in (*range(1, 11), 12, 18, 23, 25, 30)),
+    *((0, name) for name in (1, 2, 8, 10, 11, 15, 19)),
+    *((41, name) for name in (16, 18, 19, 26)),
+    *((17, name) for name in (1, 100, 101, 102)),
+)
+
+
+def lock(kind: int, whence: int, start: int, length: int, pid: int) -> bytes:
+    return struct.pack("<hh4xqqi4x", kind, whence, start, length, pid)
+
+
 ENTERED: tuple[Call, ...] = (
     *(("nanosleep", words(*time), 0) for time in ((1, -1), (-1, 5), (2**62, 10**9))),
     *(("futex", 0x1000, op, 1, words(1, 2), 0x2000, 3) for op in range(14) if op != FUTEX_WAKE_OP),
@@ -61,6 +85,30 @@ ENTERED: tuple[Call, ...] = (
     ),
     ("openat2", -100, 0, words(0x8002, 0o177, 0x21), 24),
     *(("connect", 3, address, len(address)) for address in ADDRESSES),
+    *(("rt_sigprocmask", 0, words(mask), 0, 8) for mask in MASKS),
+    *(
+        ("rt_sigaction", 2, words(handler, flags, 0x1234, 5), 0, 8)
+        for handler in (0, 1, -1, 0x555500001234)
+        for flags in (0, 4, 0x04000000, -1)
+    ),
+    *(("sigaltstack", words(sp, flags, 70000), 0) for sp in (0, 0x1000) for flags in (0, 1, 2, 0xFFFFFFFF)),
+    *(("fcntl", 3, command, lock(*of)) for command in (6, 7, 37, 38) for of in ((1, 0, 0, 0, 0), (9, 9, -5, -6, -7))),
+    *(("clone3", words(*of), 8 * len(of)) for of in CLONES),
+    *(("setsockopt", 3, level, name, ints(1), 4) for level, name in OPTIONS),
+    ("setsockopt", 3, 1, 13, ints(1, 70000), 8),
+    *(("memfd_create", text + b"\0", 1) for text in (b"", b"a b", b'a"\n', "ü".encode(), b"\xff1")),
+    ("getxattr", 0, b"user.x\0", 0, 0),
+    ("poll", ints(3, 0xFFFF, -1, 0xFFFF, 4, 0), 3, 5),
+    ("poll", ints(0, 0), 0, 5),
+    ("ppoll", ints(3, 1), 1, 0, words(6), 8),
+    *(("epoll_ctl", 3, op, 5, ints(events, 7, 8)) for op in (1, 3) for events in (0, 0x80000001, 0xFFFFFFFF)),
+    *(("select", n, words(*[0xFFFF] * -(-n // 64)), words(*[0x12] * -(-n // 64)), 0, 0) for n in (16, 64, 65)),
+    ("pselect6", 5, words(0x15), words(0), 0, 0, 0),
+    *((name, 3, words(0, 5, 0x10, 7), 2, 0) for name in ("writev", "readv", "vmsplice")),
+    ("writev", 3, words(0, 5), 0),
+    ("process_madvise", 3, words(0x1000, 2**63), 1, 3, 0),
+    ("sendmsg", 3, words(0, 0, 0, 0, 0, 0, 0), 0),
+    ("sendmsg", 3, words(0, 5, 0, 0, 0x1000, 32, 0x4040), 0),
 )
 RETURNED: tuple[Call, ...] = (
     ("pipe", ints(3, 4)),
@@ -73,6 +121,16 @@ RETURNED: tuple[Call, ...] = (
     ("gettimeofday", words(1, 2), 0),
     *(("wait4", -1, ints(status), 0, 0) for status in (0, 0x300, 0xFF00, 9, 0x8B, 0x137F, 0xFFFF, 0x857F, 0x20, 0x5)),
     *(("wait4", -1, ints(event << 16 | 0x57F), 0, 0) for event in (1, 8, 9, 128)),
+    *(("fcntl", 3, command, lock(2, 0, -5, 6, -7)) for command in (5, 36)),
+    ("poll", ints(3, 0xFFFF0001, 4, 1, -1, 0x40000), 3, 5),
+    ("epoll_wait", 3, ints(5, 6, 7, 8, 9, 10) + ints(1, 2, 3, 4, 5, 6) + ints(3, -1, -1), 5, 1),
+    ("select", 5, words(0x1F), words(0), words(0), 0),
+    ("readlink", 0, b"/a\n\377x", 5),
+    ("getcwd", b"/tmp\0", 5),
+    *(
+        ("getsockopt", 3, 1, name, value, ints(4))
+        for name, value in ((2, ints(1)), (3, ints(1)), (4, ints(1)), (4, ints(0)), (4, ints(111)))
+    ),
 )
 
 
@@ -82,16 +140,25 @@ def texts_of(folder: Path, calls: tuple[Call, ...], given: list[bytes], ret: int
     for name, *arguments in calls:
         numbers = [0x5000 if isinstance(argument, bytes) else argument for argument in arguments]
         event = builder.call(name, 0, *numbers, ret=ret)
-        captures = {capture.index: capture for capture in syscalls()[name].captures}
         for index, argument in enumerate(arguments):
             if isinstance(argument, bytes):
-                add(builder, event, captures[index], argument)
+                captures = [c for c in syscalls()[name].captures if c.index == index and c.kind != "buffers"]
+                for capture in captures if captures and captures[0].kind in ELEMENTS else captures[:1]:
+                    if ret >= 0 or not capture.at_exit:
+                        add(builder, event, capture, elements(capture, numbers, ret, argument))
     with Trace(builder.write(folder / "t.bpfrec")) as trace:
         found: dict[int, str] = {}
         for name in {name for name, *_ in calls}:
             found |= dict(trace.query(f"SELECT event_id, call_text FROM sys.{name}").rows)
     assert len(given) == len({*given})
     return [found[i] for i in range(len(calls))]
+
+
+def elements(capture: Capture, numbers: list[int], ret: int, raw: bytes) -> bytes:
+    """As many of ``raw`` as the call says there are; those of an fd_set are in whole words."""
+    if capture.kind not in ELEMENTS or capture.length is None or capture.kind == "fd_set":
+        return raw
+    return raw[: ELEMENTS[capture.kind] * (ret if capture.length == RESULT_LENGTH else numbers[capture.length])]
 
 
 def add(builder: TraceBuilder, event: int, capture: Capture, raw: bytes) -> None:
@@ -104,6 +171,16 @@ def add(builder: TraceBuilder, event: int, capture: Capture, raw: bytes) -> None
         status = "not-utf8" if one.escaped else None
         columns = {"family": one.family, "address": one.address, "port": one.port, "extra": one.extra}
         builder.add(schema.SOCKADDRS, **where, **columns, status=status)
+    elif capture.kind == "string":
+        raw = raw.removesuffix(b"\0")
+        text = raw.decode("utf-8", "backslashreplace")
+        builder.add(schema.STRINGS, **where, value=text, status=None if text.encode() == raw else "not-utf8")
+    elif capture.kind in ELEMENTS:
+        form = {"iovec": "<QQ", "pollfd": "<II", "epoll_event": "<IQ", "fd_set": "<Q"}[capture.kind]
+        phase = "exit" if capture.at_exit else "entry"
+        for position, element in enumerate(struct.iter_unpack(form, raw)):
+            columns = {f"word{i}": word for i, word in enumerate(element)}
+            builder.add(schema.ARRAYS, **where, kind=capture.kind, phase=phase, position=position, **columns)
     else:
         padded = raw + bytes(-len(raw) % 8)
         columns = {f"word{i}": word for i, (word,) in enumerate(struct.iter_unpack("<Q", padded))}
@@ -119,6 +196,7 @@ def test_what_was_copied_is_written_as_strace_writes_it(tmp_path, calls, inject,
     made = [(name, *(TEXT + given.index(a) if isinstance(a, bytes) else a for a in rest)) for name, *rest in calls]
     strace = strace_lines(tmp_path, made, tuple(given), inject=inject)
     ours = texts_of(tmp_path, calls, given, ret)
+    strace = [SIZE.sub(f"{POINTERS[1]})", line) for line in strace]
     strace = [POINTER.sub(lambda match: POINTERS[match[0][:2] == "0x"], line) for line in strace]
 
     wrong = [f"strace: {s}\n  ours: {o}" for s, o in zip(strace, ours, strict=True) if s != o]

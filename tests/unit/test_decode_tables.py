@@ -27,7 +27,7 @@ linux/kd.h linux/keyctl.h linux/kexec.h linux/kvm.h linux/landlock.h linux/loop.
 linux/mempolicy.h linux/module.h linux/msdos_fs.h linux/nbd.h linux/netlink.h linux/nsfs.h linux/perf_event.h
 linux/prctl.h linux/ptrace.h linux/random.h linux/reboot.h linux/rtc.h linux/seccomp.h linux/sed-opal.h
 linux/serial.h linux/sockios.h linux/tcp.h linux/udp.h linux/uinput.h linux/userfaultfd.h linux/vhost.h linux/vt.h
-linux/watchdog.h scsi/sg.h netipx/ipx.h linux/can.h linux/errqueue.h linux/netfilter_ipv4/ip_tables.h
+linux/watchdog.h poll.h scsi/sg.h netipx/ipx.h linux/can.h linux/errqueue.h linux/netfilter_ipv4/ip_tables.h
 """
 HEADERS = _HEADERS.split()
 
@@ -119,5 +119,6 @@ def test_every_decoder_is_used() -> None:
     direct = {d.decoder for call in syscalls().values() for d in decodings(call).values()}
     chosen = {name for decoder in decoders().values() for name in decoder.choices.values()}
     needed = {name for function in functions().values() for name in function.needs}
-    structs = {"open_how_flags", "resolve_flags"}
+    structs = {"open_how_flags", "resolve_flags", "clone3_flags", "child_code", "epoll_events", "poll_events"}
+    structs |= {"sigaction_flags", "signal_handler", "signal_stack_flags"}
     assert set(decoders()) <= direct | chosen | needed | structs | {"errno_name", "futex_bitset"}

@@ -105,7 +105,7 @@ def computed(monkeypatch, tmp_path):
     monkeypatch.setattr(
         catalog, "table_view", lambda t, *rest: (with_column if t is schema.SYSCALLS else lambda v: v)(tables(t, *rest))
     )
-    monkeypatch.setattr(catalog, "syscall_view", lambda name: with_column(calls(name)))
+    monkeypatch.setattr(catalog, "syscall_view", lambda name, **given: with_column(calls(name, **given)))
     builder = TraceBuilder()
     for i in range(5):
         builder.call("close", i, 3, ret=i)
