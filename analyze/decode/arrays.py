@@ -84,13 +84,17 @@ def buffers_text(row: str, contents: str, *, moved: str, has_contents: bool) -> 
 
     ``moved``: the bytes that the call gave back, which is all that it filled; NULL for those that it took.
     """
-    address = written("address", f"{_first(row)}", 64)
+    address = written("address", _first(row), 64)
     if not has_contents:
         base = address
     else:
         before = f"coalesce(list_sum({row}.second[:i - 1]), 0)"
-        held = f"least({_second(row)}, greatest(coalesce({moved}, {_MOST}) - {before}, 0))"
-        digits = f"hex({contents}.bytes)[CAST(2 * {before} + 1 AS BIGINT):CAST(2 * ({before} + {held}) AS BIGINT)]"
+        held = f"least({_second(row)}, greatest(coalesce({moved}, {2**80}) - {before}, 0))"
+        # Lengths can be any number; so much is never copied.
+        first, last = (
+            f"CAST(least({end}, {2**31 - 1}) AS BIGINT)" for end in (f"2 * {before} + 1", f"2 * ({before} + {held})")
+        )
+        digits = f"hex({contents}.bytes)[{first}:{last}]"
         base = (
             f"CASE WHEN {contents}.bytes IS NULL OR {_first(row)} = 0 THEN {address} ELSE bytes_text(unhex({digits}))"
             f" || CASE WHEN length({digits}) < 2 * {held} THEN '...' ELSE '' END END"

@@ -9,6 +9,7 @@ from difflib import get_close_matches
 from functools import cache
 
 from bpfrec.analyze.probes.family_table import FAMILIES, NOT_CALLS, Family
+from bpfrec.formats.captures import STRUCTS
 from bpfrec.formats.errors import ReportError
 from bpfrec.formats.syscalls import Syscall, syscalls
 
@@ -42,13 +43,14 @@ class Source:
     """Where a parameter stands in the row of a call.
 
     A constant, or argument ``index`` (column ``argN``), whose pointed-to data stands in column ``path_column``
-    (``path``, ``path2``), or in timespecs where ``timespec``.
+    (``path``, ``path2``), in timespecs where ``timespec``, or in structs where ``struct`` names one that is passed.
     """
 
     index: int = 0
     constant: int | None = None
     path_column: str | None = None
     timespec: bool = False
+    struct: str | None = None
 
 
 @dataclass(frozen=True)
@@ -181,4 +183,5 @@ def _member_source(family: Family, member: str, parameter: str) -> Source | None
 def _source(call: Syscall, index: int) -> Source:
     path_column = dict(zip(call.paths, ("path", "path2"), strict=False)).get(index)
     timespec = any(c.index == index and c.kind == "timespec" for c in call.captures)
-    return Source(index, path_column=path_column, timespec=timespec)
+    passed = (c.kind for c in call.captures if c.index == index and c.kind in STRUCTS and not c.at_exit)
+    return Source(index, path_column=path_column, timespec=timespec, struct=next(passed, None))

@@ -31,8 +31,8 @@ def match_notes(trace: Trace, scope: SiteScope, chosen: Sequence[Fragment]) -> l
         notes.append(f"{function.name}: matched {', '.join(present)}{reason}")
     for member, parameter in scope.lacking.items():
         if member in counts:
-            what = f"its {parameter}" if parameter else "its arguments"
-            notes.append(f"{function.name}: {counts[member]} calls of {member} left out: {what} is not recorded")
+            why = f"{parameter} is none of its arguments" if parameter else "its arguments are not described"
+            notes.append(f"{function.name}: {counts[member]} calls of {member} left out: {why}")
     return notes
 
 

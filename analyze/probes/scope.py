@@ -11,6 +11,7 @@ from bpfrec.analyze.probes.ctype import CType
 from bpfrec.analyze.probes.families import Function, Parameter, Source, exact
 from bpfrec.analyze.probes.translate import POINTED_TO, Value, as_condition, convert, translate
 from bpfrec.analyze.sqltemplate import literal
+from bpfrec.formats.captures import STRUCTS
 from bpfrec.formats.errors import ReportError
 from bpfrec.formats.syscalls import syscalls
 
@@ -40,6 +41,7 @@ class SiteScope:
         self.site = site
         self._used: set[int] = set()
         self._joins: set[int] = set()
+        self._structs: set[int] = set()
         self._declared = {name: (i, ctype) for i, (name, ctype) in enumerate(site.parameters)}
 
     @property
@@ -66,6 +68,12 @@ class SiteScope:
             clauses.append(
                 f"LEFT JOIN timespecs AS timespec{i}"
                 f" ON timespec{i}.event_id = syscalls.event_id AND timespec{i}.arg = {argument}"
+            )
+        for i in sorted(self._structs):
+            argument = self._choose(i, lambda s: str(s.index) if s.struct else None)
+            clauses.append(
+                f"LEFT JOIN structs AS struct{i}"
+                f" ON struct{i}.event_id = syscalls.event_id AND struct{i}.arg = {argument}"
             )
         return clauses
 
@@ -172,6 +180,9 @@ class SiteScope:
 
     def _fields(self, index: int, origin: str) -> dict[str, Value]:
         sources = [s[index] for s in self.site.function.members.values()]
+        if structs := {s.struct for s in sources if s and s.struct}:
+            # One row of structs cannot be of two kinds.
+            return self._members(index, structs.pop(), origin) if len(structs) == 1 else {}
         if not any(s and s.timespec for s in sources):
             return {}
         self._joins.add(index)
@@ -179,6 +190,17 @@ class SiteScope:
             name: Value(f"timespec{index}.{name}", ct.LONG, origin=f"{name} of {origin}")
             for name in ("tv_sec", "tv_nsec")
         }
+
+    def _members(self, index: int, kind: str, origin: str) -> dict[str, Value]:
+        self._structs.add(index)
+        members = {}
+        for member in STRUCTS[kind]:
+            word = f"struct{index}.word{member.word}"
+            raw = Value(
+                f"({word} >> {member.shift})" if member.shift else word, ct.ULONG, origin=f"{member.name} of {origin}"
+            )
+            members[member.name] = convert(raw, CType(member.bits, member.signed))
+        return members
 
     def _choose(self, index: int, sql_of: Callable[[Source], str | None]) -> str | None:
         """One SQL expression for all members: the same column where they agree, else one chosen by syscall."""

@@ -18,7 +18,7 @@ from bpfrec.analyze.probes.ctype import CType
 from bpfrec.analyze.sqltemplate import literal
 from bpfrec.formats.errors import ReportError
 
-POINTED_TO = "A trace holds what paths point at and the requested time of sleeps; other memory is not recorded."
+POINTED_TO = "Probes read paths, and times and structs that are passed; what else is recorded is in `analyze schema`."
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ def string_of(value: Value) -> str:
         ReportError: the trace does not hold it.
     """
     if value.text is None:
-        raise ReportError(f"what {value.origin or 'this value'} points at was not recorded as a string", POINTED_TO)
+        raise ReportError(f"what {value.origin or 'this value'} points at is no string that probes read", POINTED_TO)
     return value.text
 
 
@@ -128,7 +128,7 @@ def _not_recorded(value: Value) -> ReportError:
             f"single characters of {value.origin or 'a string'} cannot be asked for",
             'Compare whole strings: STRCMP("text", name) or name == "text".',
         )
-    return ReportError(f"what {value.origin or 'this value'} points at was not recorded", POINTED_TO)
+    return ReportError(f"what {value.origin or 'this value'} points at is nothing that probes read", POINTED_TO)
 
 
 class _Translator:

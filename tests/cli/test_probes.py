@@ -179,7 +179,7 @@ def test_the_printed_query_gives_the_same_rows(nodey_trace, arguments):
         (["argdist", "-C", "p:c:do_nothing()"], 1, "do_nothing is no system call"),
         (["argdist", "-C", "p:c:opne()"], 1, "Close to it: open"),
         (["argdist", "-C", "u:node:gc__start()"], 1, "USDT"),
-        (["argdist", "-C", "p:c:write(int f, char *b):char*:b"], 1, "A trace holds what paths point at"),
+        (["argdist", "-C", "p:c:write(int f, char *b):char*:b"], 1, "Probes read paths"),
         (["argdist", "-C", "nonsense"], 1, "error parsing probe"),
         (["argdist", "-C", "p:c:open()", "-c"], 2, "-c needs -i"),
         (["argdist", "-C", "p:c:open()", "-T", "0"], 2, "Invalid value"),

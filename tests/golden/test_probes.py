@@ -5,6 +5,9 @@ from __future__ import annotations
 import pytest
 from probe_traces import nodey
 from program import run_bpfrec
+from trace_builder import TraceBuilder
+
+from bpfrec.formats import schema
 
 SLEEPS = "p::do_nanosleep(struct timespec *time):u64:time->tv_nsec"
 OPENS = "p:c:open(char *filename):char*:filename"
@@ -134,7 +137,7 @@ def test_trace_messages_and_columns(nodey_trace):
         "0.008000 0   700     700     node            nanosleep        700\n"
         "0.009000 0   700     700     node            nanosleep        3\n"
     )
-    assert "bpfrec: open: 1 calls of openat2 left out: its flags is not recorded\n" in err
+    assert "bpfrec: open: 1 calls of openat2 left out: flags is none of its arguments\n" in err
     assert report(nodey_trace, "trace", "creat", "-u", notes=False) == (
         f"{'TIME':<17} {HEADER}\n1785578400.005000 700     700     node            creat            \n"
     )
@@ -150,3 +153,19 @@ def test_trace_addresses_and_aggregation(nodey_trace):
     assert out.endswith(f"{node}\n        [no stack recorded]\n-->COUNT 1\n\n")
     out = report(nodey_trace, "trace", 'open "%s", arg1', "-A", "-M", "4", notes=False)
     assert out == f"{HEADER}-\n{node}\n-->COUNT 3\n\n{node}.new\n-->COUNT 1\n\n"
+
+
+def test_probes_read_members_of_structs_that_are_passed(tmp_path):
+    builder = TraceBuilder()
+    how = builder.call("openat2", 0, -100, 1, 0x7000, 24, path="/a")
+    builder.add(schema.STRUCTS, event_id=how, arg=2, kind="open_how", word0=0o100, word1=0o640, word2=8)
+    lock = builder.call("fcntl", 1, 3, 6, 0x7000)
+    builder.add(schema.STRUCTS, event_id=lock, arg=2, kind="flock", word0=2 << 16 | 1, word1=2**64 - 5, word2=0)
+    trace = builder.write(tmp_path / "t.bpfrec")
+
+    opens = "p::openat2(int dfd, const char *name, struct open_how *how):u64,u64:how->mode,how->resolve"
+    out = report(trace, "argdist", "-C", opens, notes=False)
+    assert "how->mode = 416, how->resolve = 8" in out
+    locks = 'p::fcntl(int fd, int cmd, struct flock *l) "%d %d %d", l->l_type, l->l_whence, l->l_start'
+    out = report(trace, "trace", locks, notes=False)
+    assert out.splitlines()[1].endswith("fcntl            1 2 -5")

@@ -41,6 +41,7 @@ def vectors(builder: TraceBuilder) -> None:
     builder.call("writev", 3, 3, POINTER, 0, ret=0)
     huge = builder.call("writev", 4, 3, POINTER, 2, ret=-22)
     vector(builder, huge, 1, 2**64 - 1, 1)
+    contents(builder, huge, 1, b"abc", "truncated")
     partly = builder.call("readv", 5, 3, POINTER, 3, ret=4)
     vector(builder, partly, 1, 3, 3, 3)
     contents(builder, partly, 1, b"abcd")
@@ -135,7 +136,7 @@ def trace(tmp_path_factory):
                 ('[{iov_base="ab", iov_len=2}, {iov_base="c"..., iov_len=3}, ...]',),
                 ("0x5000",),
                 ("[]",),
-                ("[{iov_base=0x100, iov_len=18446744073709551615}, {iov_base=0x200, iov_len=1}]",),
+                ('[{iov_base="abc"..., iov_len=18446744073709551615}, {iov_base=""..., iov_len=1}]',),
             ],
         ),
         (

@@ -78,7 +78,8 @@ def test_a_conditional_and_strings_do_not_cut():
         "t:syscalls:sys_exit_openat():char*:args->filename",
         "t:syscalls:sys_enter_openat():int:args->nonsense",
         "p:c:open():int:arg4",
-        "p:c:openat2(int d, char *f, struct open_how *h):u64:h->flags",
+        "p:c:openat2(int d, char *f, struct open_how *h):u64:h->nonsense",
+        "p:c:getrlimit(int r, struct rlimit *l):u64:l->rlim_cur",
         "p:c:open()\0:u32:1",
     ],
 )
