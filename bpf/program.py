@@ -324,6 +324,7 @@ def _defines(selection: Selection) -> list[str]:
         defines.append("FAILED_ONLY")
     if selection.data_bytes:
         defines += [f"DATA_BYTES={selection.data_bytes}", f"VECTORS_MAX={_VECTORS}"]
+    defines.append(f"STRING_VECTORS={2 if selection.environment else 1}")
     if selection.stacks:
         defines.append("STACKS")
     return defines

@@ -34,7 +34,7 @@ static __always_inline void capture_aside(struct call_slot *slot, u32 number, co
 static __always_inline void capture_more(struct call_slot *slot, u32 arg, const void *from, u64 size)
 {
 	u64 bytes = at_most(size, WIRE_STRUCT);
-	int n = bpf_probe_read_user(slot->more.data, bytes, from);
+	int n = read_user(slot->more.data, bytes, from);
 
 	slot->more.kind = WIRE_DATA;
 	slot->more.arg = arg;
@@ -49,15 +49,15 @@ static __always_inline int capture_message(struct call_slot *slot, const struct 
 	struct message *message = (struct message *)slot->data;
 	struct data_room *room = scratch();
 	u64 vectors;
-	int n = bpf_probe_read_user(message, sizeof(*message), target_of(slot, capture));
+	int n = read_user(message, sizeof(*message), target_of(slot, capture));
 
 	slot->call.captured = n < 0 ? n : 0;
 	if (n < 0 || !room)
 		return 0;
 	vectors = at_most(message->vectors_length, MESSAGE_VECTORS_INLINE);
 	if (message->vectors_length == vectors) {
-		n = bpf_probe_read_user(slot->data + sizeof(*message), vectors * sizeof(struct vector),
-					(const void *)message->vectors);
+		n = read_user(slot->data + sizeof(*message), vectors * sizeof(struct vector),
+			      (const void *)message->vectors);
 		slot->call.captured = n < 0 ? n : sizeof(*message) + vectors * sizeof(struct vector);
 	}
 	if (message->name && message->name_length)
@@ -78,7 +78,7 @@ static __always_inline void capture_first(struct call_slot *slot, const struct c
 	int n, spill;
 
 	if (kind_of(capture) == CAPTURE_STRING) {
-		n = bpf_probe_read_user_str(slot->data, WIRE_INLINE, from);
+		n = read_user_string(slot->data, WIRE_INLINE, from);
 		slot->call.captured = n > 0 ? n - 1 : n;
 		spill = n == WIRE_INLINE;
 	} else if (kind_of(capture) == CAPTURE_MESSAGE) {
@@ -91,7 +91,7 @@ static __always_inline void capture_first(struct call_slot *slot, const struct c
 		spill = size > bytes && most > bytes;
 		if (size > bytes && !spill)
 			slot->call.flags |= WIRE_INLINE_CUT;
-		n = spill ? 0 : bpf_probe_read_user(slot->data, bytes, from);
+		n = spill ? 0 : read_user(slot->data, bytes, from);
 		slot->call.captured = n < 0 ? n : spill ? 0 : bytes;
 	}
 	if (spill) {
@@ -127,7 +127,7 @@ static __always_inline void note_room(struct call_slot *slot, const struct captu
 		from = slot->args[capture->length];
 	slot->room = 0;
 	if (from)
-		bpf_probe_read_user(&slot->room, sizeof(slot->room), (const void *)from);
+		read_user(&slot->room, sizeof(slot->room), (const void *)from);
 }
 
 /* Whether it takes a loop to read: the verifier shall see it once, not with every capture. */
@@ -136,7 +136,7 @@ static __always_inline int is_long(const struct capture *capture)
 	return kind_of(capture) == CAPTURE_STRINGS || kind_of(capture) == CAPTURE_BUFFERS;
 }
 
-/* The vectors of strings that an execve is given. */
+/* The vectors of strings that an execve is given: its arguments, and its environment where that is asked for. */
 static __always_inline void capture_strings(struct call_slot *slot, const struct call_plan *plan)
 {
 	struct data_room *room = scratch();
@@ -145,13 +145,13 @@ static __always_inline void capture_strings(struct call_slot *slot, const struct
 	if (!room)
 		return;
 #pragma clang loop unroll(disable)
-	for (i = 1; i < 3; i++) {
+	for (i = 1; i <= STRING_VECTORS; i++) {
 		const struct capture *capture = &plan->capture[i];
 
 		if (capture->kind != CAPTURE_STRINGS || !applies(slot, capture))
 			continue;
 		name_record(room, capture->arg, 0);
-		room->record.captured = read_strings(room, target_of(slot, capture));
+		read_strings(room, target_of(slot, capture));
 		keep_aside(slot, i, room);
 	}
 }
@@ -205,6 +205,11 @@ static __always_inline void capture_later(struct call_slot *slot, const struct c
 		note_room(slot, first);
 	else if (first->kind == CAPTURE_STRING || applies(slot, first))
 		slot->call.captured = -EFAULT;
+}
+
+static __always_inline int has_failed(const struct call_slot *slot)
+{
+	return slot->call.ret < 0 && slot->call.ret >= -MAX_ERRNO;
 }
 
 static __always_inline int unread(const struct call_slot *slot)
@@ -263,7 +268,7 @@ static __always_inline void add_message(struct wire_batch *batch, const struct c
 	u32 flags = capture->kind & CAPTURE_AT_EXIT ? WIRE_AT_EXIT : 0;
 	struct message message;
 
-	if (bpf_probe_read_user(&message, sizeof(message), target_of(slot, capture)))
+	if (read_user(&message, sizeof(message), target_of(slot, capture)))
 		return;
 	if (message.name && message.name_length) {
 		name_record(room, capture->arg | WIRE_NAME, flags);
@@ -307,7 +312,7 @@ static __always_inline int forget_unread(struct call_slot *slot, u32 number, con
  * Adds what was captured besides the first to `batch`: what was kept aside, what can be read only now (`retry`), and, of
  * a call that worked, what the kernel wrote to where arguments point.
  */
-static __always_inline void finish_captures(struct wire_batch *batch, struct call_slot *slot, int worked, int retry)
+static __always_inline void finish_captures(struct wire_batch *batch, struct call_slot *slot)
 {
 	struct call_plan *plan = plans.lookup(&slot->plan);
 	struct data_room *room = scratch();
@@ -315,20 +320,24 @@ static __always_inline void finish_captures(struct wire_batch *batch, struct cal
 
 	if (!plan || !room)
 		return;
+	if (!has_failed(slot))
+		slot->aside |= HAS_WORKED;
+	if (has_failed(slot) || !(STATE_FLAGS(slot->state) & PLAN_REPLACES_MEMORY))
+		slot->aside |= MAY_RETRY;
 #pragma clang loop unroll(disable)
 	for (i = 0; i < CAPTURES; i++) {
 		const struct capture *capture = &plan->capture[i];
 		int now = 0;
 
 		if (slot->aside & 1 << i)
-			now = finish_aside(batch, slot, i, retry && !is_long(capture));
+			now = finish_aside(batch, slot, i, slot->aside & MAY_RETRY && !is_long(capture));
 		if (i == ASIDE_CONTENTS && now) {
 			slot->aside |= LATER_CONTENTS;
 			now = 0;
 		}
-		if (retry && forget_unread(slot, i, capture))
+		if (slot->aside & MAY_RETRY && forget_unread(slot, i, capture))
 			now = 1;
-		if (worked && has_result(slot, capture))
+		if (slot->aside & HAS_WORKED && has_result(slot, capture))
 			now = 1;
 		if (!now)
 			continue;
@@ -343,7 +352,7 @@ static __always_inline void finish_captures(struct wire_batch *batch, struct cal
 	if (plan->buffers) {
 		int at_exit = plan->capture[plan->buffers & (CAPTURES - 1)].kind & CAPTURE_AT_EXIT;
 
-		if (at_exit ? worked && slot->call.ret : slot->aside & LATER_CONTENTS)
+		if (at_exit ? slot->aside & HAS_WORKED && slot->call.ret : slot->aside & LATER_CONTENTS)
 			if (find_contents(room, slot, plan, at_exit ? slot->call.ret : DATA_BYTES))
 				add_data(batch, &room->record);
 	}
@@ -353,6 +362,26 @@ static __always_inline void finish_captures(struct wire_batch *batch, struct cal
 #ifdef BPRM_FILENAME
 #define EXECVE_ARGS 3
 
+/* Forgets a vector of strings that was read in part or not at all; whether it was. */
+static __always_inline int forget_cut(struct call_slot *slot, u32 number)
+{
+	u64 key = spill_key(slot->call.tid, number);
+	struct wire_data *data;
+
+	if (slot->more.size && slot->more.arg == number) {
+		if (!(slot->more.flags & WIRE_CUT))
+			return 0;
+		slot->more.size = 0;
+		return 1;
+	}
+	data = slot->aside & 1 << number ? spilled.lookup(&key) : 0;
+	if (!data || (data->captured >= 0 && !(data->flags & WIRE_CUT)))
+		return 0;
+	slot->aside &= ~(1 << number);
+	spilled.delete(&key);
+	return 1;
+}
+
 /* The vectors of strings of an execve that were not readable at entry, from the new stack: argc, argv, envp. */
 static __always_inline void capture_strings_again(struct call_slot *slot, u64 stack)
 {
@@ -360,22 +389,16 @@ static __always_inline void capture_strings_again(struct call_slot *slot, u64 st
 	u64 argc = 0, vector = stack + sizeof(argc);
 	u32 i;
 
-	if (!room || bpf_probe_read_user(&argc, sizeof(argc), (void *)stack))
+	if (!room || read_user(&argc, sizeof(argc), (void *)stack))
 		return;
 #pragma clang loop unroll(disable)
-	for (i = 1; i < EXECVE_ARGS; i++) {
-		u64 key = spill_key(slot->call.tid, i);
-		struct wire_data *data = slot->aside & 1 << i ? spilled.lookup(&key) : 0;
-		int is_more = slot->more.size && slot->more.arg == i;
-
-		if ((data && (data->captured < 0 || data->flags & WIRE_CUT)) ||
-		    (is_more && slot->more.flags & WIRE_CUT)) {
+	for (i = 1; i <= STRING_VECTORS; i++) {
+		if (forget_cut(slot, i))
+			slot->aside |= LATER_STRINGS;
+		if (slot->aside & LATER_STRINGS) {
+			slot->aside &= ~LATER_STRINGS;
 			name_record(room, i, 0);
-			room->record.captured = read_strings(room, (void *)vector);
-			slot->aside &= ~(1 << i);
-			spilled.delete(&key);
-			if (is_more)
-				slot->more.size = 0;
+			read_strings(room, (void *)vector);
 			keep_aside(slot, i, room);
 		}
 		vector += (argc + 1) * sizeof(u64);

@@ -2,6 +2,10 @@
 /* Reading what an argument points at: how much there is, and into which room it goes. */
 #include "wire.h"
 
+/* bcc searches all of /proc/kallsyms, a tenth of a second, for each call of bpf_probe_read_user by that name. */
+static long (*const read_user)(void *to, u32 bytes, const void *from) = (void *)BPF_FUNC_probe_read_user;
+static long (*const read_user_string)(void *to, u32 bytes, const void *from) = (void *)BPF_FUNC_probe_read_user_str;
+
 #define EFAULT 14
 #define DATA_OFFSET 8
 #define STRINGS_MAX 128
@@ -12,6 +16,10 @@
 /* Bits of slot->aside while the captures of a call are finished: the verifier forgets what is not in a register. */
 #define LATER_MESSAGE 0x100
 #define LATER_CONTENTS 0x200
+#define LATER_STRINGS 0x1000
+#define MAY_RETRY 0x400
+#define HAS_WORKED 0x800
+#define MAX_ERRNO 4095
 
 /* A vector is read string by string, contents buffer by buffer: the last one may reach past what is kept. */
 struct data_room {
@@ -76,7 +84,7 @@ static __always_inline s32 size_given(const struct call_slot *slot, u64 from)
 {
 	u32 size = 0;
 
-	bpf_probe_read_user(&size, sizeof(size), (const void *)from);
+	read_user(&size, sizeof(size), (const void *)from);
 	return size < slot->room ? size : slot->room;
 }
 
@@ -133,40 +141,43 @@ static __always_inline u64 offset_in(u64 used)
 
 static __always_inline s16 read_string(struct wire_data *data, const void *from)
 {
-	int n = bpf_probe_read_user_str(data->data, WIRE_DATA_MAX, from);
+	int n = read_user_string(data->data, WIRE_DATA_MAX, from);
 
 	return n > 0 ? n - 1 : n;
 }
 
-/* Reads the strings of a vector one behind the other, each with its NUL; their bytes, or -errno. */
-static __always_inline s16 read_strings(struct data_room *room, const u64 *vector)
+/*
+ * Reads the strings of a vector one behind the other, each with its NUL; captured: their bytes, or -errno. It is counted
+ * in memory, which the verifier does not follow: the ways out of the loop are all one to it.
+ */
+static __always_inline void read_strings(struct data_room *room, const u64 *vector)
 {
-	u32 used = 0;
 	u64 string = 0;
 	int i, n;
 
+	room->record.captured = 0;
 #pragma clang loop unroll(disable)
 	for (i = 0; i < STRINGS_MAX; i++) {
-		n = bpf_probe_read_user(&string, sizeof(string), vector + i);
+		n = read_user(&string, sizeof(string), vector + i);
 		if (!n && !string)
-			return used;
+			return;
 		if (!n)
-			n = bpf_probe_read_user_str(room->record.data + offset_in(used), ARRAY_MAX,
-						    (const void *)string);
+			n = read_user_string(room->record.data + offset_in(room->record.captured), ARRAY_MAX,
+					     (const void *)string);
 		if (n < 0 && !i)
-			return n;
-		if (n < 0 || used + n >= ARRAY_MAX)
+			room->record.captured = n;
+		if (n < 0 || room->record.captured + n >= ARRAY_MAX)
 			break;
-		used += n;
+		room->record.captured += n;
 	}
-	room->record.flags |= WIRE_CUT;
-	return used;
+	if (room->record.captured >= 0)
+		room->record.flags |= WIRE_CUT;
 }
 
 static __always_inline void read_bytes(struct wire_data *data, const void *from, u64 size, u64 most)
 {
 	u64 bytes = at_most(at_most(size, most), ARRAY_MAX);
-	int n = bpf_probe_read_user(data->data, bytes, from);
+	int n = read_user(data->data, bytes, from);
 
 	data->captured = n < 0 ? n : bytes;
 	if (size > bytes)
@@ -189,11 +200,11 @@ static __always_inline void read_contents(struct data_room *room, u64 vectors, u
 		left = most - used;
 		if (i >= length || used >= most)
 			break;
-		n = bpf_probe_read_user(&vector, sizeof(vector), (const void *)(vectors + i * sizeof(vector)));
+		n = read_user(&vector, sizeof(vector), (const void *)(vectors + i * sizeof(vector)));
 		if (n < 0)
 			break;
 		bytes = at_most(at_most(vector.length, left), DATA_BYTES);
-		n = bpf_probe_read_user(room->record.data + offset_in(used), bytes, (const void *)vector.base);
+		n = read_user(room->record.data + offset_in(used), bytes, (const void *)vector.base);
 		if (n < 0)
 			break;
 		used += bytes;
@@ -221,8 +232,7 @@ static __always_inline int find_contents(struct data_room *room, const struct ca
 		return 0;
 	if (kind_of(capture) != CAPTURE_MESSAGE)
 		all.length = capture->length < WIRE_ARGS ? slot->args[capture->length] : 0;
-	else if (bpf_probe_read_user(&all, sizeof(all),
-				     (const void *)(all.base + __builtin_offsetof(struct message, vectors))))
+	else if (read_user(&all, sizeof(all), (const void *)(all.base + __builtin_offsetof(struct message, vectors))))
 		return 0;
 	name_record(room, capture->arg | WIRE_CONTENTS, capture->kind & CAPTURE_AT_EXIT ? WIRE_AT_EXIT : 0);
 	read_contents(room, all.base, all.length, most);
@@ -234,7 +244,7 @@ static __always_inline int find_contents(struct data_room *room, const struct ca
 static __always_inline void read_message(struct wire_data *data, const void *from)
 {
 	struct message *message = (struct message *)data->data;
-	int n = bpf_probe_read_user(message, sizeof(*message), from);
+	int n = read_user(message, sizeof(*message), from);
 	u64 vectors;
 
 	data->captured = n < 0 ? n : sizeof(*message);
@@ -243,7 +253,7 @@ static __always_inline void read_message(struct wire_data *data, const void *fro
 	vectors = at_most(message->vectors_length, MESSAGE_VECTORS_MAX);
 	if (message->vectors_length > vectors)
 		data->flags |= WIRE_CUT;
-	n = bpf_probe_read_user(message + 1, vectors * sizeof(struct vector), (const void *)message->vectors);
+	n = read_user(message + 1, vectors * sizeof(struct vector), (const void *)message->vectors);
 	data->captured = n < 0 ? n : sizeof(*message) + vectors * sizeof(struct vector);
 }
 

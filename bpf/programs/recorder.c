@@ -17,14 +17,13 @@
  *   FAILED_ONLY                calls that fail
  *   DATA_BYTES=n               the first bytes of what is read, written, sent and received
  *   VECTORS_MAX=n              ... from as many buffers of one call
+ *   STRING_VECTORS=n           of an execve: 1, its arguments; 2, its environment too
  *   STACKS                     user stacks of calls that fail and of those whose plan asks
  *   MAX_THREADS=n              room for threads, a power of two
  *   MAX_LOST_RUNS=n            room for the accounts of lost calls
  */
 #include "pt_regs.h"
 #include "wire.h"
-
-#define MAX_ERRNO 4095
 
 static __always_inline void read_arguments(struct call_slot *slot, const struct call_regs *regs)
 {
@@ -190,8 +189,6 @@ int on_sys_exit(struct bpf_raw_tracepoint_args *ctx)
 	s64 ret = ctx->args[1];
 	struct wire_batch *batch = 0;
 	struct call_slot *slot;
-	u32 state;
-	int failed, retry;
 
 #ifdef ONLY_TGID
 	if (id >> 32 != ONLY_TGID)
@@ -207,29 +204,27 @@ int on_sys_exit(struct bpf_raw_tracepoint_args *ctx)
 		if (!slot)
 			return 0;
 	}
-	state = slot->state;
-	slot->state = STATE_IDLE;
 	slot->call.duration = bpf_ktime_get_ns() - slot->call.ts;
 	slot->call.ret = ret;
-	failed = ret < 0 && ret >= -MAX_ERRNO;
-	retry = failed || !(STATE_FLAGS(state) & PLAN_REPLACES_MEMORY);
 #ifdef FAILED_ONLY
-	if (failed)
+	if (has_failed(slot))
 #endif
 		batch = open_batch(ctx, slot);
 	if (!batch) {
 		if (slot->aside)
 			finish_asides(batch, slot);
+		slot->state = STATE_IDLE;
 		return 0;
 	}
-	if (slot->aside || unread(slot) || STATE_FLAGS(state) & PLAN_AT_EXIT)
-		finish_captures(batch, slot, !failed, retry);
+	if (slot->aside || unread(slot) || STATE_FLAGS(slot->state) & PLAN_AT_EXIT)
+		finish_captures(batch, slot);
 	if (slot->more.size)
 		add_struct(batch, slot);
 #ifdef STACKS
-	if (retry && (failed || STATE_FLAGS(state) & PLAN_STACK))
+	if (has_failed(slot) || (STATE_FLAGS(slot->state) & (PLAN_STACK | PLAN_REPLACES_MEMORY)) == PLAN_STACK)
 		add_stack(ctx, batch);
 #endif
+	slot->state = STATE_IDLE;
 	add_call(batch, slot);
 	close_batch(batch);
 	return 0;

@@ -167,12 +167,14 @@ static void *rename_self(void *number)
 	return 0;
 }
 
+static volatile int turn;
+
 static void *be_renamed(void *unused)
 {
 	char byte;
 
 	tids[0] = gettid();
-	for (int i = 0; i < 10; i++) {
+	for (turn = 0; turn < 10; turn++) {
 		if (read(ends[0], &byte, 1) != 1)
 			exit(1);
 		times(SYS_getuid, 2);
@@ -196,6 +198,9 @@ static void renames(void)
 	for (int i = 0; i < 10; i++) {
 		FILE *file;
 
+		/* Woken but not yet run, it is still in the read of its last turn. */
+		while (turn != i)
+			nanosleep(&moment, 0);
 		until_in(tids[0], SYS_read);
 		file = fopen(name, "w");
 		snprintf(new, sizeof(new), "other-%d", i);
