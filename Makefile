@@ -7,7 +7,7 @@ SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 
 # Debian's packages: what recording needs, and what the tests and peers need besides.
 SETUP_PACKAGES := gcc libc6-dev python3-bpfcc python3-venv
-TEST_PACKAGES := binutils bpftool bpftrace clang-format g++ git procps sqlite3 strace
+TEST_PACKAGES := binutils bpftool bpftrace clang-format g++ gdb git procps sqlite3 strace
 # A node from elsewhere serves as well as Debian's.
 NODE_PACKAGE := $(if $(shell command -v node),,nodejs)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bpfrec.analyze.decode.functions import functions, named_in
+from bpfrec.analyze.demangle import DEMANGLED, add_demangled
 from bpfrec.analyze.needs import Needs
 from bpfrec.analyze.recording import recording_view, wall_offset_ns
 from bpfrec.analyze.sqltemplate import bundled_sql
@@ -187,6 +188,9 @@ class Catalog:
             if function.name not in self._functions:
                 self._connection.execute(function.create())
                 self._functions.add(function.name)
+        if DEMANGLED in text.lower() and DEMANGLED not in self._functions:
+            add_demangled(self._connection)
+            self._functions.add(DEMANGLED)
 
     def _parquet_columns(self, name: str, parquet: Path) -> set[str]:
         query = f"DESCRIBE SELECT * FROM {parquet_source(parquet)}"  # noqa: S608 - a literal

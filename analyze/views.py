@@ -25,7 +25,7 @@ from bpfrec.formats.syscalls import Argument, Syscall, syscalls
 SYS_SCHEMA = "sys"
 
 _UNKNOWN = re.compile(r"unknown_-?\d{1,10}")
-_LAST = ("abi", "path_status", "path2_status", "unfinished", "entry_status")
+_LAST = ("abi", "path_status", "path2_status", "unfinished", "entry_status", "stack_status")
 _BEFORE_ARGUMENTS = ("event_id", "ts", "ts_ns", "duration_ns", "pid", "tid", "comm", "uid", "cpu")
 _AFTER_ARGUMENTS = ("ret", "errno", "path", "path2", "stack_id")
 _TS = Column("ts", "TIMESTAMP_NS", "entry, wall clock (UTC) of the recording host")

@@ -60,6 +60,28 @@ def member_offsets(wanted: dict[str, tuple[str, ...]], blob: bytes | None = None
     return found
 
 
+def offset_of_run(labels: tuple[str, ...], blob: bytes | None = None) -> int | None:
+    """The offset in bytes of the first of the members ``labels``, which stand in a row in one struct alone.
+
+    For members of a struct without a name, which the one around it has at its start. None where there is none such.
+    """
+    try:
+        blob = blob or VMLINUX.read_bytes()
+        magic, _version, _flags, header, type_offset, type_size, string_offset, string_size = _HEADER.unpack_from(blob)
+    except (OSError, struct.error):
+        return None
+    if magic != 0xEB9F:
+        return None
+    strings = blob[header + string_offset : header + string_offset + string_size]
+    words = np.frombuffer(blob[header + type_offset : header + type_offset + type_size // 4 * 4], "<u4")
+    places = [strings.find(b"\0" + label.encode() + b"\0") + 1 for label in labels]
+    if not all(places):
+        return None
+    # Each member is three words: its name, its type, its offset in bits.
+    runs = [at for at in np.flatnonzero(words == places[0]).tolist() if words[at::3][: len(places)].tolist() == places]
+    return int(words[runs[0] + 2] & 0xFFFFFF) // 8 if len(runs) == 1 else None
+
+
 def _members(raw: bytes, info: int, strings: bytes) -> Iterator[tuple[str, int]]:
     """Names and offsets in bytes of the members of a struct, whose btf_member array ``raw`` begins with."""
     elements, bitfields = info & 0xFFFF, bool(info >> 31)

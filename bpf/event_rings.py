@@ -30,8 +30,8 @@ def default_ring_size(cpus: int) -> int:
     return max(SMALLEST_RING, min(_LARGEST_DEFAULT, 1 << (share.bit_length() - 1)))
 
 
-def open_event_rings(cpus: list[int], size: int) -> list[Ring]:
-    """A ring of ``size`` bytes per CPU; each wakes its reader when a quarter is full.
+def open_event_rings(cpus: list[int], size: int, watermark: int | None = None) -> list[Ring]:
+    """A ring of ``size`` bytes per CPU; each wakes its reader when ``watermark`` bytes, or a quarter of it, are full.
 
     Raises:
         OSError: perf_event_open failed.
@@ -46,7 +46,7 @@ def open_event_rings(cpus: list[int], size: int) -> list[Ring]:
                 sample_type=PERF_SAMPLE_RAW,
                 sample_period=1,
                 flags=FLAG_WATERMARK,
-                wakeup_watermark=min(size // 4, _WATERMARK_AT_MOST),
+                wakeup_watermark=watermark or min(size // 4, _WATERMARK_AT_MOST),
             )
             rings.append(Ring(open_on_cpu(attr, cpu), cpu, size))
     except BaseException:

@@ -17,10 +17,11 @@ import numpy as np
 
 from bpfrec.bpf import wire
 from bpfrec.bpf.bcc_module import load_bcc
+from bpfrec.bpf.known_paths import MAX_PATHS, KnownPaths
 from bpfrec.bpf.perf_event import Ring
 from bpfrec.bpf.permission import why_refused
 from bpfrec.bpf.selection import CAPTURES, Plan, Selection, plan_table
-from bpfrec.bpf.task_offsets import task_defines
+from bpfrec.bpf.task_offsets import stack_defines, task_defines
 from bpfrec.formats.errors import BpfrecError
 
 MAX_THREADS = 32768
@@ -29,7 +30,16 @@ MAX_THREADS = 32768
 MAX_LOST_RUNS = 65536
 """How many accounts of lost calls the program keeps; calls lost beyond that are counted per CPU alone."""
 
-COUNTERS = ("sent_syscalls", "lost_syscalls", "lost_data", "lost_threads", "lost_exits", "lost_processes")
+COUNTERS = (
+    "sent_syscalls",
+    "lost_syscalls",
+    "lost_data",
+    "lost_threads",
+    "lost_exits",
+    "lost_processes",
+    "lost_stacks",
+    "capped_stacks",
+)
 """The counters the program keeps, in the order of ``enum counter`` in ``programs/counters.c``."""
 
 SOURCES = (
@@ -41,6 +51,7 @@ SOURCES = (
     "processes.c",
     "reading.c",
     "captures.c",
+    "stacks.c",
     "recorder.c",
 )
 """The parts of the program in ``programs/``, in the order in which they are compiled as one."""
@@ -49,6 +60,7 @@ _VECTORS = 64
 _RECORDED, _UNTIL_EXEC = 1, 2
 _IN_CALL = 1
 _COMM_BYTES = 16
+_STACK = "on_stack"
 
 
 class _Capture(ctypes.Structure):
@@ -118,9 +130,14 @@ class RecorderProgram:
 
     def connect(self, rings: list[Ring]) -> None:
         """Makes the program send what happens on a CPU to that CPU's ring."""
-        table = self._bpf[b"rings"]
-        for ring in rings:
-            table[table.Key(ring.cpu)] = table.Leaf(ring.fileno())
+        self._connect(b"rings", rings)
+
+    def known_paths(self, rings: list[Ring]) -> KnownPaths:
+        """Makes the program send snapshots of stacks to ``rings``; the paths that need none. For full stacks alone."""
+        self._connect(b"snapshots", rings)
+        table = self._bpf[b"tails"]
+        table[table.Key(0)] = table.Leaf(self._functions[_STACK].fd)
+        return KnownPaths(self._bpf[b"paths"])
 
     def attach(self) -> None:
         """Starts recording. Exit before entry: a call is complete or was not seen, never half seen."""
@@ -206,6 +223,11 @@ class RecorderProgram:
         with _quiet():
             self._bpf.cleanup()
 
+    def _connect(self, name: bytes, rings: list[Ring]) -> None:
+        table = self._bpf[name]
+        for ring in rings:
+            table[table.Key(ring.cpu)] = table.Leaf(ring.fileno())
+
     def _compile(self, defines: list[str]) -> Any:
         with as_file(files("bpfrec.bpf").joinpath("programs")) as programs:
             flags = [f"-I{programs}", "-Wno-unused-function", *(f"-D{d}" for d in defines)]
@@ -229,6 +251,8 @@ class RecorderProgram:
         }
         if self._tells_births:
             functions["sched_process_fork"] = "on_process_fork"
+        if self._full_stacks():
+            functions[_STACK] = _STACK
         raw_tracepoint = self._bcc.BPF.RAW_TRACEPOINT
         with _quiet() as said:
             try:
@@ -236,6 +260,9 @@ class RecorderProgram:
             except Exception as error:  # bcc raises bare Exception
                 failure = str(error)
         raise why_refused("the kernel refuses the BPF program", f"{said.text()}\n{failure}")
+
+    def _full_stacks(self) -> bool:
+        return self._selection.has_stacks and self._selection.stacks == "full"
 
     def _fill_plans(self, plans: list[Plan]) -> None:
         table = self._bpf[b"plans"]
@@ -325,8 +352,11 @@ def _defines(selection: Selection) -> list[str]:
     if selection.data_bytes:
         defines += [f"DATA_BYTES={selection.data_bytes}", f"VECTORS_MAX={_VECTORS}"]
     defines.append(f"STRING_VECTORS={2 if selection.environment else 1}")
-    if selection.stacks:
-        defines.append("STACKS")
+    if selection.has_stacks:
+        defines += ["FULL_STACKS", f"MAX_PATHS={MAX_PATHS}"] if selection.stacks == "full" else ["STACKS"]
+        defines += stack_defines() if selection.stacks == "full" else []
+        if selection.stack_on.failed or selection.stack_on.every:
+            defines.append("STACKS_OF_FAILED")
     return defines
 
 

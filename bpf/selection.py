@@ -37,8 +37,23 @@ _KINDS = {
 }
 _EXEC = frozenset({"execve", "execveat"})
 _FORKS = frozenset({"fork", "vfork", "clone", "clone3"})
+# Nobody returns from them to where they were called: what is to be known of that has to be read at entry.
+_NO_RETURN = frozenset({"exit", "exit_group", "rt_sigreturn", "sigreturn"})
 _SETS_UID = frozenset({"setuid", "setreuid", "setresuid", "setuid32", "setreuid32", "setresuid32"})
 _ARGUMENTS = 6
+
+
+@dataclass(frozen=True)
+class StackChoice:
+    """Which calls have their user stack recorded: those that fail, those that take a path, those named, or all."""
+
+    failed: bool = True
+    paths: bool = True
+    every: bool = False
+    calls: frozenset[str] = frozenset()
+
+    def __bool__(self) -> bool:
+        return self.failed or self.paths or self.every or bool(self.calls)
 
 
 @dataclass(frozen=True)
@@ -49,6 +64,7 @@ class Selection:
     ``cgroup`` (the folder of one of version 2, which stands for those below it too) narrow that down. ``calls`` holds
     syscall names, None: all; ``unknown_calls``: also those that have no name here. ``data_bytes``: how much of what is
     read, written, sent and received is copied; ``environment``: whether the environments of executed programs are.
+    ``stacks``: how stacks are found, ``fp`` or ``full`` or not at all (``off``); ``stack_on``: of which calls.
     ``until_exec``: the processes of ``tgids`` are recorded from their next execve on. ``follow``: and their children.
     """
 
@@ -59,12 +75,18 @@ class Selection:
     calls: frozenset[str] | None = None
     unknown_calls: bool = True
     failed_only: bool = False
-    stacks: bool = True
+    stacks: str = "fp"
+    stack_on: StackChoice = StackChoice()
     data_bytes: int = 0
     environment: bool = False
     follow: bool = False
     until_exec: bool = False
     cgroup: Path | None = None
+
+    @property
+    def has_stacks(self) -> bool:
+        """Whether any call has a stack."""
+        return self.stacks != "off" and bool(self.stack_on)
 
 
 @dataclass(frozen=True)
@@ -96,16 +118,19 @@ class Plan:
 
 def plan_table(selection: Selection) -> list[Plan]:
     """The ``PLANS`` rows for ``selection``."""
-    rest = Plan(PLAN_RECORD if selection.unknown_calls else 0)
+    on = selection.stack_on
+    rest = Plan((PLAN_RECORD if selection.unknown_calls else 0) | (PLAN_STACK if on.every else 0))
     table = [rest] * PLANS
     for base, abi in ((0, NATIVE_ABI), (PLAN_COMPAT, "i386")):
         for number, call in by_number(abi).items():
             if number >= PLAN_COMPAT - 1:
                 continue
             flags = PLAN_EXEC | PLAN_REPLACES_MEMORY if call.name in _EXEC else 0
+            if call.name in _NO_RETURN:
+                flags |= PLAN_REPLACES_MEMORY
             if selection.calls is None or call.name in selection.calls:
                 flags |= PLAN_RECORD
-            if call.paths:
+            if on.every or (on.paths and call.paths) or call.name in on.calls:
                 flags |= PLAN_STACK
             if call.name in _SETS_UID:
                 flags |= PLAN_SETS_UID

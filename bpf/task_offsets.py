@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from itertools import chain
 
-from bpfrec.bpf.btf import member_offsets
+from bpfrec.bpf.btf import member_offsets, offset_of_run
+from bpfrec.formats.errors import BpfrecError
 
 _DEFINES = {
     "TASK_TGID": ("task_struct", "tgid"),
@@ -43,3 +44,13 @@ def task_defines() -> list[str]:
     found = {name: offsets[place] for name, place in _DEFINES.items()}
     found |= {name: sum(offsets[place] for place in places) for name, places in _NESTED.items()}
     return [f"{name}={offset}" for name, offset in found.items()]
+
+
+def stack_defines() -> list[str]:
+    """The same for how far the stack of a process's first thread goes; none where it is not to be had."""
+    start = offset_of_run(("start_stack", "arg_start", "arg_end", "env_start", "env_end", "saved_auxv"))
+    try:
+        memory = member_offsets({"task_struct": ("mm",)})["task_struct", "mm"]
+    except BpfrecError:
+        return []
+    return [] if start is None else [f"TASK_MM={memory}", f"MM_START_STACK={start}"]

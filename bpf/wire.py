@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-KIND_SYSCALL, KIND_DATA, KIND_STACK, KIND_PROCESS = 1, 2, 3, 4
+KIND_SYSCALL, KIND_DATA, KIND_STACK, KIND_PROCESS, KIND_PATH = 1, 2, 3, 4, 5
 
 BORN, ENDED = 1, 2
 """What a ``struct wire_process`` tells."""
@@ -69,6 +69,9 @@ PROCESS = np.dtype(
 
 SLOT_CALL, SLOT_ARGS, SLOT_DATA, SLOT_STRUCT = 16, 64, 112, 368
 """Where ``struct call_slot`` has its call, its arguments, its inline data, and a ``struct wire_struct``."""
+
+PATH_CAPPED, PATH_LOST, PATH_32_BIT, PATH_KNOWN = 1, 2, 4, 8
+"""In ``flags`` of a ``struct wire_path``, whose data is the snapshot's number, 0: none."""
 
 CUT, AT_EXIT = 1, 2
 """In ``flags`` of a ``struct wire_data``: there is more than this; it is a result."""

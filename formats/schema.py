@@ -101,6 +101,16 @@ SYSCALLS = _table(
         "codes",
     ),
     ("stack_id", "BIGINT", "user stack of the call in frames and stacks; NULL: none was taken", "dictionary"),
+    (
+        "stack_status",
+        "VARCHAR",
+        (
+            "NULL: stack_id names the stack, or none was asked for, or the call did not return; else why there is "
+            "none: capped (too many new stacks came at once), lost (no room on the way), 32-bit (32-bit code made the "
+            "call), changed (it looked like one seen before, but other code may have been mapped since)"
+        ),
+        "codes",
+    ),
 )
 
 TIMESPECS = _table(
@@ -243,8 +253,11 @@ STACKS = _table(
         "status",
         "VARCHAR",
         (
-            "how the walk ended: root (at the thread's first frame), no-frame-pointer (a frame pointer led nowhere), "
-            "too-deep (more frames than are kept), error-N (the kernel could not walk it)"
+            "how the walk ended: root (at the thread's first frame), stack-truncated (the rest of the stack was not "
+            "copied), no-unwind-info (no table covers the last frame), bad-unwind-info (its table is damaged), "
+            "bad-return-address (what should be the next frame is not executable), not-mapped (nor is what made the "
+            "call, as far as is known), loop (the stack leads back to itself), too-deep (more frames than are kept); "
+            "with --stacks fp no-frame-pointer (a frame pointer led nowhere) and error-N (the kernel could not walk it)"
         ),
         "dictionary",
     ),
@@ -268,7 +281,12 @@ FRAMES = _table(
     ("build_id", "VARCHAR", "GNU build id of the module, hex", "dictionary"),
     ("file", "VARCHAR", "source file, where known", "dictionary"),
     ("line", "INTEGER", "source line, where known", "dictionary"),
-    ("source", "VARCHAR", "how the frame was found: ip (the interrupted address), fp (frame pointer)", "dictionary"),
+    (
+        "source",
+        "VARCHAR",
+        "how the frame was found: ip (where the call was made), cfi (unwind table), fp (frame pointer: a guess)",
+        "dictionary",
+    ),
 )
 
 PROCESSES = _table(

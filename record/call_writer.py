@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -21,7 +22,6 @@ from bpfrec.record.history import History
 from bpfrec.record.pieces import SideRows
 from bpfrec.record.runs import run_starts
 from bpfrec.record.spool import Chunk, read_chunks
-from bpfrec.record.stacks import StackTable
 from bpfrec.record.text import choice
 from bpfrec.record.waiting import WaitingCall
 
@@ -29,6 +29,13 @@ from bpfrec.record.waiting import WaitingCall
 _PIECE_BYTES = 4 << 20
 _ROW_GROUP = 1 << 17
 _ROW_GROUP_BYTES = 1 << 28
+
+
+class Stacks(Protocol):
+    """What knows the stacks of calls."""
+
+    def columns(self, records: wire.Records) -> tuple[pa.Array, pa.Array]:
+        """``stack_id`` and ``stack_status`` of the calls in ``records``."""
 
 
 @dataclass
@@ -40,7 +47,7 @@ class CallWriter:
 
     writer: TraceWriter
     history: History
-    stacks: StackTable
+    stacks: Stacks
     rows: int = 0
     decoded: int = 0
     pids: set[int] = field(default_factory=set)
@@ -132,10 +139,9 @@ class CallWriter:
         rows = call_rows(records, cpu, still_running)
         # The entry -1, none, takes the code behind the last.
         comm = choice(self._name_codes[entry], self._name_values)
-        stack_ids = self.stacks.add(records)
-        rows.table = rows.table.append_column("comm", comm).append_column(
-            "stack_id", pa.array(stack_ids, mask=stack_ids < 0)
-        )
+        rows.table = rows.table.append_column("comm", comm)
+        for name, column in zip(("stack_id", "stack_status"), self.stacks.columns(records), strict=True):
+            rows.table = rows.table.append_column(name, column)
         self._note_arguments(calls, rows.pointed)
         self.history.note_calls(calls.pid, calls.ts)
         self.pids.update(distinct(calls.pid))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Sequence
 
+from bpfrec.bpf.selection import StackChoice
 from bpfrec.formats.errors import BpfrecError
 from bpfrec.formats.syscalls import CLASSES, syscalls
 
@@ -37,30 +38,49 @@ def parse_calls(specs: Sequence[str]) -> tuple[frozenset[str] | None, bool]:
     return chosen, unknown
 
 
-def _names(body: str) -> frozenset[str]:
+def parse_stack_on(spec: str) -> StackChoice:
+    """The calls that ``spec`` chooses: ``all``, ``none``, or a list of ``failed``, ``paths`` and names and classes.
+
+    Raises:
+        BpfrecError: a name or class that does not exist.
+    """
+    words = [word.strip() for word in spec.split(",")]
+    if words == ["none"]:
+        return StackChoice(failed=False, paths=False)
+    if words == ["all"]:
+        return StackChoice(every=True)
+    named = [word for word in words if word not in ("failed", "paths")]
+    return StackChoice(
+        "failed" in words, "paths" in words, calls=_names(",".join(named), "--stack-on") if named else frozenset()
+    )
+
+
+def _names(body: str, option: str = "-e") -> frozenset[str]:
     names: set[str] = set()
     for item in body.split(","):
         word = item.strip()
         if word.startswith("!"):
-            raise BpfrecError("-e: '!' stands before the whole list, not before one name", "As in: -e '!futex,%memory'")
+            raise BpfrecError(
+                f"{option}: '!' stands before the whole list, not before one name", "As in: -e '!futex,%memory'"
+            )
         if word == "all":
             names |= set(syscalls())
         elif word.startswith("%"):
-            names |= _class(word[1:])
+            names |= _class(word[1:], option)
         elif word in syscalls():
             names.add(word)
         else:
             close = difflib.get_close_matches(word, syscalls(), n=3)
             raise BpfrecError(
-                f"-e: no system call is called '{word}'",
+                f"{option}: no system call is called '{word}'",
                 f"Did you mean {' or '.join(close)}?" if close else "Names are the kernel's, as in: man 2 syscalls",
             )
     return frozenset(names)
 
 
-def _class(name: str) -> set[str]:
+def _class(name: str, option: str) -> set[str]:
     if name not in CLASSES:
         raise BpfrecError(
-            f"-e: no class of calls is called '%{name}'", f"There are: {' '.join(f'%{c}' for c in CLASSES)}"
+            f"{option}: no class of calls is called '%{name}'", f"There are: {' '.join(f'%{c}' for c in CLASSES)}"
         )
     return {call.name for call in syscalls().values() if name in call.classes}

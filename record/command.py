@@ -13,7 +13,7 @@ import click
 from bpfrec.bpf.permission import check_permission
 from bpfrec.bpf.selection import DATA_MOST
 from bpfrec.formats.errors import BpfrecError
-from bpfrec.record.calls_spec import parse_calls
+from bpfrec.record.calls_spec import parse_calls, parse_stack_on
 from bpfrec.record.cgroup import find_cgroup
 from bpfrec.record.request import Request, check_targets
 from bpfrec.record.ring_size import RingSize
@@ -53,9 +53,14 @@ RECORDING_FAILED = 125
 @click.option(
     "--stacks",
     type=click.Choice(["off", "fp", "full"]),
-    default="fp",
+    default="full",
     show_default=True,
-    help="User stacks of calls that take a path or fail: none, or by frame pointers. full is not built yet.",
+    help="User stacks: none, as far as frame pointers lead, or whole ones by unwind tables.",
+)
+@click.option(
+    "--stack-on",
+    metavar="CALLS",
+    help="The calls that have one: all, none, or a list of failed, paths (that take one), names. [failed,paths]",
 )
 @click.option(
     "--data",
@@ -87,6 +92,7 @@ def record(
     output: Path | None,
     force: bool,
     stacks: str,
+    stack_on: str | None,
     data_bytes: int | None,
     environment: bool,
     ring_bytes: int | None,
@@ -112,8 +118,10 @@ def record(
         raise click.UsageError("--name takes the name of a process or thread, as ps -o comm shows it")
     if duration is not None and not math.isfinite(duration):
         raise click.UsageError("-d takes a number of seconds")
-    if stacks == "full":
-        raise click.UsageError("--stacks full (stacks without frame pointers) is not built yet; there is: --stacks fp")
+    if stack_on is not None and stacks == "off":
+        raise click.UsageError(
+            "--stack-on says which calls have a stack, and --stacks off that none has: leave out one"
+        )
     with _failures_of(command):
         calls, unknown_calls = parse_calls(events)
         check_targets(pids, tids)
@@ -131,7 +139,8 @@ def record(
             seconds=duration,
             output=output,
             force=force,
-            stacks=stacks == "fp",
+            stacks=stacks,
+            stack_on=parse_stack_on("failed,paths" if stack_on is None else stack_on),
             data_bytes=data_bytes or 0,
             environment=environment,
             ring_bytes=ring_bytes,

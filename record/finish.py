@@ -9,7 +9,9 @@ from typing import Any
 from bpfrec.bpf.sideband import Event, Fork, Lost, parse_events, parse_forks
 from bpfrec.formats.schema import DESCRIPTORS, FRAMES, JIT_SYMBOLS, LOSSES, MAPPINGS, PROCESSES, STACKS, THREADS
 from bpfrec.formats.trace_writer import TraceWriter
+from bpfrec.record.call_paths import PathTable
 from bpfrec.record.call_writer import CallWriter
+from bpfrec.record.history import History
 from bpfrec.record.losses import losses_of
 from bpfrec.record.manifest import manifest_of
 from bpfrec.record.output import Output
@@ -49,7 +51,7 @@ def finish(
         # It was found before it became that user.
         for life in history.lives(recorded.child.pid)[:1]:
             life.uid = user.uid
-    stacks = StackTable(history.mapping_lookup())
+    stacks = _stack_table(request, output, history, surroundings, report)
     calls = CallWriter(writer, history, stacks)
     calls.write_all(output.calls_spool, report)
     if not request.failed_only:
@@ -77,6 +79,16 @@ def finish(
     manifest = manifest_of(request, recorded, counters, calls.per_syscall)
     size = writer.finish(manifest, output.target, (user.uid, user.gid) if user else None)
     return Finished(calls.rows, manifest.tables[PROCESSES.name].rows, lost, size, losses)
+
+
+def _stack_table(
+    request: Request, output: Output, history: History, surroundings: Surroundings, report: Callable[[float], None]
+) -> StackTable | PathTable:
+    if request.stacks != "full":
+        return StackTable(history.mapping_lookup())
+    paths = PathTable(history, surroundings.modules)
+    paths.read(output.snapshots_spool, report)
+    return paths
 
 
 def _sideband_events(output: Output, surroundings: Surroundings) -> list[Event]:

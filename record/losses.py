@@ -39,6 +39,18 @@ def losses_of(recorded: Recorded, decoded: int, sideband_lost: int) -> list[dict
         ("program-skipped", "data_loss", counters["missed_runs"], _NARROWER),
         ("path-lost", "notice", counters["lost_data"], _NARROWER),
         (
+            "stacks-capped",
+            "notice",
+            counters["capped_stacks"],
+            "Stacks of calls that came too fast to be kept: stack_status says which. Have fewer: --stack-on failed",
+        ),
+        (
+            "stacks-lost",
+            "notice",
+            counters["lost_stacks"],
+            "There was no room for the stacks of some calls. " + _NARROWER,
+        ),
+        (
             "process-end-lost",
             "notice",
             counters["lost_processes"],

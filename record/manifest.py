@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from importlib.metadata import version
 from typing import Any
 
+from bpfrec.bpf.selection import StackChoice
 from bpfrec.formats.manifest import Host, Manifest
 from bpfrec.record.request import Request
 from bpfrec.record.session import Recorded
@@ -29,7 +30,8 @@ def manifest_of(
         "events": None if request.calls is None else sorted(request.calls),
         "failed_only": request.failed_only,
         "seconds": request.seconds,
-        "stacks": "fp" if request.stacks else "off",
+        "stacks": request.stacks,
+        "stack_on": _stack_on(request.stack_on),
         "data_bytes": request.data_bytes,
         "environment": request.environment,
         "command": list(map(_text, request.command)) or None,
@@ -62,6 +64,11 @@ def manifest_of(
         if child
         else None,
     )
+
+
+def _stack_on(choice: StackChoice) -> list[str]:
+    words = {"all": choice.every, "failed": choice.failed, "paths": choice.paths}
+    return [*(word for word, chosen in words.items() if chosen), *sorted(choice.calls)]
 
 
 def _text(argument: str) -> str:

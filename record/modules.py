@@ -19,6 +19,7 @@ from bpfrec.bpf.sideband import Mapping
 from bpfrec.formats.elf import ElfFile, NotElfError
 from bpfrec.formats.elf_symbols import Symbol
 from bpfrec.record.procfs import PROC, executable_maps, open_regular
+from bpfrec.record.unwind.eh_frame import UnwindTable
 
 _VDSO = "[vdso]"
 _DELETED = " (deleted)"
@@ -30,6 +31,7 @@ Identity = tuple[str, ...]
 class _Module:
     file: BinaryIO
     elf: ElfFile | None = None
+    unwinding: UnwindTable | None = None
     failure: str = ""
 
 
@@ -60,6 +62,17 @@ class Modules:
         in_file = elf.address_of(address - mapping.start + mapping.offset)
         return in_file, None if in_file is None else elf.symbol_at(in_file)
 
+    def unwind_table(self, mapping: Mapping) -> UnwindTable | None:
+        """The unwind table of ``mapping``'s file; None where the file is not held or is no ELF file."""
+        elf = self._elf(mapping)
+        identity = _identity(mapping)
+        if elf is None or identity is None:
+            return None
+        module = self._modules[identity]
+        if module.unwinding is None:
+            module.unwinding = UnwindTable(elf)
+        return module.unwinding
+
     def build_id(self, mapping: Mapping) -> str | None:
         """The build id of ``mapping``'s file, from the kernel or from the file."""
         if mapping.build_id:
@@ -84,6 +97,11 @@ class Modules:
             except NotElfError as error:
                 module.failure = str(error)
         return module.elf
+
+
+def is_generated(mapping: Mapping) -> bool:
+    """Whether a runtime made the code there: no file is behind it."""
+    return not mapping.path.startswith(("/", "[v")) or mapping.path.startswith(("//anon", "/memfd:", "/dev/zero"))
 
 
 def _identity(mapping: Mapping) -> Identity | None:

@@ -31,6 +31,11 @@ class Output:
         return self.folder / "sideband.spool"
 
     @property
+    def snapshots_spool(self) -> Path:
+        """What the rings of snapshots held."""
+        return self.folder / "snapshots.spool"
+
+    @property
     def old(self) -> Path:
         """Where a file that stands at the target goes."""
         return self.target.with_name(self.target.name + ".old")

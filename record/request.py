@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from bpfrec.bpf.selection import Selection
+from bpfrec.bpf.selection import Selection, StackChoice
 from bpfrec.formats.errors import BpfrecError
 from bpfrec.record import procfs
 
@@ -30,7 +30,8 @@ class Request:
     seconds: float | None = None
     output: Path | None = None
     force: bool = False
-    stacks: bool = True
+    stacks: str = "full"
+    stack_on: StackChoice = field(default_factory=StackChoice)
     data_bytes: int = 0
     environment: bool = False
     ring_bytes: int | None = None
@@ -49,6 +50,7 @@ class Request:
             unknown_calls=self.unknown_calls,
             failed_only=self.failed_only,
             stacks=self.stacks,
+            stack_on=self.stack_on,
             data_bytes=self.data_bytes,
             environment=self.environment,
             cgroup=self.cgroup,

@@ -19,6 +19,7 @@ from bpfrec.formats.errors import BpfrecError
 from bpfrec.formats.manifest import Clock
 from bpfrec.record import procfs
 from bpfrec.record.child import Child
+from bpfrec.record.learner import LEARNED_CPU, Learner
 from bpfrec.record.output import Output
 from bpfrec.record.request import Request
 from bpfrec.record.spool import SpoolWriter
@@ -28,8 +29,12 @@ from bpfrec.record.waiting import WaitingCall, waiting_calls
 from bpfrec.record.watch import StopCondition, StopSignals
 
 _TICK = 0.1
+_LEARNING_TICK = 0.01
 _PERF_MAP_SECONDS = 1.0
 _SIDEBAND_BYTES = 1 << 20
+_SNAPSHOT_BYTES = 1 << 24
+# A path is to be learned soon: until then each call by it sends a snapshot.
+_SNAPSHOT_WATERMARK = 1 << 14
 
 
 @dataclass(frozen=True)
@@ -96,21 +101,29 @@ class _Kernel:
 
     program: RecorderProgram
     rings: list[Ring] = field(default_factory=list)
+    snapshots: list[Ring] = field(default_factory=list)
     sideband: list[Ring] = field(default_factory=list)
 
-    def open_rings(self, size: int | None) -> None:
-        """Opens the side band, whose events count from here on, and the rings for calls, ``size`` bytes each."""
+    def open_rings(self, size: int | None, stacks: bool) -> None:
+        """Opens the side band, whose events count from here on, and the rings for calls, ``size`` bytes each.
+
+        ``stacks``: and those for snapshots of stacks.
+        """
         cpus = online_cpus()
         try:
             self.sideband = open_sideband_rings(cpus, _SIDEBAND_BYTES)
             self.rings = open_event_rings(cpus, size or default_ring_size(len(cpus)))
+            if stacks:
+                self.snapshots = open_event_rings(
+                    cpus, min(_SNAPSHOT_BYTES, default_ring_size(len(cpus))), _SNAPSHOT_WATERMARK
+                )
         except OSError as error:
             raise perf_refused(error) from None
 
     def close(self) -> None:
         """Unloads the program and unmaps the rings."""
         self.program.close()
-        for ring in (*self.rings, *self.sideband):
+        for ring in (*self.rings, *self.snapshots, *self.sideband):
             ring.close()
 
 
@@ -119,6 +132,8 @@ class _Session:
         self._request, self._output, self._child = request, output, child
         self._calls = SpoolWriter(output.calls_spool)
         self._sideband = SpoolWriter(output.sideband_spool)
+        self._snapshots = SpoolWriter(output.snapshots_spool)
+        self._learner: Learner | None = None
         self._disk_error: OSError | None = None
         self._selection = request.selection(child.pid if child else None)
         wanted = request.processes()
@@ -132,11 +147,14 @@ class _Session:
         kernel = _Kernel(RecorderProgram(self._selection))
         try:
             # The side band first, then the snapshot: what changes in between is in both, never in neither.
-            kernel.open_rings(request.ring_bytes)
+            full = self._selection.has_stacks and self._selection.stacks == "full"
+            kernel.open_rings(request.ring_bytes, full)
             self._surroundings.snapshot()
             if request.comm is not None:
                 kernel.program.add_named_processes(_named(request.comm))
             kernel.program.connect(kernel.rings)
+            if full:
+                self._learner = Learner(kernel.program.known_paths(kernel.snapshots), self._surroundings.modules)
             stop = StopCondition(
                 request.seconds,
                 signals,
@@ -154,6 +172,7 @@ class _Session:
             kernel.close()
             self._calls.close()
             self._sideband.close()
+            self._snapshots.close()
 
     def _record(self, kernel: _Kernel, stop: StopCondition, listener: Listener) -> Recorded:
         program = kernel.program
@@ -210,13 +229,14 @@ class _Session:
     def _drain_until(self, kernel: _Kernel, stop: StopCondition, listener: Listener, start: int) -> str:
         program = kernel.program
         epoll = select.epoll()
-        for ring in (*kernel.rings, *kernel.sideband):
+        for ring in (*kernel.rings, *kernel.snapshots, *kernel.sideband):
             epoll.register(ring.fileno(), select.EPOLLIN)
         next_report = next_maps = 0.0
         try:
             while (reason := stop.reason()) is None:
-                epoll.poll(stop.remaining(_TICK))
+                epoll.poll(stop.remaining(_LEARNING_TICK if self._learner and self._learner.is_behind else _TICK))
                 self._drain(kernel)
+                self._learn()
                 if self._disk_error is not None:
                     return f"the disk refused: {self._disk_error.strerror}"
                 for pid in () if program.knows_ends else stop.ended():
@@ -251,6 +271,21 @@ class _Session:
                 self._spool(self._sideband, ring.cpu, [memoryview(data)])
                 events += parse_events(data)
         self._surroundings.notice(events, now)
+        for ring in kernel.snapshots:
+            head, slices = ring.pending()
+            if slices:
+                data = b"".join(slices)
+                ring.release(head)
+                self._spool(self._snapshots, ring.cpu, [memoryview(data)])
+                if self._learner is not None:
+                    self._learner.take(ring.cpu, data)
+        if self._learner is not None:
+            self._learner.notice(events)
+
+    def _learn(self) -> None:
+        learned = self._learner.work() if self._learner is not None else b""
+        if learned:
+            self._spool(self._snapshots, LEARNED_CPU, [memoryview(learned)])
 
     def _spool(self, spool: SpoolWriter, cpu: int, slices: list[memoryview]) -> None:
         if self._disk_error is not None:

@@ -42,7 +42,7 @@ shown AS (
 {% if address %}
                 printf('%16x ', ip),
 {% endif %}
-                coalesce(symbol || printf('+0x%x', coalesce(symbol_offset, 0)), '[unknown]'),
+                coalesce(demangled(symbol) || printf('+0x%x', coalesce(symbol_offset, 0)), '[unknown]'),
                 ' [' || regexp_replace(module, '^.*/', '') || ']'
             )
             ORDER BY depth

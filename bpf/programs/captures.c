@@ -212,6 +212,15 @@ static __always_inline int has_failed(const struct call_slot *slot)
 	return slot->call.ret < 0 && slot->call.ret >= -MAX_ERRNO;
 }
 
+/*
+ * Whether the memory and the stack of a call that has returned are those it was made with: not where another program is
+ * executed. rt_sigreturn, which has no arguments, does not fail: it gives what interrupted code had in rax.
+ */
+static __always_inline int keeps_memory(const struct call_slot *slot)
+{
+	return !(STATE_FLAGS(slot->state) & PLAN_REPLACES_MEMORY) || (has_failed(slot) && slot->call.nargs);
+}
+
 static __always_inline int unread(const struct call_slot *slot)
 {
 	return slot->call.captured == -EFAULT || (slot->more.size && slot->more.captured == -EFAULT);
@@ -322,7 +331,7 @@ static __always_inline void finish_captures(struct wire_batch *batch, struct cal
 		return;
 	if (!has_failed(slot))
 		slot->aside |= HAS_WORKED;
-	if (has_failed(slot) || !(STATE_FLAGS(slot->state) & PLAN_REPLACES_MEMORY))
+	if (keeps_memory(slot))
 		slot->aside |= MAY_RETRY;
 #pragma clang loop unroll(disable)
 	for (i = 0; i < CAPTURES; i++) {

@@ -7,6 +7,8 @@ enum counter {
 	LOST_THREADS,	/* calls of threads, and whole processes, for which there was no room */
 	LOST_EXITS,	/* calls whose exit was not seen */
 	LOST_PROCESSES, /* what was to be told of processes, for which there was no room */
+	LOST_STACKS,	/* snapshots of stacks for which there was no room */
+	CAPPED_STACKS,	/* and those that were not made: there were many like them */
 	COUNTERS,
 };
 

@@ -9,12 +9,15 @@
 enum plan_flags {
 	PLAN_RECORD = 1,
 	PLAN_STACK = 2,
-	PLAN_REPLACES_MEMORY = 4, /* execve: when it worked, the memory it pointed to is gone */
+	PLAN_REPLACES_MEMORY = 4, /* execve: when it worked, the memory it pointed to is gone; exit, rt_sigreturn */
 	PLAN_EXEC = 8,
 	PLAN_SETS_UID = 16,
 	PLAN_AT_EXIT = 32, /* some capture is made when the call has worked */
 	PLAN_FORKS = 64,   /* returns in the child too */
 };
+
+/* The stack is no longer that of the call when it ends. */
+#define STACK_AT_ENTRY (PLAN_STACK | PLAN_REPLACES_MEMORY)
 
 enum capture_kind {
 	CAPTURE_NONE = 0,

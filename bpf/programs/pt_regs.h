@@ -27,6 +27,38 @@ struct call_regs {
 
 #define CALL_REGS_OFFSET 32
 
+/* All of pt_regs that callers are found by. */
+struct all_regs {
+	u64 r15;
+	u64 r14;
+	u64 r13;
+	u64 r12;
+	u64 bp;
+	u64 bx;
+	u64 others[10];
+	u64 ip;
+	u64 cs;
+	u64 flags;
+	u64 sp;
+};
+
+/* Reads the registers of a struct wire_snapshot out of a pt_regs; the code segment. */
+static __always_inline u64 read_registers(u64 *to, const void *from)
+{
+	struct all_regs regs = {};
+
+	bpf_probe_read_kernel(&regs, sizeof(regs), from);
+	to[0] = regs.ip;
+	to[1] = regs.sp;
+	to[2] = regs.bp;
+	to[3] = regs.bx;
+	to[4] = regs.r12;
+	to[5] = regs.r13;
+	to[6] = regs.r14;
+	to[7] = regs.r15;
+	return regs.cs;
+}
+
 /* Code segment of 32-bit user code: __USER32_CS, arch/x86/include/asm/segment.h. */
 #define USER32_CS 0x23
 

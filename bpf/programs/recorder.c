@@ -18,7 +18,10 @@
  *   DATA_BYTES=n               the first bytes of what is read, written, sent and received
  *   VECTORS_MAX=n              ... from as many buffers of one call
  *   STRING_VECTORS=n           of an execve: 1, its arguments; 2, its environment too
- *   STACKS                     user stacks of calls that fail and of those whose plan asks
+ *   STACKS                     user stacks by frame pointers, of the calls whose plan asks for one
+ *   FULL_STACKS MAX_PATHS=n    user stacks by unwind tables; room for paths
+ *   TASK_MM=n MM_START_STACK=n offsets in task_struct and mm_struct
+ *   STACKS_OF_FAILED           of calls that fail too
  *   MAX_THREADS=n              room for threads, a power of two
  *   MAX_LOST_RUNS=n            room for the accounts of lost calls
  */
@@ -109,6 +112,10 @@ int on_sys_enter(struct bpf_raw_tracepoint_args *ctx)
 	slot->call.ts = bpf_ktime_get_ns();
 	if (plan->capture[0].kind != CAPTURE_NONE)
 		capture_at_entry(slot, plan);
+#ifdef FULL_STACKS
+	if ((plan->flags & STACK_AT_ENTRY) == STACK_AT_ENTRY)
+		tails.call(ctx, 0);
+#endif
 	return 0;
 }
 
@@ -168,6 +175,17 @@ static __always_inline void add_stack(void *ctx, struct wire_batch *batch)
 }
 #endif
 
+/* Whether a call that has returned is to have its stack, and still has it. */
+static __always_inline int takes_stack(const struct call_slot *slot)
+{
+	int wanted = STATE_FLAGS(slot->state) & PLAN_STACK;
+
+#ifdef STACKS_OF_FAILED
+	wanted |= has_failed(slot);
+#endif
+	return wanted && keeps_memory(slot);
+}
+
 static __always_inline void add_call(struct wire_batch *batch, struct call_slot *slot)
 {
 	struct wire_syscall *record = next_record(batch);
@@ -180,6 +198,14 @@ static __always_inline void add_call(struct wire_batch *batch, struct call_slot 
 		bpf_probe_read_kernel((void *)record + head, bytes, slot->data);
 	add_record(batch, &record->size, head + bytes);
 	batch->calls += 1;
+}
+
+/* The last that is done for a call. */
+static __always_inline void end_call(struct wire_batch *batch, struct call_slot *slot)
+{
+	slot->state = STATE_IDLE;
+	add_call(batch, slot);
+	close_batch(batch);
 }
 
 /* raw tracepoint sys_exit: struct pt_regs *regs, long ret */
@@ -213,6 +239,9 @@ int on_sys_exit(struct bpf_raw_tracepoint_args *ctx)
 	if (!batch) {
 		if (slot->aside)
 			finish_asides(batch, slot);
+#ifdef FULL_STACKS
+		finish_entry_path(batch, slot);
+#endif
 		slot->state = STATE_IDLE;
 		return 0;
 	}
@@ -221,14 +250,46 @@ int on_sys_exit(struct bpf_raw_tracepoint_args *ctx)
 	if (slot->more.size)
 		add_struct(batch, slot);
 #ifdef STACKS
-	if (has_failed(slot) || (STATE_FLAGS(slot->state) & (PLAN_STACK | PLAN_REPLACES_MEMORY)) == PLAN_STACK)
+	if (takes_stack(slot))
 		add_stack(ctx, batch);
 #endif
-	slot->state = STATE_IDLE;
-	add_call(batch, slot);
-	close_batch(batch);
+#ifdef FULL_STACKS
+	if (!finish_entry_path(batch, slot) && takes_stack(slot)) {
+		slot->state |= STATE_ENDING;
+		tails.call(ctx, 0);
+	}
+#endif
+	end_call(batch, slot);
 	return 0;
 }
+
+#ifdef FULL_STACKS
+/*
+ * Where the two programs end with a call that is to have its stack: a program of its own, which the verifier goes through
+ * once and not for all that may lead there. At entry it is kept for a call that does not return to where it was made.
+ */
+int on_stack(struct bpf_raw_tracepoint_args *ctx)
+{
+	u32 tid = bpf_get_current_pid_tgid();
+	struct wire_batch *batch;
+	struct call_slot *slot;
+	struct path_name found;
+	int zero = 0;
+
+	find_path(ctx, (const void *)ctx->args[0], &found);
+	slot = slot_of(tid);
+	batch = batches.lookup(&zero);
+	if (!slot || !batch)
+		return 0;
+	if (slot->state & STATE_ENDING) {
+		add_path(batch, &found);
+		end_call(batch, slot);
+	} else {
+		entry_paths.update(&tid, &found);
+	}
+	return 0;
+}
+#endif
 
 /* raw tracepoint sched_process_exit: struct task_struct *task (the current one) */
 int on_process_exit(struct bpf_raw_tracepoint_args *ctx)
@@ -259,6 +320,9 @@ int on_process_exit(struct bpf_raw_tracepoint_args *ctx)
 
 #ifndef FAILED_ONLY
 		batch = open_batch(ctx, slot);
+#endif
+#ifdef FULL_STACKS
+		finish_entry_path(batch, slot);
 #endif
 		slot->state = STATE_IDLE;
 		slot->call.flags |= WIRE_NO_RETURN;

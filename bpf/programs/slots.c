@@ -6,6 +6,7 @@
 #define STATE_IDLE 0
 #define STATE_IN_CALL 1
 #define STATE_SKIPPED 2
+#define STATE_ENDING 4 /* all is known of it but its stack */
 #define STATE_OF(plan) (STATE_IN_CALL | (plan)->flags << 8)
 #define STATE_FLAGS(state) ((state) >> 8 & 0xff)
 

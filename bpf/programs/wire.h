@@ -24,6 +24,7 @@ enum wire_kind {
 	WIRE_DATA = 2,
 	WIRE_STACK = 3,
 	WIRE_PROCESS = 4,
+	WIRE_PATH = 5,
 };
 
 enum wire_flags {
@@ -148,6 +149,40 @@ struct call_slot {
 	u32 room;    /* what the caller has for a result whose size it is told */
 	u32 more_of; /* which capture `more` is */
 	u32 reserved;
+};
+
+#define WIRE_SNAPSHOT_BYTES 16384
+#define WIRE_REGISTERS 8
+
+/*
+ * Registers and user stack of a call, for finding its callers. `bytes` of stack follow: part n begins n times
+ * WIRE_SNAPSHOT_BYTES from the stack pointer. Sent by itself, through rings of its own.
+ */
+struct wire_snapshot {
+	u64 snapshot; /* counted on each CPU from 1; the same in all parts */
+	u64 ts;	      /* ns, CLOCK_MONOTONIC */
+	u32 pid;
+	u32 tid;
+	u32 bytes;
+	u32 part;
+	u64 registers[WIRE_REGISTERS]; /* rip, rsp, rbp, rbx, r12 to r15 */
+};
+
+/* By which path a call was made. */
+struct wire_path {
+	u16 size;
+	s16 captured; /* 8 */
+	u8 kind;
+	u8 arg;	      /* 0 */
+	u16 flags;    /* enum path_flags */
+	u64 snapshot; /* of that path, with its CPU in the upper 16 bits; 0: none */
+};
+
+enum path_flags {
+	PATH_CAPPED = 1, /* no snapshot was made: too many had been just now */
+	PATH_LOST = 2,	 /* there was no room for it */
+	PATH_32_BIT = 4, /* 32-bit code made the call */
+	PATH_KNOWN = 8,	 /* the snapshot is that of an earlier call, whose path is known to be the same */
 };
 
 /* The user stack at exit, as the kernel walks frame pointers: return addresses, innermost first. */

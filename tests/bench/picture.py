@@ -16,6 +16,7 @@ from report import BASE, Row
 COLOURS = {
     "empty BPF pair": "#9aa0a6",
     "bpfrec --stacks off": "#7fb3e0",
+    "bpfrec --stacks fp": "#4f94cd",
     "bpfrec": "#1f6fb4",
     "bpfrec -a": "#0b3d66",
     "bpftrace count": "#8c6bb1",

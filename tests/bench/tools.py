@@ -209,6 +209,7 @@ _ALL: Sequence[Callable[[], Tool]] = (
     Tool,
     EmptyPair,
     lambda: Bpfrec("bpfrec --stacks off", "--stacks", "off"),
+    lambda: Bpfrec("bpfrec --stacks fp", "--stacks", "fp"),
     lambda: Bpfrec("bpfrec"),
     lambda: BpfrecEverything("bpfrec -a"),
     BpftraceCount,

@@ -83,6 +83,26 @@ def test_lab1_argdist(lab1: tuple[Path, str]) -> None:
     assert results.stdout.splitlines()[-1].endswith("$retval = -1"), "open(3) returns -1, whatever the kernel returned"
 
 
+def test_lab1_whole_stack_without_frame_pointers(programs: Callable[..., Path], tmp_path: Path) -> None:
+    server = subprocess.Popen([programs("server", "-fomit-frame-pointer")], stdout=subprocess.DEVNULL)
+    recorder = Recorder(tmp_path / "trace.bpfrec", "-p", str(server.pid))
+    time.sleep(1)
+    recorder.stop()
+    server.kill()
+    server.wait()
+    stacks = rows(
+        recorder.output,
+        "SELECT DISTINCT status, (SELECT list(symbol ORDER BY depth) FROM frames f WHERE f.stack_id = s.stack_id) "
+        f"FROM syscalls c JOIN stacks s USING (stack_id) WHERE path = '{MISSING}'",
+    )
+    [(status, symbols)] = stacks
+    assert status == "root"
+    assert isinstance(symbols, list)
+    assert symbols[0] in ("open", "open64", "__open64")
+    assert symbols[1:4] == ["load_configuration", "initialize_service", "main"]
+    assert symbols[-1] == "_start"
+
+
 @pytest.fixture(scope="module")
 def lab2(node: str, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """A recording of the second lab's service, ended by its exit, when its perf map is deleted too."""
@@ -127,3 +147,11 @@ def test_lab2_stack_of_the_failing_open(lab2: tuple[Path, str]) -> None:
     assert len(frames) >= REQUESTS
     assert all(frame.strip().startswith(("open", "__open")) for frame in frames[:1])
     assert "[libc.so.6]" in frames[0]
+    stack = frames[: len(frames) // REQUESTS]
+    named = [line for line in stack if "JS:" in line]
+    assert any("server.js" in line for line in named), "the source location that the lab is about"
+    assert "_start" in stack[-1]
+    trace_status = rows(
+        trace, f"SELECT DISTINCT status FROM syscalls JOIN stacks USING (stack_id) WHERE path = '{NODEY}'"
+    )
+    assert trace_status == [("root",)]

@@ -45,6 +45,7 @@ CONTRACT = [
     "path2_status",
     "unfinished",
     "entry_status",
+    "stack_status",
     "resolved_path",
     "resolved_path2",
     "resolved_reason",

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from bpfrec.bpf import btf
+from bpfrec.bpf.task_offsets import stack_defines
 from bpfrec.formats.errors import BpfrecError
 
 
@@ -44,6 +45,19 @@ def test_offsets_are_in_bytes() -> None:
 def test_a_missing_member_is_named() -> None:
     with pytest.raises(BpfrecError, match=r"plain\.third"):
         btf.member_offsets({"plain": ("first", "third")}, made_up())
+
+
+def test_members_of_a_struct_without_a_name_are_found_by_their_neighbours() -> None:
+    assert btf.offset_of_run(("first", "second"), made_up()) == 0
+    assert btf.offset_of_run(("second",), made_up()) == 8
+    assert btf.offset_of_run(("second", "first"), made_up()) is None
+    assert btf.offset_of_run(("first", "nobody"), made_up()) is None
+    assert btf.offset_of_run(("first",), b"no BTF at all, but long enough") is None
+
+
+@pytest.mark.skipif(not btf.VMLINUX.exists(), reason="this kernel has no type information")
+def test_the_start_of_the_stack_is_where_the_kernel_has_it() -> None:
+    assert any(define.startswith("MM_START_STACK=") for define in stack_defines())
 
 
 def test_without_type_information_the_message_says_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from bpfrec.bpf.selection import StackChoice
 from bpfrec.formats.errors import BpfrecError
 from bpfrec.formats.syscalls import syscalls
-from bpfrec.record.calls_spec import parse_calls
+from bpfrec.record.calls_spec import parse_calls, parse_stack_on
 
 EVERY = frozenset(syscalls())
 
@@ -53,3 +54,15 @@ def test_what_is_no_call_is_refused_with_help(spec: str, words: list[str]) -> No
         parse_calls([spec])
     for word in words:
         assert word in str(refused.value), f"the message for -e '{spec}' does not help: {refused.value}"
+
+
+def test_which_calls_have_stacks() -> None:
+    assert parse_stack_on("failed,paths") == StackChoice()
+    assert parse_stack_on("all").every
+    assert not parse_stack_on("none")
+    chosen = parse_stack_on("failed, read,%network")
+    assert (chosen.failed, chosen.paths) == (True, False)
+    assert {"read", "connect"} <= chosen.calls
+    for wrong in ("none,failed", "opneat", "", "%files", "!read"):
+        with pytest.raises(BpfrecError, match="--stack-on"):
+            parse_stack_on(wrong)

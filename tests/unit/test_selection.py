@@ -21,6 +21,7 @@ from bpfrec.bpf.selection import (
     Plan,
     PlannedCapture,
     Selection,
+    StackChoice,
     plan_table,
 )
 from bpfrec.formats.captures import STRUCTS
@@ -127,15 +128,36 @@ def test_defines_ask_for_no_more_than_was_asked_for() -> None:
     def names(selection: Selection) -> set[str]:
         return {d.partition("=")[0] for d in _defines(selection)} - {"MAX_THREADS", "MAX_LOST_RUNS", "SELF_TGID"}
 
-    assert names(Selection(stacks=False)) == set(), "-a: no filter"
-    assert names(Selection(tgids=frozenset({7}), stacks=False)) == {"ONLY_TGID"}, "one process: compiled in, no map"
-    assert names(Selection(tgids=frozenset({7, 8}), tids=frozenset({9}))) == {"BY_TGID", "BY_TID", "STACKS"}
-    assert names(Selection(tgids=frozenset({7}), tids=frozenset({9}), stacks=False)) == {"BY_TGID", "BY_TID"}
-    assert names(Selection(uid=0, failed_only=True, stacks=False)) == {"BY_UID", "FAILED_ONLY"}
+    assert names(Selection(stacks="off")) == set(), "-a: no filter"
+    assert names(Selection(tgids=frozenset({7}), stacks="off")) == {"ONLY_TGID"}, "one process: compiled in, no map"
+    assert names(Selection(tgids=frozenset({7, 8}), tids=frozenset({9}))) == {
+        "BY_TGID",
+        "BY_TID",
+        "STACKS",
+        "STACKS_OF_FAILED",
+    }
+    assert names(Selection(tgids=frozenset({7}), tids=frozenset({9}), stacks="off")) == {"BY_TGID", "BY_TID"}
+    assert names(Selection(uid=0, failed_only=True, stacks="off")) == {"BY_UID", "FAILED_ONLY"}
+
+
+def test_full_stacks_and_of_which_calls() -> None:
+    def names(on: StackChoice) -> set[str]:
+        return {d for d in _defines(Selection(stacks="full", stack_on=on)) if "STACK" in d and "MM_" not in d}
+
+    assert names(StackChoice()) == {"FULL_STACKS", "STACKS_OF_FAILED"}
+    assert names(StackChoice(failed=False)) == {"FULL_STACKS"}
+    assert names(StackChoice(failed=False, paths=False)) == set()
+    named = Selection(stack_on=StackChoice(failed=False, paths=False, calls=frozenset({"read"})))
+    assert plan("read", named).flags & PLAN_STACK
+    assert not plan("openat", named).flags & PLAN_STACK
+    every = Selection(stack_on=StackChoice(every=True))
+    assert all(row.flags & PLAN_STACK for row in plan_table(every)), "a call without a name here has none"
+    for name in ("exit_group", "rt_sigreturn", "execve"):
+        assert plan(name, every).flags & PLAN_REPLACES_MEMORY, f"{name} does not return to where it was called"
 
 
 def test_a_name_becomes_the_words_that_the_kernel_compares() -> None:
-    words = {d for d in _defines(Selection(comm="a-name-too-long-for-it", stacks=False)) if d.startswith("COMM")}
+    words = {d for d in _defines(Selection(comm="a-name-too-long-for-it", stacks="off")) if d.startswith("COMM")}
     kept = b"a-name-too-long\0"
     assert words == {f"COMM_WORD{i}={int.from_bytes(kept[8 * i : 8 * i + 8], 'little'):#x}ULL" for i in (0, 1)}
     assert _defines(Selection(comm="\udcff")), "a name need not be UTF-8"

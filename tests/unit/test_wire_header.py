@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from bpfrec.bpf import perf_event, program, selection, wire
+from bpfrec.bpf import known_paths, perf_event, program, selection, snapshots, wire
 from bpfrec.formats import captures
 
 PROGRAMS = Path(str(files("bpfrec.bpf").joinpath("programs")))
@@ -42,6 +42,19 @@ def test_wire_structs_and_constants(tmp_path: Path) -> None:
         "WIRE_SYSCALL": wire.KIND_SYSCALL,
         "WIRE_DATA": wire.KIND_DATA,
         "WIRE_STACK": wire.KIND_STACK,
+        "WIRE_PATH": wire.KIND_PATH,
+        "PATH_CAPPED": wire.PATH_CAPPED,
+        "PATH_LOST": wire.PATH_LOST,
+        "PATH_32_BIT": wire.PATH_32_BIT,
+        "PATH_KNOWN": wire.PATH_KNOWN,
+        "WIRE_REGISTERS": snapshots.REGISTERS,
+        "WIRE_SNAPSHOT_BYTES": snapshots.PART_BYTES,
+        "sizeof(struct wire_snapshot)": snapshots.HEAD.size,
+        "offsetof(struct wire_snapshot, pid)": 16,
+        "offsetof(struct wire_snapshot, part)": 28,
+        "offsetof(struct wire_snapshot, registers)": 32,
+        "offsetof(struct wire_path, snapshot)": wire.EXTRA.itemsize,
+        "offsetof(struct wire_path, flags)": 6,
         "WIRE_PROCESS": wire.KIND_PROCESS,
         "PROCESS_BORN": wire.BORN,
         "PROCESS_ENDED": wire.ENDED,
@@ -159,6 +172,9 @@ def test_constants_of_the_program() -> None:
         "TARGET_UNTIL_EXEC": program._UNTIL_EXEC,
         "PLAN_SETS_UID": selection.PLAN_SETS_UID,
         "DATA_OFFSET": wire.EXTRA.itemsize,
+        "SNAPSHOT_PARTS": snapshots.MOST_PARTS,
+        "PATH_WORDS": known_paths.MOST_WORDS,
+        "PATH_COPIED": known_paths._COPIED,
     }
     assert {n: said.get(n) for n in expected} == expected, "programs/ and the Python side mean different numbers"
 

@@ -1,0 +1,128 @@
+"""Stacks to rows of ``stacks``, ``frames`` and ``jit_symbols``: each address gets its function."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from bpfrec.bpf.sideband import Mapping
+from bpfrec.formats.perf_map import JitSymbol
+from bpfrec.record.modules import Modules, is_generated
+from bpfrec.record.perf_maps import PerfMaps
+
+Row = dict[str, Any]
+
+_STACKS_AT_ONCE = 1 << 12
+# V8's names: KIND:MARK NAME FILE:LINE:COLUMN
+_V8_NAME = re.compile(
+    r"(?:JS|LazyCompile|Function|Script|Eval|RegExp|Builtin):.*? (?P<file>\S+):(?P<line>[0-9]{1,9}):[0-9]+$"
+)
+_ROOTS = frozenset({"_start", "__clone", "clone", "__clone3", "clone3", "thread_start", "_dl_start_user"})
+
+SOURCES = ("ip", "cfi", "fp")
+"""How a frame was found: see the table ``frames``."""
+
+INTERRUPTED = 4
+"""Added to the index in :data:`SOURCES` of a frame whose ip is no return address."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """One stack, innermost frame first; ``ts``: of the first call it was seen at, ns.
+
+    ``how``: a byte per frame, an index in :data:`SOURCES`, with :data:`INTERRUPTED`. ``status``: see the table
+    ``stacks``; None: by the function in its last frame, as frame pointers do not say where they end.
+    """
+
+    pid: int
+    ts: int
+    ips: tuple[int, ...]
+    how: bytes
+    places: tuple[Mapping, ...]
+    status: str | None
+
+
+def frame_rows(
+    stacks: Sequence[Stack], modules: Modules, maps: PerfMaps
+) -> Iterator[tuple[list[Row], list[Row], list[Row]]]:
+    """Rows for ``stacks``, ``frames`` and ``jit_symbols``, some stacks at a time; stacks are numbered from 0."""
+    jit = _jit_symbols(stacks, maps)
+    yield [], [], _jit_rows(jit)
+    for start in range(0, len(stacks), _STACKS_AT_ONCE):
+        rows: list[Row] = []
+        frames: list[Row] = []
+        for number, stack in enumerate(stacks[start : start + _STACKS_AT_ONCE], start):
+            found = [_frame(number, depth, stack, modules, maps, jit) for depth in range(len(stack.ips))]
+            frames += found
+            status = stack.status or _status(found)
+            rows.append(
+                {"stack_id": number, "pid": stack.pid, "ts_ns": stack.ts, "depth": len(found), "status": status}
+            )
+        yield rows, frames, []
+
+
+def within(ip: int, interrupted: bool) -> int:
+    """An address inside the instruction that ``ip`` stands for: a return address points behind its call."""
+    return ip if interrupted else ip - 1
+
+
+def _addresses(stack: Stack) -> Iterator[int]:
+    return (within(ip, bool(how & INTERRUPTED)) for ip, how in zip(stack.ips, stack.how, strict=True))
+
+
+def _jit_symbols(stacks: Iterable[Stack], maps: PerfMaps) -> dict[tuple[int, int], JitSymbol]:
+    """The perf map entries of all addresses in memory that no file backs, by (pid, address)."""
+    wanted: dict[int, set[int]] = {}
+    for stack in stacks:
+        for address, mapping in zip(_addresses(stack), stack.places, strict=True):
+            if is_generated(mapping):
+                wanted.setdefault(stack.pid, set()).add(address)
+    return {
+        (pid, address): symbol
+        for pid, addresses in wanted.items()
+        for address, symbol in maps.symbols(pid, addresses).items()
+    }
+
+
+def _jit_rows(jit: dict[tuple[int, int], JitSymbol]) -> list[Row]:
+    distinct = sorted({(pid, symbol) for (pid, _), symbol in jit.items()}, key=lambda e: (e[0], e[1].address))
+    return [
+        {"pid": pid, "address": symbol.address, "size": symbol.size, "name": symbol.name} for pid, symbol in distinct
+    ]
+
+
+def _frame(
+    stack_id: int,
+    depth: int,
+    stack: Stack,
+    modules: Modules,
+    maps: PerfMaps,
+    jit: dict[tuple[int, int], JitSymbol],
+) -> Row:
+    ip, how, mapping = stack.ips[depth], stack.how[depth], stack.places[depth]
+    address = within(ip, bool(how & INTERRUPTED))
+    row: Row = {"stack_id": stack_id, "depth": depth, "ip": ip, "source": SOURCES[how & ~INTERRUPTED]}
+    generated = jit.get((stack.pid, address))
+    if generated is not None:
+        source = _V8_NAME.match(generated.name)
+        return row | {
+            "symbol": generated.name,
+            "symbol_offset": ip - generated.address,
+            "module": maps.name(stack.pid),
+            "file": source["file"] if source else None,
+            "line": int(source["line"]) if source else None,
+        }
+    in_file, symbol = modules.locate(mapping, address)
+    return row | {
+        "symbol": symbol.name if symbol else None,
+        "symbol_offset": None if symbol is None or in_file is None else in_file + (ip - address) - symbol.address,
+        "module": mapping.path,
+        "module_address": in_file,
+        "build_id": modules.build_id(mapping),
+    }
+
+
+def _status(frames: list[Row]) -> str:
+    return "root" if frames and frames[-1].get("symbol") in _ROOTS else "no-frame-pointer"
