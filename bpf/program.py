@@ -324,7 +324,8 @@ def _defines(selection: Selection) -> list[str]:
         defines.append("FAILED_ONLY")
     if selection.data_bytes:
         defines += [f"DATA_BYTES={selection.data_bytes}", f"VECTORS_MAX={_VECTORS}"]
-    defines.append(f"STRING_VECTORS={2 if selection.environment else 1}")
+    if selection.environment:
+        defines.append("ENVIRONMENT")
     if selection.stacks:
         defines.append("STACKS")
     return defines

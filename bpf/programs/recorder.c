@@ -17,7 +17,7 @@
  *   FAILED_ONLY                calls that fail
  *   DATA_BYTES=n               the first bytes of what is read, written, sent and received
  *   VECTORS_MAX=n              ... from as many buffers of one call
- *   STRING_VECTORS=n           of an execve: 1, its arguments; 2, its environment too
+ *   ENVIRONMENT                the environments of executed programs
  *   STACKS                     user stacks of calls that fail and of those whose plan asks
  *   MAX_THREADS=n              room for threads, a power of two
  *   MAX_LOST_RUNS=n            room for the accounts of lost calls

@@ -132,6 +132,7 @@ def test_defines_ask_for_no_more_than_was_asked_for() -> None:
     assert names(Selection(tgids=frozenset({7, 8}), tids=frozenset({9}))) == {"BY_TGID", "BY_TID", "STACKS"}
     assert names(Selection(tgids=frozenset({7}), tids=frozenset({9}), stacks=False)) == {"BY_TGID", "BY_TID"}
     assert names(Selection(uid=0, failed_only=True, stacks=False)) == {"BY_UID", "FAILED_ONLY"}
+    assert names(Selection(environment=True, stacks=False)) == {"ENVIRONMENT"}
 
 
 def test_a_name_becomes_the_words_that_the_kernel_compares() -> None:
