@@ -351,7 +351,8 @@ def _defines(selection: Selection) -> list[str]:
         defines.append("FAILED_ONLY")
     if selection.data_bytes:
         defines += [f"DATA_BYTES={selection.data_bytes}", f"VECTORS_MAX={_VECTORS}"]
-    defines.append(f"STRING_VECTORS={2 if selection.environment else 1}")
+    if selection.environment:
+        defines.append("ENVIRONMENT")
     if selection.has_stacks:
         defines += ["FULL_STACKS", f"MAX_PATHS={MAX_PATHS}"] if selection.stacks == "full" else ["STACKS"]
         defines += stack_defines() if selection.stacks == "full" else []

@@ -2,6 +2,13 @@
 /* User memory that a call points at, read at entry, or at exit where it was not resident before or is a result. */
 #include "wire.h"
 
+/* Of an execve: its arguments, and its environment. */
+#ifdef ENVIRONMENT
+#define STRING_VECTORS 2
+#else
+#define STRING_VECTORS 1
+#endif
+
 /* Keeps what was read into `room` until the call ends: in the slot, where it is short and nothing is there yet. */
 static __always_inline void keep_aside(struct call_slot *slot, u32 number, struct data_room *room)
 {
@@ -136,7 +143,7 @@ static __always_inline int is_long(const struct capture *capture)
 	return kind_of(capture) == CAPTURE_STRINGS || kind_of(capture) == CAPTURE_BUFFERS;
 }
 
-/* The vectors of strings that an execve is given: its arguments, and its environment where that is asked for. */
+/* The vectors of strings that an execve is given. */
 static __always_inline void capture_strings(struct call_slot *slot, const struct call_plan *plan)
 {
 	struct data_room *room = scratch();

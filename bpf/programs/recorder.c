@@ -17,7 +17,7 @@
  *   FAILED_ONLY                calls that fail
  *   DATA_BYTES=n               the first bytes of what is read, written, sent and received
  *   VECTORS_MAX=n              ... from as many buffers of one call
- *   STRING_VECTORS=n           of an execve: 1, its arguments; 2, its environment too
+ *   ENVIRONMENT                the environments of executed programs
  *   STACKS                     user stacks by frame pointers, of the calls whose plan asks for one
  *   FULL_STACKS MAX_PATHS=n    user stacks by unwind tables; room for paths
  *   TASK_MM=n MM_START_STACK=n offsets in task_struct and mm_struct

@@ -138,6 +138,7 @@ def test_defines_ask_for_no_more_than_was_asked_for() -> None:
     }
     assert names(Selection(tgids=frozenset({7}), tids=frozenset({9}), stacks="off")) == {"BY_TGID", "BY_TID"}
     assert names(Selection(uid=0, failed_only=True, stacks="off")) == {"BY_UID", "FAILED_ONLY"}
+    assert names(Selection(environment=True, stacks="off")) == {"ENVIRONMENT"}
 
 
 def test_full_stacks_and_of_which_calls() -> None:
