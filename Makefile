@@ -8,8 +8,10 @@ SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 # Debian's packages: what recording needs, and what the tests and peers need besides.
 SETUP_PACKAGES := gcc libc6-dev python3-bpfcc python3-venv
 TEST_PACKAGES := binutils bpftool bpftrace clang-format g++ gdb git procps sqlite3 strace
-# A node from elsewhere serves as well as Debian's.
+# Those from elsewhere serve as well as Debian's.
 NODE_PACKAGE := $(if $(shell command -v node),,nodejs)
+RUST_PACKAGE := $(if $(shell command -v rustc || ls ~/.cargo/bin/rustc 2>/dev/null),,rustc)
+GO_PACKAGE := $(if $(shell command -v go),,golang-go)
 
 missing = $(strip $(foreach p,$(1),$(shell dpkg-query -W -f '$${Status}' $(p) 2>/dev/null | grep -q 'ok installed' || echo $(p))))
 install = $(if $(call missing,$(1)),$(SUDO) apt-get update -q && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $(call missing,$(1)),@true)
@@ -28,7 +30,7 @@ packages:
 	$(call install,$(SETUP_PACKAGES))
 
 dev-packages:
-	$(call install,$(TEST_PACKAGES) $(NODE_PACKAGE))
+	$(call install,$(TEST_PACKAGES) $(NODE_PACKAGE) $(RUST_PACKAGE) $(GO_PACKAGE))
 
 $(VENV)/setup.done: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)

@@ -11,7 +11,7 @@ REGISTERS = 8
 """rip, rsp, rbp, rbx, r12 to r15."""
 
 PART_BYTES = 16384
-MOST_PARTS = 4
+MOST_PARTS = 32
 
 HEAD = struct.Struct(f"<QQIIII{REGISTERS}Q")
 """``struct wire_snapshot``."""

@@ -47,10 +47,13 @@ def task_defines() -> list[str]:
 
 
 def stack_defines() -> list[str]:
-    """The same for how far the stack of a process's first thread goes; none where it is not to be had."""
+    """The same for how far the stack of a thread goes; none where it is not to be had."""
     start = offset_of_run(("start_stack", "arg_start", "arg_end", "env_start", "env_end", "saved_auxv"))
     try:
-        memory = member_offsets({"task_struct": ("mm",)})["task_struct", "mm"]
+        offsets = member_offsets({"task_struct": ("mm", "thread"), "thread_struct": ("fsbase",)})
     except BpfrecError:
         return []
-    return [] if start is None else [f"TASK_MM={memory}", f"MM_START_STACK={start}"]
+    if start is None:
+        return []
+    base = offsets["task_struct", "thread"] + offsets["thread_struct", "fsbase"]
+    return [f"TASK_MM={offsets['task_struct', 'mm']}", f"MM_START_STACK={start}", f"TASK_FSBASE={base}"]

@@ -10,13 +10,16 @@ from __future__ import annotations
 import os
 import struct
 from dataclasses import dataclass
+from functools import cached_property, partial
 from pathlib import Path
 from typing import IO, Any, BinaryIO, NamedTuple, cast
 
 import numpy as np
 from elftools.elf.elffile import ELFFile
 
+from bpfrec.formats.elf_sections import Section, sections
 from bpfrec.formats.elf_symbols import HIGHEST_ADDRESS, SYMBOL, Symbol, SymbolIndex, SymbolTable
+from bpfrec.formats.go_functions import GoFunctions, go_functions_of
 
 _SHF_COMPRESSED = 1 << 11
 _LARGEST_TABLE = 1 << 30
@@ -95,14 +98,22 @@ class ElfFile:
 
     def section(self, name: str) -> tuple[int, int] | None:
         """Address and size in bytes of the section ``name``; None where there is none."""
-        try:
-            found = _open(self._file).get_section_by_name(name)
-        except Exception:  # pyelftools raises many kinds on damaged headers
-            return None
-        return None if found is None else (found["sh_addr"], found["sh_size"])
+        found = self._sections.get(name)
+        return None if found is None else (found.address, found.size)
+
+    @cached_property
+    def _sections(self) -> dict[str, Section]:
+        return sections(partial(_read, self._file))
+
+    @cached_property
+    def go_functions(self) -> GoFunctions | None:
+        """What a Go program says of its functions; None for others, and where that cannot be read."""
+        return go_functions_of(self)
 
     def symbol_at(self, address: int) -> Symbol | None:
         """The function that covers ``address``; None where no symbol does."""
+        if self.go_functions is not None and (go := self.go_functions.find(address)) is not None:
+            return Symbol(go.name, go.start, go.end - go.start)
         if self._index is None:
             self._index = SymbolIndex([*self._debug_file_tables(), *_symbol_tables(self._file)])
         # Every process that executes the same program asks for the same addresses.

@@ -12,7 +12,7 @@ from bpfrec.record.modules import Modules, is_generated
 from bpfrec.record.unwind.encoding import BadUnwindInfoError
 from bpfrec.record.unwind.walk import Code, Frame, Registers, StackCopy, walk
 
-MOST_FRAMES = 2048
+MOST_FRAMES = 4096
 
 # The DWARF numbers of the registers in a snapshot.
 _NUMBERS = (16, 7, 6, 3, 12, 13, 14, 15)

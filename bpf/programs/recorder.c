@@ -20,7 +20,8 @@
  *   ENVIRONMENT                the environments of executed programs
  *   STACKS                     user stacks by frame pointers, of the calls whose plan asks for one
  *   FULL_STACKS MAX_PATHS=n    user stacks by unwind tables; room for paths
- *   TASK_MM=n MM_START_STACK=n offsets in task_struct and mm_struct
+ *   TASK_MM=n TASK_FSBASE=n MM_START_STACK=n
+ *                              offsets in task_struct and mm_struct, for where a stack ends
  *   STACKS_OF_FAILED           of calls that fail too
  *   MAX_THREADS=n              room for threads, a power of two
  *   MAX_LOST_RUNS=n            room for the accounts of lost calls

@@ -12,7 +12,11 @@
 #define PATH_WORDS 256
 #define PATH_STEPS 320
 #define PATH_COPIED 16384
-#define SNAPSHOT_PARTS 4
+#define SNAPSHOT_PARTS 32
+
+/* What is copied of a stack whose end is not known, and how far one whose end is may reach. */
+#define UNBOUNDED_BYTES 65536
+#define STACK_MOST (64 << 20)
 
 /* Bounds on snapshots: of calls with the same registers, and in bytes on each CPU. */
 #define WINDOW_NS 100000000
@@ -141,19 +145,23 @@ static __always_inline u64 known_snapshot(struct snapshot_room *room)
 	return 0;
 }
 
-/* How many bytes from `sp` on can hold frames: above those of a process's first thread are its arguments. */
+/*
+ * How many bytes from `sp` on can hold frames. Above those of a process's first thread are its arguments, above those of
+ * another is what its libc keeps of it, where fs points. Coroutines have stacks elsewhere.
+ */
 static __always_inline u64 stack_size(u64 sp)
 {
-	u64 most = SNAPSHOT_PARTS * WIRE_SNAPSHOT_BYTES;
 #ifdef MM_START_STACK
-	u64 memory = 0, start = 0;
+	u64 task = bpf_get_current_task(), memory = 0, end = 0;
 
-	bpf_probe_read_kernel(&memory, sizeof(memory), (void *)(bpf_get_current_task() + TASK_MM));
-	bpf_probe_read_kernel(&start, sizeof(start), (void *)(memory + MM_START_STACK));
-	if (start > sp && start - sp < most)
-		return start - sp;
+	bpf_probe_read_kernel(&memory, sizeof(memory), (void *)(task + TASK_MM));
+	bpf_probe_read_kernel(&end, sizeof(end), (void *)(memory + MM_START_STACK));
+	if (end - sp > STACK_MOST)
+		bpf_probe_read_kernel(&end, sizeof(end), (void *)(task + TASK_FSBASE));
+	if (end - sp <= STACK_MOST)
+		return end - sp;
 #endif
-	return most;
+	return UNBOUNDED_BYTES;
 }
 
 /* Copies the stack from `sp` on, page by page, as far as it can be read, at most `most` bytes; how many. */

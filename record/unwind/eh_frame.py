@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from bpfrec.formats.elf import ElfFile
 from bpfrec.record.unwind.cfi import Cie, Row, parse_cie, row_at
 from bpfrec.record.unwind.encoding import MASK, OMITTED, BadUnwindInfoError, Cursor
+from bpfrec.record.unwind.go_frames import RETURN_ADDRESS, go_rules
 
 _U32, _U64 = struct.Struct("<I"), struct.Struct("<Q")
 _HEADER_VERSION = 1
@@ -30,11 +31,12 @@ _ENTRY = np.dtype([("start", "<i4"), ("place", "<i4")])
 
 @dataclass(frozen=True, slots=True)
 class FunctionRow:
-    """The row for an address, and whether its function is a signal frame."""
+    """The row for an address, and whether its function is a signal frame, or ``switches`` stacks on its way."""
 
     row: Row
     return_register: int
     signal: bool
+    switches: bool = False
 
 
 class UnwindTable:
@@ -68,9 +70,13 @@ class UnwindTable:
         return self._rows[address]
 
     def find_offset(self, file_offset: int) -> FunctionRow | None:
-        """The same for the byte at ``file_offset``."""
+        """The same for the byte at ``file_offset``; of Go's functions, by Go's own table."""
         address = self._elf.address_of(file_offset)
-        return None if address is None else self.find(address)
+        if address is None:
+            return None
+        if self._elf.go_functions is not None and (go := go_rules(self._elf.go_functions, address)) is not None:
+            return FunctionRow(go.row, RETURN_ADDRESS, signal=False, switches=go.switches)
+        return self.find(address)
 
     def is_entry(self, file_offset: int) -> bool:
         """Whether the byte at ``file_offset`` is of the code in which a process begins; few have rules for it."""

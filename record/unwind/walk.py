@@ -166,6 +166,8 @@ def _caller(registers: Registers, frames: list[Frame], find: FindCode) -> Frame 
     if code is None or code.entry:
         return "root" if code else "bad-return-address" if len(frames) > 1 else "not-mapped"
     rules, depth = code.rules, registers.known(RSP)
+    if rules is not None and rules.switches and here.called:
+        return "stack-switched"
     caller = _by_table(registers, rules) if rules else _by_frame_pointer(registers)
     if not caller:
         # Where no chain of frame pointers led here, rbp may just be a register that is 0.

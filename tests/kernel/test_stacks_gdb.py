@@ -16,11 +16,13 @@ from live import PATIENCE, WORKLOADS, record_command, rows
 from multi_demangle import demangle_symbol
 
 SCRIPT = Path(__file__).parents[1] / "support" / "gdb_stacks.py"
-ROOTS = {"_start", "clone3", "__clone3", "clone", "__clone"}
+ROOTS = {"_start", "clone3", "__clone3", "clone", "__clone", "runtime.goexit"}
 
 FUNCTIONS = {"missing", "recurse", "with_alloca", "with_large_frame", "compare", "on_signal", "in_thread", "main"}
 # Parts of functions that compilers move away, as gdb and symbol tables spell them.
 _PART = re.compile(r"(\.part|\.cold|\[cold\])(\.[0-9]+)?$")
+# What tells functions of Rust apart that have one name.
+_HASH = re.compile(r"::h[0-9a-f]{16}$")
 
 Frame = tuple[str | None, tuple[str, int] | None]
 """Name of the function, and where: file and offset in it."""
@@ -33,6 +35,15 @@ def gdb() -> str:
         cannot_run("gdb is not installed: apt-get install gdb")
     assert program is not None
     return program
+
+
+def tool(name: str) -> str:
+    """A compiler: in the PATH, or where its own installer puts it."""
+    found = shutil.which(name) or shutil.which(name, path=str(Path("~/.cargo/bin").expanduser()))
+    if found is None:
+        cannot_run(f"{name} is not installed: make setup-dev installs it")
+    assert found is not None
+    return found
 
 
 def gdb_stacks(gdb: str, folder: Path, *command: str | Path) -> dict[str, list[Frame]]:
@@ -111,7 +122,7 @@ def test_c(gdb: str, programs: Callable[..., Path], tmp_path: Path, flags: list[
     if "-static" not in flags:
         command.append(programs("callers", "-DLIBRARY", "-shared", "-fPIC", "-O2", "-fomit-frame-pointer"))
     recorded = recorded_stacks(tmp_path, *command)
-    assert len(recorded["/nonexistent/recursion-600"]) > 600
+    assert len(recorded["/nonexistent/recursion-2000"]) > 2000
     assert_same(recorded, gdb_stacks(gdb, tmp_path, *command), program)
 
 
@@ -120,6 +131,34 @@ def test_cpp(gdb: str, tmp_path: Path) -> None:
     command = ["g++", "-O2", "-fomit-frame-pointer", WORKLOADS / "callers.cpp", "-o", program]
     subprocess.run(command, check=True, timeout=PATIENCE)
     assert_same(recorded_stacks(tmp_path, program), gdb_stacks(gdb, tmp_path, program), program)
+
+
+def test_rust(gdb: str, tmp_path: Path) -> None:
+    program = tmp_path / "callers"
+    command = [tool("rustc"), "-O", WORKLOADS / "callers.rs", "-o", program]
+    subprocess.run(command, check=True, timeout=3 * PATIENCE, capture_output=True)
+    recorded, judged = recorded_stacks(tmp_path, program), gdb_stacks(gdb, tmp_path, program)
+    assert len(judged) == 8
+    assert_same(recorded, judged, program)
+    for path, frames in judged.items():
+        named = [_HASH.sub("", name) for name, _ in frames if name and "callers::" in name]
+        assert named
+        ours = [demangle_symbol(name) for name, _ in recorded[path] if name]
+        assert [name for name in ours if "callers::" in name] == named
+
+
+@pytest.mark.parametrize("flags", [[], ["-buildmode=pie"], ["-ldflags=-s -w"]], ids=" ".join)
+def test_go(gdb: str, tmp_path: Path, flags: list[str]) -> None:
+    """gdb goes by the tables for debuggers, and this by those that are left where these are stripped."""
+    source, program, whole = WORKLOADS / "callers.go", tmp_path / "callers", tmp_path / "whole" / "callers"
+    environment = os.environ | {"GOCACHE": str(tmp_path / "cache"), "CGO_ENABLED": "0", "GOTOOLCHAIN": "local"}
+    for target, options in ((program, flags), (whole, flags if "-ldflags=-s -w" not in flags else [])):
+        command = [tool("go"), "build", *options, "-o", target, source]
+        subprocess.run(command, check=True, timeout=3 * PATIENCE, capture_output=True, env=environment)
+    recorded, judged = recorded_stacks(tmp_path, program), gdb_stacks(gdb, tmp_path, whole)
+    assert len(judged) == 6
+    names = {path: [name for name, _ in frames] for path, frames in judged.items()}
+    assert {path: [name for name, _ in frames] for path, frames in recorded.items()} == names
 
 
 @pytest.mark.parametrize(

@@ -93,7 +93,7 @@ static void on_signal(int number)
 
 static void *in_thread(void *path)
 {
-	missing(path);
+	recurse(path, 300);
 	RETURNED;
 	return path;
 }
@@ -105,7 +105,7 @@ int main(int argc, char **argv)
 
 	missing("/nonexistent/plain");
 	recurse("/nonexistent/recursion-100", 100);
-	recurse("/nonexistent/recursion-600", 600);
+	recurse("/nonexistent/recursion-2000", 2000);
 	with_alloca("/nonexistent/alloca", 3000 + argc);
 	with_large_frame("/nonexistent/large-frame");
 	qsort(numbers, 3, sizeof(numbers[0]), compare);
