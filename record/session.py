@@ -32,7 +32,7 @@ _TICK = 0.1
 _LEARNING_TICK = 0.01
 _PERF_MAP_SECONDS = 1.0
 _SIDEBAND_BYTES = 1 << 20
-_SNAPSHOT_BYTES = 1 << 24
+_SNAPSHOT_BYTES = 1 << 25
 # A path is to be learned soon: until then each call by it sends a snapshot.
 _SNAPSHOT_WATERMARK = 1 << 14
 

@@ -18,11 +18,12 @@
 #define UNBOUNDED_BYTES 65536
 #define STACK_MOST (64 << 20)
 
-/* Bounds on snapshots: of calls with the same registers, and in bytes on each CPU. */
+/* Bounds on snapshots: of calls with the same registers, and in bytes on each CPU, in the long run and at once. */
 #define WINDOW_NS 100000000
 #define SNAPSHOTS_AT_FIRST 1024
 #define SNAPSHOTS_IN_WINDOW 16
-#define BYTES_IN_WINDOW 8388608
+#define BYTES_IN_MICROSECOND 80
+#define BYTES_AT_ONCE (64 << 20)
 
 /* A path of one process. Which one: its first snapshot. Word i is at offset[i] from the stack pointer, in bytes. */
 struct known_path {
@@ -222,12 +223,11 @@ static __always_inline int send_snapshot(void *ctx, struct snapshot_room *room, 
 static __always_inline int may_be_sent(struct snapshot_room *room, u64 now)
 {
 	struct path_window *window = windows.lookup(&room->key);
+	u64 paid = (now - room->bytes.start) / 1000 * BYTES_IN_MICROSECOND;
 
-	if (now - room->bytes.start > WINDOW_NS) {
-		room->bytes.start = now;
-		room->bytes.sent = 0;
-	}
-	if (room->bytes.sent >= BYTES_IN_WINDOW)
+	room->bytes.start = now;
+	room->bytes.sent = room->bytes.sent > paid ? room->bytes.sent - paid : 0;
+	if (room->bytes.sent >= BYTES_AT_ONCE)
 		return 0;
 	if (!window) {
 		struct path_window fresh = {.start = now, .sent = 1};
