@@ -28,13 +28,17 @@ Key = tuple[int, int, int]
 
 @dataclass(frozen=True)
 class Path:
-    """``registers``: those of its snapshot; ``used``: which of them matter; ``words``: of the stack, by address."""
+    """``registers``: those of its snapshot; ``used``: which of them matter; ``words``: of the stack, by address.
+
+    ``readable``: how many bytes of the stack can be read at once.
+    """
 
     snapshot: int
     pid: int
     registers: Sequence[int]
     used: frozenset[int]
     words: Mapping[int, int]
+    readable: int
 
     @property
     def key(self) -> Key:
@@ -69,7 +73,7 @@ class KnownPaths:
         for number, value in enumerate(path.registers):
             leaf.registers[number] = value
             leaf.mask[number] = _ALL_BITS if number in path.used else 0
-        leaf.span = max((o + 8 for o in offsets if o + 8 <= _COPIED), default=0)
+        leaf.span = max((o + 8 for o in offsets if o + 8 <= min(path.readable, _COPIED)), default=0)
         leaf.words = len(offsets)
         for number, offset in enumerate(offsets):
             leaf.offset[number], leaf.word[number] = offset, path.words[sp + offset]

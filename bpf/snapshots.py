@@ -12,8 +12,9 @@ REGISTERS = 8
 
 PART_BYTES = 16384
 MOST_PARTS = 32
+PAGE_BYTES = 4096
 
-HEAD = struct.Struct(f"<QQIIII{REGISTERS}Q")
+HEAD = struct.Struct(f"<QQIIIHH{REGISTERS}Q")
 """``struct wire_snapshot``."""
 
 _SAMPLE = 9
@@ -22,7 +23,10 @@ _CPU_SHIFT = 48
 
 
 class Snapshot(NamedTuple):
-    """``number``: as calls name it; ``time``: ns on CLOCK_MONOTONIC; ``stack``: the bytes from the stack pointer on."""
+    """``number``: as calls name it; ``time``: ns on CLOCK_MONOTONIC; ``stack``: the bytes from the stack pointer on.
+
+    ``missing``: addresses of pages that could not be read; they are zeros in ``stack``.
+    """
 
     number: int
     time: int
@@ -30,6 +34,22 @@ class Snapshot(NamedTuple):
     tid: int
     registers: tuple[int, ...]
     stack: bytes
+    missing: frozenset[int] = frozenset()
+
+    def word(self, offset: int, size: int = 8) -> int | None:
+        """The number of ``size`` bytes at ``offset`` from the stack pointer; None where the stack was not read."""
+        if offset < 0 or offset + size > len(self.stack):
+            return None
+        if self.missing:
+            first = self.registers[1] + offset
+            if first & -PAGE_BYTES in self.missing or (first + size - 1) & -PAGE_BYTES in self.missing:
+                return None
+        return int.from_bytes(self.stack[offset : offset + size], "little")
+
+    @property
+    def readable(self) -> int:
+        """How many bytes from the stack pointer on were read, up to the first page that was not."""
+        return max(0, min((page - self.registers[1] for page in self.missing), default=len(self.stack)))
 
 
 @dataclass
@@ -48,7 +68,9 @@ class SnapshotStream:
                 continue
             before = self._unfinished.pop(cpu, None)
             if part and before is not None and before.number == snapshot.number:
-                snapshot = before._replace(stack=before.stack + snapshot.stack)  # noqa: PLW2901
+                snapshot = before._replace(  # noqa: PLW2901
+                    stack=before.stack + snapshot.stack, missing=before.missing | snapshot.missing
+                )
             elif before is not None:
                 whole.append(before)
             if len(snapshot.stack) == (part + 1) * PART_BYTES and part < MOST_PARTS - 1:
@@ -76,7 +98,9 @@ def _parts(cpu: int, data: bytes | memoryview) -> Iterator[tuple[int, int, Snaps
         if kind != _SAMPLE or size < _SAMPLE_HEADER.size + HEAD.size:
             yield at, 0, None
             continue
-        number, when, pid, tid, held, part, *registers = HEAD.unpack_from(data, body)
+        number, when, pid, tid, held, part, missing, *registers = HEAD.unpack_from(data, body)
         body += HEAD.size
         stack = bytes(data[body : min(body + held, at)])
-        yield at, part, Snapshot(number | cpu << _CPU_SHIFT, when, pid, tid, tuple(registers), stack)
+        first = registers[1] + part * PART_BYTES & -PAGE_BYTES
+        pages = frozenset(first + page * PAGE_BYTES for page in range(16) if missing >> page & 1)
+        yield at, part, Snapshot(number | cpu << _CPU_SHIFT, when, pid, tid, tuple(registers), stack, pages)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,7 +28,6 @@ Words = NDArray[np.uint64]
 _PIECE_BYTES = 16 << 20
 _MOST_KNOWN = 1 << 15
 _MOST_SPACES = 256
-_WORD = struct.Struct("<Q")
 _CHANGED = 1 << 15
 
 
@@ -47,11 +45,10 @@ class _Known:
     words: tuple[tuple[int, int], ...]
 
     def is_of(self, snapshot: Snapshot) -> bool:
-        data = snapshot.stack
-        if self.bytes and self.bytes != len(data):
+        if self.bytes and self.bytes != len(snapshot.stack):
             return False
         return all(snapshot.registers[number] == value for number, value in self.registers) and all(
-            at + 8 <= len(data) and _WORD.unpack_from(data, at)[0] == word for at, word in self.words
+            snapshot.word(at) == word for at, word in self.words
         )
 
 
@@ -149,7 +146,7 @@ class PathTable:
             tuple((address - sp, word) for address, word in callers.words.items()),
         )
         # The mappings are the same, so that what was read decides how the walk ends, whichever way that is.
-        if callers.whole_words:
+        if callers.whole_words and callers.status != "unreadable":
             if self._known_count >= _MOST_KNOWN:
                 self._known.clear()
                 self._known_count = 0

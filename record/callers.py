@@ -72,13 +72,16 @@ class Executable:
 
 def callers_of(snapshot: Snapshot, executable: Executable) -> Callers:
     """Walks the stack of ``snapshot``."""
-    stack = StackCopy(snapshot.registers[1], snapshot.stack)
+    stack = StackCopy(snapshot.registers[1], snapshot.word)
     registers = Registers(stack, dict(zip(_NUMBERS, snapshot.registers, strict=True)))
     walked = walk(registers, executable.code, MOST_FRAMES)
     used = frozenset(_NUMBERS.index(number) for number in registers.used)
     # An expression may read less than a word, though no compiler makes one: such a walk is done every time.
     words = {address: value for (address, size), value in stack.used.items() if size == _WORD}
-    return Callers(walked.frames, walked.status, used, words, len(words) == len(stack.used))
+    status = walked.status
+    if status == "stack-truncated" and 0 <= stack.refused < len(snapshot.stack) - _WORD:
+        status = "unreadable"
+    return Callers(walked.frames, status, used, words, len(words) == len(stack.used))
 
 
 def _code_of(mapping: Mapping, address: int, modules: Modules) -> Code:

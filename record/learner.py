@@ -93,7 +93,7 @@ class Learner:
         callers = callers_of(snapshot, self._space(snapshot.pid))
         if not callers.tells:
             return
-        path = Path(snapshot.number, snapshot.pid, snapshot.registers, callers.used, callers.words)
+        path = Path(snapshot.number, snapshot.pid, snapshot.registers, callers.used, callers.words, snapshot.readable)
         if self._known.is_full:
             for old in list(self._ips)[:_EVICTED]:
                 self._drop(old)
@@ -138,7 +138,7 @@ def _finder(mappings: list[Mapping]) -> Callable[[int], Mapping | None]:
 
 
 def _agrees(path: Path, snapshot: Snapshot) -> bool:
-    sp, data = snapshot.registers[1], snapshot.stack
+    sp = snapshot.registers[1]
     return all(path.registers[number] == snapshot.registers[number] for number in path.used) and all(
-        int.from_bytes(data[address - sp : address - sp + 8], "little") == word for address, word in path.words.items()
+        snapshot.word(address - sp) == word for address, word in path.words.items()
     )

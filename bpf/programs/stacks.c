@@ -16,7 +16,7 @@
 
 /* What is copied of a stack whose end is not known, and how far one whose end is may reach. */
 #define UNBOUNDED_BYTES 65536
-#define STACK_MOST (64 << 20)
+#define STACK_MOST (16 << 20)
 
 /* Bounds on snapshots: of calls with the same registers, and in bytes on each CPU, in the long run and at once. */
 #define WINDOW_NS 100000000
@@ -31,7 +31,7 @@ struct known_path {
 	u64 registers[WIRE_REGISTERS];
 	u64 mask[WIRE_REGISTERS]; /* 0: it does not matter; else all bits */
 	u32 words;
-	u32 span; /* bytes from the stack pointer that hold all of them that end within PATH_COPIED */
+	u32 span; /* bytes from the stack pointer that are read at once; the words behind are one by one */
 	u64 word[PATH_WORDS];
 	u16 offset[PATH_WORDS];
 };
@@ -88,14 +88,16 @@ static __always_inline int same_registers(const struct known_path *path, const u
 	return !differ;
 }
 
-/* Whether the word at `offset` from the stack pointer is `expected`. */
-static __always_inline int same_word(struct snapshot_room *room, u32 offset, u64 expected)
+/* Whether word `at` of `path` is on the stack. */
+static __always_inline int same_word(struct snapshot_room *room, const struct known_path *path, u32 at)
 {
+	u32 offset = path->offset[at];
+
 	room->word = *(u64 *)(room->data + (offset & (PATH_COPIED - 8)));
-	if (offset > PATH_COPIED - 8 &&
+	if (offset >= path->span &&
 	    read_user(&room->word, sizeof(room->word), (void *)(room->head.registers[1] + offset)))
 		return 0;
-	return room->word == expected;
+	return room->word == path->word[at];
 }
 
 /* Copies as much of the stack as `path` needs; 0: it cannot be read. */
@@ -134,7 +136,7 @@ static __always_inline u64 known_snapshot(struct snapshot_room *room)
 			if (at >= path->words)
 				return path->snapshot == room->candidate ? room->candidate : 0;
 			at &= PATH_WORDS - 1;
-			if (same_word(room, path->offset[at], path->word[at])) {
+			if (same_word(room, path, at)) {
 				room->at = at + 1;
 				continue;
 			}
@@ -165,18 +167,28 @@ static __always_inline u64 stack_size(u64 sp)
 	return UNBOUNDED_BYTES;
 }
 
-/* Copies the stack from `sp` on, page by page, as far as it can be read, at most `most` bytes; how many. */
-static __always_inline u32 copy_stack(u8 *to, u64 sp, u64 most)
+/*
+ * Copies the stack from `sp` on, page by page, at most `most` bytes; how many. A page that cannot be read is the end of a
+ * stack of which that is not known; of another it is one that nothing was put into, in a large array that is not used.
+ */
+static __always_inline u32 copy_stack(struct snapshot_room *room, u64 sp, u64 most, int bounded)
 {
 	u64 used = 0, bytes = PAGE_BYTES - (sp & (PAGE_BYTES - 1));
+	u16 page = 1;
 
+	room->head.missing = 0;
 #pragma clang loop unroll(disable)
 	while (used < WIRE_SNAPSHOT_BYTES) {
 		asm volatile("" : "+r"(bytes));
 		bytes &= 2 * PAGE_BYTES - 1;
-		if (bytes > PAGE_BYTES ||
-		    read_user(to + (used & (WIRE_SNAPSHOT_BYTES - 1)), bytes, (void *)(sp + used)))
+		if (bytes > PAGE_BYTES)
 			break;
+		if (read_user(room->data + (used & (WIRE_SNAPSHOT_BYTES - 1)), bytes, (void *)(sp + used))) {
+			if (!bounded)
+				break;
+			room->head.missing |= page;
+		}
+		page <<= 1;
 		used += bytes;
 		bytes = PAGE_BYTES;
 		if (used >= most)
@@ -189,6 +201,7 @@ static __always_inline u32 copy_stack(u8 *to, u64 sp, u64 most)
 static __always_inline int send_snapshot(void *ctx, struct snapshot_room *room, u64 id, u64 now)
 {
 	u64 left = stack_size(room->head.registers[1]);
+	int bounded = left != UNBOUNDED_BYTES;
 	u32 bytes;
 	int part;
 
@@ -198,8 +211,8 @@ static __always_inline int send_snapshot(void *ctx, struct snapshot_room *room, 
 	room->head.ts = now;
 #pragma clang loop unroll(disable)
 	for (part = 0; part < SNAPSHOT_PARTS; part++) {
-		bytes = copy_stack(room->data, room->head.registers[1] + part * WIRE_SNAPSHOT_BYTES,
-				   left < WIRE_SNAPSHOT_BYTES ? left : WIRE_SNAPSHOT_BYTES);
+		bytes = copy_stack(room, room->head.registers[1] + part * WIRE_SNAPSHOT_BYTES,
+				   left < WIRE_SNAPSHOT_BYTES ? left : WIRE_SNAPSHOT_BYTES, bounded);
 		if (part && !bytes)
 			break;
 		room->head.part = part;

@@ -164,7 +164,8 @@ struct wire_snapshot {
 	u32 pid;
 	u32 tid;
 	u32 bytes;
-	u32 part;
+	u16 part;
+	u16 missing; /* a bit for each page of the part, from the first: it could not be read, and is not 0 but unknown */
 	u64 registers[WIRE_REGISTERS]; /* rip, rsp, rbp, rbx, r12 to r15 */
 };
 

@@ -22,22 +22,24 @@ _MOST_COMPUTED = 1024
 
 
 class StackCopy:
-    """``data``: the bytes of memory from ``address`` on, as far as they could be read.
+    """The stack from ``address`` on, of which ``word`` gives numbers by their offset and size in bytes, where it can.
 
-    ``used``: the numbers that were read from it, by address and size in bytes.
+    ``used``: the numbers that were read from it, by address and size in bytes. ``refused``: the offset of the last that
+    could not be.
     """
 
-    def __init__(self, address: int, data: bytes) -> None:
-        self.address, self.data = address, data
+    def __init__(self, address: int, word: Callable[[int, int], int | None]) -> None:
+        self._address, self._word = address, word
         self.used: dict[tuple[int, int], int] = {}
+        self.refused = 0
 
     def read(self, address: int, size: int) -> int | None:
         """The number of ``size`` bytes at ``address``; None where it is not in the copy."""
-        start = address - self.address
-        if start < 0 or start + size > len(self.data):
-            return None
-        value = int.from_bytes(self.data[start : start + size], "little")
-        self.used[address, size] = value
+        value = self._word(address - self._address, size)
+        if value is None:
+            self.refused = address - self._address
+        else:
+            self.used[address, size] = value
         return value
 
 

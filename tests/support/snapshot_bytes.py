@@ -14,13 +14,14 @@ def sample(
     stack: bytes,
     *,
     part: int = 0,
+    missing: int = 0,
     pid: int = 100,
     tid: int = 101,
     ts: int = 1000,
     registers: tuple[int, ...] = REGISTERS,
 ) -> bytes:
-    """One part of the snapshot ``number``."""
-    body = HEAD.pack(number, ts, pid, tid, len(stack), part, *registers) + stack
+    """One part of the snapshot ``number``; ``missing``: a bit for each page that could not be read."""
+    body = HEAD.pack(number, ts, pid, tid, len(stack), part, missing, *registers) + stack
     body += bytes(-(len(body) + 4) % 8)
     return struct.pack("<IHHI", 9, 0, 12 + len(body), len(body)) + body
 

@@ -308,3 +308,18 @@ def test_stacks_that_end_where_their_copies_end_are_told_apart_by_that(spool: Sp
         row for part in table.resolve(history(), cast("Modules", FakeLocator()), cast("Any", None)) for row in part[0]
     ]
     assert [row["status"] for row in stacks] == ["stack-truncated", "stack-truncated", "root"]
+
+
+def test_a_walk_that_needs_a_page_that_was_not_read_says_so(spool: Spool) -> None:
+    sp = snapshot_bytes.REGISTERS[1]
+    assert sp % 4096 == 0
+    words = snapshot_bytes.words(*[0x2005] * 512, *[0] * 512, 0x4005)
+    spool.snapshots(snapshot_bytes.sample(1, words, missing=0b10))
+    table = table_of(spool)
+    [number], _ = columns(table, call_by(named(1)))
+    assert number is not None
+    [stack] = [
+        row for part in table.resolve(history(), cast("Modules", FakeLocator()), cast("Any", None)) for row in part[0]
+    ]
+    assert stack["status"] == "unreadable"
+    assert stack["depth"] > 1

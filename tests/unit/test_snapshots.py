@@ -8,7 +8,7 @@ from typing import Any
 import snapshot_bytes
 
 from bpfrec.bpf.known_paths import FARTHEST, MOST_WORDS, VARIANTS, KnownPaths, Path
-from bpfrec.bpf.snapshots import MOST_PARTS, PART_BYTES, SnapshotStream
+from bpfrec.bpf.snapshots import MOST_PARTS, PAGE_BYTES, PART_BYTES, SnapshotStream
 
 CPU = 3
 
@@ -31,6 +31,20 @@ def test_parts_are_put_together_across_pieces_and_cpus() -> None:
     [whole] = stream.feed(0, second)[0]
     assert whole.stack == full + b"end"
     assert stream.rest() == []
+
+
+def test_pages_that_could_not_be_read_are_no_zeros() -> None:
+    sp, full = snapshot_bytes.REGISTERS[1], bytes(PART_BYTES)
+    registers = (0x1010, sp + 0x10, *snapshot_bytes.REGISTERS[2:])
+    first = snapshot_bytes.sample(1, full, missing=0b100, registers=registers)
+    [whole] = SnapshotStream().feed(0, first + snapshot_bytes.sample(1, b"\0" * 16, part=1, registers=registers))[0]
+    assert whole.missing == {sp + 2 * PAGE_BYTES}
+    start = 2 * PAGE_BYTES - 0x10
+    offsets = (0, start - 8, start - 7, start, start + PAGE_BYTES - 1, start + PAGE_BYTES, PART_BYTES + 8, PART_BYTES + 9)
+    assert [whole.word(offset) for offset in offsets] == [0, 0, None, None, None, 0, 0, None]
+    assert whole.word(-8) is None
+    assert whole.readable == start
+    assert whole._replace(missing=frozenset()).readable == PART_BYTES + 16
 
 
 def test_a_part_that_does_not_come_is_not_waited_for() -> None:
@@ -87,9 +101,9 @@ class FakeTable(dict[bytes, Any]):
 SP = 0x7000
 
 
-def path(number: int = 1, *offsets: int, ip: int = 0x400) -> Path:
+def path(number: int = 1, *offsets: int, ip: int = 0x400, readable: int = FARTHEST) -> Path:
     registers = (ip, SP, 0xB0, 0xB1, 12, 13, 14, 15)
-    return Path(number, 20, registers, frozenset({0, 1, 3}), {SP + o: o * 10 for o in offsets or (8,)})
+    return Path(number, 20, registers, frozenset({0, 1, 3}), {SP + o: o * 10 for o in offsets or (8,)}, readable)
 
 
 def test_what_the_program_is_told() -> None:
@@ -101,6 +115,13 @@ def test_what_the_program_is_told() -> None:
     assert list(leaf.word[:3]) == [80, 160, 200000]
     assert leaf.mask[3] == (1 << 64) - 1
     assert leaf.mask[2] == 0, "a register that does not matter is compared"
+
+
+def test_what_is_behind_a_page_that_cannot_be_read_is_read_by_itself() -> None:
+    table = FakeTable()
+    assert KnownPaths(table).add(path(5, 8, 16, 9000, readable=4096))
+    [leaf] = table.values()
+    assert (leaf.words, leaf.span) == (3, 24)
 
 
 def test_paths_with_the_same_key_stand_beside_each_other() -> None:
@@ -119,5 +140,5 @@ def test_paths_that_the_program_cannot_compare_are_refused() -> None:
     assert not known.add(path(1, FARTHEST - 7))
     assert known.add(path(1, FARTHEST - 8))
     assert not known.add(path(1, *range(0, 8 * (MOST_WORDS + 1), 8)))
-    below = Path(1, 20, path().registers, frozenset(), {SP - 8: 1})
+    below = Path(1, 20, path().registers, frozenset(), {SP - 8: 1}, FARTHEST)
     assert not known.add(below), "a word below the stack pointer, which a signal may overwrite"

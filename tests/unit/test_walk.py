@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 
+from bpfrec.bpf.snapshots import Snapshot
 from bpfrec.record.unwind.cfi import How, Row, Rule
 from bpfrec.record.unwind.eh_frame import FunctionRow
 from bpfrec.record.unwind.walk import RBP, RIP, RSP, Code, Registers, StackCopy, Walk, walk
@@ -22,7 +23,7 @@ def walked(
 ) -> tuple[Walk, Registers]:
     """The walk over a stack of ``words``; code is found by its address rounded down to 0x100."""
     values = {RIP: ip, RSP: SP, RBP: registers.get("rbp", 0), RBX: registers.get("rbx", 0)}
-    first = Registers(StackCopy(SP, struct.pack(f"<{len(words)}Q", *words)), values)
+    first = Registers(StackCopy(SP, Snapshot(1, 0, 1, 1, (0, SP), struct.pack(f"<{len(words)}Q", *words)).word), values)
     return walk(first, lambda address: code.get(address & ~0xFF), most), first
 
 

@@ -75,6 +75,18 @@ KEPT static int with_large_frame(const char *path)
 	return fd;
 }
 
+/* Pages that nothing is put into are not there. */
+KEPT static int with_unused_pages(const char *path)
+{
+	char room[100000];
+	int fd;
+
+	__asm__ volatile("" : : "r"(room) : "memory");
+	fd = missing(path);
+	__asm__ volatile("" : : "r"(room) : "memory");
+	return fd;
+}
+
 static int compare(const void *first, const void *second)
 {
 	static int done;
@@ -108,6 +120,7 @@ int main(int argc, char **argv)
 	recurse("/nonexistent/recursion-2000", 2000);
 	with_alloca("/nonexistent/alloca", 3000 + argc);
 	with_large_frame("/nonexistent/large-frame");
+	with_unused_pages("/nonexistent/unused-pages");
 	qsort(numbers, 3, sizeof(numbers[0]), compare);
 	signal(SIGUSR1, on_signal);
 	raise(SIGUSR1);
