@@ -18,7 +18,8 @@ from multi_demangle import demangle_symbol
 SCRIPT = Path(__file__).parents[1] / "support" / "gdb_stacks.py"
 ROOTS = {"_start", "clone3", "__clone3", "clone", "__clone", "runtime.goexit"}
 
-FUNCTIONS = {"missing", "recurse", "with_alloca", "with_large_frame", "with_unused_pages", "compare", "on_signal", "in_thread", "main"}
+FUNCTIONS = {"missing", "recurse", "with_alloca", "with_large_frame", "with_unused_pages", "compare", "on_signal"}
+FUNCTIONS |= {"in_thread", "main"}
 # Parts of functions that compilers move away, as gdb and symbol tables spell them.
 _PART = re.compile(r"(\.part|\.cold|\[cold\])(\.[0-9]+)?$")
 # What tells functions of Rust apart that have one name.

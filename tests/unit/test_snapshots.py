@@ -40,7 +40,8 @@ def test_pages_that_could_not_be_read_are_no_zeros() -> None:
     [whole] = SnapshotStream().feed(0, first + snapshot_bytes.sample(1, b"\0" * 16, part=1, registers=registers))[0]
     assert whole.missing == {sp + 2 * PAGE_BYTES}
     start = 2 * PAGE_BYTES - 0x10
-    offsets = (0, start - 8, start - 7, start, start + PAGE_BYTES - 1, start + PAGE_BYTES, PART_BYTES + 8, PART_BYTES + 9)
+    end = start + PAGE_BYTES
+    offsets = (0, start - 8, start - 7, start, end - 1, end, PART_BYTES + 8, PART_BYTES + 9)
     assert [whole.word(offset) for offset in offsets] == [0, 0, None, None, None, 0, 0, None]
     assert whole.word(-8) is None
     assert whole.readable == start
