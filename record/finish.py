@@ -12,7 +12,7 @@ from bpfrec.formats.trace_writer import TraceWriter
 from bpfrec.record.call_paths import PathTable
 from bpfrec.record.call_writer import CallWriter
 from bpfrec.record.history import History
-from bpfrec.record.losses import losses_of
+from bpfrec.record.losses import losses_of, symbol_losses
 from bpfrec.record.manifest import manifest_of
 from bpfrec.record.output import Output
 from bpfrec.record.request import Request
@@ -65,6 +65,7 @@ def finish(
         writer.write_rows(STACKS, stack_rows)
         writer.write_rows(FRAMES, frame_rows)
         writer.write_rows(JIT_SYMBOLS, jit_rows)
+    losses += symbol_losses(surroundings.modules.unread_lines)
     pids = calls.pids | set(request.pids)
     writer.write_rows(LOSSES, losses)
     writer.write_rows(PROCESSES, process_rows(history, surroundings.descriptors, pids))

@@ -1,0 +1,79 @@
+"""The contents of sections of ELF files, compressed ones too, read where they are asked for and never absurdly much.
+
+Source: System V ABI (gabi), chapters "Sections" and "Section Compression".
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+import zlib
+from dataclasses import dataclass
+from typing import BinaryIO
+
+LARGEST_TABLE = 1 << 30
+LARGEST_DECOMPRESSED = 1 << 28
+"""What a compressed section may become, bytes: it is kept in memory as a whole."""
+
+HIGHEST_OFFSET = 1 << 62
+SHF_COMPRESSED = 1 << 11
+NO_CONTENT = "SHT_NOBITS"
+
+_ZLIB = 1
+# Elf64_Chdr: ch_type, ch_size
+_COMPRESSION = struct.Struct("<I4xQ8x")
+
+
+@dataclass(frozen=True)
+class Section:
+    """A section header; ``kind``: sh_type by its name in elf.h; ``address``, ``offset`` and ``size`` in bytes."""
+
+    name: str
+    kind: str
+    flags: int
+    address: int
+    offset: int
+    size: int
+    link: int
+
+
+class Content:
+    """What a section of ``file`` holds; nothing where it has no content, or is packed in a way that is not known."""
+
+    def __init__(self, file: BinaryIO, section: Section) -> None:
+        self._file, self._offset, self.size = file, section.offset, section.size
+        self._plain: bytes | None = None
+        if section.kind == NO_CONTENT:
+            self.size = 0
+        elif section.flags & SHF_COMPRESSED:
+            self._plain = _decompressed(read_bytes(file, section.offset, section.size))
+            self.size = len(self._plain)
+
+    def read(self, offset: int, size: int) -> bytes:
+        """``size`` bytes at ``offset``; fewer where the section ends."""
+        if self._plain is not None:
+            return self._plain[offset : offset + size]
+        if offset >= self.size:
+            return b""
+        return read_bytes(self._file, self._offset + offset, min(size, self.size - offset))
+
+
+def read_bytes(file: BinaryIO, offset: int, size: int) -> bytes:
+    """What the file holds of ``size`` bytes at ``offset``; nothing where that is absurdly much."""
+    if size > LARGEST_TABLE or offset > HIGHEST_OFFSET:
+        return b""
+    end = file.seek(0, os.SEEK_END)
+    file.seek(offset)
+    return file.read(max(0, min(size, end - offset)))
+
+
+def _decompressed(raw: bytes) -> bytes:
+    if len(raw) < _COMPRESSION.size:
+        return b""
+    kind, size = _COMPRESSION.unpack_from(raw)
+    if kind != _ZLIB or size > LARGEST_DECOMPRESSED:
+        return b""
+    try:
+        return zlib.decompressobj().decompress(raw[_COMPRESSION.size :], size or 1)
+    except zlib.error:
+        return b""
