@@ -74,6 +74,12 @@ def symbol_losses(unread_lines: int) -> list[dict[str, Any]]:
     return [{"kind": "lines-unread", "severity": "notice", "count": unread_lines, "remedy": remedy}][: unread_lines > 0]
 
 
+def binary_losses(left_out: int) -> list[dict[str, Any]]:
+    """Rows for files that --save-binaries could not save."""
+    remedy = "Files that were executed are not saved: SELECT path, size, status FROM binaries WHERE status IS NOT NULL"
+    return [{"kind": "binaries-left-out", "severity": "notice", "count": left_out, "remedy": remedy}][: left_out > 0]
+
+
 def _ring_losses(recorded: Recorded) -> list[dict[str, Any]]:
     if not any(recorded.lost_by_cpu):
         return []

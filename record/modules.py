@@ -121,6 +121,11 @@ class Modules:
         module = self._module(mapping)
         return module.elf.build_id if module and module.elf else None
 
+    def file(self, mapping: Mapping) -> BinaryIO | None:
+        """The file that is held for ``mapping``, if it is an ELF file; the same object for the same file."""
+        module = self._module(mapping)
+        return module.file if module else None
+
     def close(self) -> None:
         """Closes all files."""
         for module in self._modules.values():
