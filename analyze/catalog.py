@@ -13,6 +13,7 @@ from bpfrec.analyze.demangle import DEMANGLED, add_demangled
 from bpfrec.analyze.needs import Needs
 from bpfrec.analyze.recording import recording_view, wall_offset_ns
 from bpfrec.analyze.sqltemplate import bundled_sql
+from bpfrec.analyze.symbolize import symbolized_view
 from bpfrec.analyze.view import Computed, View, table_statements
 from bpfrec.analyze.views import (
     SYS_SCHEMA,
@@ -25,7 +26,7 @@ from bpfrec.analyze.views import (
     table_view,
 )
 from bpfrec.formats.errors import TraceFileError
-from bpfrec.formats.schema import DATA, TABLES
+from bpfrec.formats.schema import BINARY_PARTS, DATA, FRAMES, TABLES
 from bpfrec.formats.trace_reader import TraceReader, table_rows
 
 if TYPE_CHECKING:
@@ -138,7 +139,11 @@ class Catalog:
         table = _TABLES[name]
         parquet = self._reader.parquet(table)
         present = set() if parquet is None else self._parquet_columns(name, parquet)
-        return table_view(table, parquet, present, wall_offset_ns(trace.manifest))
+        view = table_view(table, parquet, present, wall_offset_ns(trace.manifest))
+        return symbolized_view(view) if table is FRAMES and self._has_debug_files() else view
+
+    def _has_debug_files(self) -> bool:
+        return bool(self._trace.symbols) or table_rows(self._trace.manifest).get(BINARY_PARTS.name, 0) > 0
 
     def _make(self, name: str, late: Collection[str]) -> None:
         """Makes a view, or makes it again, so that it has at least these of its late columns."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -25,11 +25,17 @@ if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
 
+    from bpfrec.analyze.saved_binaries import SavedBinaries
+    from bpfrec.formats.debug_files import DebugFolders
+
 _ROWS_AT_ONCE = 8192
 
 
 class Trace:
     """The trace at ``path``, a ``.bpfrec`` file or the folder one was unzipped to; a context manager.
+
+    ``symbols``: folders with debug files, which tell more of the functions and source lines of frames. ``remarks``:
+    what is to be said of answers that were given.
 
     A table is unpacked, and a view made, when a query first names it, so that a question costs what it needs.
 
@@ -37,8 +43,10 @@ class Trace:
         TraceFileError: missing, not a trace, damaged, or of a newer format.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, symbols: Iterable[str | Path] = ()) -> None:
         self.path = Path(path)
+        self.symbols = tuple(map(Path, symbols))
+        self.remarks: list[str] = []
         self._reader = TraceReader(self.path)
         try:
             check_clock(self.manifest, str(self.path))
@@ -224,6 +232,20 @@ class Trace:
                 relation = self._connection.sql(query)
         self._catalog.fill(query)
         return relation
+
+    @cached_property
+    def debug_folders(self) -> DebugFolders:
+        """The folders in :attr:`symbols`."""
+        from bpfrec.formats.debug_files import DebugFolders  # noqa: PLC0415 - it needs numpy
+
+        return DebugFolders(self.symbols)
+
+    @cached_property
+    def saved_binaries(self) -> SavedBinaries:
+        """The files that were saved with it."""
+        from bpfrec.analyze.saved_binaries import SavedBinaries  # noqa: PLC0415 - few traces have any
+
+        return SavedBinaries(self, self._reader, self._scratch.path())
 
     @cached_property
     def _connection(self) -> duckdb.DuckDBPyConnection:

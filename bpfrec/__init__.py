@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,15 +20,17 @@ if TYPE_CHECKING:
 __all__ = ["BpfrecError", "__version__", "open"]
 
 
-def open(path: str | Path = "trace.bpfrec") -> Trace:  # noqa: A001 - the name that the API promises
+def open(path: str | Path = "trace.bpfrec", symbols: Iterable[str | Path] = ()) -> Trace:  # noqa: A001 - as promised
     """The trace at ``path``, a ``.bpfrec`` file or the folder one was unzipped to; a context manager.
+
+    ``symbols``: folders with debug files, as of ``analyze --symbols``.
 
     Raises:
         BpfrecError: missing, not a trace, damaged, or of a newer format.
     """
     from bpfrec.analyze.trace import Trace  # noqa: PLC0415
 
-    return Trace(path)
+    return Trace(path, symbols)
 
 
 def __getattr__(name: str) -> Any:

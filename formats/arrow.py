@@ -14,6 +14,7 @@ from bpfrec.formats.schema import Table
 _TYPES = {
     "BIGINT": pa.int64(),
     "BLOB": pa.binary(),
+    "BOOLEAN": pa.bool_(),
     "INTEGER": pa.int32(),
     "SMALLINT": pa.int16(),
     "UBIGINT": pa.uint64(),

@@ -1,33 +1,28 @@
 """ELF files: load addresses, build ids and function symbols.
 
-Sources: System V ABI (gabi), chapters "ELF Header", "Program Loading" and "Symbol Table". pyelftools reads the
-section headers.
+Sources: System V ABI (gabi), chapters "ELF Header", "Program Loading" and "Symbol Table".
 Root reads here what any user may have mapped: nothing that a file says makes reading it long.
 """
 
 from __future__ import annotations
 
-import os
+import io
+import lzma
 import struct
+from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cached_property, partial
-from pathlib import Path
-from typing import IO, Any, BinaryIO, NamedTuple, cast
+from functools import cached_property
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
-from elftools.elf.elffile import ELFFile
 
-from bpfrec.formats.elf_sections import Section, sections
-from bpfrec.formats.elf_symbols import HIGHEST_ADDRESS, SYMBOL, Symbol, SymbolIndex, SymbolTable
+from bpfrec.formats.elf_sections import SHF_COMPRESSED, Content, Section, read_bytes, read_sections
+from bpfrec.formats.elf_symbols import HIGHEST_ADDRESS, SYMBOL, SymbolTable
 from bpfrec.formats.go_functions import GoFunctions, go_functions_of
 
-_SHF_COMPRESSED = 1 << 11
-_LARGEST_TABLE = 1 << 30
 _LARGEST_BUILD_ID = 64
-_HEADER_BUDGET = 8 << 20
-
-DEBUG_ROOT = Path("/usr/lib/debug/.build-id")
-"""Where distributions keep separate debug files, by build id."""
+_LARGEST_MINI = 64 << 20
+_LONGEST_LINK = 4096
 
 
 _PT_LOAD, _PT_NOTE, _PT_GNU_EH_FRAME = 1, 4, 0x6474E550
@@ -66,7 +61,7 @@ class ElfFile:
     Raises:
         NotElfError: not an ELF file of 64 bits, or its headers do not hold together.
 
-    ``build_id``: hex, or None. ``unwind_index``: address and size of its ``.eh_frame_hdr``, or None. ``entry``: the
+    ``unwind_index``: address and size of its ``.eh_frame_hdr``, or None. ``entry``: the
     address where a process begins in it.
     """
 
@@ -75,11 +70,9 @@ class ElfFile:
         self.entry, headers = _program_headers(file)
         loaded = (_Segment(h.offset, h.address, h.file_size) for h in headers if h.kind == _PT_LOAD)
         self._segments = [s for s in loaded if max(s.offset, s.address, s.file_size) < HIGHEST_ADDRESS]
-        self.build_id = _build_id(file, headers)
+        self._notes = [(h.offset, h.file_size, h.align) for h in headers if h.kind == _PT_NOTE]
         index = next((h for h in headers if h.kind == _PT_GNU_EH_FRAME), None)
         self.unwind_index = (index.address, index.size) if index else None
-        self._index: SymbolIndex | None = None
-        self._found: dict[int, Symbol | None] = {}
 
     def address_of(self, file_offset: int) -> int | None:
         """The address, as the file numbers it, of the byte at ``file_offset``; None where no segment loads it."""
@@ -93,70 +86,89 @@ class ElfFile:
         for segment in self._segments:
             if segment.address <= address < segment.address + segment.file_size:
                 skipped = address - segment.address
-                return _read(self._file, segment.offset + skipped, min(size, segment.file_size - skipped))
+                return read_bytes(self._file, segment.offset + skipped, min(size, segment.file_size - skipped))
         return b""
 
-    def section(self, name: str) -> tuple[int, int] | None:
-        """Address and size in bytes of the section ``name``; None where there is none."""
-        found = self._sections.get(name)
-        return None if found is None else (found.address, found.size)
+    @cached_property
+    def build_id(self) -> str | None:
+        """Its build id, hex; None where it has none."""
+        # In some debug files the segments are still those of the program, and lead nowhere.
+        return _build_id(self._file, self._notes) or _build_id(
+            self._file, [(s.offset, s.size, 4) for s in self.sections if s.kind == "SHT_NOTE"]
+        )
 
     @cached_property
-    def _sections(self) -> dict[str, Section]:
-        return sections(partial(_read, self._file))
+    def sections(self) -> list[Section]:
+        """Its sections, by their numbers; none where their headers are damaged."""
+        return read_sections(self._file)
 
     @cached_property
     def go_functions(self) -> GoFunctions | None:
         """What a Go program says of its functions; None for others, and where that cannot be read."""
         return go_functions_of(self)
 
-    def symbol_at(self, address: int) -> Symbol | None:
-        """The function that covers ``address``; None where no symbol does."""
-        if self.go_functions is not None and (go := self.go_functions.find(address)) is not None:
-            return Symbol(go.name, go.start, go.end - go.start)
-        if self._index is None:
-            self._index = SymbolIndex([*self._debug_file_tables(), *_symbol_tables(self._file)])
-        # Every process that executes the same program asks for the same addresses.
-        if address not in self._found:
-            self._found[address] = self._index.find(address)
-        return self._found[address]
+    def section(self, name: str) -> tuple[int, int] | None:
+        """Address and size in bytes of the section ``name``; None where there is none."""
+        found = self._section(name)
+        return None if found is None else (found.address, found.size)
 
-    def _debug_file_tables(self) -> list[SymbolTable]:
-        if not self.build_id:
-            return []
-        path = DEBUG_ROOT / self.build_id[:2] / f"{self.build_id[2:]}.debug"
-        try:
-            with path.open("rb") as file:
-                return _symbol_tables(file)
-        except OSError:
-            return []
+    def content(self, name: str) -> Content | None:
+        """What the section ``name`` holds; None where there is none."""
+        found = self._section(name)
+        return None if found is None else Content(self._file, found)
 
+    @property
+    def debug_link(self) -> tuple[str, int] | None:
+        """Name and checksum (CRC-32) of the separate debug file it asks for: gdb's manual, "Separate Debug Files"."""
+        found = self.content(".gnu_debuglink")
+        raw = b"" if found is None else found.read(0, _LONGEST_LINK)
+        name, _, rest = raw.partition(b"\0")
+        end = (len(name) + 4) // 4 * 4
+        if not name or b"/" in name or name in (b".", b"..") or not rest or len(raw) < end + 4:
+            return None
+        return name.decode("utf-8", "surrogateescape"), int.from_bytes(raw[end : end + 4], "little")
 
-class _Budgeted:
-    """A file that may be read so far and no further: bounds what a hostile header can make pyelftools do."""
+    def symbol_tables(self) -> list[SymbolTable]:
+        """Its symbol tables, and those in ``.gnu_debugdata``, which Fedora packs the local functions into."""
+        tables = self._own_tables()
+        packed = self.content(".gnu_debugdata")
+        if packed is not None and packed.size <= _LARGEST_MINI:
+            try:
+                unpacked = lzma.LZMADecompressor(memlimit=2 * _LARGEST_MINI).decompress(
+                    packed.read(0, packed.size), _LARGEST_MINI
+                )
+                tables += ElfFile(io.BytesIO(unpacked))._own_tables()
+            except (lzma.LZMAError, EOFError, NotElfError):
+                pass
+        return tables
 
-    def __init__(self, file: BinaryIO, budget: int) -> None:
-        self._file, self._left = file, budget
-        self.seek, self.tell = file.seek, file.tell
+    def _section(self, name: str) -> Section | None:
+        return next((section for section in self.sections if section.name == name), None)
 
-    def read(self, size: int = -1) -> bytes:
-        self._left -= 16 + max(0, size)
-        if size < 0 or self._left < 0:
-            raise NotElfError("its headers are absurdly long")
-        return self._file.read(size)
-
-
-def _open(file: BinaryIO) -> Any:
-    file.seek(0)
-    elf = ELFFile(cast("IO[bytes]", _Budgeted(file, _HEADER_BUDGET)))
-    if elf.elfclass != 64 or not elf.little_endian:
-        raise NotElfError("not a 64-bit little-endian ELF file")
-    return elf
+    def _own_tables(self) -> list[SymbolTable]:
+        sections = self.sections
+        ends = np.array([(s.address + s.size) & (1 << 64) - 1 for s in sections], np.uint64)
+        tables: list[SymbolTable] = []
+        for section in sections:
+            if section.kind not in ("SHT_SYMTAB", "SHT_DYNSYM") or section.link >= len(sections):
+                continue
+            names = sections[section.link]
+            if (section.flags | names.flags) & SHF_COMPRESSED:
+                continue
+            raw = read_bytes(self._file, section.offset, section.size)
+            symbols = np.frombuffer(raw, SYMBOL, len(raw) // SYMBOL.itemsize)
+            if section.kind == "SHT_DYNSYM":
+                # One that states no size reaches to the next function, and that need not be in this table.
+                symbols = symbols[symbols["size"] > 0]
+            known = symbols["section"] < len(sections)
+            end_of = np.where(known, ends[np.where(known, symbols["section"], 0)], np.uint64(0))
+            tables.append(SymbolTable(symbols, read_bytes(self._file, names.offset, names.size), end_of))
+        return tables
 
 
 def _program_headers(file: BinaryIO) -> tuple[int, list[_ProgramHeader]]:
     """The entry point and the program headers, which pyelftools takes a hundred times as long to read."""
-    start = _read(file, 0, _FILE_HEADER.size)
+    start = read_bytes(file, 0, _FILE_HEADER.size)
     if len(start) < _FILE_HEADER.size or start[:4] != b"\x7fELF":
         raise NotElfError("not an ELF file")
     if start[4:6] != b"\2\1":
@@ -164,19 +176,19 @@ def _program_headers(file: BinaryIO) -> tuple[int, list[_ProgramHeader]]:
     entry, table, size, count = _FILE_HEADER.unpack(start)
     if size != _PROGRAM_HEADER.size:
         raise NotElfError(f"program headers of {size} bytes")
-    raw = _read(file, table, size * count)
+    raw = read_bytes(file, table, size * count)
     if len(raw) < size * count:
         raise NotElfError("its program headers reach beyond the file")
     return entry, [_ProgramHeader(*fields) for fields in _PROGRAM_HEADER.iter_unpack(raw)]
 
 
-def _build_id(file: BinaryIO, headers: list[_ProgramHeader]) -> str | None:
-    """The build id, hex, from the first note that is one."""
-    for header in headers:
-        if header.kind != _PT_NOTE or header.file_size > _LARGEST_NOTES:
+def _build_id(file: BinaryIO, notes: Iterable[tuple[int, int, int]]) -> str | None:
+    """The build id, hex, from the first of ``notes`` (offset, size, alignment in bytes) that is one."""
+    for offset, length, alignment in notes:
+        if length > _LARGEST_NOTES:
             continue
-        raw = _read(file, header.offset, header.file_size)
-        align = 8 if header.align == 8 else 4
+        raw = read_bytes(file, offset, length)
+        align = 8 if alignment == 8 else 4
         at = 0
         while at + _NOTE.size <= len(raw):
             name_size, size, kind = _NOTE.unpack_from(raw, at)
@@ -187,35 +199,3 @@ def _build_id(file: BinaryIO, headers: list[_ProgramHeader]) -> str | None:
                 return identity.hex() if 0 < size == len(identity) <= _LARGEST_BUILD_ID else None
             at = start + -(-size // align) * align
     return None
-
-
-def _symbol_tables(file: BinaryIO) -> list[SymbolTable]:
-    """The symbol tables and the names of each; what cannot be read is left out."""
-    tables: list[SymbolTable] = []
-    try:
-        elf = _open(file)
-        sections = [section.header for section in elf.iter_sections()]
-        ends = np.array([(s["sh_addr"] + s["sh_size"]) & (1 << 64) - 1 for s in sections], np.uint64)
-        for section in sections:
-            if section["sh_type"] not in ("SHT_SYMTAB", "SHT_DYNSYM") or section["sh_link"] >= len(sections):
-                continue
-            names = sections[section["sh_link"]]
-            if (section["sh_flags"] | names["sh_flags"]) & _SHF_COMPRESSED:
-                continue
-            raw = _read(file, section["sh_offset"], section["sh_size"])
-            symbols = np.frombuffer(raw, SYMBOL, len(raw) // SYMBOL.itemsize)
-            known = symbols["section"] < len(sections)
-            end_of = np.where(known, ends[np.where(known, symbols["section"], 0)], np.uint64(0))
-            tables.append(SymbolTable(symbols, _read(file, names["sh_offset"], names["sh_size"]), end_of))
-    except Exception:
-        return tables
-    return tables
-
-
-def _read(file: BinaryIO, offset: int, size: int) -> bytes:
-    """What the file holds of ``size`` bytes at ``offset``; nothing where that is absurdly much."""
-    if size > _LARGEST_TABLE or offset > HIGHEST_ADDRESS:
-        return b""
-    end = file.seek(0, os.SEEK_END)
-    file.seek(offset)
-    return file.read(max(0, min(size, end - offset)))

@@ -281,8 +281,13 @@ FRAMES = _table(
     ),
     ("module_address", "UBIGINT", "the address as the ELF file numbers it (p_vaddr); NULL for JIT code", "dictionary"),
     ("build_id", "VARCHAR", "GNU build id of the module, hex", "dictionary"),
-    ("file", "VARCHAR", "source file, where known", "dictionary"),
-    ("line", "INTEGER", "source line, where known", "dictionary"),
+    (
+        "file",
+        "VARCHAR",
+        "source file, as the compiler or the runtime named it; of code that was inlined, its own; NULL: not known",
+        "dictionary",
+    ),
+    ("line", "INTEGER", "source line of the call; NULL: not known", "dictionary"),
     (
         "source",
         "VARCHAR",
@@ -365,6 +370,33 @@ JIT_SYMBOLS = _table(
     ("name", "VARCHAR", "name as the runtime wrote it", "plain"),
 )
 
+BINARIES = _table(
+    "binaries",
+    "Files that the recorded processes executed code from, where the recording was asked for them (--save-binaries).",
+    ("binary_id", "INTEGER", "number of the file", "plain"),
+    ("path", "VARCHAR", "its name as one process saw it; [vdso]", "plain"),
+    ("build_id", "VARCHAR", "GNU build id, hex; NULL: none", "plain"),
+    ("sha256", "VARCHAR", "SHA-256 of its content, hex; NULL: see status", "plain"),
+    ("size", "BIGINT", "its length, bytes", "plain"),
+    (
+        "status",
+        "VARCHAR",
+        (
+            "NULL: it is in binary_parts; same-as-N: as the binary of that number; else why not: too-large (for all "
+            "that is saved), unreadable, changed (it was written to meanwhile)"
+        ),
+        "plain",
+    ),
+)
+
+BINARY_PARTS = _table(
+    "binary_parts",
+    "The contents of those files, in order.",
+    ("binary_id", "INTEGER", "the file, in binaries", "plain"),
+    ("position", "BIGINT", "offset of the part in the file, bytes", "plain"),
+    ("bytes", "BLOB", "at most a MiB of it", "plain"),
+)
+
 LOSSES = _table(
     "losses",
     "What the trace lacks; empty when all is well.",
@@ -395,6 +427,8 @@ TABLES: tuple[Table, ...] = (
     THREADS,
     MAPPINGS,
     JIT_SYMBOLS,
+    BINARIES,
+    BINARY_PARTS,
     LOSSES,
 )
 """Every table of a trace, in the order in which the file holds them."""

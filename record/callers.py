@@ -85,10 +85,10 @@ def callers_of(snapshot: Snapshot, executable: Executable) -> Callers:
 
 
 def _code_of(mapping: Mapping, address: int, modules: Modules) -> Code:
-    if is_generated(mapping):
-        return Code(None, generated=True)
     table = modules.unwind_table(mapping)
     if table is None:
+        if is_generated(mapping):
+            return Code(None, generated=True)
         return Code(None, damage="the file could not be read")
     offset = address - mapping.start + mapping.offset
     try:

@@ -71,6 +71,11 @@ RECORDING_FAILED = 125
 )
 @click.option("--env", "environment", is_flag=True, help="Copy environments of executed programs, with their secrets.")
 @click.option(
+    "--save-binaries",
+    is_flag=True,
+    help="Save the programs and libraries executed, for symbols and source lines on another machine. [at most 1 GiB]",
+)
+@click.option(
     "--buffer",
     "ring_bytes",
     type=RingSize(),
@@ -95,6 +100,7 @@ def record(
     stack_on: str | None,
     data_bytes: int | None,
     environment: bool,
+    save_binaries: bool,
     ring_bytes: int | None,
     command: tuple[str, ...],
 ) -> None:
@@ -143,6 +149,7 @@ def record(
             stack_on=parse_stack_on("failed,paths" if stack_on is None else stack_on),
             data_bytes=data_bytes or 0,
             environment=environment,
+            save_binaries=save_binaries,
             ring_bytes=ring_bytes,
             command=command,
             follow=follow,

@@ -9,10 +9,11 @@ from typing import Any
 from bpfrec.bpf.sideband import Event, Fork, Lost, parse_events, parse_forks
 from bpfrec.formats.schema import DESCRIPTORS, FRAMES, JIT_SYMBOLS, LOSSES, MAPPINGS, PROCESSES, STACKS, THREADS
 from bpfrec.formats.trace_writer import TraceWriter
+from bpfrec.record.binaries import BinaryWriter
 from bpfrec.record.call_paths import PathTable
 from bpfrec.record.call_writer import CallWriter
 from bpfrec.record.history import History
-from bpfrec.record.losses import losses_of
+from bpfrec.record.losses import binary_losses, losses_of, symbol_losses
 from bpfrec.record.manifest import manifest_of
 from bpfrec.record.output import Output
 from bpfrec.record.request import Request
@@ -65,17 +66,28 @@ def finish(
         writer.write_rows(STACKS, stack_rows)
         writer.write_rows(FRAMES, frame_rows)
         writer.write_rows(JIT_SYMBOLS, jit_rows)
+    losses += symbol_losses(surroundings.modules.unread_lines)
     pids = calls.pids | set(request.pids)
-    writer.write_rows(LOSSES, losses)
     writer.write_rows(PROCESSES, process_rows(history, surroundings.descriptors, pids))
     writer.write_rows(DESCRIPTORS, descriptor_rows(surroundings.descriptors, pids))
     writer.write_rows(THREADS, thread_rows(history, calls.tids))
     writer.write_rows(MAPPINGS, mapping_rows(history, surroundings.modules, pids))
-    counters = recorded.counters | {
-        "recorded": calls.rows,
-        "lost": lost,
-        "sideband_lost": history.lost_events,
-    }
+    saved: dict[str, int] = {}
+    if request.save_binaries:
+        binaries = BinaryWriter(writer, surroundings.modules)
+        binaries.write(mapping for pid in sorted(pids) for mapping in history.mappings(pid))
+        saved = {"saved_binaries": binaries.saved, "saved_binaries_bytes": binaries.bytes}
+        losses += binary_losses(binaries.left_out)
+    writer.write_rows(LOSSES, losses)
+    counters = (
+        recorded.counters
+        | saved
+        | {
+            "recorded": calls.rows,
+            "lost": lost,
+            "sideband_lost": history.lost_events,
+        }
+    )
     manifest = manifest_of(request, recorded, counters, calls.per_syscall)
     size = writer.finish(manifest, output.target, (user.uid, user.gid) if user else None)
     return Finished(calls.rows, manifest.tables[PROCESSES.name].rows, lost, size, losses)

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from bpfrec.bpf.sideband import Mapping
+from bpfrec.formats.dwarf_lines import SourceLine
 from bpfrec.formats.perf_map import JitSymbol
-from bpfrec.record.modules import Modules, is_generated
+from bpfrec.record.modules import Modules, Place, is_generated
 from bpfrec.record.perf_maps import PerfMaps
 
 Row = dict[str, Any]
@@ -50,11 +51,13 @@ def frame_rows(
     """Rows for ``stacks``, ``frames`` and ``jit_symbols``, some stacks at a time; stacks are numbered from 0."""
     jit = _jit_symbols(stacks, maps)
     yield [], [], _jit_rows(jit)
+    places = dict.fromkeys((mapping, at) for s in stacks for at, mapping in zip(_addresses(s), s.places, strict=True))
+    lines = modules.lines(places)
     for start in range(0, len(stacks), _STACKS_AT_ONCE):
         rows: list[Row] = []
         frames: list[Row] = []
         for number, stack in enumerate(stacks[start : start + _STACKS_AT_ONCE], start):
-            found = [_frame(number, depth, stack, modules, maps, jit) for depth in range(len(stack.ips))]
+            found = [_frame(number, depth, stack, modules, maps, jit, lines) for depth in range(len(stack.ips))]
             frames += found
             status = stack.status or _status(found)
             rows.append(
@@ -100,6 +103,7 @@ def _frame(
     modules: Modules,
     maps: PerfMaps,
     jit: dict[tuple[int, int], JitSymbol],
+    lines: dict[Place, SourceLine],
 ) -> Row:
     ip, how, mapping = stack.ips[depth], stack.how[depth], stack.places[depth]
     address = within(ip, bool(how & INTERRUPTED))
@@ -115,12 +119,15 @@ def _frame(
             "line": int(source["line"]) if source else None,
         }
     in_file, symbol = modules.locate(mapping, address)
+    said = lines.get((mapping, address))
     return row | {
         "symbol": symbol.name if symbol else None,
         "symbol_offset": None if symbol is None or in_file is None else in_file + (ip - address) - symbol.address,
         "module": mapping.path,
         "module_address": in_file,
         "build_id": modules.build_id(mapping),
+        "file": said.file if said else None,
+        "line": said.line if said else None,
     }
 
 

@@ -109,8 +109,7 @@ class Learner:
                 self._spaces.clear()
             mappings = [mapping_of(pid, line) for line in procfs.executable_maps(pid)]
             for mapping in mappings:
-                if mapping.path.startswith(("/", "[v")) and not mapping.path.startswith("//"):
-                    self._modules.hold(mapping)
+                self._modules.hold(mapping)
             known = Executable(_finder(mappings), self._modules)
             if mappings:
                 self._spaces[pid] = known

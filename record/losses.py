@@ -68,6 +68,18 @@ def losses_of(recorded: Recorded, decoded: int, sideband_lost: int) -> list[dict
     return rows
 
 
+def symbol_losses(unread_lines: int) -> list[dict[str, Any]]:
+    """Rows for what frames lack; ``unread_lines``: addresses whose source lines would have taken too long to find."""
+    remedy = "Source lines of that many addresses would have taken too long to find. Ask with: analyze --symbols DIR"
+    return [{"kind": "lines-unread", "severity": "notice", "count": unread_lines, "remedy": remedy}][: unread_lines > 0]
+
+
+def binary_losses(left_out: int) -> list[dict[str, Any]]:
+    """Rows for files that --save-binaries could not save."""
+    remedy = "Files that were executed are not saved: SELECT path, size, status FROM binaries WHERE status IS NOT NULL"
+    return [{"kind": "binaries-left-out", "severity": "notice", "count": left_out, "remedy": remedy}][: left_out > 0]
+
+
 def _ring_losses(recorded: Recorded) -> list[dict[str, Any]]:
     if not any(recorded.lost_by_cpu):
         return []

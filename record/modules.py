@@ -10,83 +10,131 @@ import ctypes
 import io
 import os
 import resource
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
 from bpfrec.bpf.sideband import Mapping
+from bpfrec.formats.debug_files import SYSTEM_FOLDER, DebugFolders, linked_file
+from bpfrec.formats.dwarf_lines import SourceLine
 from bpfrec.formats.elf import ElfFile, NotElfError
 from bpfrec.formats.elf_symbols import Symbol
-from bpfrec.record.procfs import PROC, executable_maps, open_regular
+from bpfrec.formats.files import open_regular
+from bpfrec.formats.source_lines import Budget
+from bpfrec.formats.symbolizer import Symbolizer
+from bpfrec.record.procfs import PROC, executable_maps
 from bpfrec.record.unwind.eh_frame import UnwindTable
+
+LINES_BUDGET = 8 << 20
+"""Bytes of debug information that the finish of a recording reads one by one: some seconds' worth."""
 
 _VDSO = "[vdso]"
 _DELETED = " (deleted)"
+# A runtime makes code in these, and a program may be executed from a memfd.
+_NO_FILES = ("//anon", "/memfd:", "/dev/zero", "/anon_hugepage")
 
 Identity = tuple[str, ...]
+
+Place = tuple[Mapping, int]
+"""An address in a process, and what is mapped there."""
 
 
 @dataclass
 class _Module:
     file: BinaryIO
+    path: str
     elf: ElfFile | None = None
     unwinding: UnwindTable | None = None
     failure: str = ""
+    symbols: Symbolizer | None = None
+    debug: list[BinaryIO] = field(default_factory=list)
 
 
 class Modules:
-    """Open files by what identifies them: build id, or device and inode, or path."""
+    """Open files by what identifies them: build id, or device and inode, or path.
+
+    ``unread_lines``: addresses whose source lines would have taken too long to find.
+    """
 
     def __init__(self) -> None:
         self._modules: dict[Identity, _Module] = {}
+        self._debug_folders = DebugFolders([SYSTEM_FOLDER], search=False)
+        self.unread_lines = 0
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         if soft < hard:
             with suppress(ValueError, OSError):
                 resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
-    def hold(self, mapping: Mapping) -> None:
-        """Opens the file of ``mapping`` unless it is held already; where that fails, another mapping may succeed."""
+    def hold(self, mapping: Mapping, ancestors: Sequence[int] = ()) -> None:
+        """Opens the file of ``mapping`` unless it is held already; where that fails, another mapping may succeed.
+
+        ``ancestors`` of its process, nearest first, are in the same mount namespace, mostly: it may have ended.
+        """
         identity = _identity(mapping)
         if identity is None or identity in self._modules:
             return
-        file = _vdso() if mapping.path == _VDSO else _open(mapping)
+        file = _vdso() if mapping.path == _VDSO else _open(mapping, ancestors)
         if file is not None:
-            self._modules[identity] = _Module(file)
+            self._modules[identity] = _Module(file, mapping.path)
 
     def locate(self, mapping: Mapping, address: int) -> tuple[int | None, Symbol | None]:
         """The address in ``mapping``'s file that ``address`` of the process is, and the function there."""
-        elf = self._elf(mapping)
-        if elf is None:
+        module = self._module(mapping)
+        in_file = _in_file(module, mapping, address)
+        if module is None or in_file is None:
             return None, None
-        in_file = elf.address_of(address - mapping.start + mapping.offset)
-        return in_file, None if in_file is None else elf.symbol_at(in_file)
+        return in_file, self._symbols(module).symbol_at(in_file)
+
+    def lines(self, places: Iterable[Place]) -> dict[Place, SourceLine]:
+        """The source lines of ``places``, where debug information says them."""
+        modules: dict[int, _Module] = {}
+        wanted: dict[int, dict[int, list[Place]]] = {}
+        for place in places:
+            module = self._module(place[0])
+            address = _in_file(module, *place)
+            if module is not None and address is not None:
+                modules[id(module)] = module
+                wanted.setdefault(id(module), {}).setdefault(address, []).append(place)
+        found: dict[Place, SourceLine] = {}
+        budget = Budget(LINES_BUDGET)
+        for number, addresses in wanted.items():
+            lines, unread = self._symbols(modules[number]).lines(addresses, budget)
+            self.unread_lines += unread
+            found |= {place: line for address, line in lines.items() for place in addresses[address]}
+        return found
 
     def unwind_table(self, mapping: Mapping) -> UnwindTable | None:
         """The unwind table of ``mapping``'s file; None where the file is not held or is no ELF file."""
-        elf = self._elf(mapping)
-        identity = _identity(mapping)
-        if elf is None or identity is None:
+        module = self._module(mapping)
+        if module is None or module.elf is None:
             return None
-        module = self._modules[identity]
         if module.unwinding is None:
-            module.unwinding = UnwindTable(elf)
+            module.unwinding = UnwindTable(module.elf)
         return module.unwinding
 
     def build_id(self, mapping: Mapping) -> str | None:
         """The build id of ``mapping``'s file, from the kernel or from the file."""
         if mapping.build_id:
             return mapping.build_id
-        elf = self._elf(mapping)
-        return elf.build_id if elf else None
+        module = self._module(mapping)
+        return module.elf.build_id if module and module.elf else None
+
+    def file(self, mapping: Mapping) -> BinaryIO | None:
+        """The file that is held for ``mapping``, if it is an ELF file; the same object for the same file."""
+        module = self._module(mapping)
+        return module.file if module else None
 
     def close(self) -> None:
         """Closes all files."""
         for module in self._modules.values():
-            module.file.close()
+            for file in (module.file, *module.debug):
+                file.close()
         self._modules.clear()
 
-    def _elf(self, mapping: Mapping) -> ElfFile | None:
+    def _module(self, mapping: Mapping) -> _Module | None:
+        """What is held for ``mapping``, if it is an ELF file."""
         identity = _identity(mapping)
         module = self._modules.get(identity) if identity else None
         if module is None or module.failure:
@@ -96,12 +144,33 @@ class Modules:
                 module.elf = ElfFile(module.file)
             except NotElfError as error:
                 module.failure = str(error)
-        return module.elf
+                return None
+        return module
+
+    def _symbols(self, module: _Module) -> Symbolizer:
+        if module.symbols is None:
+            elf = module.elf or ElfFile(module.file)
+            module.debug = list(self._debug_folders.find(elf.build_id)) if elf.build_id else []
+            linked = None if module.debug else linked_file(elf, Path(module.path.removesuffix(_DELETED)))
+            if linked is not None:
+                module.debug.append(linked)
+            module.symbols = Symbolizer([*map(ElfFile, module.debug), elf])
+        return module.symbols
+
+
+def _in_file(module: _Module | None, mapping: Mapping, address: int) -> int | None:
+    elf = module.elf if module else None
+    return elf.address_of(address - mapping.start + mapping.offset) if elf else None
+
+
+def has_file(mapping: Mapping) -> bool:
+    """Whether there is a file, or what can be read as one, behind the code there."""
+    return _identity(mapping) is not None
 
 
 def is_generated(mapping: Mapping) -> bool:
-    """Whether a runtime made the code there: no file is behind it."""
-    return not mapping.path.startswith(("/", "[v")) or mapping.path.startswith(("//anon", "/memfd:", "/dev/zero"))
+    """Whether a runtime may have made the code there: what is behind it, if anything, is no file that has a name."""
+    return not mapping.path.startswith(("/", "[v")) or mapping.path.startswith(_NO_FILES)
 
 
 def _identity(mapping: Mapping) -> Identity | None:
@@ -110,18 +179,20 @@ def _identity(mapping: Mapping) -> Identity | None:
     if mapping.build_id:
         return ("build-id", mapping.build_id)
     if not mapping.path.startswith("/") or mapping.path.startswith("//"):
+        # The kernel writes "//anon" where there is no file.
         return None
     if mapping.inode:
         return ("inode", str(mapping.device), str(mapping.inode))
     return ("path", mapping.path)
 
 
-def _open(mapping: Mapping) -> BinaryIO | None:
+def _open(mapping: Mapping, ancestors: Sequence[int]) -> BinaryIO | None:
     process = PROC / str(mapping.pid)
+    inside = mapping.path.removesuffix(_DELETED).lstrip("/")
     # map_files is the mapped file itself, deleted or in another mount namespace as it may be.
     for path in (
         process / "map_files" / f"{mapping.start:x}-{mapping.end:x}",
-        process / "root" / mapping.path.removesuffix(_DELETED).lstrip("/"),
+        *(PROC / str(pid) / "root" / inside for pid in (mapping.pid, *ancestors)),
         Path(mapping.path),
     ):
         file = open_regular(path)

@@ -6,8 +6,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import BinaryIO
 
+from bpfrec.formats.files import open_regular
 from bpfrec.formats.perf_map import JitSymbol, symbols_for
-from bpfrec.record.procfs import PROC, open_regular, status
+from bpfrec.record.procfs import PROC, status
 
 
 class PerfMaps:

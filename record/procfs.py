@@ -7,11 +7,9 @@ from __future__ import annotations
 
 import os
 import shlex
-import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
 PROC = Path("/proc")
 
@@ -145,25 +143,6 @@ def _maps_line(line: bytes) -> MapsLine:
     major, minor = device.split(b":")
     path = rest[0].decode("utf-8", "backslashreplace") if rest else "//anon"
     return MapsLine(int(start, 16), int(end, 16), int(offset, 16), (int(major, 16), int(minor, 16)), int(inode), path)
-
-
-def open_regular(path: Path) -> BinaryIO | None:
-    """An open file that others put there; None where it is not readable, or no regular file.
-
-    Opening a FIFO may wait for ever and opening a device may start it: only what is known to be a file is opened.
-    """
-    try:
-        place = os.open(path, os.O_PATH | os.O_CLOEXEC)
-    except OSError:
-        return None
-    try:
-        if not stat.S_ISREG(os.fstat(place).st_mode):
-            return None
-        return os.fdopen(os.open(f"/proc/self/fd/{place}", os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK), "rb")
-    except OSError:
-        return None
-    finally:
-        os.close(place)
 
 
 def _status_fields(pid: int) -> dict[str, str]:

@@ -34,6 +34,7 @@ class Request:
     stack_on: StackChoice = field(default_factory=StackChoice)
     data_bytes: int = 0
     environment: bool = False
+    save_binaries: bool = False
     ring_bytes: int | None = None
     command: tuple[str, ...] = ()
     follow: bool = False

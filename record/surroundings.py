@@ -10,9 +10,12 @@ from bpfrec.bpf.sideband import Comm, Event, Fork, Lost, Mapping
 from bpfrec.record import procfs
 from bpfrec.record.descriptors import DescriptorSnapshot
 from bpfrec.record.history import History, mapping_of
-from bpfrec.record.modules import Modules
+from bpfrec.record.modules import Modules, has_file, is_generated
 from bpfrec.record.perf_maps import PerfMaps
 from bpfrec.record.procfs import MapsLine, ProcessStatus
+
+_ANCESTORS = 4
+_MOST_PARENTS = 1 << 12
 
 
 def in_order(events: Iterable[Event]) -> list[Event]:
@@ -48,6 +51,7 @@ class Surroundings:
     _started: dict[tuple[int, int], tuple[str | None, str | None]] = field(default_factory=dict)
     _with_jit: set[int] = field(default_factory=set)
     _later: list[Event] = field(default_factory=list)
+    _parents: dict[int, int] = field(default_factory=dict)
 
     def snapshot(self) -> None:
         """Reads the processes there are, and opens the files they execute."""
@@ -128,14 +132,24 @@ class Surroundings:
                 self._note_mapping(event)
 
     def _follow(self, event: Event) -> None:
+        if isinstance(event, Fork) and event.pid != event.parent_pid:
+            self._parents[event.pid] = event.parent_pid
+            while len(self._parents) > _MOST_PARENTS:
+                del self._parents[next(iter(self._parents))]
         if self.follow and self.wanted is not None and isinstance(event, Fork) and event.parent_pid in self.wanted:
             self.wanted.add(event.pid)
 
     def _note_mapping(self, mapping: Mapping) -> None:
-        if (mapping.path.startswith("/") and not mapping.path.startswith("//")) or mapping.path == "[vdso]":
-            self.modules.hold(mapping)
-        elif not mapping.path.startswith("[vsyscall"):
+        if has_file(mapping):
+            self.modules.hold(mapping, self._ancestors(mapping.pid))
+        if is_generated(mapping):
             self._with_jit.add(mapping.pid)
+
+    def _ancestors(self, pid: int) -> list[int]:
+        found: list[int] = []
+        while len(found) < _ANCESTORS and (parent := self._parents.get(found[-1] if found else pid)) is not None:
+            found.append(parent)
+        return found
 
     def _name_program(self, history: History, event: Comm) -> None:
         life = history.life_at(event.pid, event.time)

@@ -8,6 +8,9 @@ import click
 
 from bpfrec.analyze.commands.lazygroup import Entry, LazyGroup
 
+SYMBOLS = "bpfrec.symbols"
+"""Where the context of a command has the folders of ``--symbols``."""
+
 _ENTRIES = {
     "report": Entry("bpfrec.analyze.commands.report:command", "ready-made answers; without NAME: the list of them"),
     "sql": Entry("bpfrec.analyze.commands.sql:command", "ask in SQL; without a query: a prompt"),
@@ -27,7 +30,17 @@ _ENTRIES = {
     show_default="$BPFREC_TRACE, else trace.bpfrec",
     help="The trace: a .bpfrec file, or the folder one was unzipped to.",
 )
+@click.option(
+    "--symbols",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    multiple=True,
+    envvar="BPFREC_SYMBOLS",
+    metavar="DIR",
+    help="Folder with debug files, for functions and source lines of frames: as /usr/lib/debug, a cache of debuginfod, "
+    "or any with ELF files; repeatable. [$BPFREC_SYMBOLS]",
+)
 @click.pass_context
-def command(ctx: click.Context, trace: Path) -> None:
+def command(ctx: click.Context, trace: Path, symbols: tuple[Path, ...]) -> None:
     """Ask a trace: reports, SQL, what it holds."""
     ctx.obj = trace
+    ctx.meta[SYMBOLS] = symbols

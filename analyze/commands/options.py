@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 import click
 
+from bpfrec.analyze.commands.analyze import SYMBOLS
 from bpfrec.analyze.render.escape import printable
 from bpfrec.analyze.result import Result
 from bpfrec.analyze.trace import Trace
@@ -104,7 +105,10 @@ def pass_trace(function: F) -> F:
     @click.pass_context
     @wraps(function)
     def command(ctx: click.Context, /, *args: Any, **kwargs: Any) -> Any:
-        return function(*args, trace=ctx.with_resource(Trace(ctx.obj)), **kwargs)
+        trace = ctx.with_resource(Trace(ctx.obj, ctx.meta.get(SYMBOLS, ())))
+        result = function(*args, trace=trace, **kwargs)
+        note(*trace.remarks)
+        return result
 
     return command  # type: ignore[return-value]
 

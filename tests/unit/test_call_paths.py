@@ -132,6 +132,9 @@ class FakeLocator:
     def build_id(self, _mapping: Mapping) -> str:
         return "abcd"
 
+    def lines(self, _places: Any) -> dict[Any, Any]:
+        return {}
+
 
 def test_a_call_without_a_stack_says_why(spool: Spool) -> None:
     spool.snapshots(snapshot_bytes.sample(1, snapshot_bytes.words(0x4005)))

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from bpfrec.bpf.sideband import Mapping
+from bpfrec.formats.files import open_regular
 from bpfrec.record import modules, perf_maps, procfs
 from bpfrec.record.modules import Modules
 from bpfrec.record.perf_maps import PerfMaps
@@ -74,7 +75,7 @@ def test_only_files_are_opened(tmp_path: Path, kind: str) -> None:
     elif kind == "dangling":
         path.symlink_to(tmp_path / "nothing")
     before = len(list(Path("/proc/self/fd").iterdir()))
-    assert procfs.open_regular(path) is None, f"a {kind} was opened"
+    assert open_regular(path) is None, f"a {kind} was opened"
     assert len(list(Path("/proc/self/fd").iterdir())) == before, "a file descriptor is left open each time it is tried"
 
 

@@ -9,6 +9,7 @@ import ring_bytes
 
 from bpfrec.bpf import wire
 from bpfrec.bpf.sideband import Mapping
+from bpfrec.formats.dwarf_lines import SourceLine
 from bpfrec.formats.elf_symbols import Symbol
 from bpfrec.formats.perf_map import JitSymbol
 from bpfrec.record.history import History
@@ -30,6 +31,9 @@ class FakeModules:
 
     def build_id(self, _mapping: Mapping) -> str | None:
         return "abcd"
+
+    def lines(self, places: Any) -> dict[tuple[Mapping, int], SourceLine]:
+        return {(mapping, at): SourceLine("/src/x.c", at) for mapping, at in places if mapping.path == "/bin/x"}
 
 
 class FakeMaps:
