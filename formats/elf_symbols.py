@@ -19,7 +19,6 @@ HIGHEST_ADDRESS = 1 << 62
 """Addresses and sizes from here on are absurd, and would overflow the columns they end up in."""
 
 _STT_NOTYPE, _STT_FUNC, _STT_GNU_IFUNC = 0, 2, 10
-_STB_LOCAL, _STB_GLOBAL, _STB_WEAK = 0, 1, 2
 _LONGEST_NAME = 1 << 14
 _ALIASES = 64
 
@@ -78,7 +77,7 @@ class SymbolIndex:
             first = int(np.searchsorted(self._values, value, side="left"))
             covering = [i for i in range(max(first, start - _ALIASES), start) if self._covers(i, address, after)]
             if covering:
-                return self._symbol(min(covering, key=self._preference))
+                return self._symbol(max(covering, key=self._preference))
             start = first
         return None
 
@@ -89,12 +88,9 @@ class SymbolIndex:
         # Hand-written assembly often states no size: such a symbol reaches to the next one, or to its section's end.
         return address < int(self._ends[index]) and (after == len(self._values) or int(self._values[after]) > address)
 
-    def _preference(self, index: int) -> tuple[bool, int, int, int, str]:
-        name = self._name(index)
-        binding = int(self._symbols["info"][index]) >> 4
-        rank = {_STB_GLOBAL: 0, _STB_WEAK: 1, _STB_LOCAL: 2}.get(binding, 3)
-        underscores = len(name) - len(name.lstrip("_"))
-        return int(self._symbols["size"][index]) == 0, rank, underscores, len(name), name
+    def _preference(self, index: int) -> tuple[bool, str]:
+        """Of several names of one function gdb takes the last, which has no underscores where another has."""
+        return int(self._symbols["size"][index]) > 0, self._name(index)
 
     def _symbol(self, index: int) -> Symbol:
         return Symbol(self._name(index), int(self._symbols["value"][index]), int(self._symbols["size"][index]))
