@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from bpfrec.analyze.sqltemplate import Fragment, identifier, literal
-from bpfrec.formats.schema import Table
+from bpfrec.formats.columns import Table
 
 if TYPE_CHECKING:
     from bpfrec.analyze.trace import Trace
