@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from bpfrec.analyze import frames
 from bpfrec.analyze.ctypes import ULONG, ctype
 from bpfrec.analyze.decode.calls import argument_text, call_text, return_text
 from bpfrec.analyze.decode.captured import captured_columns
@@ -165,7 +166,9 @@ def execs_view(calls: str) -> View:
 
 def functions_view() -> View:
     """The view of the SQL functions that make text of numbers."""
-    rows = ", ".join(literal([function.signature, function.comment]) for function in functions().values())
+    listed = [(function.signature, function.comment) for function in functions().values()]
+    listed.append((frames.SIGNATURE, frames.COMMENT))
+    rows = ", ".join(map(literal, listed))
     columns = (
         ViewColumn(
             "function",
