@@ -11,7 +11,14 @@ from bpfrec.analyze.commands.options import note, pass_trace, path_options, writ
 from bpfrec.analyze.trace import Trace
 from bpfrec.formats.errors import BpfrecError
 
-_SUFFIXES = {".svg": "svg", ".html": "html", ".htm": "html", ".json": "speedscope", ".folded": "folded", ".txt": "folded"}
+_SUFFIXES = {
+    ".svg": "svg",
+    ".html": "html",
+    ".htm": "html",
+    ".json": "speedscope",
+    ".folded": "folded",
+    ".txt": "folded",
+}
 _CALLS_ONLY = "{} is about system calls, and --samples is not."
 
 

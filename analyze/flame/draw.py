@@ -47,8 +47,7 @@ def measured(
     if not paths.values.size:
         raise ReportError(
             f"there are no {what} with a stack among those chosen",
-            "; ".join(paths.notes)
-            or ("Samples are recorded with: bpfrec record --profile 99" if samples else "Choose others, or record them."),
+            "; ".join(paths.notes) or f"Choose others, or record them{' with --profile 99' if samples else ''}.",
         )
     flame = flame_of(paths)
     return flame, f"{what[0].upper()}{what[1:]} of {trace.path.name}: {amount_text(flame.total, flame.unit)}"

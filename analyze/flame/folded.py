@@ -11,7 +11,7 @@ from bpfrec.analyze.flame.text import folded_name
 
 
 def folded(flame: Flame) -> Iterator[str]:
-    """A line for each call path: its frames, outermost first, joined by ``;``, a space, what it comes to (ns for times)."""
+    """A line for each call path: its frames, outermost first, joined by ``;``, a space, its value (ns for times)."""
     names = [folded_name(frame) for frame in flame.frames]
     for node, path in own_paths(flame):
         yield f"{';'.join(names[place] for place in path)} {flame.own[node]}"

@@ -24,7 +24,7 @@ class Kind(Enum):
 
 @dataclass(frozen=True)
 class Frame:
-    """A function, or what stands for one; ``module`` is None where it is in none, ``file`` and ``line`` if not known."""
+    """A function, or what stands for one; ``module``, ``file`` and ``line`` are None where they are not known."""
 
     name: str
     kind: Kind

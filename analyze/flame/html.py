@@ -9,8 +9,7 @@ from bpfrec.analyze.flame.frame import Frame
 from bpfrec.analyze.flame.layout import Flame, hidden_note, widest
 from bpfrec.analyze.flame.palette import palette
 from bpfrec.analyze.flame.template import resource, template
-from bpfrec.analyze.flame.text import amount_text, name_text, where_text
-from bpfrec.analyze.render.escape import printable
+from bpfrec.analyze.flame.text import amount_text, name_text, safe, where_text
 
 _MOST = 100_000
 _TOP = 30
@@ -39,9 +38,9 @@ def html(flame: Flame, title: str) -> str:
         "value": drawn.value.tolist(),
     }
     return template("flame.html.jinja").render(
-        title=printable(title),
-        notes=[printable(note) for note in (*drawn.notes, *filter(None, [hidden_note(drawn)]))],
-        legend=[(color, printable(text)) for color, text in colors.legend],
+        title=safe(title),
+        notes=[safe(note) for note in (*drawn.notes, *filter(None, [hidden_note(drawn)]))],
+        legend=[(color, safe(text)) for color, text in colors.legend],
         top=_top(flame),
         summary=f"{amount_text(flame.total, flame.unit)} in all",
         style=style,

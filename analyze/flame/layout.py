@@ -71,11 +71,15 @@ def flame_of(paths: Paths) -> Flame:
     own = np.zeros(made, dtype=np.int64)
     np.add.at(own, node, paths.values)
     return Flame(
-        [*paths.frames, Frame("all", Kind.ALL)],
-        *map(np.concatenate, (frame, parent, depth, x, value)),
-        own,
-        paths.unit,
-        paths.notes,
+        frames=[*paths.frames, Frame("all", Kind.ALL)],
+        frame=np.concatenate(frame),
+        parent=np.concatenate(parent),
+        depth=np.concatenate(depth),
+        x=np.concatenate(x),
+        value=np.concatenate(value),
+        own=own,
+        unit=paths.unit,
+        notes=paths.notes,
     )
 
 

@@ -30,7 +30,7 @@ def speedscope(flame: Flame, title: str, version: str) -> Iterator[str]:
     frames = [_frame(frame) for frame in flame.frames if frame.kind is not Kind.ALL]
     yield f'{json.dumps(head)[:-1]}, "shared": {{"frames": {json.dumps(frames)}}},\n'
     yield f'"profiles": [{json.dumps(profile)[:-1]},\n"samples": ['
-    weights = []
+    weights: list[int] = []
     for node, path in own_paths(flame):
         yield ("," if weights else "") + f"\n{json.dumps(path)}"
         weights.append(int(flame.own[node]))

@@ -8,8 +8,7 @@ from textwrap import wrap
 from bpfrec.analyze.flame.layout import Flame, hidden_note, widest
 from bpfrec.analyze.flame.palette import palette
 from bpfrec.analyze.flame.template import resource, template
-from bpfrec.analyze.flame.text import name_text, node_text
-from bpfrec.analyze.render.escape import printable
+from bpfrec.analyze.flame.text import name_text, node_text, safe
 
 WIDTH = 1200
 _PADDING = 10
@@ -41,12 +40,12 @@ class _Swatch:
 
 
 def svg(flame: Flame, title: str) -> str:
-    """The file; frames narrower than a quarter of a pixel, and all beyond the 20,000 widest, are left out: it says so."""
+    """The file. Frames narrower than a quarter of a pixel, and all but the 20,000 widest, are left out; it says so."""
     inner = WIDTH - 2 * _PADDING
     drawn = widest(flame, _MOST, _NARROWEST_PX / inner)
     colors = palette(drawn)
     notes = [*drawn.notes, *filter(None, [hidden_note(drawn)])]
-    lines = [line for note in notes for line in wrap(printable(note), _LINE)]
+    lines = [line for note in notes for line in wrap(safe(note), _LINE)]
     top = 44 + 15 * len(lines)
     legend, bottom = _legend(colors.legend, top)
     top = bottom + 10
@@ -54,16 +53,14 @@ def svg(flame: Flame, title: str) -> str:
     scale = inner / drawn.total
     boxes = []
     columns = (drawn.frame, drawn.parent, drawn.depth, drawn.x, drawn.value)
-    for node, (frame, parent, depth, x, value) in enumerate(
-        zip(*(column.tolist() for column in columns), strict=True)
-    ):
+    for node, (frame, parent, depth, x, value) in enumerate(zip(*(column.tolist() for column in columns), strict=True)):
         width = value * scale
         label = fitted(name_text(drawn.frames[frame]), width)
         y = top + (levels - 1 - depth) * _ROW
         text = node_text(drawn, node)
         boxes.append(_Box(parent, colors.of_frames[frame], text, label, _PADDING + x * scale, y, width))
     return template("flame.svg.jinja").render(
-        title=printable(title),
+        title=safe(title),
         lines=lines,
         legend=legend,
         colors=colors.colors,
@@ -90,7 +87,7 @@ def _legend(entries: list[tuple[int, str]], top: int) -> tuple[list[_Swatch], in
     swatches = []
     x, y = float(_PADDING), top
     for color, text in entries:
-        shown = printable(text)[:60]
+        shown = safe(text)[:60]
         width = 18 + (len(shown) + 2) * _CHARACTER
         if x + width > WIDTH - _PADDING and x > _PADDING:
             x, y = float(_PADDING), y + 18

@@ -11,14 +11,19 @@ from bpfrec.analyze.render.escape import printable
 _NO_CHARACTER = re.compile(r"[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
+def safe(text: str) -> str:
+    """``text``, safe to show, and to be written in XML, which has no place for some characters."""
+    return _NO_CHARACTER.sub("\ufffd", printable(text))
+
+
 def name_text(frame: Frame) -> str:
-    """The frame's name, safe to show, and to write in XML."""
-    return _NO_CHARACTER.sub("\ufffd", printable(frame.name))
+    """The frame's name, safe."""
+    return safe(frame.name)
 
 
 def where_text(frame: Frame) -> str:
-    """Its module, source file and line, the same way; '' where nothing is known."""
-    return _NO_CHARACTER.sub("\ufffd", printable(frame.where))
+    """Its module, source file and line, safe; '' where nothing is known."""
+    return safe(frame.where)
 
 
 def folded_name(frame: Frame) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,6 +16,9 @@ from bpfrec.analyze.sqltemplate import Fragment, bundled_sql, render_text
 from bpfrec.analyze.trace import Trace
 
 Numbers = np.ndarray[Any, np.dtype[np.int64]]
+
+_END = "[{}]"
+"""How a frame is named that says why a stack ends early."""
 
 _AMOUNTS = {
     "calls": ("count(*)", "calls"),
@@ -90,7 +92,7 @@ def _sample_notes(trace: Trace, chosen: list[Fragment]) -> list[str]:
 def _paths(trace: Trace, rows: str, lines: bool, unit: str, notes: list[str]) -> Paths:
     trace.execute(f"CREATE OR REPLACE TEMP TABLE flame_rows AS SELECT * FROM ({rows}) WHERE amount > 0")  # noqa: S608
     trace.execute(render_text(bundled_sql("flame_frames"), lines=lines))
-    ends = dict(
+    ends: dict[int, str] = dict(
         trace.query(
             "SELECT stack_id, status FROM stacks WHERE status != 'root' AND stack_id IN "
             "(SELECT unnest([user_stack_id, kernel_stack_id]) FROM flame_rows)"
@@ -99,50 +101,51 @@ def _paths(trace: Trace, rows: str, lines: bool, unit: str, notes: list[str]) ->
     functions = trace.query(
         f"SELECT {function_name()}, {MODULE}, source, file, line FROM flame_functions ORDER BY number"  # noqa: S608 - ours
     ).rows
-    held = trace.arrow(
+    stacked = trace.arrow(
         "SELECT stack_id, number FROM flame_frames JOIN flame_functions USING (key) ORDER BY stack_id, depth DESC"
     )
     measured = trace.arrow("FROM flame_rows ORDER BY ALL")
     trace.execute("DROP TABLE flame_frames; DROP TABLE flame_functions; DROP TABLE flame_rows")
-    made = [function_frame(*row) for row in functions]
-    texts = {
-        (kind, text)
-        for kind, name in ((Kind.THREAD, "comm"), (Kind.END, "gap"), (Kind.CALL, "call"))
-        for text in measured[name].unique().to_pylist()
-        if text is not None
-    } | {(Kind.END, status) for status in ends.values()}
-    single = {(kind, text): Frame(f"[{text}]" if kind is Kind.END else text, kind) for kind, text in texts}
-    frames = sorted({*made, *single.values()}, key=lambda frame: frame.order)
+
+    of_function = [function_frame(*row) for row in functions]
+    singles = {Frame(_END.format(status), Kind.END) for status in ends.values()}
+    columns = {"comm": (Kind.THREAD, "{}"), "gap": (Kind.END, _END), "call": (Kind.CALL, "{}")}
+    named: dict[str, list[Frame | None]] = {}
+    for name, (kind, form) in columns.items():
+        texts = {text: None if text is None else Frame(form.format(text), kind) for text in _distinct(measured, name)}
+        singles.update(frame for frame in texts.values() if frame)
+        named[name] = [texts[text] for text in measured[name].to_pylist()]
+
+    frames = sorted({*of_function, *singles}, key=lambda frame: frame.order)
     place = {frame: i for i, frame in enumerate(frames)}
-    of_function = np.array([place[frame] for frame in made], dtype=np.int64)
     stacks = _Stacks(
-        _integers(held, "stack_id"),
-        of_function[_integers(held, "number")],
-        {stack: place[single[Kind.END, status]] for stack, status in ends.items()},
+        _integers(stacked, "stack_id"),
+        np.array([place[frame] for frame in of_function], dtype=np.int64)[_integers(stacked, "number")],
+        {stack: place[Frame(_END.format(status), Kind.END)] for stack, status in ends.items()},
         len(frames),
     )
-
-    def ones(name: str, kind: Kind) -> tuple[Numbers, Numbers]:
-        return _ones(measured[name], lambda text: place[single[kind, text]])
-
-    starts, lengths = (
-        np.column_stack(part)
-        for part in zip(
-            ones("comm", Kind.THREAD),
-            ones("gap", Kind.END),
-            *stacks.parts(_integers(measured, "user_stack_id")),
-            *stacks.parts(_integers(measured, "kernel_stack_id")),
-            ones("call", Kind.CALL),
-            strict=True,
-        )
+    single = {name: _ones([-1 if frame is None else place[frame] for frame in of]) for name, of in named.items()}
+    parts = (
+        single["comm"],
+        single["gap"],
+        *stacks.parts(_integers(measured, "user_stack_id")),
+        *stacks.parts(_integers(measured, "kernel_stack_id")),
+        single["call"],
     )
-    places = stacks.pool[_ranges(starts.ravel(), lengths.ravel())]
-    ends_at = np.concatenate(([0], np.cumsum(lengths.sum(axis=1))))
-    return Paths(frames, ends_at, places, _integers(measured, "amount"), unit, notes)
+    starts = np.column_stack([part[0] for part in parts])
+    lengths = np.column_stack([part[1] for part in parts])
+    return Paths(
+        frames,
+        np.concatenate(([0], np.cumsum(lengths.sum(axis=1)))),
+        stacks.pool[_ranges(starts.ravel(), lengths.ravel())],
+        _integers(measured, "amount"),
+        unit,
+        notes,
+    )
 
 
 class _Stacks:
-    """Frames of stacks: ``pool`` begins with every frame by itself, and goes on with the stacks, one after the other."""
+    """Frames of stacks: ``pool`` begins with every frame by itself, and goes on with one stack after the other."""
 
     def __init__(self, ids: Numbers, places: Numbers, ends: dict[int, int], frames: int) -> None:
         self.pool = np.concatenate((np.arange(frames), places))
@@ -158,14 +161,18 @@ class _Stacks:
         found[inside] = self._ids[at[inside]] == wanted[inside]
         starts, lengths = np.zeros_like(wanted), np.zeros_like(wanted)
         starts[found], lengths[found] = self._starts[at[found]], self._lengths[at[found]]
-        end = np.array([self._ends.get(stack, -1) for stack in wanted.tolist()], dtype=np.int64)
-        return (np.maximum(end, 0), (end >= 0).astype(np.int64)), (starts, lengths)
+        return _ones([self._ends.get(stack, -1) for stack in wanted.tolist()]), (starts, lengths)
 
 
-def _ones(column: pa.ChunkedArray, place: Callable[[str], int]) -> tuple[Numbers, Numbers]:
-    known = {text: -1 if text is None else place(text) for text in column.unique().to_pylist()}
-    found = np.array([known[text] for text in column.to_pylist()], dtype=np.int64)
+def _ones(places: list[int]) -> tuple[Numbers, Numbers]:
+    """Start and length in the pool of single frames, -1 being none."""
+    found = np.array(places, dtype=np.int64)
     return np.maximum(found, 0), (found >= 0).astype(np.int64)
+
+
+def _distinct(table: pa.Table, name: str) -> list[str | None]:
+    texts: list[str | None] = table[name].unique().to_pylist()
+    return texts
 
 
 def _ranges(starts: Numbers, lengths: Numbers) -> Numbers:

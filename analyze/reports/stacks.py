@@ -60,7 +60,7 @@ def chosen_calls(
 
 
 def missing_notes(trace: Trace, chosen: list[Fragment], by: str = "calls") -> list[str]:
-    """What is not counted among the calls that are chosen: those without a stack, and for times those without an end."""
+    """What is not counted among the chosen calls: those without a stack, and for times those without an end."""
     counted = [*chosen, Fragment("failed(ret)")] if by == "failures" else chosen
     query = f"""
         SELECT

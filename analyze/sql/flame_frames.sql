@@ -21,14 +21,22 @@ WITH chosen AS (
 SELECT
     *,
     concat_ws(
-        chr(1), coalesce(symbol, ''), coalesce(module, ''), coalesce(source, ''), coalesce(file, ''), line, module_address
+        chr(1), coalesce(symbol, ''), coalesce(module, ''), coalesce(source, ''), coalesce(file, ''), coalesce(line, -1), module_address
     ) AS key
 FROM chosen;
 
 CREATE OR REPLACE TEMP TABLE flame_functions AS
-SELECT row_number() OVER () - 1 AS number, *
+SELECT row_number() OVER () - 1 AS number, *, demangled(symbol) AS shown
 FROM (
-    SELECT key, symbol, any_value(demangled(symbol)) AS shown, module, module_address, source, file, line
+    -- the key says all the rest
+    SELECT
+        key,
+        any_value(symbol) AS symbol,
+        any_value(module) AS module,
+        any_value(module_address) AS module_address,
+        any_value(source) AS source,
+        any_value(file) AS file,
+        any_value(line) AS line
     FROM flame_frames
-    GROUP BY ALL
+    GROUP BY key
 )
