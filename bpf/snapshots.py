@@ -22,7 +22,10 @@ _CPU_SHIFT = 48
 
 
 class Snapshot(NamedTuple):
-    """``number``: as calls name it; ``time``: ns on CLOCK_MONOTONIC; ``stack``: the bytes from the stack pointer on."""
+    """``number``: as calls name it; ``time``: ns on CLOCK_MONOTONIC.
+
+    ``stack``: the bytes from the stack pointer on, or from ``below`` bytes under it.
+    """
 
     number: int
     time: int
@@ -30,6 +33,7 @@ class Snapshot(NamedTuple):
     tid: int
     registers: tuple[int, ...]
     stack: bytes
+    below: int = 0
 
 
 @dataclass

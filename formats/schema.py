@@ -283,8 +283,8 @@ SAMPLES = table(
         "VARCHAR",
         (
             "NULL: stack_id names the user stack, or none was asked for; else why there is none: kernel-thread, capped "
-            "(more bytes of new stacks than are copied), 32-bit (32-bit code ran), no-registers (the kernel does not "
-            "say where user code was left), lost (no room on the way)"
+            "(more bytes of stacks than are copied), 32-bit (its code is 32-bit code), no-registers (the kernel does "
+            "not say where it left its code)"
         ),
         "codes",
     ),

@@ -72,7 +72,7 @@ class Executable:
 
 def callers_of(snapshot: Snapshot, executable: Executable) -> Callers:
     """Walks the stack of ``snapshot``."""
-    stack = StackCopy(snapshot.registers[1], snapshot.stack)
+    stack = StackCopy(snapshot.registers[1] - snapshot.below, snapshot.stack)
     registers = Registers(stack, dict(zip(_NUMBERS, snapshot.registers, strict=True)))
     walked = walk(registers, executable.code, MOST_FRAMES)
     used = frozenset(_NUMBERS.index(number) for number in registers.used)

@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 
 from bpfrec.bpf.permission import check_permission
+from bpfrec.bpf.sampling import MOST_HZ
 from bpfrec.bpf.selection import DATA_MOST
 from bpfrec.formats.errors import BpfrecError
 from bpfrec.record.calls_spec import parse_calls, parse_stack_on
@@ -71,6 +72,12 @@ RECORDING_FAILED = 125
 )
 @click.option("--env", "environment", is_flag=True, help="Copy environments of executed programs, with their secrets.")
 @click.option(
+    "--profile",
+    type=click.IntRange(1, MOST_HZ),
+    metavar="HZ",
+    help=f"Also sample what runs, with its stacks, so often a second on each CPU: 99. [at most {MOST_HZ}]",
+)
+@click.option(
     "--buffer",
     "ring_bytes",
     type=RingSize(),
@@ -95,6 +102,7 @@ def record(
     stack_on: str | None,
     data_bytes: int | None,
     environment: bool,
+    profile: int | None,
     ring_bytes: int | None,
     command: tuple[str, ...],
 ) -> None:
@@ -143,6 +151,7 @@ def record(
             stack_on=parse_stack_on("failed,paths" if stack_on is None else stack_on),
             data_bytes=data_bytes or 0,
             environment=environment,
+            profile=profile or 0,
             ring_bytes=ring_bytes,
             command=command,
             follow=follow,

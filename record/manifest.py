@@ -34,6 +34,7 @@ def manifest_of(
         "stack_on": _stack_on(request.stack_on),
         "data_bytes": request.data_bytes,
         "environment": request.environment,
+        "profile_hz": request.profile or None,
         "command": list(map(_text, request.command)) or None,
         "ring_bytes_per_cpu": recorded.ring_bytes,
     }
