@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bpfrec.analyze.decode.functions import functions, named_in
 from bpfrec.analyze.demangle import DEMANGLED, add_demangled
+from bpfrec.analyze.frames import STACK_TEXT, create_stack_text, stack_text_table
 from bpfrec.analyze.needs import Needs
 from bpfrec.analyze.recording import recording_view, wall_offset_ns
 from bpfrec.analyze.sqltemplate import bundled_sql
@@ -77,7 +78,9 @@ class Catalog:
             everything = view.late and needs.everything_of(view.name)
             late = set(view.late) if everything else needs.words.intersection(view.late)
             self._make(name, late)
-            self._fill(view.having(late))
+            self._fill(view.having(late).computed)
+        if STACK_TEXT in needs.words:
+            self._fill((stack_text_table(),))
 
     def complete(self, query: str) -> bool:
         """Makes the views that ``query`` names with all their columns, computed ones empty; whether any is new."""
@@ -90,7 +93,7 @@ class Catalog:
     def fill(self, query: str) -> None:
         """Computes what the views that ``query`` names have to be computed for."""
         for name in self._named(Needs(query)):
-            self._fill(self._view(name))
+            self._fill(self._view(name).computed)
 
     def _named(self, needs: Needs) -> list[str]:
         """The keys of the views that a query names."""
@@ -174,11 +177,11 @@ class Catalog:
             self._connection.execute(table_statements(computed))
             self._declared.add(computed.table.name)
 
-    def _fill(self, view: View) -> None:
+    def _fill(self, tables: Iterable[Computed]) -> None:
         if self._is_filling:
             # What fills a table needs no other.
             return
-        for computed in filter(None, (needed.computed for needed in view.needed)):
+        for computed in tables:
             if computed.table.name not in self._filled:
                 self._is_filling = True
                 try:
@@ -196,6 +199,10 @@ class Catalog:
         if DEMANGLED in text.lower() and DEMANGLED not in self._functions:
             add_demangled(self._connection)
             self._functions.add(DEMANGLED)
+        if STACK_TEXT in text.lower() and STACK_TEXT not in self._functions:
+            self._functions.add(STACK_TEXT)
+            self._declare(stack_text_table())
+            self._connection.execute(create_stack_text())
 
     def _parquet_columns(self, name: str, parquet: Path) -> set[str]:
         query = f"DESCRIBE SELECT * FROM {parquet_source(parquet)}"  # noqa: S608 - a literal

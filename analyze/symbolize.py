@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from bpfrec.analyze.sqltemplate import bundled_sql
 from bpfrec.analyze.view import Computed, Late, View, ViewColumn
-from bpfrec.formats.schema import Column, Table
+from bpfrec.formats.columns import Column, Table
 
 if TYPE_CHECKING:
     from bpfrec.analyze.trace import Trace

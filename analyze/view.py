@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from bpfrec.analyze.sqltemplate import Fragment, identifier, literal
-from bpfrec.formats.schema import Table
+from bpfrec.formats.columns import Table
 
 if TYPE_CHECKING:
     from bpfrec.analyze.trace import Trace
@@ -77,6 +77,11 @@ class View:
     def needed(self) -> tuple[Late, ...]:
         """What all its columns need."""
         return tuple(dict.fromkeys(late for c in self.columns for late in c.late or ()))
+
+    @property
+    def computed(self) -> Iterator[Computed]:
+        """What has to be computed for its columns."""
+        return (late.computed for late in self.needed if late.computed)
 
     def having(self, late: Collection[str]) -> View:
         """The view with those of its late columns that are named in ``late`` and no other."""

@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from bpfrec.analyze import frames
 from bpfrec.analyze.ctypes import ULONG, ctype
 from bpfrec.analyze.decode.calls import argument_text, call_text, return_text
 from bpfrec.analyze.decode.captured import captured_columns
@@ -18,8 +19,8 @@ from bpfrec.analyze.sqltemplate import identifier, literal
 from bpfrec.analyze.view import View, ViewColumn
 from bpfrec.analyze.world.columns import resolved_columns
 from bpfrec.formats import schema
+from bpfrec.formats.columns import Column, Table
 from bpfrec.formats.descriptors import uses
-from bpfrec.formats.schema import Column, Table
 from bpfrec.formats.syscalls import Argument, Syscall, syscalls
 
 SYS_SCHEMA = "sys"
@@ -29,6 +30,7 @@ _LAST = ("abi", "path_status", "path2_status", "unfinished", "entry_status", "st
 _BEFORE_ARGUMENTS = ("event_id", "ts", "ts_ns", "duration_ns", "pid", "tid", "comm", "uid", "cpu")
 _AFTER_ARGUMENTS = ("ret", "errno", "path", "path2", "stack_id")
 _TS = Column("ts", "TIMESTAMP_NS", "entry, wall clock (UTC) of the recording host")
+_SAMPLE_TS = "when, wall clock (UTC) of the recording host"
 
 
 def table_view(table: Table, parquet: Path | None, present: Collection[str], wall_offset_ns: int) -> View:
@@ -46,10 +48,12 @@ def table_view(table: Table, parquet: Path | None, present: Collection[str], wal
         )
         for c in table.columns
     ]
+    if table in (schema.SYSCALLS, schema.SAMPLES):
+        place, ts_ns = next((i, c.expression) for i, c in enumerate(columns) if c.name == "ts_ns")
+        comment = _TS.comment if table is schema.SYSCALLS else _SAMPLE_TS
+        ts = ViewColumn(_TS.name, _TS.sql_type, comment, f"make_timestamp_ns({ts_ns} + {literal(wall_offset_ns)})")
+        columns.insert(place, ts)
     if table is schema.SYSCALLS:
-        ts_ns = next(c.expression for c in columns if c.name == "ts_ns")
-        ts = ViewColumn(_TS.name, _TS.sql_type, _TS.comment, f"make_timestamp_ns({ts_ns} + {literal(wall_offset_ns)})")
-        columns.insert(1, ts)
         columns.sort(key=lambda c: c.name in _LAST)
         first, second = (next(c.expression for c in columns if c.name == name) for name in ("path", "path2"))
         columns += resolved_columns(paths=(first, second))
@@ -162,7 +166,9 @@ def execs_view(calls: str) -> View:
 
 def functions_view() -> View:
     """The view of the SQL functions that make text of numbers."""
-    rows = ", ".join(literal([function.signature, function.comment]) for function in functions().values())
+    listed = [(function.signature, function.comment) for function in functions().values()]
+    listed.append((frames.SIGNATURE, frames.COMMENT))
+    rows = ", ".join(map(literal, listed))
     columns = (
         ViewColumn(
             "function",

@@ -82,6 +82,14 @@ def offset_of_run(labels: tuple[str, ...], blob: bytes | None = None) -> int | N
     return int(words[runs[0] + 2] & 0xFFFFFF) // 8 if len(runs) == 1 else None
 
 
+def has_name(name: str, blob: bytes | None = None) -> bool:
+    """Whether the kernel's type information has something called ``name``, as the helper functions it has."""
+    try:
+        return b"\0" + name.encode() + b"\0" in (blob or VMLINUX.read_bytes())
+    except OSError:
+        return False
+
+
 def _members(raw: bytes, info: int, strings: bytes) -> Iterator[tuple[str, int]]:
     """Names and offsets in bytes of the members of a struct, whose btf_member array ``raw`` begins with."""
     elements, bitfields = info & 0xFFFF, bool(info >> 31)

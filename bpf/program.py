@@ -17,18 +17,12 @@ import numpy as np
 
 from bpfrec.bpf import wire
 from bpfrec.bpf.bcc_module import load_bcc
-from bpfrec.bpf.known_paths import MAX_PATHS, KnownPaths
+from bpfrec.bpf.defines import defines_of, only_tgid
+from bpfrec.bpf.known_paths import KnownPaths
 from bpfrec.bpf.perf_event import Ring
 from bpfrec.bpf.permission import why_refused
 from bpfrec.bpf.selection import CAPTURES, Plan, Selection, plan_table
-from bpfrec.bpf.task_offsets import stack_defines, task_defines
 from bpfrec.formats.errors import BpfrecError
-
-MAX_THREADS = 32768
-"""Room for threads, recorded processes and named processes in the program's maps; a power of two."""
-
-MAX_LOST_RUNS = 65536
-"""How many accounts of lost calls the program keeps; calls lost beyond that are counted per CPU alone."""
 
 COUNTERS = (
     "sent_syscalls",
@@ -39,6 +33,9 @@ COUNTERS = (
     "lost_processes",
     "lost_stacks",
     "capped_stacks",
+    "sent_samples",
+    "lost_samples",
+    "capped_samples",
 )
 """The counters the program keeps, in the order of ``enum counter`` in ``programs/counters.c``."""
 
@@ -52,15 +49,14 @@ SOURCES = (
     "reading.c",
     "captures.c",
     "stacks.c",
+    "samples.c",
     "recorder.c",
 )
 """The parts of the program in ``programs/``, in the order in which they are compiled as one."""
 
-_VECTORS = 64
 _RECORDED, _UNTIL_EXEC = 1, 2
 _IN_CALL = 1
-_COMM_BYTES = 16
-_STACK = "on_stack"
+_STACK, _SAMPLE = "on_stack", "on_sample"
 
 
 class _Capture(ctypes.Structure):
@@ -114,11 +110,9 @@ class RecorderProgram:
     def __init__(self, selection: Selection) -> None:
         self._bcc = load_bcc()
         self._selection = selection
-        offsets = _offsets(selection)
-        self.knows_ends = bool(offsets)
-        self._tells_births = self.knows_ends and _can_gain_processes(selection)
-        births = ["TELL_BIRTHS"] if self._tells_births else []
-        self._bpf = self._compile([*_defines(selection), *offsets, *births])
+        defines = defines_of(selection)
+        self.knows_ends, self._tells_births = defines.knows_ends, defines.tells_births
+        self._bpf = self._compile(defines.flags)
         self._attached: list[str] = []
         try:
             self._functions = self._load()
@@ -138,6 +132,12 @@ class RecorderProgram:
         table = self._bpf[b"tails"]
         table[table.Key(0)] = table.Leaf(self._functions[_STACK].fd)
         return KnownPaths(self._bpf[b"paths"])
+
+    def sampling(self, rings: list[Ring]) -> int:
+        """Makes the program for samples send to ``rings``; its descriptor. For a selection with ``profile`` alone."""
+        self._connect(b"samples", rings)
+        descriptor: int = self._functions[_SAMPLE].fd
+        return descriptor
 
     def attach(self) -> None:
         """Starts recording. Exit before entry: a call is complete or was not seen, never half seen."""
@@ -251,18 +251,17 @@ class RecorderProgram:
         }
         if self._tells_births:
             functions["sched_process_fork"] = "on_process_fork"
-        if self._full_stacks():
+        if self._selection.has_full_stacks:
             functions[_STACK] = _STACK
-        raw_tracepoint = self._bcc.BPF.RAW_TRACEPOINT
+        kinds = dict.fromkeys(functions, self._bcc.BPF.RAW_TRACEPOINT)
+        if self._selection.profile:
+            functions[_SAMPLE], kinds[_SAMPLE] = _SAMPLE, self._bcc.BPF.PERF_EVENT
         with _quiet() as said:
             try:
-                return {point: self._bpf.load_func(name.encode(), raw_tracepoint) for point, name in functions.items()}
+                return {point: self._bpf.load_func(name.encode(), kinds[point]) for point, name in functions.items()}
             except Exception as error:  # bcc raises bare Exception
                 failure = str(error)
         raise why_refused("the kernel refuses the BPF program", f"{said.text()}\n{failure}")
-
-    def _full_stacks(self) -> bool:
-        return self._selection.has_stacks and self._selection.stacks == "full"
 
     def _fill_plans(self, plans: list[Plan]) -> None:
         table = self._bpf[b"plans"]
@@ -302,63 +301,10 @@ class RecorderProgram:
             table[table.Key(key)] = table.Leaf(value)
 
     def _targets_are_in_map(self) -> bool:
-        return self._selection.follow or (bool(self._selection.tgids) and _only_tgid(self._selection) is None)
+        return self._selection.follow or (bool(self._selection.tgids) and only_tgid(self._selection) is None)
 
     def _missed_runs(self) -> int:
         return sum(_recursion_misses(self._bcc, function.fd) for function in self._functions.values())
-
-
-def _only_tgid(selection: Selection) -> int | None:
-    if len(selection.tgids) == 1 and not (selection.tids or selection.follow or selection.until_exec):
-        return next(iter(selection.tgids))
-    return None
-
-
-def _can_gain_processes(selection: Selection) -> bool:
-    return selection.follow or not (selection.tgids or selection.tids)
-
-
-def _offsets(selection: Selection) -> list[str]:
-    """Offsets of the kernel's structs; without them only following children is impossible."""
-    try:
-        return task_defines()
-    except BpfrecError:
-        if selection.follow:
-            raise
-        return []
-
-
-def _defines(selection: Selection) -> list[str]:
-    defines = [f"MAX_THREADS={MAX_THREADS}", f"MAX_LOST_RUNS={MAX_LOST_RUNS}", f"SELF_TGID={os.getpid()}"]
-    only = _only_tgid(selection)
-    if only is not None:
-        defines.append(f"ONLY_TGID={only}")
-    elif selection.tgids:
-        defines.append("BY_TGID")
-    if selection.tids:
-        defines.append("BY_TID")
-    if selection.comm is not None:
-        raw = os.fsencode(selection.comm)[: _COMM_BYTES - 1].ljust(_COMM_BYTES, b"\0")
-        words = (int.from_bytes(raw[:8], "little"), int.from_bytes(raw[8:], "little"))
-        defines += [f"COMM_WORD{i}={word:#x}ULL" for i, word in enumerate(words)]
-    if selection.uid is not None:
-        defines.append(f"BY_UID={selection.uid}U")
-    if selection.cgroup is not None:
-        defines.append("BY_CGROUP")
-    if selection.follow:
-        defines.append("FOLLOW")
-    if selection.failed_only:
-        defines.append("FAILED_ONLY")
-    if selection.data_bytes:
-        defines += [f"DATA_BYTES={selection.data_bytes}", f"VECTORS_MAX={_VECTORS}"]
-    if selection.environment:
-        defines.append("ENVIRONMENT")
-    if selection.has_stacks:
-        defines += ["FULL_STACKS", f"MAX_PATHS={MAX_PATHS}"] if selection.stacks == "full" else ["STACKS"]
-        defines += stack_defines() if selection.stacks == "full" else []
-        if selection.stack_on.failed or selection.stack_on.every:
-            defines.append("STACKS_OF_FAILED")
-    return defines
 
 
 def _as_sample(slot: bytes, aside: list[bytes]) -> bytes:

@@ -66,6 +66,7 @@ class Selection:
     read, written, sent and received is copied; ``environment``: whether the environments of executed programs are.
     ``stacks``: how stacks are found, ``fp`` or ``full`` or not at all (``off``); ``stack_on``: of which calls.
     ``until_exec``: the processes of ``tgids`` are recorded from their next execve on. ``follow``: and their children.
+    ``profile``: how often a second it is sampled what runs on each CPU, 0: not at all; whichever ``calls`` are chosen.
     """
 
     tgids: frozenset[int] = frozenset()
@@ -82,11 +83,22 @@ class Selection:
     follow: bool = False
     until_exec: bool = False
     cgroup: Path | None = None
+    profile: int = 0
 
     @property
     def has_stacks(self) -> bool:
         """Whether any call has a stack."""
         return self.stacks != "off" and bool(self.stack_on)
+
+    @property
+    def has_full_stacks(self) -> bool:
+        """Whether any call has one by unwind tables."""
+        return self.has_stacks and self.stacks == "full"
+
+    @property
+    def samples_stacks(self) -> bool:
+        """Whether samples have stacks."""
+        return self.stacks != "off" and self.profile > 0
 
 
 @dataclass(frozen=True)

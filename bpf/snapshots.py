@@ -23,9 +23,10 @@ _CPU_SHIFT = 48
 
 
 class Snapshot(NamedTuple):
-    """``number``: as calls name it; ``time``: ns on CLOCK_MONOTONIC; ``stack``: the bytes from the stack pointer on.
+    """``number``: as calls name it; ``time``: ns on CLOCK_MONOTONIC.
 
-    ``missing``: addresses of pages that could not be read; they are zeros in ``stack``.
+    ``stack``: the bytes from the stack pointer on, or from ``below`` bytes under it. ``missing``: addresses of pages
+    that could not be read; they are zeros in ``stack``.
     """
 
     number: int
@@ -35,21 +36,24 @@ class Snapshot(NamedTuple):
     registers: tuple[int, ...]
     stack: bytes
     missing: frozenset[int] = frozenset()
+    below: int = 0
 
     def word(self, offset: int, size: int = 8) -> int | None:
         """The number of ``size`` bytes at ``offset`` from the stack pointer; None where the stack was not read."""
-        if offset < 0 or offset + size > len(self.stack):
+        at = offset + self.below
+        if at < 0 or at + size > len(self.stack):
             return None
         if self.missing:
             first = self.registers[1] + offset
             if first & -PAGE_BYTES in self.missing or (first + size - 1) & -PAGE_BYTES in self.missing:
                 return None
-        return int.from_bytes(self.stack[offset : offset + size], "little")
+        return int.from_bytes(self.stack[at : at + size], "little")
 
     @property
     def readable(self) -> int:
         """How many bytes from the stack pointer on were read, up to the first page that was not."""
-        return max(0, min((page - self.registers[1] for page in self.missing), default=len(self.stack)))
+        end = len(self.stack) - self.below
+        return max(0, min((page - self.registers[1] for page in self.missing), default=end))
 
 
 @dataclass

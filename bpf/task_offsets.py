@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import chain
 
-from bpfrec.bpf.btf import member_offsets, offset_of_run
+from bpfrec.bpf.btf import has_name, member_offsets, offset_of_run
 from bpfrec.formats.errors import BpfrecError
 
 _DEFINES = {
@@ -57,3 +57,13 @@ def stack_defines() -> list[str]:
         return []
     base = offsets["task_struct", "thread"] + offsets["thread_struct", "fsbase"]
     return [f"TASK_MM={offsets['task_struct', 'mm']}", f"MM_START_STACK={start}", f"TASK_FSBASE={base}"]
+
+
+def register_defines() -> list[str]:
+    """The same for where the registers are that a thread left user code with: the kernel says, or its stack does."""
+    if has_name("BPF_FUNC_task_pt_regs"):
+        return ["TASK_REGISTERS"]
+    try:
+        return [f"TASK_STACK={member_offsets({'task_struct': ('stack',)})['task_struct', 'stack']}"]
+    except BpfrecError:
+        return []

@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from bpfrec.formats.schema import Table
+from bpfrec.formats.columns import Table
 
 _TYPES = {
     "BIGINT": pa.int64(),

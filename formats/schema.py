@@ -6,47 +6,13 @@ views and column comments) and the format page of the docs.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from bpfrec.formats.captures import MOST_WORDS
+from bpfrec.formats.columns import Table, table
 
 FORMAT_VERSION = 1
 """Raised when a reader of the previous version would answer wrongly; new columns and tables do not raise it."""
 
-
-@dataclass(frozen=True)
-class Column:
-    """A column: SQL type, comment, and how it is packed.
-
-    ``dictionary``: values that come again; ``codes``: text of few distinct values, which its producer has as Arrow
-    dictionaries; ``delta``: rising; ``plain``: few rows, or nearly always the same value.
-    """
-
-    name: str
-    sql_type: str
-    comment: str
-    packing: str = "plain"
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table, stored as ``NAME.parquet``."""
-
-    name: str
-    comment: str
-    columns: tuple[Column, ...]
-
-    @property
-    def member(self) -> str:
-        """Its file's name."""
-        return f"{self.name}.parquet"
-
-
-def _table(name: str, comment: str, *columns: tuple[str, ...]) -> Table:
-    return Table(name, comment, tuple(Column(*c) for c in columns))
-
-
-SYSCALLS = _table(
+SYSCALLS = table(
     "syscalls",
     "One row per system call, about in the order in which the calls ended; calls that never ended stand last.",
     ("event_id", "BIGINT", "number of the row in this trace, from 0", "delta"),
@@ -113,7 +79,7 @@ SYSCALLS = _table(
     ),
 )
 
-TIMESPECS = _table(
+TIMESPECS = table(
     "timespecs",
     "struct timespec arguments: timeouts and times as they stood at entry, and times given back.",
     ("event_id", "BIGINT", "the call, in syscalls", "delta"),
@@ -123,7 +89,7 @@ TIMESPECS = _table(
     ("status", "VARCHAR", "NULL: read whole; else unreadable", "codes"),
 )
 
-STRUCTS = _table(
+STRUCTS = table(
     "structs",
     "Other structs that arguments point at: at entry, or as the kernel filled them in where the call worked.",
     ("event_id", "BIGINT", "the call, in syscalls", "delta"),
@@ -142,7 +108,7 @@ STRUCTS = _table(
     ("status", "VARCHAR", "NULL: read whole; else unreadable, truncated, lost", "codes"),
 )
 
-SOCKADDRS = _table(
+SOCKADDRS = table(
     "sockaddrs",
     "Socket addresses: those passed at entry, or those that the kernel gave where the call worked.",
     ("event_id", "BIGINT", "the call, in syscalls", "delta"),
@@ -164,7 +130,7 @@ SOCKADDRS = _table(
     ("extra", "BIGINT", "flow information (AF_INET6), groups (AF_NETLINK); NULL: the family has none", "dictionary"),
 )
 
-ARRAYS = _table(
+ARRAYS = table(
     "arrays",
     (
         "Arrays that arguments point at, a row for each element, and one with its status alone where an array is not "
@@ -203,7 +169,7 @@ ARRAYS = _table(
     ),
 )
 
-STRINGS = _table(
+STRINGS = table(
     "strings",
     "Strings that are no paths: names that calls take, and what readlink and getcwd gave back.",
     ("event_id", "BIGINT", "the call, in syscalls", "delta"),
@@ -212,7 +178,7 @@ STRINGS = _table(
     ("status", "VARCHAR", "NULL: whole; else unreadable, truncated, not-utf8, lost", "codes"),
 )
 
-DATA = _table(
+DATA = table(
     "data",
     "The first bytes of what was read, written, sent and received, where the recording was asked for them (--data).",
     ("event_id", "BIGINT", "the call, in syscalls", "delta"),
@@ -227,7 +193,7 @@ DATA = _table(
     ("status", "VARCHAR", "NULL: whole; else truncated (fewer than size), unreadable, lost", "codes"),
 )
 
-EXEC_ARGS = _table(
+EXEC_ARGS = table(
     "exec_args",
     "The arguments (argv) of execve and execveat, of those that failed too; with --env their environments (envp).",
     ("event_id", "BIGINT", "the call, in syscalls", "delta"),
@@ -242,12 +208,12 @@ EXEC_ARGS = _table(
     ),
 )
 
-STACKS = _table(
+STACKS = table(
     "stacks",
-    "Distinct user stacks, per process and set of mappings.",
+    "Distinct user stacks, per process and set of mappings, and kernel stacks of samples.",
     ("stack_id", "BIGINT", "number of the stack", "delta"),
-    ("pid", "INTEGER", "process it was seen in", "dictionary"),
-    ("ts_ns", "BIGINT", "entry of the first call it was seen at, ns on CLOCK_MONOTONIC", "delta"),
+    ("pid", "INTEGER", "process it was seen in; NULL: a kernel stack, in whichever", "dictionary"),
+    ("ts_ns", "BIGINT", "entry of the first call, or first sample, it was seen at, ns on CLOCK_MONOTONIC", "delta"),
     ("depth", "INTEGER", "number of frames", "dictionary"),
     (
         "status",
@@ -258,14 +224,15 @@ STACKS = _table(
             "bad-unwind-info (its table is damaged), bad-return-address (what should be the next frame is not "
             "executable), stack-switched (it is one of Go's that may have come from another stack), not-mapped (nor is "
             "what made the call, as far as is known), loop (the stack leads back to itself), too-deep (more frames "
-            "than are kept); "
-            "with --stacks fp no-frame-pointer (a frame pointer led nowhere) and error-N (the kernel could not walk it)"
+            "than are kept); with --stacks fp no-frame-pointer (a frame pointer led nowhere) and error-N (the kernel "
+            "could not walk it). Kernel stacks: root (the kernel was entered there), too-deep, error-N, "
+            "no-kernel-symbols (they are hidden)"
         ),
         "dictionary",
     ),
 )
 
-FRAMES = _table(
+FRAMES = table(
     "frames",
     "The frames of stacks, resolved when the recording was finished.",
     ("stack_id", "BIGINT", "the stack, in stacks", "delta"),
@@ -276,7 +243,10 @@ FRAMES = _table(
     (
         "module",
         "VARCHAR",
-        "file mapped there, [vdso], or perf-PID.map for JIT code; NULL: nothing mapped",
+        (
+            "file mapped there, [vdso], or perf-PID.map for JIT code; [kernel], or the kernel's module as [ext4]; "
+            "NULL: nothing mapped"
+        ),
         "dictionary",
     ),
     ("module_address", "UBIGINT", "the address as the ELF file numbers it (p_vaddr); NULL for JIT code", "dictionary"),
@@ -291,12 +261,43 @@ FRAMES = _table(
     (
         "source",
         "VARCHAR",
-        "how the frame was found: ip (where the call was made), cfi (unwind table), fp (frame pointer: a guess)",
+        (
+            "how the frame was found: ip (where the call was made, or the sample hit), cfi (unwind table), "
+            "fp (frame pointer: a guess), kernel (the kernel's own walk)"
+        ),
         "dictionary",
     ),
 )
 
-PROCESSES = _table(
+SAMPLES = table(
+    "samples",
+    "One row each time that a recorded thread was found running, at the frequency of record --profile, by time.",
+    ("ts_ns", "BIGINT", "when, ns on CLOCK_MONOTONIC of the recording host", "delta"),
+    ("pid", "INTEGER", "process (thread group) id", "dictionary"),
+    ("tid", "INTEGER", "thread id", "dictionary"),
+    ("comm", "VARCHAR", "name of the thread then", "codes"),
+    ("uid", "INTEGER", "real user id; one of 2^31 and more is negative: uid & 4294967295", "dictionary"),
+    ("cpu", "SMALLINT", "CPU on which it ran", "dictionary"),
+    ("stack_id", "BIGINT", "user stack in frames and stacks; NULL: see stack_status", "dictionary"),
+    (
+        "kernel_stack_id",
+        "BIGINT",
+        "kernel stack in frames and stacks; NULL: it ran its own code, or none was asked for",
+        "dictionary",
+    ),
+    (
+        "stack_status",
+        "VARCHAR",
+        (
+            "NULL: stack_id names the user stack, or none was asked for; else why there is none: kernel-thread, capped "
+            "(more bytes of stacks than are copied), 32-bit (its code is 32-bit code), no-registers (the kernel does "
+            "not say where it left its code)"
+        ),
+        "codes",
+    ),
+)
+
+PROCESSES = table(
     "processes",
     "The processes recorded; a pid used twice has two rows.",
     ("pid", "INTEGER", "process (thread group) id", "plain"),
@@ -326,7 +327,7 @@ PROCESSES = _table(
     ),
 )
 
-DESCRIPTORS = _table(
+DESCRIPTORS = table(
     "descriptors",
     "What processes had open when they were read, soon after recording began; the calls tell of what changed.",
     ("pid", "INTEGER", "process id", "plain"),
@@ -337,7 +338,7 @@ DESCRIPTORS = _table(
     ("name", "VARCHAR", "of a socket: addresses, as TCP 10.0.0.1:80->10.0.0.2:5555 or unix:/path", "dictionary"),
 )
 
-THREADS = _table(
+THREADS = table(
     "threads",
     "The names of the threads recorded: one row per thread and name it had.",
     ("tid", "INTEGER", "thread id", "plain"),
@@ -347,7 +348,7 @@ THREADS = _table(
     ("end_ns", "BIGINT", "until when (renamed or ended); NULL: outlived the recording", "plain"),
 )
 
-MAPPINGS = _table(
+MAPPINGS = table(
     "mappings",
     "Executable mappings of the processes recorded.",
     ("pid", "INTEGER", "process id", "plain"),
@@ -361,7 +362,7 @@ MAPPINGS = _table(
     ("start_ns", "BIGINT", "mapped at, ns on CLOCK_MONOTONIC; NULL: before the recording", "plain"),
 )
 
-JIT_SYMBOLS = _table(
+JIT_SYMBOLS = table(
     "jit_symbols",
     "Entries of perf-PID.map files that recorded frames fall in.",
     ("pid", "INTEGER", "process id", "plain"),
@@ -370,7 +371,7 @@ JIT_SYMBOLS = _table(
     ("name", "VARCHAR", "name as the runtime wrote it", "plain"),
 )
 
-BINARIES = _table(
+BINARIES = table(
     "binaries",
     "Files that the recorded processes executed code from, where the recording was asked for them (--save-binaries).",
     ("binary_id", "INTEGER", "number of the file", "plain"),
@@ -389,7 +390,7 @@ BINARIES = _table(
     ),
 )
 
-BINARY_PARTS = _table(
+BINARY_PARTS = table(
     "binary_parts",
     "The contents of those files, in order.",
     ("binary_id", "INTEGER", "the file, in binaries", "plain"),
@@ -397,7 +398,7 @@ BINARY_PARTS = _table(
     ("bytes", "BLOB", "at most a MiB of it", "plain"),
 )
 
-LOSSES = _table(
+LOSSES = table(
     "losses",
     "What the trace lacks; empty when all is well.",
     ("kind", "VARCHAR", "what happened: ring-full, thread-table-full, side-band-full ...", "plain"),
@@ -422,6 +423,7 @@ TABLES: tuple[Table, ...] = (
     EXEC_ARGS,
     STACKS,
     FRAMES,
+    SAMPLES,
     PROCESSES,
     DESCRIPTORS,
     THREADS,

@@ -18,9 +18,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO
 
+from bpfrec.formats.columns import Table
 from bpfrec.formats.errors import TraceFileError
 from bpfrec.formats.manifest import MANIFEST, Manifest, parse_manifest
-from bpfrec.formats.schema import TABLES, Table
+from bpfrec.formats.schema import TABLES
 
 # zipfile raises whatever a damaged file leads it to.
 _ZIP_ERRORS = (zipfile.BadZipFile, OSError, EOFError, NotImplementedError, RuntimeError, ValueError, struct.error)

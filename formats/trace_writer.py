@@ -15,8 +15,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from bpfrec.formats.arrow import arrow_schema, parquet_writer, written_schema
+from bpfrec.formats.columns import Table
 from bpfrec.formats.manifest import MANIFEST, Manifest, TableEntry
-from bpfrec.formats.schema import TABLES, Table
+from bpfrec.formats.schema import TABLES
 
 _COPY_BYTES = 1 << 20
 _ROWS_AT_ONCE = 1 << 15

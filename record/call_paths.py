@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +11,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from bpfrec.bpf import wire
+from bpfrec.bpf.samples import Sample
 from bpfrec.bpf.sideband import Mapping
 from bpfrec.bpf.snapshots import Snapshot, SnapshotStream
 from bpfrec.record.callers import Callers, Executable, callers_of
@@ -70,7 +71,7 @@ class PathTable:
         self._epochs = history.mapping_lookup()
         self._stacks: list[Stack] = []
         self._distinct: dict[Stack, int] = {}
-        self._known: dict[tuple[int, int, int, int], list[_Known]] = {}
+        self._known: dict[tuple[int, ...], list[_Known]] = {}
         self._known_count = 0
         self._spaces: dict[tuple[int, int], Executable] = {}
         self._same: dict[tuple[int, int], bool] = {}
@@ -123,6 +124,20 @@ class PathTable:
         column = status([(why == bit, name) for bit, name in (*reasons, (wire.PATH_LOST, "lost"))], len(calls))
         return pa.array(ids, mask=ids < 0), column
 
+    @property
+    def count(self) -> int:
+        """How many stacks have an id so far."""
+        return self._rows
+
+    def sampled(self, samples: Sequence[Sample]) -> Integers:
+        """``stack_id`` of the user stacks of ``samples``, which have copies of them."""
+        snapshots = [Snapshot(s.number, s.time, s.pid, s.tid, s.registers, s.user, below=s.below) for s in samples]
+        pids, times = (np.array([s[i] for s in snapshots], np.uint64).view(np.int64) for i in (2, 1))
+        epochs = self._epochs.lookup(pids, times).tolist()
+        found = [self._walked(s, epoch).stack for s, epoch in zip(snapshots, epochs, strict=True)]
+        self._ids = np.concatenate([self._ids, np.full(len(self._stacks) - len(self._ids), -1, np.int64)])
+        return self._stack_ids(np.array(found, np.int64))
+
     def resolve(
         self, _history: History, modules: Modules, maps: PerfMaps
     ) -> Iterator[tuple[list[Row], list[Row], list[Row]]]:
@@ -132,7 +147,7 @@ class PathTable:
         return frame_rows([self._stacks[number] for number in used], modules, maps)
 
     def _walked(self, snapshot: Snapshot, epoch: int) -> _Known:
-        key = (snapshot.pid, epoch, snapshot.registers[0], snapshot.registers[1])
+        key = (snapshot.pid, epoch, snapshot.registers[0], snapshot.registers[1], snapshot.below)
         for known in self._known.get(key, ()):
             if known.is_of(snapshot):
                 return known

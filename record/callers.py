@@ -79,7 +79,7 @@ def callers_of(snapshot: Snapshot, executable: Executable) -> Callers:
     # An expression may read less than a word, though no compiler makes one: such a walk is done every time.
     words = {address: value for (address, size), value in stack.used.items() if size == _WORD}
     status = walked.status
-    if status == "stack-truncated" and 0 <= stack.refused < len(snapshot.stack) - _WORD:
+    if status == "stack-truncated" and -snapshot.below <= stack.refused < len(snapshot.stack) - snapshot.below - _WORD:
         status = "unreadable"
     return Callers(walked.frames, status, used, words, len(words) == len(stack.used))
 

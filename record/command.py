@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 
 from bpfrec.bpf.permission import check_permission
+from bpfrec.bpf.sampling import MOST_HZ
 from bpfrec.bpf.selection import DATA_MOST
 from bpfrec.formats.errors import BpfrecError
 from bpfrec.record.calls_spec import parse_calls, parse_stack_on
@@ -76,6 +77,12 @@ RECORDING_FAILED = 125
     help="Save the programs and libraries executed, for symbols and source lines on another machine. [at most 1 GiB]",
 )
 @click.option(
+    "--profile",
+    type=click.IntRange(1, MOST_HZ),
+    metavar="HZ",
+    help=f"Also sample what runs, with its stacks, so often a second on each CPU: 99. [at most {MOST_HZ}]",
+)
+@click.option(
     "--buffer",
     "ring_bytes",
     type=RingSize(),
@@ -101,6 +108,7 @@ def record(
     data_bytes: int | None,
     environment: bool,
     save_binaries: bool,
+    profile: int | None,
     ring_bytes: int | None,
     command: tuple[str, ...],
 ) -> None:
@@ -150,6 +158,7 @@ def record(
             data_bytes=data_bytes or 0,
             environment=environment,
             save_binaries=save_binaries,
+            profile=profile or 0,
             ring_bytes=ring_bytes,
             command=command,
             follow=follow,

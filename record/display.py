@@ -58,11 +58,14 @@ class Display:
         self._stop_live()
         seconds = (recorded.stop_ns - recorded.start_ns) / 1e9
         lost = f"{finished.lost:,} LOST" if finished.lost else "nothing lost"
+        seen = f"{finished.calls:,} calls"
+        if finished.samples:
+            seen += f" and {_plural(finished.samples, 'sample', 'samples')}"
         self.say(
-            f"{finished.calls:,} calls of {_plural(finished.processes, 'process', 'processes')} in {seconds:.1f} s, "
+            f"{seen} of {_plural(finished.processes, 'process', 'processes')} in {seconds:.1f} s, "
             f"{lost}; {target} ({size_text(finished.size)}); stopped because {_because(recorded)}"
         )
-        if not finished.calls:
+        if not finished.calls and not finished.samples:
             self.say(
                 "no call was seen: nothing matched, or it waited in one call all the time; see: bpfrec record --help"
             )

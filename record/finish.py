@@ -7,7 +7,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from bpfrec.bpf.sideband import Event, Fork, Lost, parse_events, parse_forks
-from bpfrec.formats.schema import DESCRIPTORS, FRAMES, JIT_SYMBOLS, LOSSES, MAPPINGS, PROCESSES, STACKS, THREADS
+from bpfrec.formats.schema import (
+    DESCRIPTORS,
+    FRAMES,
+    JIT_SYMBOLS,
+    LOSSES,
+    MAPPINGS,
+    PROCESSES,
+    SAMPLES,
+    STACKS,
+    THREADS,
+)
 from bpfrec.formats.trace_writer import TraceWriter
 from bpfrec.record.binaries import BinaryWriter
 from bpfrec.record.call_paths import PathTable
@@ -17,6 +27,7 @@ from bpfrec.record.losses import binary_losses, losses_of, symbol_losses
 from bpfrec.record.manifest import manifest_of
 from bpfrec.record.output import Output
 from bpfrec.record.request import Request
+from bpfrec.record.samples import SampleTable
 from bpfrec.record.session import Recorded
 from bpfrec.record.side_tables import descriptor_rows, mapping_rows, process_rows, thread_rows
 from bpfrec.record.spool import read_chunks
@@ -29,9 +40,10 @@ _SIDEBAND_PIECE = 1 << 30
 
 @dataclass(frozen=True)
 class Finished:
-    """What was written: rows of ``syscalls``, processes seen, calls lost, size of the file in bytes."""
+    """What was written: rows of ``syscalls`` and ``samples``, processes seen, calls lost, size of the file in bytes."""
 
     calls: int
+    samples: int
     processes: int
     lost: int
     size: int
@@ -60,17 +72,23 @@ def finish(
         calls.write_waiting(recorded.waiting, recorded.start_ns)
     calls.flush()
 
-    losses = losses_of(recorded, calls.decoded, history.lost_events)
+    samples = SampleTable(history, stacks, has_stacks=request.stacks != "off")
+    samples.read(output.samples_spool)
+    writer.write(SAMPLES, samples.rows())
+    losses = losses_of(recorded, calls.decoded, samples.count, history.lost_events)
     lost = sum(row["count"] for row in losses if row["severity"] == "data_loss")
     for stack_rows, frame_rows, jit_rows in stacks.resolve(history, surroundings.modules, surroundings.perf_maps):
         writer.write_rows(STACKS, stack_rows)
         writer.write_rows(FRAMES, frame_rows)
         writer.write_rows(JIT_SYMBOLS, jit_rows)
     losses += symbol_losses(surroundings.modules.unread_lines)
-    pids = calls.pids | set(request.pids)
+    if recorded.kernel_symbols is not None:
+        for table, rows in zip((STACKS, FRAMES), samples.kernel_stacks(recorded.kernel_symbols), strict=True):
+            writer.write_rows(table, rows)
+    pids = calls.pids | samples.pids | set(request.pids)
     writer.write_rows(PROCESSES, process_rows(history, surroundings.descriptors, pids))
     writer.write_rows(DESCRIPTORS, descriptor_rows(surroundings.descriptors, pids))
-    writer.write_rows(THREADS, thread_rows(history, calls.tids))
+    writer.write_rows(THREADS, thread_rows(history, calls.tids | samples.tids))
     writer.write_rows(MAPPINGS, mapping_rows(history, surroundings.modules, pids))
     saved: dict[str, int] = {}
     if request.save_binaries:
@@ -84,13 +102,14 @@ def finish(
         | saved
         | {
             "recorded": calls.rows,
+            "samples": samples.count,
             "lost": lost,
             "sideband_lost": history.lost_events,
         }
     )
     manifest = manifest_of(request, recorded, counters, calls.per_syscall)
     size = writer.finish(manifest, output.target, (user.uid, user.gid) if user else None)
-    return Finished(calls.rows, manifest.tables[PROCESSES.name].rows, lost, size, losses)
+    return Finished(calls.rows, samples.count, manifest.tables[PROCESSES.name].rows, lost, size, losses)
 
 
 def _stack_table(

@@ -7,26 +7,29 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
+from bpfrec.bpf.defines import MAX_THREADS
 from bpfrec.bpf.perf_event import size_text
-from bpfrec.bpf.program import MAX_THREADS, LostRun
+from bpfrec.bpf.program import LostRun
 from bpfrec.record.ring_size import as_option
 from bpfrec.record.session import Recorded
 
 _NARROWER = "Record less: -p, -e or -x."
+_RARER = "Sample less often, with --profile, or less of each: --stacks fp."
 # Losses less than this apart are one burst for whoever asks what would have held it.
 _APART = 1_000_000_000
 _RINGS_MEMORY_SHARE = 4
 
 
-def losses_of(recorded: Recorded, decoded: int, sideband_lost: int) -> list[dict[str, Any]]:
+def losses_of(recorded: Recorded, decoded: int, samples: int, sideband_lost: int) -> list[dict[str, Any]]:
     """Rows for ``losses``.
 
     Calls that found no room in a ring are counted by the BPF program, exactly: per CPU, burst and thread, and by CPU
-    alone once it has no room for more accounts. ``decoded``: calls found in what was sent.
+    alone once it has no room for more accounts. ``decoded``, ``samples``: calls and samples found in what was sent.
     """
     counters = recorded.counters
     rows = _ring_losses(recorded)
     not_spooled = counters["sent_syscalls"] - decoded
+    lost_samples = counters["lost_samples"] + counters["sent_samples"] - samples
     for kind, severity, count, remedy in (
         ("spool-cut", "data_loss", not_spooled, "Make room on the disk that holds the trace, or name another with -o."),
         (
@@ -49,6 +52,19 @@ def losses_of(recorded: Recorded, decoded: int, sideband_lost: int) -> list[dict
             "notice",
             counters["lost_stacks"],
             "There was no room for the stacks of some calls. " + _NARROWER,
+        ),
+        ("samples-lost", "notice", lost_samples, f"There was no room for some samples. {_RARER}"),
+        (
+            "samples-capped",
+            "notice",
+            counters["capped_samples"],
+            f"Samples whose user stacks would have been too much to copy: stack_status says which. {_RARER}",
+        ),
+        (
+            "samples-throttled",
+            "notice",
+            counters["throttled_samples"],
+            f"Times that the kernel stopped sampling for a while. {_RARER}",
         ),
         (
             "process-end-lost",

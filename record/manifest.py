@@ -35,6 +35,7 @@ def manifest_of(
         "data_bytes": request.data_bytes,
         "environment": request.environment,
         "save_binaries": request.save_binaries,
+        "profile_hz": request.profile or None,
         "command": list(map(_text, request.command)) or None,
         "ring_bytes_per_cpu": recorded.ring_bytes,
     }

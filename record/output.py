@@ -36,6 +36,11 @@ class Output:
         return self.folder / "snapshots.spool"
 
     @property
+    def samples_spool(self) -> Path:
+        """What the rings of samples held."""
+        return self.folder / "samples.spool"
+
+    @property
     def old(self) -> Path:
         """Where a file that stands at the target goes."""
         return self.target.with_name(self.target.name + ".old")

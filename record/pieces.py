@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from bpfrec.bpf import wire
 from bpfrec.formats.captures import ELEMENTS, STRUCTS
-from bpfrec.formats.schema import Table
+from bpfrec.formats.columns import Table
 from bpfrec.record.text import status
 
 Integers = NDArray[np.int64]

@@ -15,8 +15,8 @@ from bpfrec.record import procfs
 class Request:
     """The options of ``bpfrec record``, parsed; ``follow``: also the children that :attr:`pids` come to have.
 
-    ``seconds`` None: until something else ends it. ``data_bytes``: how much of what is
-    read, written, sent and received is copied. ``ring_bytes`` (a power of two): of each CPU; None: by the memory.
+    ``seconds`` None: until something else ends it. ``data_bytes``: how much of what is read, written, sent and received
+    is copied. ``profile``: samples a second, 0: none. ``ring_bytes`` (a power of two): of each CPU; None: by memory.
     """
 
     pids: tuple[int, ...] = ()
@@ -39,6 +39,7 @@ class Request:
     command: tuple[str, ...] = ()
     follow: bool = False
     cgroup: Path | None = None
+    profile: int = 0
 
     def selection(self, command_pid: int | None) -> Selection:
         """What the BPF program is to record; ``command_pid``: the process that will become :attr:`command`."""
@@ -57,6 +58,7 @@ class Request:
             cgroup=self.cgroup,
             follow=self.follow or command_pid is not None,
             until_exec=command_pid is not None,
+            profile=self.profile,
         )
 
     def processes(self) -> set[int] | None:

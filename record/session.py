@@ -14,11 +14,14 @@ from bpfrec.bpf.event_rings import default_ring_size, open_event_rings
 from bpfrec.bpf.perf_event import Ring, online_cpus
 from bpfrec.bpf.permission import check_permission, perf_refused
 from bpfrec.bpf.program import LostRun, RecorderProgram
+from bpfrec.bpf.sampling import Sampling
+from bpfrec.bpf.selection import Selection
 from bpfrec.bpf.sideband import Event, open_sideband_rings, parse_events
 from bpfrec.formats.errors import BpfrecError
 from bpfrec.formats.manifest import Clock
 from bpfrec.record import procfs
 from bpfrec.record.child import Child
+from bpfrec.record.kernel_symbols import KernelSymbols, read_kernel_symbols
 from bpfrec.record.learner import LEARNED_CPU, Learner
 from bpfrec.record.output import Output
 from bpfrec.record.request import Request
@@ -35,6 +38,8 @@ _SIDEBAND_BYTES = 1 << 20
 _SNAPSHOT_BYTES = 1 << 25
 # A path is to be learned soon: until then each call by it sends a snapshot.
 _SNAPSHOT_WATERMARK = 1 << 14
+# Without copies of stacks, samples have 2 KiB at most.
+_SAMPLE_BYTES = {"full": 1 << 24, "fp": 1 << 21, "off": 1 << 18}
 
 
 @dataclass(frozen=True)
@@ -52,6 +57,7 @@ class Recorded:
     """A recording that has stopped: what finishing needs beside the spools. Times in ns on CLOCK_MONOTONIC.
 
     ``under_way``: the calls that threads were in, as perf samples; ``waiting``: those that they were in at the start.
+    ``kernel_symbols``: for samples, of when it stopped; None: there are no kernel stacks.
     """
 
     clock: Clock
@@ -67,6 +73,7 @@ class Recorded:
     ring_bytes: int
     spooled_bytes: int
     child: Child | None
+    kernel_symbols: KernelSymbols | None
 
 
 class Listener(Protocol):
@@ -103,27 +110,49 @@ class _Kernel:
     rings: list[Ring] = field(default_factory=list)
     snapshots: list[Ring] = field(default_factory=list)
     sideband: list[Ring] = field(default_factory=list)
+    samples: list[Ring] = field(default_factory=list)
+    sampling: Sampling | None = None
 
-    def open_rings(self, size: int | None, stacks: bool) -> None:
+    def open_rings(self, size: int | None, selection: Selection) -> None:
         """Opens the side band, whose events count from here on, and the rings for calls, ``size`` bytes each.
 
-        ``stacks``: and those for snapshots of stacks.
+        And those for what else ``selection`` asks for.
         """
         cpus = online_cpus()
         try:
             self.sideband = open_sideband_rings(cpus, _SIDEBAND_BYTES)
             self.rings = open_event_rings(cpus, size or default_ring_size(len(cpus)))
-            if stacks:
+            if selection.has_full_stacks:
                 self.snapshots = open_event_rings(
                     cpus, min(_SNAPSHOT_BYTES, default_ring_size(len(cpus))), _SNAPSHOT_WATERMARK
                 )
+            if selection.profile:
+                self.samples = open_event_rings(
+                    cpus, min(_SAMPLE_BYTES[selection.stacks], default_ring_size(len(cpus)))
+                )
         except OSError as error:
             raise perf_refused(error) from None
+        if selection.profile:
+            self.sampling = Sampling(cpus, selection.profile, self.program.sampling(self.samples))
+
+    def attach(self) -> None:
+        """Starts recording."""
+        self.program.attach()
+        if self.sampling is not None:
+            self.sampling.start()
+
+    def detach(self) -> None:
+        """Stops recording."""
+        if self.sampling is not None:
+            self.sampling.stop()
+        self.program.detach()
 
     def close(self) -> None:
         """Unloads the program and unmaps the rings."""
+        if self.sampling is not None:
+            self.sampling.close()
         self.program.close()
-        for ring in (*self.rings, *self.snapshots, *self.sideband):
+        for ring in (*self.rings, *self.snapshots, *self.samples, *self.sideband):
             ring.close()
 
 
@@ -133,6 +162,7 @@ class _Session:
         self._calls = SpoolWriter(output.calls_spool)
         self._sideband = SpoolWriter(output.sideband_spool)
         self._snapshots = SpoolWriter(output.snapshots_spool)
+        self._samples = SpoolWriter(output.samples_spool)
         self._learner: Learner | None = None
         self._disk_error: OSError | None = None
         self._selection = request.selection(child.pid if child else None)
@@ -147,13 +177,12 @@ class _Session:
         kernel = _Kernel(RecorderProgram(self._selection))
         try:
             # The side band first, then the snapshot: what changes in between is in both, never in neither.
-            full = self._selection.has_stacks and self._selection.stacks == "full"
-            kernel.open_rings(request.ring_bytes, full)
+            kernel.open_rings(request.ring_bytes, self._selection)
             self._surroundings.snapshot()
             if request.comm is not None:
                 kernel.program.add_named_processes(_named(request.comm))
             kernel.program.connect(kernel.rings)
-            if full:
+            if self._selection.has_full_stacks:
                 self._learner = Learner(kernel.program.known_paths(kernel.snapshots), self._surroundings.modules)
             stop = StopCondition(
                 request.seconds,
@@ -170,14 +199,13 @@ class _Session:
                 stop.close()
         finally:
             kernel.close()
-            self._calls.close()
-            self._sideband.close()
-            self._snapshots.close()
+            for spool in (self._calls, self._sideband, self._snapshots, self._samples):
+                spool.close()
 
     def _record(self, kernel: _Kernel, stop: StopCondition, listener: Listener) -> Recorded:
         program = kernel.program
         clock = read_clock()
-        program.attach()
+        kernel.attach()
         for ended in stop.ended_unseen():
             program.forget(ended)
         start = time.monotonic_ns()
@@ -187,11 +215,12 @@ class _Session:
         if self._child is not None:
             self._child.release()
         reason = self._drain_until(kernel, stop, listener, start)
-        program.detach()
+        kernel.detach()
         self._drain(kernel)
         # A drain takes what is there when it looks; the last records of a busy CPU come with the second one.
         self._drain(kernel)
         counters = program.counters()
+        counters["throttled_samples"] = kernel.sampling.throttled() if kernel.sampling is not None else 0
         for cpu, sample, calls in program.unsent():
             self._spool(self._calls, cpu, [memoryview(sample)])
             counters["sent_syscalls"] += calls
@@ -210,6 +239,8 @@ class _Session:
             ring_bytes=kernel.rings[0].size,
             spooled_bytes=self._calls.bytes_written,
             child=self._child,
+            # While the program is loaded: it may have been what ran.
+            kernel_symbols=read_kernel_symbols() if self._selection.samples_stacks else None,
         )
 
     def _at_the_start(self) -> set[int]:
@@ -229,7 +260,7 @@ class _Session:
     def _drain_until(self, kernel: _Kernel, stop: StopCondition, listener: Listener, start: int) -> str:
         program = kernel.program
         epoll = select.epoll()
-        for ring in (*kernel.rings, *kernel.snapshots, *kernel.sideband):
+        for ring in (*kernel.rings, *kernel.snapshots, *kernel.samples, *kernel.sideband):
             epoll.register(ring.fileno(), select.EPOLLIN)
         next_report = next_maps = 0.0
         try:
@@ -256,11 +287,12 @@ class _Session:
             epoll.close()
 
     def _drain(self, kernel: _Kernel) -> None:
-        for ring in kernel.rings:
-            head, slices = ring.pending()
-            if slices:
-                self._spool(self._calls, ring.cpu, slices)
-                ring.release(head)
+        for rings, spool in ((kernel.rings, self._calls), (kernel.samples, self._samples)):
+            for ring in rings:
+                head, slices = ring.pending()
+                if slices:
+                    self._spool(spool, ring.cpu, slices)
+                    ring.release(head)
         now = time.monotonic_ns()
         events: list[Event] = []
         for ring in kernel.sideband:

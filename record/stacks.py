@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +10,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from bpfrec.bpf import wire
+from bpfrec.bpf.samples import Sample
 from bpfrec.bpf.sideband import Mapping
 from bpfrec.record.asof import AsOf
 from bpfrec.record.frames import INTERRUPTED, SOURCES, Row, Stack, frame_rows, within
@@ -64,6 +65,25 @@ class StackTable:
         """``stack_id`` and ``stack_status`` of the calls in ``records``."""
         ids = self.add(records)
         return pa.array(ids, mask=ids < 0), choice(np.full(len(ids), -1, np.int32), ())
+
+    @property
+    def count(self) -> int:
+        """How many stacks have an id so far."""
+        return len(self._stacks)
+
+    def sampled(self, samples: Sequence[Sample]) -> Integers:
+        """``stack_id`` of the user stacks of ``samples``, which have their return addresses."""
+        pids, times = (np.array([s[i] for s in samples], np.uint64).view(np.int64) for i in (3, 2))
+        epochs = self._epochs.lookup(pids, times)
+        ids = [
+            self._id(
+                np.concatenate([space, np.frombuffer(sample.user[: len(sample.user) // 8 * 8], "<u8")]),
+                sample.time,
+                sample.user_bytes,
+            )
+            for space, sample in zip(np.column_stack([pids, epochs]).view(np.uint64), samples, strict=True)
+        ]
+        return np.array(ids, np.int64)
 
     def resolve(
         self, history: History, modules: Modules, maps: PerfMaps

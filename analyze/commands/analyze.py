@@ -13,6 +13,9 @@ SYMBOLS = "bpfrec.symbols"
 
 _ENTRIES = {
     "report": Entry("bpfrec.analyze.commands.report:command", "ready-made answers; without NAME: the list of them"),
+    "flamegraph": Entry(
+        "bpfrec.analyze.commands.flamegraph:command", "draw call paths: SVG, HTML, folded stacks, speedscope"
+    ),
     "sql": Entry("bpfrec.analyze.commands.sql:command", "ask in SQL; without a query: a prompt"),
     "info": Entry("bpfrec.analyze.commands.info:command", "the recording: host, times, options, what was lost"),
     "schema": Entry("bpfrec.analyze.commands.schema:command", "views and columns that SQL can use, and what they mean"),

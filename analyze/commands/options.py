@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import click
 
 from bpfrec.analyze.commands.analyze import SYMBOLS
+from bpfrec.analyze.frames import STACK_TEXT
 from bpfrec.analyze.render.escape import printable
 from bpfrec.analyze.result import Result
 from bpfrec.analyze.trace import Trace
@@ -57,7 +58,9 @@ def rendered(result: Result, form: str) -> Iterable[str]:
         return data.json_rows(result.columns, result.source)
     if form == "csv":
         return data.csv_rows(result.columns, result.source, escape=sys.stdout.isatty())
-    return table.table(result.columns, result.source, output_width())
+    # It gives texts of several lines.
+    breaks = STACK_TEXT in result.sql.lower()
+    return table.table(result.columns, result.source, output_width(), breaks)
 
 
 def output_width() -> int | None:
@@ -122,6 +125,27 @@ def process_options(function: F) -> F:
 def name_option(function: F) -> F:
     """Adds ``-n/--name``: only threads whose name contains it, as ``name``."""
     return click.option("-n", "--name", metavar="COMM", help="Only threads whose name contains COMM.")(function)
+
+
+def path_options(function: F) -> F:
+    """Adds what chooses and measures call paths: pid, tid, uid, name, syscall, failed, by, lines."""
+    for option in (
+        click.option("-l", "--lines", is_flag=True, help="By source line where it is known, not by function alone."),
+        click.option(
+            "--by",
+            type=click.Choice(["calls", "time", "failures"]),
+            default="calls",
+            show_default=True,
+            help="What is counted.",
+        ),
+        click.option("-x", "--failed", is_flag=True, help="Only calls that failed."),
+        click.option("--syscall", type=SyscallName(), metavar="NAME", help="Only this system call."),
+        name_option,
+        click.option("-u", "--uid", type=click.IntRange(0), metavar="UID", help="Only this user."),
+        process_options,
+    ):
+        function = option(function)
+    return function
 
 
 class SyscallName(click.ParamType):  # type: ignore[type-arg] # generic only in new versions of click

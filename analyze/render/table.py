@@ -15,21 +15,26 @@ from bpfrec.analyze.render.escape import printable
 
 _GAP = "  "
 _NARROWEST = 8
+_BREAK = "\x0b"
+"""Stands for the end of a line in a cell; no other character in one is a control character."""
 _ROWS_HELD = 20_000
 
 
-def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], width: int | None = None) -> Iterator[str]:
+def table(
+    columns: Sequence[str], rows: Iterable[Sequence[Any]], width: int | None = None, breaks: bool = False
+) -> Iterator[str]:
     """Lines of a table: a header, a rule, the rows; numbers stand on the right.
 
     With a ``width`` (character cells), columns that do not fit are folded, never cut; None means as wide as it gets.
+    ``breaks``: a cell of several lines is printed as such.
     """
     header = [printable(name) for name in columns]
     body = _Body()
     widths = [text_width(name) for name in header]
     types: list[set[type]] = [set() for _ in columns]
     for row in rows:
-        cells = [_cell(value) for value in row]
-        widths = list(map(max, widths, map(text_width, cells)))
+        cells = [_cell(value, breaks) for value in row]
+        widths = list(map(max, widths, map(_cell_width, cells)))
         for seen, value in zip(types, row, strict=True):
             seen.add(type(value))
         body.add(cells)
@@ -53,7 +58,7 @@ class _Body:
         if len(self._held) == _ROWS_HELD:
             if self._file is None:
                 self._file = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115 - it is read after this
-            # Cells are printable: they have neither tabs nor ends of lines.
+            # Cells are printable: they have neither tabs nor ends of lines, but for breaks.
             self._file.writelines("\t".join(row) + "\n" for row in self._held)
             self._held.clear()
 
@@ -78,12 +83,17 @@ def _char_width(char: str) -> int:
     return 2 if east_asian_width(char) in "WF" else 1
 
 
-def _cell(value: object) -> str:
+def _cell(value: object, breaks: bool) -> str:
     if value is None:
         return "NULL"
     if isinstance(value, bool):
         return "true" if value else "false"
-    return printable(value if isinstance(value, str) else str(value))
+    text = value if isinstance(value, str) else str(value)
+    return _BREAK.join(map(printable, text.split("\n"))) if breaks else printable(text)
+
+
+def _cell_width(cell: str) -> int:
+    return max(map(text_width, cell.split(_BREAK))) if _BREAK in cell else text_width(cell)
 
 
 def _are_numbers(types: set[type]) -> bool:
@@ -105,7 +115,8 @@ def _fit(widths: list[int], width: int | None) -> list[int]:
     return fitted
 
 
-def _fold(text: str, width: int) -> list[str]:
+def fold(text: str, width: int) -> list[str]:
+    """``text`` in parts of at most ``width`` character cells, where there is one behind a space."""
     parts = []
     while text_width(text) > width:
         end = _prefix(text, width)
@@ -126,11 +137,14 @@ def _prefix(text: str, width: int) -> int:
 
 
 def _lines(cells: list[str], widths: list[int], right: list[bool]) -> Iterator[str]:
-    if all(c.isascii() and len(c) <= w for c, w in zip(cells, widths, strict=True)):
+    if all(c.isascii() and len(c) <= w and _BREAK not in c for c, w in zip(cells, widths, strict=True)):
         padded = [c.rjust(w) if r else c.ljust(w) for c, w, r in zip(cells, widths, right, strict=True)]
         yield _GAP.join(padded).rstrip()
         return
-    folded = [_fold(cell, width) for cell, width in zip(cells, widths, strict=True)]
+    folded = [
+        [part for line in cell.split(_BREAK) for part in fold(line, width)]
+        for cell, width in zip(cells, widths, strict=True)
+    ]
     for parts in zip_longest(*folded, fillvalue=""):
         padded = []
         for part, width, on_right in zip(parts, widths, right, strict=True):

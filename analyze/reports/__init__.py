@@ -19,6 +19,7 @@ REPORTS: dict[str, str] = {
     "files": "what was done with every file: opens, failures, bytes read and written, time",
     "network": "what was exchanged with every peer: connections, failures, bytes sent and received, time",
     "processes": "the tree of processes: what each executed, when, how many calls it made and how it ended",
+    "stacks": "count calls, their time or failures by call path, as bcc's stackcount counts",
     "argdist": "count or histogram values of arguments and results, with the probes of bcc's argdist",
     "trace": "print single calls that meet a condition, with the probes of bcc's trace",
 }

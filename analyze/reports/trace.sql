@@ -43,7 +43,8 @@ shown AS (
                 printf('%16x ', ip),
 {% endif %}
                 coalesce(demangled(symbol) || printf('+0x%x', coalesce(symbol_offset, 0)), '[unknown]'),
-                ' [' || regexp_replace(module, '^.*/', '') || ']'
+                -- bcc calls no memory a module that is no file
+                ' [' || CASE WHEN NOT starts_with(module, '//anon') THEN regexp_replace(module, '^.*/', '') END || ']'
             )
             ORDER BY depth
         ) AS stack

@@ -8,7 +8,7 @@ from bpfrec.analyze.sqltemplate import literal
 from bpfrec.analyze.view import Computed, Late, ViewColumn
 from bpfrec.analyze.world.paths import joined_expression
 from bpfrec.analyze.world.reasons import REASONS
-from bpfrec.formats.schema import Column, Table
+from bpfrec.formats.columns import Column, Table
 
 if TYPE_CHECKING:
     from bpfrec.analyze.trace import Trace

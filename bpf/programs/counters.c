@@ -9,6 +9,9 @@ enum counter {
 	LOST_PROCESSES, /* what was to be told of processes, for which there was no room */
 	LOST_STACKS,	/* snapshots of stacks for which there was no room */
 	CAPPED_STACKS,	/* and those that were not made: there were many like them */
+	SENT_SAMPLES,
+	LOST_SAMPLES,	/* for which there was no room */
+	CAPPED_SAMPLES, /* without a copy of the stack: there was much of others */
 	COUNTERS,
 };
 

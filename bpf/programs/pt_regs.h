@@ -42,6 +42,19 @@ struct all_regs {
 	u64 sp;
 };
 
+#define PT_REGS_BYTES 168
+
+/* struct bpf_perf_event_data: include/uapi/linux/bpf_perf_event.h */
+struct sample_context {
+	struct all_regs regs;
+	u64 ss;
+	u64 sample_period;
+	u64 addr;
+};
+
+/* In a code segment of user code. */
+#define USER_MODE 3
+
 /* Reads the registers of a struct wire_snapshot out of a pt_regs; the code segment. */
 static __always_inline u64 read_registers(u64 *to, const void *from)
 {

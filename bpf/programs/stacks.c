@@ -7,7 +7,7 @@
 #include "pt_regs.h"
 #include "wire.h"
 
-#ifdef FULL_STACKS
+#if defined(FULL_STACKS) || defined(PROFILE_FULL)
 #define PAGE_BYTES 4096
 #define PATH_WORDS 256
 #define PATH_STEPS 320

@@ -24,16 +24,24 @@ BPF_CGROUP_ARRAY(cgroups, 1);
 
 #ifdef COMM_WORD0
 /* A process is chosen by the name of its main thread, a single thread by its own. */
-static __always_inline int named(u32 tgid, u32 tid)
+static __always_inline int has_name(u32 tgid, u32 tid)
 {
 	u64 comm[2] = {};
-	u32 yes = 1;
-	int same;
 
 	bpf_get_current_comm(comm, sizeof(comm));
-	same = comm[0] == COMM_WORD0 && comm[1] == COMM_WORD1;
+	if (comm[0] == COMM_WORD0 && comm[1] == COMM_WORD1)
+		return 1;
+	return tgid != tid && named_tgids.lookup(&tgid);
+}
+
+/* The same, and remembers of a main thread which it is. */
+static __always_inline int named(u32 tgid, u32 tid)
+{
+	u32 yes = 1;
+	int same = has_name(tgid, tid);
+
 	if (tgid != tid)
-		return same || named_tgids.lookup(&tgid);
+		return same;
 	if (!same)
 		named_tgids.delete(&tgid);
 	else if (named_tgids.update(&tgid, &yes))
@@ -42,8 +50,8 @@ static __always_inline int named(u32 tgid, u32 tid)
 }
 #endif
 
-/* Whether calls of the current thread pass the filters that it can come to pass, or fail to pass, at any time. */
-static __always_inline int passes(u32 tgid, u32 tid)
+/* Whether the current thread passes the filters that it can come to pass, or fail to pass, at any time, but for names. */
+static __always_inline int in_scope(u32 tgid)
 {
 #ifdef SELF_TGID
 	if (tgid == SELF_TGID)
@@ -57,6 +65,14 @@ static __always_inline int passes(u32 tgid, u32 tid)
 	if (cgroups.check_current_task(0) != 1)
 		return 0;
 #endif
+	return 1;
+}
+
+/* The same, with names. */
+static __always_inline int passes(u32 tgid, u32 tid)
+{
+	if (!in_scope(tgid))
+		return 0;
 #ifdef COMM_WORD0
 	if (!named(tgid, tid))
 		return 0;

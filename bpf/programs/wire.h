@@ -186,6 +186,39 @@ enum path_flags {
 	PATH_KNOWN = 8,	 /* the snapshot is that of an earlier call, whose path is known to be the same */
 };
 
+#define WIRE_SAMPLE_KERNEL 1016 /* bytes of WIRE_FRAMES addresses */
+#define WIRE_SAMPLE_STACK 16384
+#define WIRE_SAMPLE_PARTS 16
+
+/*
+ * A thread that ran when a CPU's timer fired. `kernel` bytes of return addresses in the kernel follow, innermost first,
+ * then `user` bytes: of return addresses too, or of the user's stack, from `below` bytes under the stack pointer on. Of
+ * a stack that is longer further parts come, with the same number. Sent by itself, through rings of its own.
+ */
+struct wire_sample {
+	u64 number; /* counted on each CPU from 1 */
+	u64 ts;	    /* ns, CLOCK_MONOTONIC */
+	u32 pid;
+	u32 tid;
+	u32 uid;
+	u16 flags; /* enum sample_flags */
+	u16 part;
+	s32 kernel; /* -errno where the walk failed */
+	s32 user;
+	u32 below;
+	u32 reserved;
+	u8 comm[16];
+	u64 registers[WIRE_REGISTERS]; /* of user code; as in wire_snapshot */
+};
+
+enum sample_flags {
+	SAMPLE_IN_KERNEL = 1,	  /* it ran kernel code */
+	SAMPLE_CAPPED = 2,	  /* no stack was copied: too much had been just now */
+	SAMPLE_32_BIT = 4,	  /* its user code is 32-bit code */
+	SAMPLE_NO_USER = 8,	  /* it has no user code */
+	SAMPLE_NO_REGISTERS = 16, /* where it left its user code is not known */
+};
+
 /* The user stack at exit, as the kernel walks frame pointers: return addresses, innermost first. */
 struct wire_stack {
 	u16 size;

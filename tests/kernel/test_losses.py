@@ -67,7 +67,7 @@ def test_threads_beyond_the_room_for_them_are_counted(programs: Programs, tmp_pa
     threads, calls, room = 12, 50_000, 4
     workload = Waiting([programs("crowd"), "0", str(threads), str(calls)])
     output = tmp_path / "trace.bpfrec"
-    small = f"import bpfrec.bpf.program as p; p.MAX_THREADS = {room}; from bpfrec.__main__ import main; main()"
+    small = f"import bpfrec.bpf.defines as d; d.MAX_THREADS = {room}; from bpfrec.__main__ import main; main()"
     command = ["record", "-p", str(workload.pid), "-e", "getppid", "-o", str(output)]
     recorder = subprocess.Popen([sys.executable, "-c", small, *command], stderr=subprocess.PIPE, text=True)
     assert "recording" in line_of(recorder.stderr)

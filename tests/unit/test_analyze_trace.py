@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import trace_builder
-from trace_builder import START_NS, TraceBuilder
+from trace_builder import MS, START_NS, TraceBuilder
 
 import bpfrec
 from bpfrec.analyze.trace import Trace
@@ -196,6 +196,15 @@ def test_the_catalog_lists_every_view_with_comments(lab1):
     views = {view for view, _ in rows}
     assert views >= {f"main.{t.name}" for t in schema.TABLES} | {"main.recording", "sys.openat", "sys.unknown_999"}
     assert all(comment for _, comment in rows)
+
+
+def test_samples_have_wall_clock_times_as_calls_have(tmp_path):
+    builder = TraceBuilder()
+    builder.call("close", 7 * MS, 3)
+    builder.add(schema.SAMPLES, ts_ns=START_NS + 7 * MS, pid=1, tid=1, comm="a", uid=0, cpu=0, kernel_stack_id=0)
+    with Trace(builder.write(tmp_path / "t.bpfrec")) as trace:
+        assert trace.query("FROM samples LIMIT 0").columns[:3] == ["ts", "ts_ns", "pid"]
+        assert trace.query("SELECT syscall FROM samples JOIN syscalls USING (ts, ts_ns)").rows == [("close",)]
 
 
 def test_names_in_the_manifest_that_are_no_syscalls_make_no_views(tmp_path):

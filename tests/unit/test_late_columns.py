@@ -10,7 +10,7 @@ from bpfrec.analyze import catalog
 from bpfrec.analyze.trace import Trace
 from bpfrec.analyze.view import Computed, Late, ViewColumn
 from bpfrec.formats import schema
-from bpfrec.formats.schema import Column, Table
+from bpfrec.formats.columns import Column, Table
 
 SLEEPS = "sys.clock_nanosleep"
 

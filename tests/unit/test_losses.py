@@ -9,7 +9,7 @@ from bpfrec.bpf.program import COUNTERS, LostRun
 from bpfrec.record.losses import losses_of
 from bpfrec.record.ring_size import RingSize, as_option
 
-NONE = dict.fromkeys((*COUNTERS, "missed_runs"), 0)
+NONE = dict.fromkeys((*COUNTERS, "missed_runs", "throttled_samples"), 0)
 
 
 MIB = 1 << 20
@@ -26,7 +26,7 @@ def rows(
         ring_bytes=MIB,
         spooled_bytes=100 * counters.get("sent_syscalls", 0),
     )
-    found = losses_of(recorded, decoded, sideband_lost=0)
+    found = losses_of(recorded, decoded, counters.get("samples", 0), sideband_lost=0)
     assert all(row["remedy"] for row in found), "a loss without a remedy leaves the reader alone"
     return found
 
@@ -79,4 +79,15 @@ def test_every_other_counter_has_its_row() -> None:
         ("exit-missed", "data_loss"): 2,
         ("program-skipped", "data_loss"): 3,
         ("path-lost", "notice"): 4,
+    }
+
+
+def test_samples_that_are_missing() -> None:
+    assert losses({"sent_samples": 10, "samples": 10}, [0], 0) == []
+    counted = {"sent_samples": 10, "samples": 8, "lost_samples": 3, "capped_samples": 4, "throttled_samples": 1}
+    found = {(row["kind"], row["severity"]): row["count"] for row in rows(counted, [0], 0)}
+    assert found == {
+        ("samples-lost", "notice"): 5,
+        ("samples-capped", "notice"): 4,
+        ("samples-throttled", "notice"): 1,
     }

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from bpfrec.bpf import wire
 from bpfrec.formats.captures import MOST_WORDS
-from bpfrec.formats.schema import ARRAYS, DATA, EXEC_ARGS, SOCKADDRS, STRINGS, STRUCTS, TIMESPECS, Table
+from bpfrec.formats.columns import Table
+from bpfrec.formats.schema import ARRAYS, DATA, EXEC_ARGS, SOCKADDRS, STRINGS, STRUCTS, TIMESPECS
 from bpfrec.formats.sockaddr import SocketAddress, parse_sockaddr
 from bpfrec.formats.syscalls import syscalls
 from bpfrec.record.arrays import passed_descriptors

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from bpfrec.bpf import wire
-from bpfrec.bpf.program import _defines, _Plan
+from bpfrec.bpf.defines import selection_defines
+from bpfrec.bpf.program import _Plan
 from bpfrec.bpf.selection import (
     CAPTURE_AT_EXIT,
     CAPTURE_BYTES,
@@ -124,9 +125,16 @@ def test_the_row_that_is_written_is_as_large_as_the_programs() -> None:
     assert len(bytes(_Plan())) == 68, "struct call_plan in plans.c has 68 bytes"
 
 
+NO_CALLS = StackChoice(failed=False, paths=False)
+
+
 def test_defines_ask_for_no_more_than_was_asked_for() -> None:
     def names(selection: Selection) -> set[str]:
-        return {d.partition("=")[0] for d in _defines(selection)} - {"MAX_THREADS", "MAX_LOST_RUNS", "SELF_TGID"}
+        return {d.partition("=")[0] for d in selection_defines(selection)} - {
+            "MAX_THREADS",
+            "MAX_LOST_RUNS",
+            "SELF_TGID",
+        }
 
     assert names(Selection(stacks="off")) == set(), "-a: no filter"
     assert names(Selection(tgids=frozenset({7}), stacks="off")) == {"ONLY_TGID"}, "one process: compiled in, no map"
@@ -139,11 +147,14 @@ def test_defines_ask_for_no_more_than_was_asked_for() -> None:
     assert names(Selection(tgids=frozenset({7}), tids=frozenset({9}), stacks="off")) == {"BY_TGID", "BY_TID"}
     assert names(Selection(uid=0, failed_only=True, stacks="off")) == {"BY_UID", "FAILED_ONLY"}
     assert names(Selection(environment=True, stacks="off")) == {"ENVIRONMENT"}
+    assert names(Selection(profile=99, stacks="off")) == {"PROFILE"}
+    assert names(Selection(profile=99, stacks="fp", stack_on=NO_CALLS)) == {"PROFILE", "PROFILE_FP"}
+    assert {"PROFILE_FULL", "MAX_PATHS"} <= names(Selection(profile=99, stacks="full", stack_on=NO_CALLS))
 
 
 def test_full_stacks_and_of_which_calls() -> None:
     def names(on: StackChoice) -> set[str]:
-        return {d for d in _defines(Selection(stacks="full", stack_on=on)) if "STACK" in d and "MM_" not in d}
+        return {d for d in selection_defines(Selection(stacks="full", stack_on=on)) if "STACK" in d and "MM_" not in d}
 
     assert names(StackChoice()) == {"FULL_STACKS", "STACKS_OF_FAILED"}
     assert names(StackChoice(failed=False)) == {"FULL_STACKS"}
@@ -158,7 +169,9 @@ def test_full_stacks_and_of_which_calls() -> None:
 
 
 def test_a_name_becomes_the_words_that_the_kernel_compares() -> None:
-    words = {d for d in _defines(Selection(comm="a-name-too-long-for-it", stacks="off")) if d.startswith("COMM")}
+    words = {
+        d for d in selection_defines(Selection(comm="a-name-too-long-for-it", stacks="off")) if d.startswith("COMM")
+    }
     kept = b"a-name-too-long\0"
     assert words == {f"COMM_WORD{i}={int.from_bytes(kept[8 * i : 8 * i + 8], 'little'):#x}ULL" for i in (0, 1)}
-    assert _defines(Selection(comm="\udcff")), "a name need not be UTF-8"
+    assert selection_defines(Selection(comm="\udcff")), "a name need not be UTF-8"

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from bpfrec.bpf import known_paths, perf_event, program, selection, snapshots, wire
+from bpfrec.bpf import known_paths, perf_event, program, samples, sampling, selection, snapshots, wire
 from bpfrec.formats import captures
 
 PROGRAMS = Path(str(files("bpfrec.bpf").joinpath("programs")))
@@ -53,6 +53,23 @@ def test_wire_structs_and_constants(tmp_path: Path) -> None:
         "offsetof(struct wire_snapshot, pid)": 16,
         "offsetof(struct wire_snapshot, part)": 28,
         "offsetof(struct wire_snapshot, registers)": 32,
+        "WIRE_SAMPLE_KERNEL": samples.KERNEL_BYTES,
+        "WIRE_SAMPLE_STACK": samples.PART_BYTES,
+        "WIRE_SAMPLE_PARTS": samples.MOST_PARTS,
+        "SAMPLE_IN_KERNEL": samples.IN_KERNEL,
+        "SAMPLE_CAPPED": samples.CAPPED,
+        "SAMPLE_32_BIT": samples.BITS_32,
+        "SAMPLE_NO_USER": samples.NO_USER,
+        "SAMPLE_NO_REGISTERS": samples.NO_REGISTERS,
+        "sizeof(struct wire_sample)": samples.HEAD.size,
+        "offsetof(struct wire_sample, pid)": 16,
+        "offsetof(struct wire_sample, flags)": 28,
+        "offsetof(struct wire_sample, part)": 30,
+        "offsetof(struct wire_sample, kernel)": 32,
+        "offsetof(struct wire_sample, user)": 36,
+        "offsetof(struct wire_sample, below)": 40,
+        "offsetof(struct wire_sample, comm)": 48,
+        "offsetof(struct wire_sample, registers)": 64,
         "offsetof(struct wire_path, snapshot)": wire.EXTRA.itemsize,
         "offsetof(struct wire_path, flags)": 6,
         "WIRE_PROCESS": wire.KIND_PROCESS,
@@ -110,6 +127,9 @@ def test_perf_event_attr(tmp_path: Path) -> None:
     names |= {"type", "size", "config", "sample_period", "sample_type", "read_format", "aux_sample_size", "sig_data"}
     expected = {f"offsetof(struct perf_event_attr, {n})": getattr(perf_event.PerfEventAttr, n).offset for n in names}
     flags = {
+        "disabled": perf_event.FLAG_DISABLED,
+        "exclude_idle": perf_event.FLAG_EXCLUDE_IDLE,
+        "freq": perf_event.FLAG_FREQUENCY,
         "mmap": perf_event.FLAG_MMAP,
         "comm": perf_event.FLAG_COMM,
         "task": perf_event.FLAG_TASK,
@@ -128,6 +148,18 @@ def test_perf_event_attr(tmp_path: Path) -> None:
     assert expected["offsetof(struct perf_event_attr, size)"] == 4
     size = perf_event.ctypes.sizeof(perf_event.PerfEventAttr)
     assert size == 128, f"struct perf_event_attr of {size} bytes; PERF_ATTR_SIZE_VER7 has 128"
+
+
+def test_perf_event_requests(tmp_path: Path) -> None:
+    expected = {
+        "PERF_EVENT_IOC_ENABLE": sampling._ENABLE,
+        "PERF_EVENT_IOC_DISABLE": sampling._DISABLE,
+        "PERF_EVENT_IOC_SET_BPF": sampling._SET_BPF,
+        "PERF_RECORD_THROTTLE": sampling._RECORD_THROTTLE,
+        "PERF_COUNT_SW_CPU_CLOCK": perf_event.PERF_COUNT_SW_CPU_CLOCK,
+    }
+    includes = ["<linux/perf_event.h>", "<sys/ioctl.h>"]
+    assert c_values(tmp_path, includes, {name: name for name in expected}) == expected
 
 
 def test_recursion_misses_of_bpf_prog_info(tmp_path: Path) -> None:

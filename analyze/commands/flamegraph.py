@@ -1,0 +1,113 @@
+"""``bpfrec analyze flamegraph``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import click
+
+from bpfrec.analyze.commands.options import note, pass_trace, path_options, write_lines
+from bpfrec.analyze.trace import Trace
+from bpfrec.formats.errors import BpfrecError
+
+_SUFFIXES = {
+    ".svg": "svg",
+    ".html": "html",
+    ".htm": "html",
+    ".json": "speedscope",
+    ".folded": "folded",
+    ".txt": "folded",
+}
+_CALLS_ONLY = "{} is about system calls, and --samples is not."
+
+
+@click.command("flamegraph")
+@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="The file; else standard output.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["svg", "html", "folded", "speedscope"]),
+    help="By default what the file's suffix says (.json: speedscope); folded on standard output.",
+)
+@path_options
+@click.option("--samples", is_flag=True, help="CPU samples (record --profile) instead of system calls.")
+@click.option("--comm/--no-comm", default=True, help="Whether the thread's name is the outermost frame.")
+@click.option("--call/--no-call", default=True, help="Whether the system call is the innermost frame.")
+@click.option("--title", help="The title; by default what is shown.")
+@pass_trace
+@click.pass_context
+def command(
+    ctx: click.Context,
+    *,
+    trace: Trace,
+    output: Path | None,
+    form: str | None,
+    pid: int | None,
+    tid: int | None,
+    uid: int | None,
+    name: str | None,
+    syscall: str | None,
+    failed: bool,
+    by: str,
+    lines: bool,
+    samples: bool,
+    comm: bool,
+    call: bool,
+    title: str | None,
+) -> None:
+    """Draw call paths as a flame graph: the root at the bottom, each function on its caller, as wide as its share.
+
+    \b
+    flamegraph -o calls.svg              a picture, which a browser zooms and searches
+    flamegraph -o calls.html --by time   a page, which does that and more
+    flamegraph | flamegraph.pl           folded stacks, for other programs
+    flamegraph -o calls.json             for https://www.speedscope.app
+
+    Neither picture nor page loads anything. What they leave out because it is too narrow they say; folded and
+    speedscope have everything. Times are in ns. Calls without a stack are counted on standard error.
+    """
+    form = form or _format_of(output)
+    if samples:
+        for option, parameter in (("--syscall", "syscall"), ("-x", "failed"), ("--by", "by"), ("--call", "call")):
+            if ctx.get_parameter_source(parameter) is click.core.ParameterSource.COMMANDLINE:
+                raise click.UsageError(_CALLS_ONLY.format(option))
+    from bpfrec.analyze.flame.draw import drawn, measured  # noqa: PLC0415
+
+    note(*trace.loss_notes())
+    flame, shown = measured(
+        trace,
+        samples=samples,
+        by=by,
+        pid=pid,
+        tid=tid,
+        uid=uid,
+        name=name,
+        syscall=syscall,
+        failed=failed,
+        lines=lines or form == "speedscope",
+        comm=comm,
+        call=call,
+    )
+    note(*flame.notes)
+    pieces = drawn(flame, form, shown if title is None else title)
+    if output is None:
+        write_lines(pieces)
+    else:
+        _write(output, pieces)
+
+
+def _format_of(output: Path | None) -> str:
+    if output is None:
+        return "folded"
+    if output.suffix.lower() not in _SUFFIXES:
+        raise click.UsageError(f"-o {output}: say with --format what it is to be, or end it in {', '.join(_SUFFIXES)}.")
+    return _SUFFIXES[output.suffix.lower()]
+
+
+def _write(output: Path, pieces: Iterable[str]) -> None:
+    try:
+        with output.open("w", encoding="utf-8") as file:
+            file.writelines(f"{piece}\n" for piece in pieces)
+    except OSError as error:
+        raise BpfrecError(f"{output} cannot be written: {error.strerror}") from None

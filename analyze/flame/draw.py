@@ -1,0 +1,65 @@
+"""A flame graph from a trace to the text of a file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import bpfrec
+from bpfrec.analyze.flame.folded import folded
+from bpfrec.analyze.flame.html import html
+from bpfrec.analyze.flame.layout import Flame, flame_of
+from bpfrec.analyze.flame.speedscope import speedscope
+from bpfrec.analyze.flame.svg import svg
+from bpfrec.analyze.flame.text import amount_text
+from bpfrec.analyze.flame.weights import measure_calls, measure_samples
+from bpfrec.analyze.reports.stacks import chosen_calls
+from bpfrec.analyze.trace import Trace
+from bpfrec.formats.errors import ReportError
+
+
+def measured(
+    trace: Trace,
+    *,
+    samples: bool = False,
+    by: str = "calls",
+    pid: int | None = None,
+    tid: int | None = None,
+    uid: int | None = None,
+    name: str | None = None,
+    syscall: str | None = None,
+    failed: bool = False,
+    lines: bool = False,
+    comm: bool = True,
+    call: bool = True,
+) -> tuple[Flame, str]:
+    """The flame graph of a trace, and what it is called.
+
+    Raises:
+        ReportError: nothing that was chosen has a stack.
+    """
+    chosen = chosen_calls(pid=pid, tid=tid, uid=uid, name=name, syscall=syscall, failed=failed)
+    if samples:
+        paths = measure_samples(trace, chosen, comm=comm, lines=lines)
+        what = "CPU samples"
+    else:
+        paths = measure_calls(trace, chosen, by, comm=comm, call=call, lines=lines)
+        what = {"calls": "system calls", "time": "time in system calls", "failures": "failed system calls"}[by]
+    if not paths.values.size:
+        raise ReportError(
+            f"there are no {what} with a stack among those chosen",
+            "; ".join(paths.notes) or f"Choose others, or record them{' with --profile 99' if samples else ''}.",
+        )
+    flame = flame_of(paths)
+    return flame, f"{what[0].upper()}{what[1:]} of {trace.path.name}: {amount_text(flame.total, flame.unit)}"
+
+
+def drawn(flame: Flame, form: str, title: str) -> Iterable[str]:
+    """The lines of the file: ``form`` is svg, html, folded or speedscope."""
+    match form:
+        case "svg":
+            return [svg(flame, title)]
+        case "html":
+            return [html(flame, title)]
+        case "speedscope":
+            return speedscope(flame, title, bpfrec.__version__)
+    return folded(flame)

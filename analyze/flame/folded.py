@@ -1,0 +1,28 @@
+"""Folded stacks, as Brendan Gregg's stackcollapse programs write them and flamegraph.pl, inferno and others read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from bpfrec.analyze.flame.layout import Flame
+from bpfrec.analyze.flame.text import folded_name
+
+
+def folded(flame: Flame) -> Iterator[str]:
+    """A line for each call path: its frames, outermost first, joined by ``;``, a space, its value (ns for times)."""
+    names = [folded_name(frame) for frame in flame.frames]
+    for node, path in own_paths(flame):
+        yield f"{';'.join(names[place] for place in path)} {flame.own[node]}"
+
+
+def own_paths(flame: Flame) -> Iterator[tuple[int, list[int]]]:
+    """Every node that is more than its children, and the frames from the outermost to it, without the root."""
+    frame, parent = flame.frame.tolist(), flame.parent.tolist()
+    for node in np.flatnonzero(flame.own).tolist():
+        path, at = [], node
+        while at > 0:
+            path.append(frame[at])
+            at = parent[at]
+        yield node, path[::-1]

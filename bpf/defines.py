@@ -1,0 +1,111 @@
+"""What the BPF program is compiled with for one selection: a filter that is not asked for costs nothing."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+from bpfrec.bpf.known_paths import MAX_PATHS
+from bpfrec.bpf.selection import Selection
+from bpfrec.bpf.task_offsets import register_defines, stack_defines, task_defines
+from bpfrec.formats.errors import BpfrecError
+
+MAX_THREADS = 32768
+"""Room for threads, recorded processes and named processes in the program's maps; a power of two."""
+
+MAX_LOST_RUNS = 65536
+"""How many accounts of lost calls the program keeps; calls lost beyond that are counted per CPU alone."""
+
+_VECTORS = 64
+_COMM_BYTES = 16
+_PROFILE_STACKS: dict[str, list[str]] = {"full": ["PROFILE_FULL"], "fp": ["PROFILE_FP"], "off": []}
+
+
+@dataclass(frozen=True)
+class Defines:
+    """``flags``: as ``NAME`` or ``NAME=value``. ``knows_ends``: with them the program forgets processes that end.
+
+    ``tells_births``: and tells of those that begin.
+    """
+
+    flags: list[str]
+    knows_ends: bool
+    tells_births: bool
+
+
+def defines_of(selection: Selection) -> Defines:
+    """The defines for ``selection``.
+
+    Raises:
+        BpfrecError: it needs what the kernel's type information does not tell.
+    """
+    offsets = _offsets(selection)
+    tells_births = bool(offsets) and _can_gain_processes(selection)
+    births = ["TELL_BIRTHS"] if tells_births else []
+    return Defines([*selection_defines(selection), *offsets, *births], bool(offsets), tells_births)
+
+
+def only_tgid(selection: Selection) -> int | None:
+    """The one process that is recorded, and stays so to its end; None where that is not all there is to know."""
+    if len(selection.tgids) == 1 and not (selection.tids or selection.follow or selection.until_exec):
+        return next(iter(selection.tgids))
+    return None
+
+
+def _can_gain_processes(selection: Selection) -> bool:
+    return selection.follow or not (selection.tgids or selection.tids)
+
+
+def _offsets(selection: Selection) -> list[str]:
+    """Offsets of the kernel's structs; without them only following children is impossible."""
+    try:
+        return task_defines()
+    except BpfrecError:
+        if selection.follow:
+            raise
+        return []
+
+
+def selection_defines(selection: Selection) -> list[str]:
+    """Those that follow from ``selection`` alone, but for offsets that stacks need."""
+    defines = [f"MAX_THREADS={MAX_THREADS}", f"MAX_LOST_RUNS={MAX_LOST_RUNS}", f"SELF_TGID={os.getpid()}"]
+    only = only_tgid(selection)
+    if only is not None:
+        defines.append(f"ONLY_TGID={only}")
+    elif selection.tgids:
+        defines.append("BY_TGID")
+    if selection.tids:
+        defines.append("BY_TID")
+    if selection.comm is not None:
+        raw = os.fsencode(selection.comm)[: _COMM_BYTES - 1].ljust(_COMM_BYTES, b"\0")
+        words = (int.from_bytes(raw[:8], "little"), int.from_bytes(raw[8:], "little"))
+        defines += [f"COMM_WORD{i}={word:#x}ULL" for i, word in enumerate(words)]
+    if selection.uid is not None:
+        defines.append(f"BY_UID={selection.uid}U")
+    if selection.cgroup is not None:
+        defines.append("BY_CGROUP")
+    if selection.follow:
+        defines.append("FOLLOW")
+    if selection.failed_only:
+        defines.append("FAILED_ONLY")
+    if selection.data_bytes:
+        defines += [f"DATA_BYTES={selection.data_bytes}", f"VECTORS_MAX={_VECTORS}"]
+    if selection.environment:
+        defines.append("ENVIRONMENT")
+    return defines + _stacks_and_samples(selection)
+
+
+def _stacks_and_samples(selection: Selection) -> list[str]:
+    full = selection.stacks == "full"
+    defines: list[str] = []
+    if selection.has_stacks:
+        defines.append("FULL_STACKS" if full else "STACKS")
+        if selection.stack_on.failed or selection.stack_on.every:
+            defines.append("STACKS_OF_FAILED")
+    if selection.profile:
+        defines += ["PROFILE", *_PROFILE_STACKS[selection.stacks]]
+    if full and defines:
+        defines += [f"MAX_PATHS={MAX_PATHS}", *stack_defines()]
+    if full and selection.profile:
+        defines += register_defines()
+    return defines
