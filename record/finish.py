@@ -66,7 +66,7 @@ def finish(
         writer.write_rows(STACKS, stack_rows)
         writer.write_rows(FRAMES, frame_rows)
         writer.write_rows(JIT_SYMBOLS, jit_rows)
-    losses += symbol_losses(surroundings.modules.unread_lines)
+    losses += symbol_losses(surroundings.modules.unread_lines, surroundings.perf_maps.cut)
     pids = calls.pids | set(request.pids)
     writer.write_rows(PROCESSES, process_rows(history, surroundings.descriptors, pids))
     writer.write_rows(DESCRIPTORS, descriptor_rows(surroundings.descriptors, pids))
@@ -98,7 +98,7 @@ def _stack_table(
 ) -> StackTable | PathTable:
     if request.stacks != "full":
         return StackTable(history.mapping_lookup())
-    paths = PathTable(history, surroundings.modules)
+    paths = PathTable(history, surroundings.modules, surroundings.perf_maps)
     paths.read(output.snapshots_spool, report)
     return paths
 

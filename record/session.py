@@ -30,7 +30,7 @@ from bpfrec.record.watch import StopCondition, StopSignals
 
 _TICK = 0.1
 _LEARNING_TICK = 0.01
-_PERF_MAP_SECONDS = 1.0
+_PERF_MAP_SECONDS = 0.1
 _SIDEBAND_BYTES = 1 << 20
 _SNAPSHOT_BYTES = 1 << 24
 # A path is to be learned soon: until then each call by it sends a snapshot.
@@ -195,7 +195,7 @@ class _Session:
         for cpu, sample, calls in program.unsent():
             self._spool(self._calls, cpu, [memoryview(sample)])
             counters["sent_syscalls"] += calls
-        self._surroundings.look_for_perf_maps()
+        self._surroundings.look_for_perf_maps(finally_=True)
         return Recorded(
             clock=clock,
             start_ns=start,
