@@ -43,7 +43,7 @@ class JitSymbol:
 
 @dataclass
 class Entries:
-    """What a map says of addresses: for each its entries, in their order, with the offset of each in the map (bytes).
+    """What a map says of addresses: for each its entries, in their order, each behind the offset (bytes) where it ends.
 
     ``cut``: there was more than is read. ``older``: addresses that had so many entries that the first were not kept.
     """
@@ -113,7 +113,7 @@ def _add(entries: Entries, wanted: Integers, text: bytes, offset: int) -> None:
         for covered in wanted[first[row] : last[row]].tolist():
             known = entries.found.setdefault(covered, [])
             if not known or known[-1][1] != symbol:
-                known.append((offset + int(starts[row]), symbol))
+                known.append((offset + int(ends[row]) + 1, symbol))
                 if len(known) > _MOST_PER_ADDRESS:
                     del known[0]
                     entries.older.add(covered)

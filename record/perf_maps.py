@@ -55,35 +55,42 @@ def at_time(entries: Sequence[JitEntry], when: int) -> JitSymbol | None:
 
 @dataclass
 class _Map:
-    """An open map. ``looks``: from when, until when it grew to what size; ``there``: when it last had its name."""
+    """An open map. ``there``: when it last had its name.
+
+    ``looks``: from when and until when it grew, to what size, and when it was last written to, as files say.
+    """
 
     file: BinaryIO
     identity: tuple[int, int]
     last_look: int
     there: int
-    looks: list[tuple[int, int, int]] = field(default_factory=list)
+    looks: list[tuple[int, int, int, int]] = field(default_factory=list)
 
     def look(self) -> None:
         now = time.monotonic_ns()
         found = os.fstat(self.file.fileno())
         size = self.looks[-1][2] if self.looks else 0
         if found.st_size != size:
-            written = found.st_mtime_ns - time.time_ns() + now + _FILE_CLOCK_NS
+            written = found.st_mtime_ns - time.time_ns() + now
             since = self.last_look
             if found.st_size < size:
                 # It was begun anew: of what was in it nothing is left.
                 self.looks.clear()
-            self.looks.append((since, max(since, min(now, written)), found.st_size))
+            until = max(since, min(now, written + _FILE_CLOCK_NS))
+            self.looks.append((since, until, found.st_size, min(until, max(since, written))))
             if len(self.looks) > _MOST_LOOKS:
                 pairs = zip(self.looks[::2], self.looks[1::2], strict=False)
-                self.looks = [(first[0], second[1], second[2]) for first, second in pairs]
+                self.looks = [(first[0], *second[1:]) for first, second in pairs]
         self.last_look = now
 
-    def written(self, offset: int) -> tuple[int, int]:
-        """From when and until when the line at ``offset`` was written."""
-        for since, until, size in self.looks:
-            if offset < size:
+    def written(self, end: int) -> tuple[int, int]:
+        """From when and until when the line that ends at ``end`` was written."""
+        for since, until, size, last in self.looks:
+            if end < size:
                 return since, until
+            if end == size:
+                # The last write was that of the last line.
+                return last, until
         return self.last_look, time.monotonic_ns()
 
 
@@ -135,7 +142,7 @@ class PerfMaps:
             for address, lines in found.found.items():
                 before = [UNKNOWN] if address in found.older else []
                 entries.setdefault(address, before).extend(
-                    JitEntry(*known.written(offset), symbol) for offset, symbol in lines
+                    JitEntry(*known.written(end), symbol) for end, symbol in lines
                 )
         return entries
 

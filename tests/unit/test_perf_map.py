@@ -75,7 +75,7 @@ def test_same_as_looking_at_every_line(entries: list[tuple[int, int]], addresses
         for a in addresses
         if (
             covering := [
-                (sum(map(len, lines[:i])), JitSymbol(start, size, f"n{i}"))
+                (sum(map(len, lines[: i + 1])), JitSymbol(start, size, f"n{i}"))
                 for i, (start, size) in enumerate(entries)
                 if start <= a < start + size
             ]
@@ -97,7 +97,7 @@ def test_entries_are_found_across_blocks() -> None:
     for number in (0, 1, 40_000, 99_999):
         assert names(text, 0x1000 + 16 * number) == [f"function number {number}"]
     found = entries_for(io.BytesIO(text), [0x1000 + 16 * 77_777])
-    assert found.found[0x1000 + 16 * 77_777][0][0] == sum(map(len, lines[:77_777]))
+    assert found.found[0x1000 + 16 * 77_777][0][0] == sum(map(len, lines[:77_778]))
 
 
 def test_no_more_is_read_than_may_be() -> None:

@@ -96,15 +96,19 @@ def test_lines_have_the_time_between_two_looks(tmp: Path, monkeypatch: pytest.Mo
     before = clock.now
     clock.now += 10**8
     clock.write(path, "1000 10 new\n")
-    written = clock.now
+    clock.now += 10**8
+    clock.write(path, "1000 10 old\n")
+    last = clock.now
     clock.now += 5 * 10**9
     maps.look_for([7])
     path.unlink()
-    old, new = maps.entries(7, [0x1000])[0x1000]
-    assert (old.symbol, new.symbol) == (OLD, NEW)
-    assert old.until <= first
-    assert new.since == before
-    assert written <= new.until < written + 10**8
+    one, two, three = maps.entries(7, [0x1000])[0x1000]
+    assert (one.symbol, two.symbol, three.symbol) == (OLD, NEW, OLD)
+    assert one.until <= first
+    assert two.since == before
+    assert three.since == last, "the last line was written by the last write"
+    assert two.until == three.until
+    assert last <= three.until < last + 10**8
     maps.close()
 
 
@@ -117,12 +121,14 @@ def test_a_map_begun_anew_is_another(tmp: Path, monkeypatch: pytest.MonkeyPatch)
     maps.look_for([7])
     path.rename(tmp / "away")
     clock.now += 10**9
-    clock.write(path, "1000 10 new\n")
+    clock.write(path, "1000 10 new\n2000 10 last\n")
+    written = clock.now
     clock.now += 10**9
     maps.look_for([7])
     old, new = maps.entries(7, [0x1000])[0x1000]
     assert (old.symbol, new.symbol) == (OLD, NEW)
-    assert new.since == last_look
+    assert new.since == last_look, "it may have been there right after that"
+    assert maps.entries(7, [0x2000])[0x2000][0].since == written
     maps.close()
 
 
