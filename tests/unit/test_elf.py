@@ -173,7 +173,7 @@ def test_absurd_sizes_are_not_believed(small: bytes) -> None:
 
 
 def forged(path: Path, sections: int, *fields: int, header: bytes = b"") -> Path:
-    """A sparse ELF file of 300 MiB with so many sections, all of ``fields``: type, flags, address, offset, size, link."""
+    """A sparse ELF file of 300 MiB with sections that are all alike: type, flags, address, offset, size, link."""
     start = struct.pack(
         "<16sHHIQQQIHHHHHH", b"\x7fELF\2\1\1", 3, 62, 1, 0, 64, 64 + len(header), 0, 64, 56, 0, 64, sections, 0
     )
