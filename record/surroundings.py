@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import shlex
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
@@ -14,6 +16,7 @@ from bpfrec.record.modules import Modules, has_file, is_generated
 from bpfrec.record.perf_maps import PerfMaps
 from bpfrec.record.procfs import MapsLine, ProcessStatus
 
+_LIVELY_SECONDS = 0.5
 _ANCESTORS = 4
 _MOST_PARENTS = 1 << 12
 
@@ -51,6 +54,7 @@ class Surroundings:
     _started: dict[tuple[int, int], tuple[str | None, str | None]] = field(default_factory=dict)
     _with_jit: set[int] = field(default_factory=set)
     _later: list[Event] = field(default_factory=list)
+    _last_exec: float = -math.inf
     _parents: dict[int, int] = field(default_factory=dict)
 
     def snapshot(self) -> None:
@@ -86,6 +90,11 @@ class Surroundings:
         self._later = [event for event in waiting if not isinstance(event, Lost) and event.time > drained_at]
         for event in in_order(event for event in waiting if isinstance(event, Lost) or event.time <= drained_at):
             self._notice(event)
+
+    @property
+    def is_lively(self) -> bool:
+        """Whether the processes named executed programs lately: such may be gone soon, and their files with them."""
+        return self.wanted is not None and time.monotonic() - self._last_exec < _LIVELY_SECONDS
 
     def learn_children(self, forks: Iterable[Fork]) -> None:
         """Adds the children that ``forks`` (any order) tell of to :attr:`wanted`."""
@@ -130,6 +139,7 @@ class Surroundings:
         self._follow(event)
         match event:
             case Comm() if event.exec and self.matters(event.pid):
+                self._last_exec = time.monotonic()
                 self._started[event.pid, event.time] = (procfs.exe(event.pid), procfs.cmdline(event.pid))
             case Mapping() if self.matters(event.pid):
                 self._note_mapping(event)

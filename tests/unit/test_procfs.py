@@ -120,6 +120,18 @@ def test_another_file_at_the_path_is_not_taken_for_the_mapped_one(proc: Path, he
     assert held.locate(wrong_id, 0x1000) == (None, None)
 
 
+def test_the_file_of_a_process_that_has_ended_is_looked_for_where_its_parent_is(proc: Path, held: Modules) -> None:
+    libc = next(line for line in _real_maps() if "libc" in line.path)
+    there = proc.parent / "9" / "root" / "lib.so"
+    there.parent.mkdir(parents=True)
+    there.write_bytes(Path(libc.path).read_bytes())
+    ended = mapping("/lib.so", there.stat().st_ino)._replace(pid=NOBODY)
+    held.hold(ended)
+    assert held.build_id(ended) is None
+    held.hold(ended, ancestors=[NOBODY, 9])
+    assert held.build_id(ended) is not None
+
+
 def _real_maps() -> list[procfs.MapsLine]:
     raw = Path("/proc/self/maps").read_bytes()
     return [procfs._maps_line(line) for line in raw.split(b"\n") if b"r-xp" in line]
