@@ -19,7 +19,7 @@ HIGHEST_OFFSET = 1 << 62
 SHF_COMPRESSED = 1 << 11
 NO_CONTENT = "SHT_NOBITS"
 
-_ZLIB = 1
+_ZLIB, _ZSTD = 1, 2
 # Elf64_Chdr: ch_type, ch_size
 _COMPRESSION = struct.Struct("<I4xQ8x")
 
@@ -71,9 +71,17 @@ def _decompressed(raw: bytes) -> bytes:
     if len(raw) < _COMPRESSION.size:
         return b""
     kind, size = _COMPRESSION.unpack_from(raw)
-    if kind != _ZLIB or size > LARGEST_DECOMPRESSED:
+    if size > LARGEST_DECOMPRESSED:
         return b""
+    packed = raw[_COMPRESSION.size :]
     try:
-        return zlib.decompressobj().decompress(raw[_COMPRESSION.size :], size or 1)
-    except zlib.error:
-        return b""
+        if kind == _ZLIB:
+            return zlib.decompressobj().decompress(packed, size or 1)
+        if kind == _ZSTD:
+            # Python itself has none before 3.14.
+            import pyarrow as pa  # noqa: PLC0415
+
+            return bytes(pa.decompress(packed, size, "zstd", asbytes=True))
+    except (zlib.error, OSError, ValueError):
+        pass
+    return b""
