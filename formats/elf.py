@@ -12,6 +12,7 @@ import struct
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 from typing import BinaryIO, NamedTuple
 
 import numpy as np
@@ -22,12 +23,16 @@ from bpfrec.formats.go_functions import GoFunctions, go_functions_of
 
 _LARGEST_BUILD_ID = 64
 _LARGEST_MINI = 64 << 20
+# Five million symbols: several times what the largest programs have.
+_LARGEST_SYMBOLS = 128 << 20
+_LARGEST_NAMES = 256 << 20
 _LONGEST_LINK = 4096
 
 
 _PT_LOAD, _PT_NOTE, _PT_GNU_EH_FRAME = 1, 4, 0x6474E550
 _NT_GNU_BUILD_ID = 3
-_LARGEST_NOTES = 1 << 20
+_LARGEST_NOTES = 1 << 16
+_MOST_NOTES = 64
 # e_entry, e_phoff, e_phentsize, e_phnum
 _FILE_HEADER = struct.Struct("<24xQQ14xHH6x")
 _NOTE = struct.Struct("<III")
@@ -149,12 +154,15 @@ class ElfFile:
         sections = self.sections
         ends = np.array([(s.address + s.size) & (1 << 64) - 1 for s in sections], np.uint64)
         tables: list[SymbolTable] = []
+        left, names_left = _LARGEST_SYMBOLS, _LARGEST_NAMES
         for section in sections:
             if section.kind not in ("SHT_SYMTAB", "SHT_DYNSYM") or section.link >= len(sections):
                 continue
             names = sections[section.link]
-            if (section.flags | names.flags) & SHF_COMPRESSED:
+            if (section.flags | names.flags) & SHF_COMPRESSED or section.size > left or names.size > names_left:
                 continue
+            left -= section.size
+            names_left -= names.size
             raw = read_bytes(self._file, section.offset, section.size)
             symbols = np.frombuffer(raw, SYMBOL, len(raw) // SYMBOL.itemsize)
             if section.kind == "SHT_DYNSYM":
@@ -184,7 +192,7 @@ def _program_headers(file: BinaryIO) -> tuple[int, list[_ProgramHeader]]:
 
 def _build_id(file: BinaryIO, notes: Iterable[tuple[int, int, int]]) -> str | None:
     """The build id, hex, from the first of ``notes`` (offset, size, alignment in bytes) that is one."""
-    for offset, length, alignment in notes:
+    for offset, length, alignment in islice(notes, _MOST_NOTES):
         if length > _LARGEST_NOTES:
             continue
         raw = read_bytes(file, offset, length)

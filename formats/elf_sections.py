@@ -25,8 +25,9 @@ _PLACE = struct.Struct("<40xQ10xHHH")
 # Elf64_Shdr
 _HEADER = struct.Struct("<IIQQQQI20x")
 _LARGEST_NAMES = 1 << 20
+_LONGEST_NAME = 256
 
-_ZLIB = 1
+_ZLIB, _ZSTD = 1, 2
 # Elf64_Chdr: ch_type, ch_size
 _COMPRESSION = struct.Struct("<I4xQ8x")
 
@@ -69,7 +70,7 @@ def read_sections(file: BinaryIO) -> list[Section]:
 
 
 def _name(names: bytes, start: int) -> str:
-    return names[start : names.find(b"\0", start) if start < len(names) else start].decode("latin-1")
+    return names[start : start + _LONGEST_NAME].partition(b"\0")[0].decode("latin-1")
 
 
 class Content:
@@ -106,9 +107,17 @@ def _decompressed(raw: bytes) -> bytes:
     if len(raw) < _COMPRESSION.size:
         return b""
     kind, size = _COMPRESSION.unpack_from(raw)
-    if kind != _ZLIB or size > LARGEST_DECOMPRESSED:
+    if size > LARGEST_DECOMPRESSED:
         return b""
+    packed = raw[_COMPRESSION.size :]
     try:
-        return zlib.decompressobj().decompress(raw[_COMPRESSION.size :], size or 1)
-    except zlib.error:
-        return b""
+        if kind == _ZLIB:
+            return zlib.decompressobj().decompress(packed, size or 1)
+        if kind == _ZSTD:
+            # Python itself has none before 3.14.
+            import pyarrow as pa  # noqa: PLC0415
+
+            return bytes(pa.decompress(packed, size, "zstd", asbytes=True))
+    except (zlib.error, OSError, ValueError):
+        pass
+    return b""

@@ -67,7 +67,8 @@ class SymbolIndex:
 
     def find(self, address: int) -> Symbol | None:
         """The innermost symbol around ``address``: the latest start whose size reaches it."""
-        after = int(np.searchsorted(self._values, address, side="right"))
+        # Of a Python int numpy would make a float, and of the whole table too.
+        after = int(np.searchsorted(self._values, np.uint64(address), side="right"))
         start = after
         # A function may lie within the span of an earlier, larger symbol; look back over a few starts.
         for _ in range(8):

@@ -15,8 +15,9 @@ from bpfrec.bpf.samples import Sample
 from bpfrec.bpf.sideband import Mapping
 from bpfrec.bpf.snapshots import Snapshot, SnapshotStream
 from bpfrec.record.callers import Callers, Executable, callers_of
-from bpfrec.record.frames import INTERRUPTED, SOURCES, Row, Stack, frame_rows, within
+from bpfrec.record.frames import INTERRUPTED, SOURCES, JitEntries, Row, Stack, frame_rows, jit_entries, within
 from bpfrec.record.history import History
+from bpfrec.record.jit_versions import StackVersions
 from bpfrec.record.learner import LEARNED, LEARNED_CPU
 from bpfrec.record.modules import Modules
 from bpfrec.record.perf_maps import PerfMaps
@@ -66,8 +67,8 @@ class _Snapshots:
 class PathTable:
     """The stacks of a recording: :meth:`read` first, then :meth:`columns` of its calls, then :meth:`resolve`."""
 
-    def __init__(self, history: History, modules: Modules) -> None:
-        self._history, self._modules = history, modules
+    def __init__(self, history: History, modules: Modules, maps: PerfMaps) -> None:
+        self._history, self._modules, self._maps = history, modules, maps
         self._epochs = history.mapping_lookup()
         self._stacks: list[Stack] = []
         self._distinct: dict[Stack, int] = {}
@@ -75,6 +76,8 @@ class PathTable:
         self._known_count = 0
         self._spaces: dict[tuple[int, int], Executable] = {}
         self._same: dict[tuple[int, int], bool] = {}
+        self._jit: JitEntries = {}
+        self._versions = StackVersions(self._stacks, self._jit)
         self._ids = np.empty(0, np.int64)
         self._rows = 0
         nothing = np.empty(0, np.int64)
@@ -93,6 +96,8 @@ class PathTable:
             tables.append(np.array(rows, np.uint64))
         self._known.clear()
         self._spaces.clear()
+        self._jit = jit_entries(self._stacks, self._maps)
+        self._versions = StackVersions(self._stacks, self._jit)
         self._ids = np.full(len(self._stacks), -1, np.int64)
         if not tables:
             return
@@ -116,7 +121,8 @@ class PathTable:
         again = np.flatnonzero(here & ((flags & wire.PATH_KNOWN) != 0))
         sure[again] = self._still_same(calls, owners[again], at[again])
         ids = np.full(len(calls), -1, np.int64)
-        ids[owners[sure]] = self._stack_ids(self._snapshots.stack[at[sure]])
+        stacks = self._versions.at(self._snapshots.stack[at[sure]], calls.ts[owners[sure]])
+        ids[owners[sure]] = self._stack_ids(stacks)
         why = np.zeros(len(calls), np.int64)
         refused = flags & (wire.PATH_CAPPED | wire.PATH_32_BIT)
         why[owners[~sure]] = np.where(here, _CHANGED, np.where(refused, refused, wire.PATH_LOST))[~sure]
@@ -144,7 +150,7 @@ class PathTable:
         """Rows for ``stacks``, ``frames`` and ``jit_symbols``, some stacks at a time."""
         order = np.argsort(self._ids, kind="stable")
         used = order[self._ids[order] >= 0].tolist()
-        return frame_rows([self._stacks[number] for number in used], modules, maps)
+        return frame_rows([self._stacks[number] for number in used], modules, maps, self._jit)
 
     def _walked(self, snapshot: Snapshot, epoch: int) -> _Known:
         key = (snapshot.pid, epoch, snapshot.registers[0], snapshot.registers[1], snapshot.below)

@@ -81,7 +81,7 @@ def finish(
         writer.write_rows(STACKS, stack_rows)
         writer.write_rows(FRAMES, frame_rows)
         writer.write_rows(JIT_SYMBOLS, jit_rows)
-    losses += symbol_losses(surroundings.modules.unread_lines)
+    losses += symbol_losses(surroundings.modules.unread_lines, surroundings.perf_maps.cut)
     if recorded.kernel_symbols is not None:
         for table, rows in zip((STACKS, FRAMES), samples.kernel_stacks(recorded.kernel_symbols), strict=True):
             writer.write_rows(table, rows)
@@ -117,7 +117,7 @@ def _stack_table(
 ) -> StackTable | PathTable:
     if request.stacks != "full":
         return StackTable(history.mapping_lookup())
-    paths = PathTable(history, surroundings.modules)
+    paths = PathTable(history, surroundings.modules, surroundings.perf_maps)
     paths.read(output.snapshots_spool, report)
     return paths
 

@@ -9,11 +9,11 @@ from typing import Any
 
 from bpfrec.bpf.sideband import Mapping
 from bpfrec.formats.dwarf_lines import SourceLine
-from bpfrec.formats.perf_map import JitSymbol
 from bpfrec.record.modules import Modules, Place, is_generated
-from bpfrec.record.perf_maps import PerfMaps
+from bpfrec.record.perf_maps import JitEntry, PerfMaps, at_time
 
 Row = dict[str, Any]
+JitEntries = dict[tuple[int, int], list[JitEntry]]
 
 _STACKS_AT_ONCE = 1 << 12
 # V8's names: KIND:MARK NAME FILE:LINE:COLUMN
@@ -46,12 +46,15 @@ class Stack:
 
 
 def frame_rows(
-    stacks: Sequence[Stack], modules: Modules, maps: PerfMaps
+    stacks: Sequence[Stack], modules: Modules, maps: PerfMaps, jit: JitEntries | None = None
 ) -> Iterator[tuple[list[Row], list[Row], list[Row]]]:
-    """Rows for ``stacks``, ``frames`` and ``jit_symbols``, some stacks at a time; stacks are numbered from 0."""
-    jit = _jit_symbols(stacks, maps)
+    """Rows for ``stacks``, ``frames`` and ``jit_symbols``, some stacks at a time; stacks are numbered from 0.
+
+    ``jit``: what :func:`jit_entries` found for them, where that is known.
+    """
+    jit = jit_entries(stacks, maps) if jit is None else jit
     yield [], [], _jit_rows(jit)
-    places = dict.fromkeys((mapping, at) for s in stacks for at, mapping in zip(_addresses(s), s.places, strict=True))
+    places = dict.fromkeys((mapping, at) for s in stacks for at, mapping in zip(addresses_of(s), s.places, strict=True))
     lines = modules.lines(places)
     for start in range(0, len(stacks), _STACKS_AT_ONCE):
         rows: list[Row] = []
@@ -71,26 +74,28 @@ def within(ip: int, interrupted: bool) -> int:
     return ip if interrupted else ip - 1
 
 
-def _addresses(stack: Stack) -> Iterator[int]:
+def addresses_of(stack: Stack) -> Iterator[int]:
+    """Where each frame is: an address inside its instruction."""
     return (within(ip, bool(how & INTERRUPTED)) for ip, how in zip(stack.ips, stack.how, strict=True))
 
 
-def _jit_symbols(stacks: Iterable[Stack], maps: PerfMaps) -> dict[tuple[int, int], JitSymbol]:
+def jit_entries(stacks: Iterable[Stack], maps: PerfMaps) -> JitEntries:
     """The perf map entries of all addresses in memory that no file backs, by (pid, address)."""
     wanted: dict[int, set[int]] = {}
     for stack in stacks:
-        for address, mapping in zip(_addresses(stack), stack.places, strict=True):
+        for address, mapping in zip(addresses_of(stack), stack.places, strict=True):
             if is_generated(mapping):
                 wanted.setdefault(stack.pid, set()).add(address)
     return {
-        (pid, address): symbol
+        (pid, address): entries
         for pid, addresses in wanted.items()
-        for address, symbol in maps.symbols(pid, addresses).items()
+        for address, entries in maps.entries(pid, addresses).items()
     }
 
 
-def _jit_rows(jit: dict[tuple[int, int], JitSymbol]) -> list[Row]:
-    distinct = sorted({(pid, symbol) for (pid, _), symbol in jit.items()}, key=lambda e: (e[0], e[1].address))
+def _jit_rows(jit: JitEntries) -> list[Row]:
+    found = {(pid, entry.symbol) for (pid, _), entries in jit.items() for entry in entries if entry.symbol}
+    distinct = sorted(found, key=lambda e: (e[0], e[1].address, e[1].size, e[1].name))
     return [
         {"pid": pid, "address": symbol.address, "size": symbol.size, "name": symbol.name} for pid, symbol in distinct
     ]
@@ -102,18 +107,19 @@ def _frame(
     stack: Stack,
     modules: Modules,
     maps: PerfMaps,
-    jit: dict[tuple[int, int], JitSymbol],
+    jit: JitEntries,
     lines: dict[Place, SourceLine],
 ) -> Row:
     ip, how, mapping = stack.ips[depth], stack.how[depth], stack.places[depth]
     address = within(ip, bool(how & INTERRUPTED))
     row: Row = {"stack_id": stack_id, "depth": depth, "ip": ip, "source": SOURCES[how & ~INTERRUPTED]}
-    generated = jit.get((stack.pid, address))
-    if generated is not None:
-        source = _V8_NAME.match(generated.name)
+    entries = jit.get((stack.pid, address))
+    if entries:
+        generated = at_time(entries, stack.ts)
+        source = _V8_NAME.match(generated.name) if generated else None
         return row | {
-            "symbol": generated.name,
-            "symbol_offset": ip - generated.address,
+            "symbol": generated.name if generated else None,
+            "symbol_offset": ip - generated.address if generated else None,
             "module": maps.name(stack.pid),
             "file": source["file"] if source else None,
             "line": int(source["line"]) if source else None,

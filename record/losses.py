@@ -84,10 +84,18 @@ def losses_of(recorded: Recorded, decoded: int, samples: int, sideband_lost: int
     return rows
 
 
-def symbol_losses(unread_lines: int) -> list[dict[str, Any]]:
-    """Rows for what frames lack; ``unread_lines``: addresses whose source lines would have taken too long to find."""
-    remedy = "Source lines of that many addresses would have taken too long to find. Ask with: analyze --symbols DIR"
-    return [{"kind": "lines-unread", "severity": "notice", "count": unread_lines, "remedy": remedy}][: unread_lines > 0]
+def symbol_losses(unread_lines: int, cut_maps: int) -> list[dict[str, Any]]:
+    """Rows for what frames lack.
+
+    ``unread_lines``: addresses whose source lines would have taken too long to find; ``cut_maps``: perf maps that were
+    too long.
+    """
+    lines = "Source lines of that many addresses would have taken too long to find. Ask with: analyze --symbols DIR"
+    maps = "Perf maps too long to be read to their ends: JIT code may lack names, or have older ones."
+    kinds = (("lines-unread", unread_lines, lines), ("perf-map-cut", cut_maps, maps))
+    return [
+        {"kind": kind, "severity": "notice", "count": count, "remedy": remedy} for kind, count, remedy in kinds if count
+    ]
 
 
 def binary_losses(left_out: int) -> list[dict[str, Any]]:

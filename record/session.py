@@ -32,8 +32,8 @@ from bpfrec.record.waiting import WaitingCall, waiting_calls
 from bpfrec.record.watch import StopCondition, StopSignals
 
 _TICK = 0.1
-_LEARNING_TICK = 0.01
-_PERF_MAP_SECONDS = 1.0
+_SHORT_TICK = 0.01
+_PERF_MAP_SECONDS = 0.1
 _SIDEBAND_BYTES = 1 << 20
 _SNAPSHOT_BYTES = 1 << 25
 # A path is to be learned soon: until then each call by it sends a snapshot.
@@ -224,7 +224,7 @@ class _Session:
         for cpu, sample, calls in program.unsent():
             self._spool(self._calls, cpu, [memoryview(sample)])
             counters["sent_syscalls"] += calls
-        self._surroundings.look_for_perf_maps()
+        self._surroundings.look_for_perf_maps(finally_=True)
         return Recorded(
             clock=clock,
             start_ns=start,
@@ -265,7 +265,8 @@ class _Session:
         next_report = next_maps = 0.0
         try:
             while (reason := stop.reason()) is None:
-                epoll.poll(stop.remaining(_LEARNING_TICK if self._learner and self._learner.is_behind else _TICK))
+                is_urgent = self._surroundings.is_lively or (self._learner is not None and self._learner.is_behind)
+                epoll.poll(stop.remaining(_SHORT_TICK if is_urgent else _TICK))
                 self._drain(kernel)
                 self._learn()
                 if self._disk_error is not None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import shlex
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
@@ -14,6 +16,7 @@ from bpfrec.record.modules import Modules, has_file, is_generated
 from bpfrec.record.perf_maps import PerfMaps
 from bpfrec.record.procfs import MapsLine, ProcessStatus
 
+_LIVELY_SECONDS = 0.5
 _ANCESTORS = 4
 _MOST_PARENTS = 1 << 12
 
@@ -51,6 +54,7 @@ class Surroundings:
     _started: dict[tuple[int, int], tuple[str | None, str | None]] = field(default_factory=dict)
     _with_jit: set[int] = field(default_factory=set)
     _later: list[Event] = field(default_factory=list)
+    _last_exec: float = -math.inf
     _parents: dict[int, int] = field(default_factory=dict)
 
     def snapshot(self) -> None:
@@ -87,6 +91,11 @@ class Surroundings:
         for event in in_order(event for event in waiting if isinstance(event, Lost) or event.time <= drained_at):
             self._notice(event)
 
+    @property
+    def is_lively(self) -> bool:
+        """Whether the processes named executed programs lately: such may be gone soon, and their files with them."""
+        return self.wanted is not None and time.monotonic() - self._last_exec < _LIVELY_SECONDS
+
     def learn_children(self, forks: Iterable[Fork]) -> None:
         """Adds the children that ``forks`` (any order) tell of to :attr:`wanted`."""
         if self.follow:
@@ -97,9 +106,12 @@ class Surroundings:
         """Whether ``pid`` may have calls in the trace."""
         return self.wanted is None or pid in self.wanted
 
-    def look_for_perf_maps(self) -> None:
-        """Opens the perf maps of processes that execute memory which no file backs."""
-        self.perf_maps.look_for(self._with_jit)
+    def look_for_perf_maps(self, *, finally_: bool = False) -> None:
+        """Opens the perf maps of processes that execute memory which no file backs; ``finally_``: the last time."""
+        if finally_:
+            self.perf_maps.look_again(self._with_jit)
+        else:
+            self.perf_maps.look_for(self._with_jit)
 
     def history(self, events: list[Event]) -> History:
         """The history of the processes that matter, from the snapshot and ``events`` (any order)."""
@@ -127,6 +139,7 @@ class Surroundings:
         self._follow(event)
         match event:
             case Comm() if event.exec and self.matters(event.pid):
+                self._last_exec = time.monotonic()
                 self._started[event.pid, event.time] = (procfs.exe(event.pid), procfs.cmdline(event.pid))
             case Mapping() if self.matters(event.pid):
                 self._note_mapping(event)

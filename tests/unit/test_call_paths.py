@@ -22,6 +22,7 @@ from bpfrec.record.callers import Executable, callers_of
 from bpfrec.record.history import History
 from bpfrec.record.learner import LEARNED, LEARNED_CPU, Learner
 from bpfrec.record.modules import Modules
+from bpfrec.record.perf_maps import PerfMaps
 from bpfrec.record.procfs import MapsLine, ProcessStatus
 from bpfrec.record.spool import SpoolWriter
 from bpfrec.record.unwind.cfi import How, Row, Rule
@@ -84,7 +85,7 @@ def spool(tmp_path: Path) -> Spool:
 
 
 def table_of(spool: Spool, found: History | None = None) -> PathTable:
-    table = PathTable(found or history(), MODULES)
+    table = PathTable(found or history(), MODULES, PerfMaps())
     table.read(spool.path, lambda _share: None)
     return table
 

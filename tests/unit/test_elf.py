@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 import shutil
+import struct
 import subprocess
 from pathlib import Path
 
@@ -169,3 +170,37 @@ def test_absurd_sizes_are_not_believed(small: bytes) -> None:
     for header in range(sections, len(content) - 63, 64):
         content[header + 32 : header + 40] = b"\xff" * 8
     ask_everything(bytes(content))
+
+
+def forged(path: Path, sections: int, *fields: int, header: bytes = b"") -> Path:
+    """A sparse ELF file of 300 MiB with sections that are all alike: type, flags, address, offset, size, link."""
+    start = struct.pack(
+        "<16sHHIQQQIHHHHHH", b"\x7fELF\2\1\1", 3, 62, 1, 0, 64, 64 + len(header), 0, 64, 56, 0, 64, sections, 0
+    )
+    kind, flags, address, offset, size, link = fields
+    section = struct.pack("<IIQQQQIIQQ", 0, kind, flags, address, offset, size, link, 0, 1, 24)
+    with path.open("wb") as file:
+        file.write(start + header + section * sections)
+        file.truncate(300 << 20)
+    return path
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [(2, 0, 0, 0, 24 << 20, 0), (11, 0, 0, 64, 280 << 20, 1), (7, 0, 0, 0, 1 << 16, 0), (2, 0, 1 << 63, 0, 1 << 62, 3)],
+    ids=["symbols", "exported", "notes", "absurd"],
+)
+def test_the_same_bytes_many_times_over_are_not_read_each_time(tmp_path: Path, fields: tuple[int, ...]) -> None:
+    with forged(tmp_path / "it", 60_000, *fields).open("rb") as file:
+        read = ElfFile(file)
+        assert read.build_id is None
+        assert Symbolizer([read]).symbol_at(0x1000) is None
+
+
+@pytest.mark.parametrize("size", [0, 1, 8, 20, 64, 65, 200, 1 << 31])
+def test_build_ids_of_any_size(tmp_path: Path, size: int) -> None:
+    identity = bytes(range(1, 201))[:size] if size < 1000 else b"x"
+    note = struct.pack("<III4s", 4, size, 3, b"GNU\0") + identity
+    path = forged(tmp_path / "it", 1, 7, 0, 0, 64, len(note), 0, header=note + bytes(-len(note) % 8))
+    with path.open("rb") as file:
+        assert ElfFile(file).build_id == (identity.hex() if 0 < size <= 64 else None)

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bpfrec.formats.perf_map import JitSymbol, symbols_for
+from bpfrec.formats.perf_map import JitSymbol, entries_for
 
 
 def names(text: bytes, *addresses: int) -> list[str | None]:
-    found = symbols_for(io.BytesIO(text), addresses)
-    return [found[a].name if a in found else None for a in addresses]
+    found = entries_for(io.BytesIO(text), addresses).found
+    return [found[a][-1][1].name if a in found else None for a in addresses]
 
 
 def test_entries_cover_their_bytes_and_no_more() -> None:
@@ -69,11 +69,48 @@ def test_the_rest_of_an_overlong_line_is_no_line() -> None:
     st.lists(st.tuples(st.integers(0, 40), st.integers(1, 20)), max_size=8), st.lists(st.integers(0, 60), max_size=8)
 )
 def test_same_as_looking_at_every_line(entries: list[tuple[int, int]], addresses: list[int]) -> None:
-    text = b"".join(b"%x %x n%d\n" % (start, size, i) for i, (start, size) in enumerate(entries))
+    lines = [b"%x %x n%d\n" % (start, size, i) for i, (start, size) in enumerate(entries)]
     expected = {
-        a: JitSymbol(start, size, f"n{i}")
+        a: covering
         for a in addresses
-        for i, (start, size) in enumerate(entries)
-        if start <= a < start + size
+        if (
+            covering := [
+                (sum(map(len, lines[: i + 1])), JitSymbol(start, size, f"n{i}"))
+                for i, (start, size) in enumerate(entries)
+                if start <= a < start + size
+            ]
+        )
     }
-    assert symbols_for(io.BytesIO(text), addresses) == expected
+    assert entries_for(io.BytesIO(b"".join(lines)), addresses).found == expected
+
+
+@given(st.binary(max_size=400), st.lists(st.integers(-1, 1 << 64), max_size=4))
+def test_garbage_never_raises(text: bytes, addresses: list[int]) -> None:
+    entries_for(io.BytesIO(text), addresses)
+    entries_for(io.BytesIO(b"1000 10 x\n" + text.replace(b"\0", b"\n")), [0x1000, *addresses])
+
+
+def test_entries_are_found_across_blocks() -> None:
+    lines = [b"%x 10 function number %d\n" % (0x1000 + 16 * i, i) for i in range(100_000)]
+    text = b"".join(lines)
+    assert len(text) > 2 << 20
+    for number in (0, 1, 40_000, 99_999):
+        assert names(text, 0x1000 + 16 * number) == [f"function number {number}"]
+    found = entries_for(io.BytesIO(text), [0x1000 + 16 * 77_777])
+    assert found.found[0x1000 + 16 * 77_777][0][0] == sum(map(len, lines[:77_778]))
+
+
+def test_no_more_is_read_than_may_be() -> None:
+    text = b"1000 10 one\n" + b"\0" * 5000 + b"\n2000 10 two\n"
+    assert entries_for(io.BytesIO(text), [0x1000, 0x2000], 100).found.keys() == {0x1000}
+    assert entries_for(io.BytesIO(text), [0x1000], 100).cut
+    assert not entries_for(io.BytesIO(text), [0x1000, 0x2000]).cut
+    assert not entries_for(io.BytesIO(text), [0x1000], len(text)).cut
+
+
+def test_a_map_of_one_address_over_and_over_is_bounded() -> None:
+    text = b"".join(b"1000 ffffff n%d\n" % i for i in range(50_000))
+    entries = entries_for(io.BytesIO(text), [0x1000])
+    assert len(entries.found[0x1000]) == 128
+    assert entries.found[0x1000][-1][1].name == "n49999"
+    assert entries.older == {0x1000}

@@ -84,14 +84,14 @@ def test_a_perf_map_is_found_in_the_process_own_tmp(proc: Path) -> None:
     maps.look_for([7, NOBODY])
     assert maps.name(7) is None
     os.mkfifo(proc / "root" / "tmp" / "perf-3.map")
-    maps.look_for([7])
-    assert maps.symbols(7, [0x1000]) == {}, "a FIFO under that name is no perf map"
+    maps.look_again([7])
+    assert maps.entries(7, [0x1000]) == {}, "a FIFO under that name is no perf map"
     (proc / "root" / "tmp" / "perf-3.map").unlink()
     (proc / "root" / "tmp" / "perf-3.map").write_text("1000 10 jitted\n")
-    maps.look_for([7])
+    maps.look_again([7])
     assert maps.name(7) == "perf-3.map", "the runtime writes the pid of its own namespace"
     (proc / "root" / "tmp" / "perf-3.map").unlink()
-    assert maps.symbols(7, [0x1000])[0x1000].name == "jitted", "the map is read when the process has gone"
+    assert maps.entries(7, [0x1000])[0x1000][0].symbol.name == "jitted", "the map is read when the process has gone"
     maps.close()
 
 
@@ -118,6 +118,18 @@ def test_another_file_at_the_path_is_not_taken_for_the_mapped_one(proc: Path, he
     wrong_id = mapping("/lib.so", None, "00" * 20)
     held.hold(wrong_id)
     assert held.locate(wrong_id, 0x1000) == (None, None)
+
+
+def test_the_file_of_a_process_that_has_ended_is_looked_for_where_its_parent_is(proc: Path, held: Modules) -> None:
+    libc = next(line for line in _real_maps() if "libc" in line.path)
+    there = proc.parent / "9" / "root" / "lib.so"
+    there.parent.mkdir(parents=True)
+    there.write_bytes(Path(libc.path).read_bytes())
+    ended = mapping("/lib.so", there.stat().st_ino)._replace(pid=NOBODY)
+    held.hold(ended)
+    assert held.build_id(ended) is None
+    held.hold(ended, ancestors=[NOBODY, 9])
+    assert held.build_id(ended) is not None
 
 
 def _real_maps() -> list[procfs.MapsLine]:

@@ -43,6 +43,7 @@ BUILDS = {
     "dwarf-64": ["-O1", "-gdwarf-5", "-gdwarf64"],
     "lto": ["-O2", "-flto"],
     "compressed": ["-O2", "-gz=zlib"],
+    "compressed-zstd": ["-O2"],
     "no-aranges": ["-O2"],
     "no-aranges-4": ["-O2", "-gdwarf-4", "-ffunction-sections"],
     "sections": ["-O2", "-ffunction-sections", "-Wl,--gc-sections"],
@@ -60,6 +61,8 @@ def build(folder: Path, name: str) -> Path:
     subprocess.run(command, check=True, timeout=100, cwd=folder)
     if name.startswith("no-aranges"):
         subprocess.run(["objcopy", "--remove-section=.debug_aranges", program], check=True, timeout=30)
+    if name == "compressed-zstd":
+        subprocess.run(["objcopy", "--compress-debug-sections=zstd", program], check=True, timeout=30)
     return program
 
 

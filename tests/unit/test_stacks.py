@@ -14,7 +14,7 @@ from bpfrec.formats.elf_symbols import Symbol
 from bpfrec.formats.perf_map import JitSymbol
 from bpfrec.record.history import History
 from bpfrec.record.modules import Modules
-from bpfrec.record.perf_maps import PerfMaps
+from bpfrec.record.perf_maps import JitEntry, PerfMaps
 from bpfrec.record.procfs import MapsLine, ProcessStatus
 from bpfrec.record.stacks import StackTable
 
@@ -40,9 +40,9 @@ class FakeMaps:
     def name(self, pid: int) -> str | None:
         return f"perf-{pid}.map"
 
-    def symbols(self, _pid: int, addresses: Any) -> dict[int, JitSymbol]:
-        entry = JitSymbol(0x9000, 0x800, "JS:~handler /srv/app.js:12:7")
-        return {a: entry for a in addresses if 0x9000 <= a < 0x9800}
+    def entries(self, _pid: int, addresses: Any) -> dict[int, list[JitEntry]]:
+        entry = JitEntry(0, 1, JitSymbol(0x9000, 0x800, "JS:~handler /srv/app.js:12:7"))
+        return {a: [entry] for a in addresses if 0x9000 <= a < 0x9800}
 
 
 def history() -> History:
