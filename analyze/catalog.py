@@ -26,7 +26,7 @@ from bpfrec.analyze.views import (
     table_view,
 )
 from bpfrec.formats.errors import TraceFileError
-from bpfrec.formats.schema import DATA, TABLES
+from bpfrec.formats.schema import DATA, FRAMES, TABLES
 from bpfrec.formats.trace_reader import TraceReader, table_rows
 
 if TYPE_CHECKING:
@@ -79,7 +79,9 @@ class Catalog:
             self._make(name, late)
             self._fill(view.having(late).computed)
         if STACK_TEXT in needs.words:
-            self._fill((stack_text_table(),))
+            frames = self._view(FRAMES.name)
+            self._make(frames.name, frames.late)
+            self._fill((*frames.computed, stack_text_table()))
 
     def complete(self, query: str) -> bool:
         """Makes the views that ``query`` names with all their columns, computed ones empty; whether any is new."""

@@ -42,7 +42,7 @@ class Frame:
         """Its module, source file and line, as far as they are known and its name does not say them."""
         parts = []
         if self.module and not self.name.startswith(f"{self.module}+") and self.name != self.module:
-            parts.append(f"[{self.module}]")
+            parts.append(self.module if self.module.startswith("[") else f"[{self.module}]")
         if self.file and self.file not in self.name:
             parts.append(self.file if self.line is None else f"{self.file}:{self.line}")
         return " ".join(parts)

@@ -95,7 +95,7 @@ def test_samples_have_the_kernel_above_the_program(trace):
 def test_nothing_to_draw_is_said(trace, lab1_trace):
     with pytest.raises(bpfrec.BpfrecError, match="no system calls with a stack"):
         measured(trace, pid=1)
-    with bpfrec.open(lab1_trace) as bare, pytest.raises(bpfrec.BpfrecError, match="no CPU samples") as refused:
+    with bpfrec.open(lab1_trace) as bare, pytest.raises(bpfrec.BpfrecError, match="CPU samples") as refused:
         measured(bare, samples=True)
     assert "--profile" in refused.value.hint
 
