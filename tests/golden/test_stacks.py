@@ -1,4 +1,4 @@
-"""What is made of stacks, byte for byte; ``UPDATE_GOLDEN=1 pytest tests/golden`` writes it anew. Look at the pictures."""
+"""What is made of stacks, byte for byte; ``UPDATE_GOLDEN=1 pytest tests/golden`` writes it anew."""
 
 from __future__ import annotations
 
