@@ -80,7 +80,9 @@ class Catalog:
             self._make(name, late)
             self._fill(view.having(late).computed)
         if STACK_TEXT in needs.words:
-            self._fill((stack_text_table(),))
+            frames = self._view(FRAMES.name)
+            self._make(frames.name, frames.late)
+            self._fill((*frames.computed, stack_text_table()))
 
     def complete(self, query: str) -> bool:
         """Makes the views that ``query`` names with all their columns, computed ones empty; whether any is new."""

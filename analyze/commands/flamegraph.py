@@ -69,8 +69,10 @@ def command(
     """
     form = form or _format_of(output)
     if samples:
-        for option, parameter in (("--syscall", "syscall"), ("-x", "failed"), ("--by", "by"), ("--call", "call")):
-            if ctx.get_parameter_source(parameter) is click.core.ParameterSource.COMMANDLINE:
+        named = (("--syscall", "syscall"), ("-x", "failed"), ("--call", "call"), (f"--by {by}", "by"))
+        for option, parameter in named:
+            given = ctx.get_parameter_source(parameter) is click.core.ParameterSource.COMMANDLINE
+            if given and option != "--by time":
                 raise click.UsageError(_CALLS_ONLY.format(option))
     from bpfrec.analyze.flame.draw import drawn, measured  # noqa: PLC0415
 

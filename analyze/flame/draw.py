@@ -32,25 +32,33 @@ def measured(
     comm: bool = True,
     call: bool = True,
 ) -> tuple[Flame, str]:
-    """The flame graph of a trace, and what it is called.
+    """The flame graph of a trace, and what it is called; of ``samples`` there are the number and the time.
 
     Raises:
-        ReportError: nothing that was chosen has a stack.
+        ReportError: nothing that was chosen has a stack, or the time between samples is not known.
     """
     chosen = chosen_calls(pid=pid, tid=tid, uid=uid, name=name, syscall=syscall, failed=failed)
     if samples:
-        paths = measure_samples(trace, chosen, comm=comm, lines=lines)
-        what = "CPU samples"
+        period_ns = _period_ns(trace) if by == "time" else None
+        paths = measure_samples(trace, chosen, period_ns, comm=comm, lines=lines)
+        what = "time on CPU" if period_ns else "CPU samples"
     else:
         paths = measure_calls(trace, chosen, by, comm=comm, call=call, lines=lines)
         what = {"calls": "system calls", "time": "time in system calls", "failures": "failed system calls"}[by]
     if not paths.values.size:
         raise ReportError(
-            f"there are no {what} with a stack among those chosen",
+            f"no {what} with a stack are among what was chosen",
             "; ".join(paths.notes) or f"Choose others, or record them{' with --profile 99' if samples else ''}.",
         )
     flame = flame_of(paths)
     return flame, f"{what[0].upper()}{what[1:]} of {trace.path.name}: {amount_text(flame.total, flame.unit)}"
+
+
+def _period_ns(trace: Trace) -> int:
+    frequency = trace.manifest.configuration.get("profile_hz")
+    if not isinstance(frequency, int) or frequency <= 0:
+        raise ReportError("the trace does not say how many samples a second were taken", "Count them: leave out --by.")
+    return round(1e9 / frequency)
 
 
 def drawn(flame: Flame, form: str, title: str) -> Iterable[str]:

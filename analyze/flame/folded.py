@@ -18,9 +18,13 @@ def folded(flame: Flame) -> Iterator[str]:
 
 
 def own_paths(flame: Flame) -> Iterator[tuple[int, list[int]]]:
-    """Every node that is more than its children, and the frames from the outermost to it, without the root."""
+    """Every node that is more than its children, and the frames from the outermost to it, without the root.
+
+    They come from left to right as in the picture.
+    """
     frame, parent = flame.frame.tolist(), flame.parent.tolist()
-    for node in np.flatnonzero(flame.own).tolist():
+    nodes = np.flatnonzero(flame.own)
+    for node in nodes[np.lexsort((flame.depth[nodes], flame.x[nodes]))].tolist():
         path, at = [], node
         while at > 0:
             path.append(frame[at])

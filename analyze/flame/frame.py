@@ -38,11 +38,18 @@ class Frame:
         return self.name, self.module or "", self.kind.value, self.line or 0
 
     @property
+    def label(self) -> str:
+        """Its name with its source line, where that is known and the name does not say it."""
+        if self.file is None or self.line is None or self.file in self.name:
+            return self.name
+        return f"{self.name} {self.file.rpartition('/')[2]}:{self.line}"
+
+    @property
     def where(self) -> str:
         """Its module, source file and line, as far as they are known and its name does not say them."""
         parts = []
         if self.module and not self.name.startswith(f"{self.module}+") and self.name != self.module:
-            parts.append(f"[{self.module}]")
+            parts.append(self.module if self.module.startswith("[") else f"[{self.module}]")
         if self.file and self.file not in self.name:
             parts.append(self.file if self.line is None else f"{self.file}:{self.line}")
         return " ".join(parts)

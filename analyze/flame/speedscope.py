@@ -9,7 +9,7 @@ from typing import Any
 from bpfrec.analyze.flame.folded import own_paths
 from bpfrec.analyze.flame.frame import Frame, Kind
 from bpfrec.analyze.flame.layout import Flame
-from bpfrec.analyze.flame.text import name_text
+from bpfrec.analyze.flame.text import safe
 
 _SCHEMA = "https://www.speedscope.app/file-format-schema.json"
 
@@ -38,7 +38,7 @@ def speedscope(flame: Flame, title: str, version: str) -> Iterator[str]:
 
 
 def _frame(frame: Frame) -> dict[str, Any]:
-    made: dict[str, Any] = {"name": name_text(frame)}
+    made: dict[str, Any] = {"name": safe(frame.name)}
     file = frame.file or frame.module
     if file:
         made["file"] = file

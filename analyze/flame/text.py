@@ -17,8 +17,8 @@ def safe(text: str) -> str:
 
 
 def name_text(frame: Frame) -> str:
-    """The frame's name, safe."""
-    return safe(frame.name)
+    """The frame's name, and its line, safe."""
+    return safe(frame.label)
 
 
 def where_text(frame: Frame) -> str:

@@ -60,14 +60,19 @@ def measure_calls(
     return _paths(trace, rows, lines, unit, missing_notes(trace, chosen, by))
 
 
-def measure_samples(trace: Trace, chosen: list[Fragment], *, comm: bool = True, lines: bool = False) -> Paths:
-    """The paths that CPU samples meeting ``chosen`` hit: kernel frames stand on those of the user stack."""
+def measure_samples(
+    trace: Trace, chosen: list[Fragment], period_ns: int | None = None, *, comm: bool = True, lines: bool = False
+) -> Paths:
+    """The paths that CPU samples meeting ``chosen`` hit: kernel frames stand on those of the user stack.
+
+    Their number, or with ``period_ns``, from one sample to the next, the time that they stand for.
+    """
     rows = f"""
         SELECT {_comm(comm)} AS comm, CASE WHEN stack_status != 'kernel-thread' THEN stack_status END AS gap,
-            stack_id AS user_stack_id, kernel_stack_id, NULL AS call, count(*) AS amount
+            stack_id AS user_stack_id, kernel_stack_id, NULL AS call, count(*) * {period_ns or 1} AS amount
         FROM samples WHERE coalesce(stack_id, kernel_stack_id) IS NOT NULL AND {where(chosen)} GROUP BY ALL
     """  # noqa: S608 - only literals
-    return _paths(trace, rows, lines, "samples", _sample_notes(trace, chosen))
+    return _paths(trace, rows, lines, "ns" if period_ns else "samples", _sample_notes(trace, chosen))
 
 
 def _comm(wanted: bool) -> str:

@@ -39,7 +39,8 @@ def compute(
     if by not in MEASURES:
         raise ReportError(f"stacks are not counted by {by}", f"There are: {', '.join(MEASURES)}")
     chosen = chosen_calls(pid=pid, tid=tid, uid=uid, name=name, syscall=syscall, failed=failed)
-    module = f"CASE WHEN shown IS NOT NULL AND NOT {NAMES_ITS_LINE} THEN ' [' || {MODULE} || ']' END"
+    bracketed = f"CASE WHEN starts_with({MODULE}, '[') THEN {MODULE} ELSE '[' || {MODULE} || ']' END"
+    module = f"CASE WHEN shown IS NOT NULL AND NOT {NAMES_ITS_LINE} THEN ' ' || {bracketed} END"
     sql = render(
         "stacks",
         where=where(chosen),

@@ -57,6 +57,16 @@ def test_python_blocks_run(page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         exec(compile(block, page.name, "exec"), {})
 
 
+def test_the_flame_graph_is_that_of_the_sample() -> None:
+    now = run("bpfrec analyze -i sample_traces/lab2-node.bpfrec flamegraph --format svg 2>/dev/null")
+    picture = ROOT / "docs" / "flamegraph.svg"
+    if UPDATE:
+        picture.write_text(now)
+    assert picture.read_text() == now, (
+        "flamegraph.svg is out of date; run: BPFREC_UPDATE_DOCS=1 pytest tests/cli/test_docs.py"
+    )
+
+
 def test_every_report_has_a_page_and_the_readme_links_it() -> None:
     from bpfrec.analyze.reports import REPORTS
 

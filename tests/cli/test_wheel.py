@@ -80,6 +80,13 @@ def test_every_analyze_command_answers(installed: Path) -> None:
         assert answer or command == ["report", "network"], f"{command} answers nothing"
 
 
+def test_flame_graphs_have_their_templates(installed: Path) -> None:
+    program = installed / "environment" / "bin" / "bpfrec"
+    for form, beginning in (("svg", "<?xml"), ("html", "<!DOCTYPE html>"), ("speedscope", "{")):
+        done = run(program, "analyze", "flamegraph", "--format", form, cwd=installed)
+        assert done.stdout.startswith(beginning), done.stderr
+
+
 def test_recording_says_what_is_missing(installed: Path) -> None:
     done = run(
         "/usr/bin/env",

@@ -152,3 +152,15 @@ def test_a_name_cannot_look_like_two_frames(tmp_path):
     with bpfrec.open(builder.write(tmp_path / "t.bpfrec")) as opened:
         ((text,),) = opened.query("SELECT stack_text(stack_id) FROM syscalls").rows
     assert text.split("\n") == ["evil\\x0amain+0x1 (libc.so.6)+0x10 (libc.so.6)", "main+0x11 (deep)"]
+
+
+def test_trace_prints_frames_as_bcc_does(trace):
+    stack = trace.report("trace", probes=["openat"], user_stack=True, pid=700).dicts()[0]["stack"]
+    assert stack == [
+        "open+0x10 [libc.so.6]",
+        f"{HANDLER}+0x11 [perf-700.map]",
+        # Memory without a file is no module to bcc.
+        "[unknown]",
+        "Builtins_JSEntry+0x13 [node]",
+        "_start+0x14 [node]",
+    ]
