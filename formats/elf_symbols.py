@@ -78,7 +78,8 @@ class SymbolIndex:
             first = int(np.searchsorted(self._values, value, side="left"))
             covering = [i for i in range(max(first, start - _ALIASES), start) if self._covers(i, address, after)]
             if covering:
-                return self._symbol(max(covering, key=self._preference))
+                symbol = self._symbol(max(covering, key=self._preference))
+                return symbol if symbol.name else None
             start = first
         return None
 
