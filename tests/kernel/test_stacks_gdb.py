@@ -83,7 +83,8 @@ def recorded_stacks(folder: Path, *command: str | Path) -> dict[str, list[Frame]
     )
     stacks: dict[str, list[Frame]] = {}
     for path, symbol, module, offset in frames:
-        stacks.setdefault(str(path), []).append((symbol, (str(module), int(str(offset)))))  # type: ignore[arg-type]
+        place = None if offset is None else (str(module), int(str(offset)))
+        stacks.setdefault(str(path), []).append((symbol, place))  # type: ignore[arg-type]
     unfinished = rows(
         trace,
         "SELECT s.path, stack_status, t.status FROM syscalls s LEFT JOIN stacks t USING (stack_id) "
@@ -160,6 +161,34 @@ def test_go(gdb: str, tmp_path: Path, flags: list[str]) -> None:
     assert len(judged) == 6
     names = {path: [name for name, _ in frames] for path, frames in judged.items()}
     assert {path: [name for name, _ in frames] for path, frames in recorded.items()} == names
+
+
+def test_node(gdb: str, node: str, tmp_path: Path) -> None:
+    """gdb is lost in generated code. Up to there frames are its, and from there on they lead to the first."""
+    source = WORKLOADS / "callers.js"
+    command = [node, "--perf-basic-prof", "--interpreted-frames-native-stack", source]
+    recorded, judged = recorded_stacks(tmp_path, *command), gdb_stacks(gdb, tmp_path, *command)
+    assert recorded.keys() == judged.keys()
+    lines = {
+        str(path): str(names).split("|")
+        for path, names in rows(
+            tmp_path / "trace.bpfrec",
+            "SELECT path, string_agg(symbol || ':' || f.line, '|' ORDER BY f.depth) FROM syscalls "
+            f"JOIN frames f USING (stack_id) WHERE f.file = '{source}' GROUP BY path",
+        )
+    }
+    for path, frames in recorded.items():
+        native = [place for _, place in judged[path]]
+        generated = next(n for n, place in enumerate(native) if place is None or not place[0].startswith("/"))
+        assert [place for _, place in frames[:generated]] == native[:generated]
+        assert generated > 5
+        assert str(frames[-1][0]) == "_start"
+        assert "_ZN4node5StartEiPPc" in {name for name, _ in frames}
+        assert "missing" in lines[path][0], lines[path]
+        assert lines[path][0].endswith(":4")
+    assert sum("recurse" in name for name in lines["/nonexistent/recursion"]) == 101
+    for path in ("mapped", "reviver", "sorted", "replaced", "timer"):
+        assert {"sorted": "compare", "replaced": "replacer"}.get(path, path) in lines[f"/nonexistent/{path}"][1]
 
 
 @pytest.mark.parametrize(
