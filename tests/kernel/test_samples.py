@@ -220,7 +220,7 @@ def test_the_exercise_of_the_course_beside_bpftrace(
     )
     while "attached" not in line_of(judge.stdout):
         assert judge.poll() is None, "bpftrace ended early"
-    recorder = Recorder(output, "-a", "-e", "getppid", "--profile", "100")
+    recorder = Recorder(output, "-a", "-e", "getppid", "--stack-on", "none", "--profile", "100")
     workload.go()
     recorder.stop()
     judge.send_signal(signal.SIGINT)
@@ -229,6 +229,7 @@ def test_the_exercise_of_the_course_beside_bpftrace(
     theirs = {tuple(key.split(",")): 10 * count for key, count in maps["@"].items()}
     query = "SELECT cpu, comm, count(*) * 10 AS ms FROM samples WHERE uid <> 0 GROUP BY ALL"
     ours = {(str(cpu), comm): ms for cpu, comm, ms in rows(output, query)}
+    assert rows(output, "SELECT count(*) > 50 FROM samples JOIN stacks USING (stack_id) WHERE uid <> 0") == [(True,)]
     for name in BUSY:
         # Two clocks of 10 ms that do not tick together.
         assert ours["0", name] == pytest.approx(theirs["0", name], rel=0.1, abs=80)
