@@ -99,7 +99,9 @@ def table_of(folder: Path, *chunks: tuple[int, bytes], has_stacks: bool = True) 
         spool.write(cpu, 1, [memoryview(data)])
     spool.close()
     table = SampleTable(History(), FakeStacks(), has_stacks)
-    table.read(folder / "samples.spool")
+    shares: list[float] = []
+    table.read(folder / "samples.spool", shares.append)
+    assert shares == sorted(shares)
     return table
 
 
