@@ -28,6 +28,7 @@ _LARGEST_MINI = 64 << 20
 # Five million symbols: several times what the largest programs have.
 _LARGEST_SYMBOLS = 128 << 20
 _LARGEST_NAMES = 256 << 20
+_SYMBOL_TABLES = ("SHT_SYMTAB", "SHT_DYNSYM")
 _LONGEST_LINK = 4096
 
 
@@ -136,6 +137,11 @@ class ElfFile:
             return None
         return name.decode("utf-8", "surrogateescape"), int.from_bytes(raw[end : end + 4], "little")
 
+    @property
+    def symbol_bytes(self) -> int:
+        """How large its symbol tables say they are, without their names."""
+        return sum(section.size for section in self.sections if section.kind in _SYMBOL_TABLES)
+
     def symbol_tables(self) -> list[SymbolTable]:
         """Its symbol tables, and those in ``.gnu_debugdata``, which Fedora packs the local functions into."""
         tables = self._own_tables()
@@ -159,7 +165,7 @@ class ElfFile:
         tables: list[SymbolTable] = []
         left, names_left = _LARGEST_SYMBOLS, _LARGEST_NAMES
         for section in sections:
-            if section.kind not in ("SHT_SYMTAB", "SHT_DYNSYM") or section.link >= len(sections):
+            if section.kind not in _SYMBOL_TABLES or section.link >= len(sections):
                 continue
             names = sections[section.link]
             if (section.flags | names.flags) & SHF_COMPRESSED or section.size > left or names.size > names_left:

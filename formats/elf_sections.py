@@ -38,16 +38,20 @@ class Section:
 
 
 class Content:
-    """What a section of ``file`` holds; nothing where it has no content, or is packed in a way that is not known."""
+    """What a section of ``file`` holds; nothing where it has no content, or is packed in a way that is not known.
+
+    ``size``: in bytes; ``unpacked``: how many of them had to be decompressed.
+    """
 
     def __init__(self, file: BinaryIO, section: Section) -> None:
         self._file, self._offset, self.size = file, section.offset, section.size
+        self.unpacked = 0
         self._plain: bytes | None = None
         if section.kind == NO_CONTENT:
             self.size = 0
         elif section.flags & SHF_COMPRESSED:
             self._plain = _decompressed(read_bytes(file, section.offset, section.size))
-            self.size = len(self._plain)
+            self.size = self.unpacked = len(self._plain)
 
     def read(self, offset: int, size: int) -> bytes:
         """``size`` bytes at ``offset``; fewer where the section ends."""

@@ -66,7 +66,9 @@ def finish(
         writer.write_rows(STACKS, stack_rows)
         writer.write_rows(FRAMES, frame_rows)
         writer.write_rows(JIT_SYMBOLS, jit_rows)
-    losses += symbol_losses(surroundings.modules.unread_lines, surroundings.perf_maps.cut)
+    losses += symbol_losses(
+        surroundings.modules.unread_lines, surroundings.modules.unread_symbols, surroundings.perf_maps.cut
+    )
     pids = calls.pids | set(request.pids)
     writer.write_rows(PROCESSES, process_rows(history, surroundings.descriptors, pids))
     writer.write_rows(DESCRIPTORS, descriptor_rows(surroundings.descriptors, pids))
