@@ -24,6 +24,7 @@ MOST_FILES = 200_000
 
 _BUILD_ID = re.compile(r"[0-9a-f]{4,128}")
 _BLOCK = 1 << 20
+_LARGEST_WITHOUT_ID = 1 << 30
 
 
 class DebugFolders:
@@ -81,6 +82,8 @@ def _is_linked(file: BinaryIO, build_id: str | None, checksum: int) -> bool:
         return False
     if build_id is not None or found is not None:
         return build_id == found
+    if file.seek(0, os.SEEK_END) > _LARGEST_WITHOUT_ID:
+        return False
     file.seek(0)
     actual = 0
     while block := file.read(_BLOCK):

@@ -24,6 +24,7 @@ _MOST_RANGES = 1 << 16
 _RANGES_BYTES = 1 << 20
 _LONGEST_PATH = 4096
 _WORD = 8
+_SET_BYTES = 12
 
 _COMPILE_UNITS = (0x11, 0x4A)
 _UT_COMPILE, _UT_SKELETON = 1, 4
@@ -61,14 +62,15 @@ class AddressRanges:
         return int(self.units[at]) if at >= 0 and address < int(self.ends[at]) else None
 
 
-def address_ranges(contents: Contents) -> AddressRanges:
-    """All of ``.debug_aranges``; what is damaged ends it."""
+def address_ranges(contents: Contents, spend: Callable[[int], None]) -> AddressRanges:
+    """All of ``.debug_aranges``; what is damaged ends it. ``spend`` is told of the bytes that are read one by one."""
     section = contents(".debug_aranges")
     raw = b"" if section is None or section.size > _LARGEST_ARANGES else section.read(0, section.size)
     parts: list[NDArray[np.uint64]] = []
     at = 0
     try:
         while at < len(raw):
+            spend(_SET_BYTES)
             cursor = Cursor(raw, at)
             length, wide = cursor.length()
             end = cursor.at + length

@@ -1,6 +1,7 @@
 """ELF files: load addresses, build ids and function symbols.
 
-Sources: System V ABI (gabi), chapters "ELF Header", "Program Loading" and "Symbol Table".
+Sources: System V ABI (gabi), chapters "ELF Header", "Program Loading" and "Symbol Table". pyelftools reads the
+section headers.
 Root reads here what any user may have mapped: nothing that a file says makes reading it long.
 """
 
@@ -13,19 +14,22 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
-from typing import BinaryIO, NamedTuple
+from typing import IO, Any, BinaryIO, NamedTuple, cast
 
 import numpy as np
+from elftools.elf.elffile import ELFFile
 
-from bpfrec.formats.elf_sections import SHF_COMPRESSED, Content, Section, read_bytes, read_sections
+from bpfrec.formats.elf_sections import SHF_COMPRESSED, Content, Section, read_bytes
 from bpfrec.formats.elf_symbols import HIGHEST_ADDRESS, SYMBOL, SymbolTable
 from bpfrec.formats.go_functions import GoFunctions, go_functions_of
 
 _LARGEST_BUILD_ID = 64
+_HEADER_BUDGET = 8 << 20
 _LARGEST_MINI = 64 << 20
 # Five million symbols: several times what the largest programs have.
 _LARGEST_SYMBOLS = 128 << 20
 _LARGEST_NAMES = 256 << 20
+_SYMBOL_TABLES = ("SHT_SYMTAB", "SHT_DYNSYM")
 _LONGEST_LINK = 4096
 
 
@@ -105,7 +109,13 @@ class ElfFile:
     @cached_property
     def sections(self) -> list[Section]:
         """Its sections, by their numbers; none where their headers are damaged."""
-        return read_sections(self._file)
+        try:
+            return [
+                Section(s.name, s["sh_type"], s["sh_flags"], s["sh_addr"], s["sh_offset"], s["sh_size"], s["sh_link"])
+                for s in _open(self._file).iter_sections()
+            ]
+        except Exception:  # pyelftools raises many kinds on damaged headers
+            return []
 
     @cached_property
     def go_functions(self) -> GoFunctions | None:
@@ -133,6 +143,11 @@ class ElfFile:
             return None
         return name.decode("utf-8", "surrogateescape"), int.from_bytes(raw[end : end + 4], "little")
 
+    @property
+    def symbol_bytes(self) -> int:
+        """How large its symbol tables say they are, without their names."""
+        return sum(section.size for section in self.sections if section.kind in _SYMBOL_TABLES)
+
     def symbol_tables(self) -> list[SymbolTable]:
         """Its symbol tables, and those in ``.gnu_debugdata``, which Fedora packs the local functions into."""
         tables = self._own_tables()
@@ -156,7 +171,7 @@ class ElfFile:
         tables: list[SymbolTable] = []
         left, names_left = _LARGEST_SYMBOLS, _LARGEST_NAMES
         for section in sections:
-            if section.kind not in ("SHT_SYMTAB", "SHT_DYNSYM") or section.link >= len(sections):
+            if section.kind not in _SYMBOL_TABLES or section.link >= len(sections):
                 continue
             names = sections[section.link]
             if (section.flags | names.flags) & SHF_COMPRESSED or section.size > left or names.size > names_left:
@@ -172,6 +187,28 @@ class ElfFile:
             end_of = np.where(known, ends[np.where(known, symbols["section"], 0)], np.uint64(0))
             tables.append(SymbolTable(symbols, read_bytes(self._file, names.offset, names.size), end_of))
         return tables
+
+
+class _Budgeted:
+    """A file that may be read so far and no further: bounds what a hostile header can make pyelftools do."""
+
+    def __init__(self, file: BinaryIO, budget: int) -> None:
+        self._file, self._left = file, budget
+        self.seek, self.tell = file.seek, file.tell
+
+    def read(self, size: int = -1) -> bytes:
+        self._left -= 16 + max(0, size)
+        if size < 0 or self._left < 0:
+            raise NotElfError("its headers are absurdly long")
+        return self._file.read(size)
+
+
+def _open(file: BinaryIO) -> Any:
+    file.seek(0)
+    elf = ELFFile(cast("IO[bytes]", _Budgeted(file, _HEADER_BUDGET)))
+    if elf.elfclass != 64 or not elf.little_endian:
+        raise NotElfError("not a 64-bit little-endian ELF file")
+    return elf
 
 
 def _program_headers(file: BinaryIO) -> tuple[int, list[_ProgramHeader]]:

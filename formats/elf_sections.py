@@ -1,4 +1,4 @@
-"""The sections of ELF files and what is in them, compressed ones too, read where asked for and never absurdly much.
+"""The contents of sections of ELF files, compressed ones too, read where they are asked for and never absurdly much.
 
 Source: System V ABI (gabi), chapters "Sections" and "Section Compression".
 """
@@ -19,14 +19,6 @@ HIGHEST_OFFSET = 1 << 62
 SHF_COMPRESSED = 1 << 11
 NO_CONTENT = "SHT_NOBITS"
 
-_KINDS = {2: "SHT_SYMTAB", 7: "SHT_NOTE", 8: NO_CONTENT, 11: "SHT_DYNSYM"}
-# Of the file header: e_shoff, e_shentsize, e_shnum, e_shstrndx.
-_PLACE = struct.Struct("<40xQ10xHHH")
-# Elf64_Shdr
-_HEADER = struct.Struct("<IIQQQQI20x")
-_LARGEST_NAMES = 1 << 20
-_LONGEST_NAME = 256
-
 _ZLIB, _ZSTD = 1, 2
 # Elf64_Chdr: ch_type, ch_size
 _COMPRESSION = struct.Struct("<I4xQ8x")
@@ -34,10 +26,7 @@ _COMPRESSION = struct.Struct("<I4xQ8x")
 
 @dataclass(frozen=True)
 class Section:
-    """A section header; ``address``, ``offset`` and ``size`` in bytes.
-
-    ``kind``: sh_type by its name in elf.h, of those that matter here, else empty.
-    """
+    """A section header; ``kind``: sh_type by its name in elf.h; ``address``, ``offset`` and ``size`` in bytes."""
 
     name: str
     kind: str
@@ -48,42 +37,21 @@ class Section:
     link: int
 
 
-def read_sections(file: BinaryIO) -> list[Section]:
-    """The sections of a 64-bit ``file``, by their numbers; none where their headers are damaged.
-
-    It is asked of every file that a recorded process maps, and pyelftools takes 10 ms and more for one.
-    """
-    start = read_bytes(file, 0, _PLACE.size)
-    if len(start) < _PLACE.size:
-        return []
-    table, entry, count, names_at = _PLACE.unpack(start)
-    raw = read_bytes(file, table, entry * count)
-    if entry != _HEADER.size or len(raw) < entry * count or names_at >= count:
-        return []
-    headers = list(_HEADER.iter_unpack(raw))
-    *_, names_offset, names_size, _link = headers[names_at]
-    names = read_bytes(file, names_offset, min(names_size, _LARGEST_NAMES))
-    return [
-        Section(_name(names, name), _KINDS.get(kind, ""), flags, address, offset, size, link)
-        for name, kind, flags, address, offset, size, link in headers
-    ]
-
-
-def _name(names: bytes, start: int) -> str:
-    return names[start : start + _LONGEST_NAME].partition(b"\0")[0].decode("latin-1")
-
-
 class Content:
-    """What a section of ``file`` holds; nothing where it has no content, or is packed in a way that is not known."""
+    """What a section of ``file`` holds; nothing where it has no content, or is packed in a way that is not known.
+
+    ``size``: in bytes; ``unpacked``: how many of them had to be decompressed.
+    """
 
     def __init__(self, file: BinaryIO, section: Section) -> None:
         self._file, self._offset, self.size = file, section.offset, section.size
+        self.unpacked = 0
         self._plain: bytes | None = None
         if section.kind == NO_CONTENT:
             self.size = 0
         elif section.flags & SHF_COMPRESSED:
             self._plain = _decompressed(read_bytes(file, section.offset, section.size))
-            self.size = len(self._plain)
+            self.size = self.unpacked = len(self._plain)
 
     def read(self, offset: int, size: int) -> bytes:
         """``size`` bytes at ``offset``; fewer where the section ends."""

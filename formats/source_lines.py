@@ -11,6 +11,9 @@ from bpfrec.formats.dwarf_lines import SourceLine, lines_of
 from bpfrec.formats.dwarf_units import Unit, Units, address_ranges
 from bpfrec.formats.elf_sections import Content
 
+# That many times as fast as bytes are read one by one, they are decompressed.
+_UNPACKED_SHIFT = 8
+
 
 class OutOfBudgetError(Exception):
     """There is more to read than may be read."""
@@ -39,26 +42,36 @@ class SourceLines:
     def __init__(self, content: Callable[[str], Content | None]) -> None:
         self._content = content
         self._known: dict[str, Content | None] = {}
+        self._budget = Budget(0)
 
     def find(self, addresses: Iterable[int], budget: Budget) -> tuple[dict[int, SourceLine], set[int]]:
         """The lines of ``addresses``, as the file numbers them, as far as they are known, and those left to look up.
 
         An address is left where ``budget`` did not suffice.
         """
+        self._budget = budget
         wanted = set(addresses)
         found: dict[int, SourceLine] = {}
+        left: set[int] = set()
+        try:
+            self._find(wanted, found, left)
+        except OutOfBudgetError:
+            left |= wanted
+        return found, left - found.keys()
+
+    def _find(self, wanted: set[int], found: dict[int, SourceLine], left: set[int]) -> None:
         section = self._section(".debug_line")
         if section is None or not section.size or not wanted:
-            return found, set()
-        ranges = address_ranges(self._section)
-        units = Units(self._section, budget.spend)
-        left: set[int] = set()
+            return
+        spend = self._budget.spend
+        ranges = address_ranges(self._section, spend)
+        units = Units(self._section, spend)
 
         def run(unit: Unit | None, some: set[int]) -> None:
             if unit is None or unit.lines is None or not some:
                 return
             try:
-                found.update(lines_of(section, unit.lines, unit.folder, sorted(some), units.text, budget.spend))
+                found.update(lines_of(section, unit.lines, unit.folder, sorted(some), units.text, spend))
             except BadDwarfError:
                 pass
             except OutOfBudgetError:
@@ -70,14 +83,10 @@ class SourceLines:
             if place is not None:
                 by_unit.setdefault(place, set()).add(address)
         rest = wanted.difference(*by_unit.values())
-        try:
-            for place, some in sorted(by_unit.items()):
-                run(_unit(units, place), some)
-            if rest:
-                self._search(units, set(ranges.units.tolist()), rest, run)
-        except OutOfBudgetError:
-            left |= wanted - found.keys()
-        return found, left - found.keys()
+        for place, some in sorted(by_unit.items()):
+            run(_unit(units, place), some)
+        if rest:
+            self._search(units, set(ranges.units.tolist()), rest, run)
 
     def _search(
         self, units: Units, indexed: set[int], rest: set[int], run: Callable[[Unit | None, set[int]], None]
@@ -96,7 +105,9 @@ class SourceLines:
 
     def _section(self, name: str) -> Content | None:
         if name not in self._known:
-            self._known[name] = self._content(name)
+            found = self._known[name] = self._content(name)
+            if found is not None:
+                self._budget.spend(found.unpacked >> _UNPACKED_SHIFT)
         return self._known[name]
 
 

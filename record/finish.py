@@ -81,7 +81,9 @@ def finish(
         writer.write_rows(STACKS, stack_rows)
         writer.write_rows(FRAMES, frame_rows)
         writer.write_rows(JIT_SYMBOLS, jit_rows)
-    losses += symbol_losses(surroundings.modules.unread_lines, surroundings.perf_maps.cut)
+    losses += symbol_losses(
+        surroundings.modules.unread_lines, surroundings.modules.unread_symbols, surroundings.perf_maps.cut
+    )
     if recorded.kernel_symbols is not None:
         for table, rows in zip((STACKS, FRAMES), samples.kernel_stacks(recorded.kernel_symbols), strict=True):
             writer.write_rows(table, rows)

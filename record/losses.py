@@ -84,15 +84,20 @@ def losses_of(recorded: Recorded, decoded: int, samples: int, sideband_lost: int
     return rows
 
 
-def symbol_losses(unread_lines: int, cut_maps: int) -> list[dict[str, Any]]:
+def symbol_losses(unread_lines: int, unread_symbols: int, cut_maps: int) -> list[dict[str, Any]]:
     """Rows for what frames lack.
 
-    ``unread_lines``: addresses whose source lines would have taken too long to find; ``cut_maps``: perf maps that were
-    too long.
+    ``unread_lines``: addresses whose source lines would have taken too long to find; ``unread_symbols``: files whose
+    symbol tables found no room; ``cut_maps``: perf maps that were too long.
     """
     lines = "Source lines of that many addresses would have taken too long to find. Ask with: analyze --symbols DIR"
     maps = "Perf maps too long to be read to their ends: JIT code may lack names, or have older ones."
-    kinds = (("lines-unread", unread_lines, lines), ("perf-map-cut", cut_maps, maps))
+    symbols = "Files executed whose symbol tables are absurdly large, or too many. Ask with: analyze --symbols DIR"
+    kinds = (
+        ("lines-unread", unread_lines, lines),
+        ("symbols-unread", unread_symbols, symbols),
+        ("perf-map-cut", cut_maps, maps),
+    )
     return [
         {"kind": kind, "severity": "notice", "count": count, "remedy": remedy} for kind, count, remedy in kinds if count
     ]

@@ -30,6 +30,9 @@ from bpfrec.record.unwind.eh_frame import UnwindTable
 LINES_BUDGET = 8 << 20
 """Bytes of debug information that the finish of a recording reads one by one: some seconds' worth."""
 
+SYMBOLS_BUDGET = 1 << 30
+"""Bytes of symbol tables that are kept for all files: forty million symbols."""
+
 _VDSO = "[vdso]"
 _DELETED = " (deleted)"
 # A runtime makes code in these, and a program may be executed from a memfd.
@@ -55,13 +58,15 @@ class _Module:
 class Modules:
     """Open files by what identifies them: build id, or device and inode, or path.
 
-    ``unread_lines``: addresses whose source lines would have taken too long to find.
+    ``unread_lines``: addresses whose source lines would have taken too long to find; ``unread_symbols``: files whose
+    symbol tables found no room.
     """
 
     def __init__(self) -> None:
         self._modules: dict[Identity, _Module] = {}
         self._debug_folders = DebugFolders([SYSTEM_FOLDER], search=False)
-        self.unread_lines = 0
+        self.unread_lines = self.unread_symbols = 0
+        self._symbols_left = SYMBOLS_BUDGET
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         if soft < hard:
             with suppress(ValueError, OSError):
@@ -154,7 +159,14 @@ class Modules:
             linked = None if module.debug else linked_file(elf, Path(module.path.removesuffix(_DELETED)))
             if linked is not None:
                 module.debug.append(linked)
-            module.symbols = Symbolizer([*map(ElfFile, module.debug), elf])
+            files = [*map(ElfFile, module.debug), elf]
+            size = sum(file.symbol_bytes for file in files)
+            if size > self._symbols_left:
+                self.unread_symbols += 1
+                files = []
+            else:
+                self._symbols_left -= size
+            module.symbols = Symbolizer(files)
         return module.symbols
 
 

@@ -74,14 +74,20 @@ class UnwindTable:
         address = self._elf.address_of(file_offset)
         if address is None:
             return None
-        if self._elf.go_functions is not None and (go := go_rules(self._elf.go_functions, address)) is not None:
-            return FunctionRow(go.row, RETURN_ADDRESS, signal=False, switches=go.switches)
-        return self.find(address)
+        row = self.find(address)
+        # Whether a file is Go's takes long to find out, and few addresses are left by then.
+        if row is None and not self._is_entry(address) and self._elf.go_functions is not None:
+            go = go_rules(self._elf.go_functions, address)
+            return FunctionRow(go.row, RETURN_ADDRESS, signal=False, switches=go.switches) if go else None
+        return row
 
     def is_entry(self, file_offset: int) -> bool:
         """Whether the byte at ``file_offset`` is of the code in which a process begins; few have rules for it."""
         address = self._elf.address_of(file_offset)
-        return address is not None and self._elf.entry <= address < self._elf.entry + _ENTRY_BYTES
+        return address is not None and self._is_entry(address)
+
+    def _is_entry(self, address: int) -> bool:
+        return self._elf.entry <= address < self._elf.entry + _ENTRY_BYTES
 
     def _read_index(self, address: int, size: int) -> None:
         cursor = Cursor(self._elf.read_at(address, size), 0, address)

@@ -148,3 +148,13 @@ def test_a_compressed_section_that_would_fill_the_memory_is_not_read(tmp_path: P
     section = next(s for s in ElfFile(io.BytesIO(bytes(content))).sections if s.name == ".debug_line")
     content[section.offset + 8 : section.offset + 16] = (1 << 40).to_bytes(8, "little")
     assert lines(bytes(content), text_addresses(program))[0] == {}
+
+
+def test_decompressing_is_paid_for(tmp_path: Path) -> None:
+    program = build(tmp_path, "-O2")
+    (tmp_path / "zeros").write_bytes(bytes(1 << 20))
+    for option in (f"--update-section=.debug_line={tmp_path / 'zeros'}", "--compress-debug-sections=zlib"):
+        subprocess.run(["objcopy", option, program], check=True, timeout=30)
+    addresses = text_addresses(program)
+    assert lines(program, addresses, 4000) == ({}, set(addresses)), "in many libraries that would take minutes"
+    assert lines(program, addresses, 20_000) == ({}, set())
