@@ -48,6 +48,7 @@ SOURCES = (
     "processes.c",
     "reading.c",
     "captures.c",
+    "results.c",
     "stacks.c",
     "samples.c",
     "recorder.c",

@@ -3,9 +3,9 @@
  *
  * usage: calls CONTROL RESULT KIND COUNT     see held.h
  *
- * KIND: getppid, read (one byte of /dev/zero), open-missing (fails), open-close (counted as two calls), two-threads
- * (getppid, half of COUNT in each of two threads on a CPU of their own), mixed (read, and every tenth is open-missing),
- * spin (no calls: a hundred additions instead)
+ * KIND: getppid, read (one byte of /dev/zero), open-missing (fails), open-missing-deep (the same, 20 functions deep),
+ * open-close (counted as two calls), two-threads (getppid, half of COUNT in each of two threads on a CPU of their own),
+ * mixed (read, and every tenth is open-missing), spin (no calls: a hundred additions instead)
  */
 #define _GNU_SOURCE
 #include <pthread.h>
@@ -75,6 +75,14 @@ static void run_lanes(struct lane lanes[2], long long *begin, long long *end)
 	*end = lanes[0].end > lanes[1].end ? lanes[0].end : lanes[1].end;
 }
 
+static __attribute__((noinline)) int open_missing(int depth)
+{
+	volatile char room[64];
+
+	room[0] = 0;
+	return (depth ? open_missing(depth - 1) : open("/nonexistent/configuration.conf", O_RDONLY)) + room[0];
+}
+
 int main(int argc, char **argv)
 {
 	long i, count = argc == 5 ? atol(argv[4]) : 0;
@@ -103,6 +111,9 @@ int main(int argc, char **argv)
 	else if (strcmp(kind, "open-missing") == 0)
 		for (i = 0; i < count; i++)
 			open("/nonexistent/configuration.conf", O_RDONLY);
+	else if (strcmp(kind, "open-missing-deep") == 0)
+		for (i = 0; i < count; i++)
+			open_missing(20);
 	else if (strcmp(kind, "open-close") == 0)
 		for (i = 0; i < count / 2; i++)
 			close(open("/dev/null", O_RDONLY));

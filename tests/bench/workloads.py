@@ -98,6 +98,7 @@ WORKLOADS = {
         Workload("getppid"),
         Workload("read"),
         Workload("open-missing"),
+        Workload("open-missing-deep"),
         Workload("open-close"),
         Workload("two-threads", threads=2),
         Program("gcc", make=projects.build_project, line="sh build.sh", repeat=2),

@@ -11,8 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import cannot_run
-from live import PATIENCE, WORKLOADS, record_command, rows
+from live import PATIENCE, WORKLOADS, cannot_run, record_command, rows
 from multi_demangle import demangle_symbol
 
 SCRIPT = Path(__file__).parents[1] / "support" / "gdb_stacks.py"
