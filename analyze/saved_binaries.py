@@ -62,7 +62,7 @@ class SavedBinaries:
             left -= len(part)
             at[number] = position + len(part)
         for number, (build_id, size) in wanted.items():
-            if at.get(number) == size:
+            if number in at and at[number] == size:
                 paths.setdefault(build_id, []).append(Path(self._folder) / f"binary-{number}")
         return paths
 
