@@ -21,12 +21,14 @@ from bpfrec.formats.schema import TABLES
 
 _COPY_BYTES = 1 << 20
 _ROWS_AT_ONCE = 1 << 15
+_RARE = frozenset(("binaries", "binary_parts"))
 
 
 class TraceWriter:
     """Collects the tables of one trace as Parquet files in ``folder`` and closes them into one file.
 
-    Every table of the format is written, the empty ones too. Disk errors come as OSError.
+    Every table of the format is written, the empty ones too, but for those that few recordings have. Disk errors come
+    as OSError.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -64,7 +66,8 @@ class TraceWriter:
         with os.fdopen(descriptor, "w+b") as file:
             with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
                 for table in TABLES:
-                    manifest.tables[table.name] = self._store(archive, table)
+                    if self._rows[table.name] or table.name not in _RARE:
+                        manifest.tables[table.name] = self._store(archive, table)
                 archive.writestr(MANIFEST, manifest.to_json())
             if owner:
                 # Not every file system knows owners; the trace is worth more than its owner.
