@@ -170,7 +170,13 @@ def _caller(registers: Registers, frames: list[Frame], find: FindCode) -> Frame 
     rules, depth = code.rules, registers.known(RSP)
     if rules is not None and rules.switches and here.called:
         return "stack-switched"
-    caller = _by_table(registers, rules) if rules else _by_frame_pointer(registers)
+    try:
+        caller = _by_table(registers, rules) if rules else _by_frame_pointer(registers)
+    except Unreadable:
+        # What was read was a guess, unless there is a table or the code is a runtime's.
+        if rules is not None or code.generated:
+            raise
+        return "bad-unwind-info" if code.damage else "no-unwind-info"
     if not caller:
         # Where no chain of frame pointers led here, rbp may just be a register that is 0.
         ended = rules is not None or code.generated or here.source == "fp"

@@ -90,6 +90,9 @@ def test_every_other_end_says_why() -> None:
     assert walked({0x100: function(800)}, 0x205)[0].status == "stack-truncated"
     assert walked({0x100: Code(None)}, 0, 0x5005, rbp=SP)[0].status == "no-unwind-info"
     assert walked({0x100: Code(None, damage="broken")}, 0, 0x5005, rbp=SP)[0].status == "bad-unwind-info"
+    assert walked({0x100: Code(None)}, 0, rbp=0x9000)[0].status == "no-unwind-info", "a guess that leads nowhere"
+    assert walked({0x100: Code(None, damage="not there")}, 0, rbp=0x9000)[0].status == "bad-unwind-info"
+    assert walked({0x100: Code(None, generated=True)}, 0, rbp=0x9000)[0].status == "stack-truncated"
     assert walked({0x100: function(8, {RBX: Rule(How.SAME)})}, 0x205)[0].status == "bad-unwind-info"
     again = function(0, {RIP: Rule(How.OFFSET, 0)})
     assert walked({0x100: function(8), 0x200: again}, 0x205, 0x205)[0].status == "loop"
