@@ -72,7 +72,7 @@ def finish(
     calls.flush()
 
     samples = SampleTable(history, stacks, has_stacks=request.stacks != "off")
-    samples.read(output.samples_spool)
+    samples.read(output.samples_spool, report)
     writer.write(SAMPLES, samples.rows())
     losses = losses_of(recorded, calls.decoded, samples.count, history.lost_events)
     lost = sum(row["count"] for row in losses if row["severity"] == "data_loss")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -78,9 +78,9 @@ class SampleTable:
     _kernel: dict[tuple[int, bytes], int] = field(default_factory=dict)
     _kernel_seen: list[int] = field(default_factory=list)
 
-    def read(self, spool: Path) -> None:
-        """Takes the samples in ``spool``, and walks their user stacks."""
-        for samples in _samples(spool):
+    def read(self, spool: Path, report: Callable[[float], None]) -> None:
+        """Takes the samples in ``spool``, and walks their user stacks; ``report`` gets the share done, 0 to 1."""
+        for samples in _samples(spool, report):
             columns = self._columns_of(samples)
             self.history.note_calls(columns.pid, columns.ts)
             self.pids.update(np.unique(columns.pid).tolist())
@@ -185,13 +185,16 @@ def _kernel_frame(stack_id: int, depth: int, ip: int, symbols: KernelSymbols) ->
     }
 
 
-def _samples(spool: Path) -> Iterator[list[Sample]]:
+def _samples(spool: Path, report: Callable[[float], None]) -> Iterator[list[Sample]]:
     """The samples in ``spool``, some at a time."""
+    total, done = max(1, spool.stat().st_size), 0
     stream = SampleStream()
     for chunk in read_chunks(spool, _PIECE_BYTES):
+        done += len(chunk.data)
         whole, consumed = stream.feed(chunk.cpu, chunk.data.data)
         chunk.left = len(chunk.data) - consumed
         if whole:
             yield whole
+        report(done / total)
     if rest := stream.rest():
         yield rest

@@ -79,4 +79,11 @@ for length in (200, 3000):
     client.recv(5000)
 '
 
+# What runs, of two users, while a file is compressed.
+gcc -O2 -fomit-frame-pointer -pthread "$workloads/spinning.c" -o spinning
+head -c 8000000 /dev/urandom >random
+chmod 755 .
+record running --profile 100 -e execve -- sh -c 'gzip -c random >/dev/null &
+    setpriv --reuid=nobody --regid=nogroup --clear-groups ./spinning 800 >/dev/null & wait'
+
 mv ./*.bpfrec "$here"

@@ -7,10 +7,15 @@ WITH sections AS (
             {'i': 3, 'name': 'start', 'value': strftime(start, '%Y-%m-%d %H:%M:%S UTC'), 'detail': NULL},
             {'i': 4, 'name': 'length', 'value': printf('%.3f s', duration_ns / 1e9), 'detail': 'ended by: ' || stopped},
             {'i': 5, 'name': 'calls', 'value': calls::VARCHAR, 'detail': printf('%.0f a second', calls / greatest(duration_ns / 1e9, 1e-9))},
-            {'i': 6, 'name': 'command', 'value': command_line, 'detail': 'bpfrec ' || tool_version}
+            {'i': 6, 'name': 'samples', 'value': samples::VARCHAR, 'detail': hz || ' a second on each CPU, of what ran'},
+            {'i': 7, 'name': 'command', 'value': command_line, 'detail': 'bpfrec ' || tool_version}
         ], max_depth := 2)
-        FROM recording
+        FROM (
+            SELECT *, map_extract(tables, 'samples')[1] AS samples, try_cast(configuration ->> '$.profile_hz' AS INTEGER) AS hz
+            FROM recording
+        )
     )
+    WHERE name != 'samples' OR coalesce(value, '0') != '0'
 
     UNION ALL
 

@@ -4,7 +4,8 @@
  * usage: calls CONTROL RESULT KIND COUNT     see held.h
  *
  * KIND: getppid, read (one byte of /dev/zero), open-missing (fails), open-close (counted as two calls), two-threads
- * (getppid, half of COUNT in each of two threads on a CPU of their own), mixed (read, and every tenth is open-missing)
+ * (getppid, half of COUNT in each of two threads on a CPU of their own), mixed (read, and every tenth is open-missing),
+ * spin (no calls: a hundred additions instead)
  */
 #define _GNU_SOURCE
 #include <pthread.h>
@@ -83,6 +84,7 @@ int main(int argc, char **argv)
 	struct rusage usage;
 	long long begin, end;
 	struct held held;
+	volatile long sum = 0;
 	char byte;
 
 	if (count <= 0)
@@ -110,6 +112,9 @@ int main(int argc, char **argv)
 				read(zero, &byte, 1);
 			else
 				open("/nonexistent/configuration.conf", O_RDONLY);
+	else if (strcmp(kind, "spin") == 0)
+		for (i = 0; i < 100 * count; i++)
+			sum += i;
 	else if (strcmp(kind, "two-threads") != 0)
 		return 2;
 	end = now_ns();

@@ -98,6 +98,17 @@ def test_it_narrows_down_what_else_is_asked_for(programs: Programs, output: Path
     assert rows(output, "SELECT DISTINCT pid FROM syscalls") == [(first.pid,)]
 
 
+def test_samples_of_a_cgroup(programs: Programs, output: Path, group: Path) -> None:
+    inside, outside = (Waiting([programs("spinning", "-O2"), "200", "wait"]) for _ in range(2))
+    recorder = Recorder(output, "--cgroup", str(group), "--profile", "499")
+    (group / "below" / "cgroup.procs").write_text(str(inside.pid))
+    for process in (inside, outside):
+        process.go()
+    recorder.stop()
+    [(pids, enough)] = rows(output, "SELECT list(DISTINCT pid), count(*) > 20 FROM samples")
+    assert (pids, enough) == ([inside.pid], True)
+
+
 @pytest.mark.parametrize(
     ("name", "message"), [("no/such", "there is no cgroup no/such"), ("/tmp", "there is no cgroup /tmp")]
 )

@@ -194,6 +194,21 @@ def test_a_call_that_the_kernel_makes_again_has_not_failed(restarted):
     assert restarted.query("SELECT count(*) FROM syscalls WHERE errno LIKE 'ERESTART%'").rows == [(4,)]
 
 
+def test_a_summary_speaks_of_samples_where_there_are_some(lab1, tmp_path):
+    assert "samples" not in [r["name"] for r in lab1.report("summary").dicts()]
+    builder = trace_builder.lab1()
+    builder.add(schema.SAMPLES, ts_ns=trace_builder.START_NS, pid=4242, tid=4242, comm="server", uid=1000, cpu=0)
+    for configuration, said in (
+        ({"profile_hz": 99}, "99 a second on each CPU, of what ran"),
+        ({"profile_hz": "x"}, None),
+    ):
+        manifest = builder.manifest()
+        manifest.configuration = configuration
+        with bpfrec.open(builder.write(tmp_path / "t.bpfrec", manifest)) as trace:
+            [row] = [r for r in trace.report("summary").dicts() if r["name"] == "samples"]
+            assert (row["section"], row["value"], row["detail"]) == ("recording", "1", said)
+
+
 def test_user_ids_have_no_sign_in_reports(restarted):
     assert {r["uid"] for r in restarted.report("opensnoop", uid=2**32 - 2).dicts()} == {2**32 - 2}
     assert restarted.report("opensnoop", uid=2).rows == []
