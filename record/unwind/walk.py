@@ -170,19 +170,20 @@ def _caller(registers: Registers, frames: list[Frame], find: FindCode) -> Frame 
     rules, depth = code.rules, registers.known(RSP)
     if rules is not None and rules.switches and here.called:
         return "stack-switched"
+    guessed = rules is None and not code.generated
     try:
         caller = _by_table(registers, rules) if rules else _by_frame_pointer(registers)
+        lost = guessed and caller and find(caller - 1) is None
     except Unreadable:
-        # What was read was a guess, unless there is a table or the code is a runtime's.
-        if rules is not None or code.generated:
+        if not guessed:
             raise
+        lost = True
+    if lost:
         return "bad-unwind-info" if code.damage else "no-unwind-info"
     if not caller:
         # Where no chain of frame pointers led here, rbp may just be a register that is 0.
         ended = rules is not None or code.generated or here.source == "fp"
         return "root" if ended else "no-unwind-info"
-    if rules is None and not code.generated and find(caller - 1) is None:
-        return "bad-unwind-info" if code.damage else "no-unwind-info"
     signal = rules is not None and rules.signal
     if registers.known(RSP) <= depth and not signal and len(frames) > 1:
         return "loop"

@@ -58,7 +58,7 @@ def test_python_blocks_run(page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_flame_graph_is_that_of_the_sample() -> None:
-    now = run("bpfrec analyze -i sample_traces/lab2-node.bpfrec flamegraph --format svg 2>/dev/null")
+    now = run("bpfrec analyze -i sample_traces/running.bpfrec flamegraph --samples --by time --format svg 2>/dev/null")
     picture = ROOT / "docs" / "flamegraph.svg"
     if UPDATE:
         picture.write_text(now)
