@@ -14,7 +14,8 @@ program=
 record() {
     name=$1
     shift
-    "$BPFREC" record --force -o "$name.bpfrec" "$@"
+    "$BPFREC" record --force -o "$name.bpfrec" "$@" </dev/null >/dev/null 2>"$work/said"
+    cat "$work/said"
 }
 
 # A running program is recorded by its pid for as long as the commands on standard input take.
@@ -30,17 +31,17 @@ record_running() {
     kill "$program"
 }
 
-cp -r "$workloads/nodey" "$work"
+cp -r "$workloads/nodey" "$workloads/server.c" "$workloads/mapit.c" "$workloads/spinning.c" "$work"
 cd "$work"
 for name in server mapit; do
-    gcc -g -fno-omit-frame-pointer -O0 "$workloads/$name.c" -o "$name"
+    gcc -g -fno-omit-frame-pointer -O0 "$name.c" -o "$name"
 done
 
-./server >/dev/null &
+./server </dev/null >/dev/null 2>&1 &
 program=$!
 echo 'sleep 0.5' | record_running lab1-server
 
-node --perf-basic-prof --interpreted-frames-native-stack nodey/server.js >port &
+node --perf-basic-prof --interpreted-frames-native-stack nodey/server.js </dev/null >port 2>/dev/null &
 program=$!
 until grep -q listening port; do sleep 0.1; done
 echo "for i in 1 2 3; do curl -s http://127.0.0.1:$(cut -d' ' -f2 port)/about; done" | record_running lab2-node
@@ -80,7 +81,7 @@ for length in (200, 3000):
 '
 
 # What runs, of two users, while a file is compressed.
-gcc -O2 -fomit-frame-pointer -pthread "$workloads/spinning.c" -o spinning
+gcc -O2 -fomit-frame-pointer -pthread spinning.c -o spinning
 head -c 8000000 /dev/urandom >random
 chmod 755 .
 record running --profile 100 -e execve -- sh -c 'gzip -c random >/dev/null &
