@@ -101,4 +101,7 @@ class SymbolIndex:
         names = self._names[int(self._tables[index])]
         start = int(self._symbols["name"][index])
         end = names.find(b"\0", start, start + _LONGEST_NAME)
-        return names[start : end if end >= 0 else start + _LONGEST_NAME].decode("utf-8", "backslashreplace")
+        name = names[start : end if end >= 0 else start + _LONGEST_NAME]
+        # What follows is the version of the library's interface, as in realpath@@GLIBC_2.3.
+        version = name.find(b"@", 1)
+        return name[: version if version > 0 else None].decode("utf-8", "backslashreplace")

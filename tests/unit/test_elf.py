@@ -129,6 +129,26 @@ def test_functions_without_a_size_name_nothing_where_the_next_one_need_not_be_kn
         assert symbols.symbol_at(address + 2) is None, "static functions that were stripped may stand behind it"
 
 
+def test_of_several_names_the_last_without_its_version(tmp_path: Path) -> None:
+    (tmp_path / "it.c").write_text(
+        '__asm__(".symver own_first, first@@V1, remove");\n'
+        "int own_first(int n) { return n + 1; }\n"
+        "int second(int n) { return n + 2; }\n"
+        'int _second(int n) __attribute__((alias("second")));\n'
+        'int a_second(int n) __attribute__((alias("second")));\n'
+    )
+    (tmp_path / "versions").write_text("V1 { global: *; };\n")
+    library = tmp_path / "it.so"
+    options = ["-shared", "-fPIC", "-Wl,--version-script=versions"]
+    subprocess.run(["gcc", *options, "it.c", "-o", library], cwd=tmp_path, check=True)
+    listed = subprocess.run(["nm", library], capture_output=True, text=True, check=True).stdout.splitlines()
+    places = {name: int(value, 16) for value, _, name in (line.split() for line in listed if " T " in line)}
+    assert "first@@V1" in places
+    with library.open("rb") as file:
+        names = Symbolizer([ElfFile(file)])
+        assert [names.symbol_at(places[name]).name for name in ("first@@V1", "second")] == ["first", "second"]
+
+
 @pytest.mark.parametrize("content", [b"", b"\x7fELF", b"#!/bin/sh\n" * 20, b"\x7fELF\x01\x01" + bytes(100)])
 def test_what_is_no_elf_file_is_refused(content: bytes) -> None:
     with pytest.raises(NotElfError):
