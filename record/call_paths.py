@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from bpfrec.bpf import wire
 from bpfrec.bpf.samples import Sample
 from bpfrec.bpf.sideband import Mapping
-from bpfrec.bpf.snapshots import Snapshot, SnapshotStream
+from bpfrec.bpf.snapshots import Snapshot, snapshot_stream
 from bpfrec.record.callers import Callers, Executable, callers_of
 from bpfrec.record.frames import INTERRUPTED, SOURCES, JitEntries, Row, Stack, frame_rows, jit_entries, within
 from bpfrec.record.history import History
@@ -249,7 +249,7 @@ def _snapshots(
 ) -> Iterator[list[Snapshot]]:
     """The snapshots in ``spool``, some at a time; what the learner told is added to ``learned``."""
     total, done = max(1, spool.stat().st_size), 0
-    stream = SnapshotStream()
+    stream = snapshot_stream()
     for chunk in read_chunks(spool, _PIECE_BYTES):
         done += len(chunk.data)
         if chunk.cpu == LEARNED_CPU:

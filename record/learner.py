@@ -10,7 +10,7 @@ import numpy as np
 
 from bpfrec.bpf.known_paths import Key, KnownPaths, Path
 from bpfrec.bpf.sideband import Comm, Event, Exit, Mapping
-from bpfrec.bpf.snapshots import Snapshot, SnapshotStream
+from bpfrec.bpf.snapshots import Snapshot, snapshot_stream
 from bpfrec.record import procfs
 from bpfrec.record.callers import Executable, callers_of
 from bpfrec.record.history import mapping_of
@@ -36,7 +36,7 @@ class Learner:
 
     def __init__(self, known: KnownPaths, modules: Modules) -> None:
         self._known, self._modules = known, modules
-        self._stream = SnapshotStream()
+        self._stream = snapshot_stream()
         self._waiting: dict[Key, Snapshot] = {}
         self._times: Counter[Key] = Counter()
         self._spaces: dict[int, Executable] = {}

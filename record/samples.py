@@ -12,7 +12,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from bpfrec.bpf import samples as wire
-from bpfrec.bpf.samples import Sample, SampleStream
+from bpfrec.bpf.samples import Sample, sample_stream
 from bpfrec.bpf.wire import FRAMES
 from bpfrec.formats.schema import SAMPLES
 from bpfrec.record.frames import Row, within
@@ -188,7 +188,7 @@ def _kernel_frame(stack_id: int, depth: int, ip: int, symbols: KernelSymbols) ->
 def _samples(spool: Path, report: Callable[[float], None]) -> Iterator[list[Sample]]:
     """The samples in ``spool``, some at a time."""
     total, done = max(1, spool.stat().st_size), 0
-    stream = SampleStream()
+    stream = sample_stream()
     for chunk in read_chunks(spool, _PIECE_BYTES):
         done += len(chunk.data)
         whole, consumed = stream.feed(chunk.cpu, chunk.data.data)

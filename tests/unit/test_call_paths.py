@@ -15,7 +15,7 @@ from bpfrec.bpf import wire
 from bpfrec.bpf.known_paths import Key, KnownPaths
 from bpfrec.bpf.known_paths import Path as KnownPath
 from bpfrec.bpf.sideband import Comm, Exit, Mapping
-from bpfrec.bpf.snapshots import SnapshotStream
+from bpfrec.bpf.snapshots import snapshot_stream
 from bpfrec.record import callers, learner
 from bpfrec.record.call_paths import PathTable
 from bpfrec.record.callers import Executable, callers_of
@@ -159,7 +159,7 @@ def test_without_any_snapshot(spool: Spool) -> None:
 
 
 def dependence_of(sample: bytes) -> int:
-    [snapshot], _ = SnapshotStream().feed(CPU, sample)
+    [snapshot], _ = snapshot_stream().feed(CPU, sample)
     return callers_of(snapshot, Executable(lambda a: history().space_at(PID, 1).find(a, 1), MODULES)).dependence  # type: ignore[union-attr]
 
 

@@ -13,6 +13,7 @@ import sample_bytes
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bpfrec.bpf.parts import PART_BYTES
 from bpfrec.bpf.samples import (
     BITS_32,
     CAPPED,
@@ -20,9 +21,8 @@ from bpfrec.bpf.samples import (
     MOST_PARTS,
     NO_REGISTERS,
     NO_USER,
-    PART_BYTES,
     Sample,
-    SampleStream,
+    sample_stream,
 )
 from bpfrec.bpf.snapshots import HEAD as SNAPSHOT_HEAD
 from bpfrec.record.history import History
@@ -39,7 +39,7 @@ def test_a_sample_is_read_whole() -> None:
     data = sample_bytes.sample(
         *(7,), ts=5, pid=20, tid=21, uid=9, flags=IN_KERNEL, kernel=(KERNEL, KERNEL + 8), user=b"stack", below=128
     )
-    [found], consumed = SampleStream().feed(CPU, data)
+    [found], consumed = sample_stream().feed(CPU, data)
     assert consumed == len(data)
     assert (found.cpu, found.number, found.time, found.pid, found.tid, found.uid) == (CPU, 7, 5, 20, 21, 9)
     assert (found.flags, found.below, found.registers) == (IN_KERNEL, 128, sample_bytes.REGISTERS)
@@ -48,7 +48,7 @@ def test_a_sample_is_read_whole() -> None:
 
 
 def test_parts_are_put_together_across_pieces_and_cpus() -> None:
-    stream = SampleStream()
+    stream = sample_stream()
     assert stream.feed(0, sample_bytes.sample(1, kernel=(KERNEL,), user=FULL))[0] == []
     assert [s.user for s in stream.feed(1, sample_bytes.sample(1, user=b"other"))[0]] == [b"other"]
     [whole] = stream.feed(0, sample_bytes.sample(1, part=1, user=b"end"))[0]
@@ -60,7 +60,7 @@ def test_parts_are_put_together_across_pieces_and_cpus() -> None:
 
 
 def test_parts_that_do_not_come_or_come_alone() -> None:
-    stream = SampleStream()
+    stream = sample_stream()
     found, _ = stream.feed(0, sample_bytes.sample(1, user=FULL) + sample_bytes.sample(2, user=b"next"))
     assert [(s.number, len(s.user)) for s in found] == [(1, PART_BYTES), (2, 4)]
     gap = sample_bytes.sample(3, user=FULL) + sample_bytes.sample(3, part=2, user=FULL)
@@ -72,11 +72,11 @@ def test_parts_that_do_not_come_or_come_alone() -> None:
 
 def test_a_record_that_is_cut_off_comes_again() -> None:
     one, two = sample_bytes.sample(1, user=b"x" * 100), sample_bytes.sample(2, user=b"y" * 100)
-    found, consumed = SampleStream().feed(CPU, (one + two)[:-8])
+    found, consumed = sample_stream().feed(CPU, (one + two)[:-8])
     assert ([s.number for s in found], consumed) == ([1], len(one))
-    assert SampleStream().feed(CPU, b"\0" * 64) == ([], 0)
+    assert sample_stream().feed(CPU, b"\0" * 64) == ([], 0)
     other = struct.pack("<IHHI", 9, 0, 12 + SNAPSHOT_HEAD.size + 4, 0) + bytes(SNAPSHOT_HEAD.size + 4)
-    assert [s.number for s in SampleStream().feed(CPU, other + two)[0]] == [2], "what is too short is no sample"
+    assert [s.number for s in sample_stream().feed(CPU, other + two)[0]] == [2], "what is too short is no sample"
 
 
 class FakeStacks:
@@ -162,7 +162,7 @@ def test_damage_costs_samples_and_no_more(pieces: list[tuple[bytes, bool]], rand
             **numbers, part=random.getrandbits(4), kernel=random.randint(-50, 2**31 - 1), user=noise, below=2**32 - 1
         )
         data += noise if is_noise else good
-    stream = SampleStream()
+    stream = sample_stream()
     found, consumed = stream.feed(CPU, data)
     assert consumed <= len(data)
     assert all(len(sample.user) <= len(data) for sample in [*found, *stream.rest()])

@@ -8,13 +8,13 @@ from typing import Any
 import snapshot_bytes
 
 from bpfrec.bpf.known_paths import FARTHEST, MOST_WORDS, VARIANTS, KnownPaths, Path
-from bpfrec.bpf.snapshots import MOST_PARTS, PAGE_BYTES, PART_BYTES, SnapshotStream
+from bpfrec.bpf.snapshots import MOST_PARTS, PAGE_BYTES, PART_BYTES, snapshot_stream
 
 CPU = 3
 
 
 def test_a_snapshot_is_named_by_its_cpu_too() -> None:
-    found, consumed = SnapshotStream().feed(CPU, data := snapshot_bytes.sample(7, b"abc", pid=20, tid=21, ts=99))
+    found, consumed = snapshot_stream().feed(CPU, data := snapshot_bytes.sample(7, b"abc", pid=20, tid=21, ts=99))
     assert consumed == len(data)
     [snapshot] = found
     assert snapshot.number == 7 | CPU << 48
@@ -23,7 +23,7 @@ def test_a_snapshot_is_named_by_its_cpu_too() -> None:
 
 
 def test_parts_are_put_together_across_pieces_and_cpus() -> None:
-    stream = SnapshotStream()
+    stream = snapshot_stream()
     full = bytes(range(256)) * (PART_BYTES // 256)
     first, second = snapshot_bytes.sample(1, full), snapshot_bytes.sample(1, b"end", part=1)
     assert stream.feed(0, first)[0] == []
@@ -37,7 +37,7 @@ def test_pages_that_could_not_be_read_are_no_zeros() -> None:
     sp, full = snapshot_bytes.REGISTERS[1], bytes(PART_BYTES)
     registers = (0x1010, sp + 0x10, *snapshot_bytes.REGISTERS[2:])
     first = snapshot_bytes.sample(1, full, missing=0b100, registers=registers)
-    [whole] = SnapshotStream().feed(0, first + snapshot_bytes.sample(1, b"\0" * 16, part=1, registers=registers))[0]
+    [whole] = snapshot_stream().feed(0, first + snapshot_bytes.sample(1, b"\0" * 16, part=1, registers=registers))[0]
     assert whole.missing == {sp + 2 * PAGE_BYTES}
     start = 2 * PAGE_BYTES - 0x10
     end = start + PAGE_BYTES
@@ -49,7 +49,7 @@ def test_pages_that_could_not_be_read_are_no_zeros() -> None:
 
 
 def test_a_part_that_does_not_come_is_not_waited_for() -> None:
-    stream = SnapshotStream()
+    stream = snapshot_stream()
     full = bytes(PART_BYTES)
     found, _ = stream.feed(0, snapshot_bytes.sample(1, full) + snapshot_bytes.sample(2, b"next"))
     assert [(s.number, len(s.stack)) for s in found] == [(1, PART_BYTES), (2, 4)]
@@ -61,9 +61,9 @@ def test_a_part_that_does_not_come_is_not_waited_for() -> None:
 
 def test_a_record_that_is_cut_off_comes_again() -> None:
     one, two = snapshot_bytes.sample(1, b"x" * 100), snapshot_bytes.sample(2, b"y" * 100)
-    found, consumed = SnapshotStream().feed(0, (one + two)[:-8])
+    found, consumed = snapshot_stream().feed(0, (one + two)[:-8])
     assert ([s.number for s in found], consumed) == ([1], len(one))
-    assert SnapshotStream().feed(0, b"\0" * 64) == ([], 0), "what is no record is read as one"
+    assert snapshot_stream().feed(0, b"\0" * 64) == ([], 0), "what is no record is read as one"
 
 
 class _Key(ctypes.Structure):

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from bpfrec.bpf import known_paths, perf_event, program, samples, sampling, selection, snapshots, wire
+from bpfrec.bpf import known_paths, parts, perf_event, program, samples, sampling, selection, snapshots, wire
 from bpfrec.formats import captures
 
 PROGRAMS = Path(str(files("bpfrec.bpf").joinpath("programs")))
@@ -48,13 +48,13 @@ def test_wire_structs_and_constants(tmp_path: Path) -> None:
         "PATH_32_BIT": wire.PATH_32_BIT,
         "PATH_KNOWN": wire.PATH_KNOWN,
         "WIRE_REGISTERS": snapshots.REGISTERS,
-        "WIRE_SNAPSHOT_BYTES": snapshots.PART_BYTES,
+        "WIRE_SNAPSHOT_BYTES": parts.PART_BYTES,
         "sizeof(struct wire_snapshot)": snapshots.HEAD.size,
         "offsetof(struct wire_snapshot, pid)": 16,
         "offsetof(struct wire_snapshot, part)": 28,
         "offsetof(struct wire_snapshot, registers)": 32,
         "WIRE_SAMPLE_KERNEL": samples.KERNEL_BYTES,
-        "WIRE_SAMPLE_STACK": samples.PART_BYTES,
+        "WIRE_SAMPLE_STACK": parts.PART_BYTES,
         "WIRE_SAMPLE_PARTS": samples.MOST_PARTS,
         "SAMPLE_IN_KERNEL": samples.IN_KERNEL,
         "SAMPLE_CAPPED": samples.CAPPED,
