@@ -148,14 +148,26 @@ def test_rust(gdb: str, tmp_path: Path) -> None:
         assert [name for name in ours if "callers::" in name] == named
 
 
-@pytest.mark.parametrize("flags", [[], ["-buildmode=pie"], ["-ldflags=-s -w"]], ids=" ".join)
-def test_go(gdb: str, tmp_path: Path, flags: list[str]) -> None:
-    """gdb goes by the tables for debuggers, and this by those that are left where these are stripped."""
-    source, program, whole = WORKLOADS / "callers.go", tmp_path / "callers", tmp_path / "whole" / "callers"
-    environment = os.environ | {"GOCACHE": str(tmp_path / "cache"), "CGO_ENABLED": "0", "GOTOOLCHAIN": "local"}
-    for target, options in ((program, flags), (whole, flags if "-ldflags=-s -w" not in flags else [])):
-        command = [tool("go"), "build", *options, "-o", target, source]
+@pytest.fixture(scope="module")
+def go_build(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Builds callers.go with the flags given; what is compiled of Go itself is kept in between."""
+    folder = tmp_path_factory.mktemp("go")
+    environment = os.environ | {"GOCACHE": str(folder / "cache"), "CGO_ENABLED": "0", "GOTOOLCHAIN": "local"}
+
+    def build(*flags: str) -> Path:
+        target = folder / str(len(list(folder.iterdir()))) / "callers"
+        command = [tool("go"), "build", *flags, "-o", target, WORKLOADS / "callers.go"]
         subprocess.run(command, check=True, timeout=3 * PATIENCE, capture_output=True, env=environment)
+        return target
+
+    return build
+
+
+@pytest.mark.parametrize("flags", [[], ["-buildmode=pie"], ["-ldflags=-s -w"]], ids=" ".join)
+def test_go(gdb: str, go_build: Callable[..., Path], tmp_path: Path, flags: list[str]) -> None:
+    """gdb goes by the tables for debuggers, and this by those that are left where these are stripped."""
+    program = go_build(*flags)
+    whole = go_build() if "-ldflags=-s -w" in flags else program
     recorded, judged = recorded_stacks(tmp_path, program), gdb_stacks(gdb, tmp_path, whole)
     assert len(judged) == 6
     names = {path: [name for name, _ in frames] for path, frames in judged.items()}
