@@ -232,7 +232,7 @@ def test_the_exercise_of_the_course_beside_bpftrace(
     assert rows(output, "SELECT count(*) > 50 FROM samples JOIN stacks USING (stack_id) WHERE uid <> 0") == [(True,)]
     for name in BUSY:
         # Two clocks of 10 ms that do not tick together.
-        assert ours["0", name] == pytest.approx(theirs["0", name], rel=0.1, abs=80)
+        assert ours["0", name] == pytest.approx(theirs["0", name], rel=0.2, abs=80)
 
 
 def test_frequencies_that_are_refused(output: Path) -> None:
