@@ -19,7 +19,11 @@ FARTHEST = 65536
 VARIANTS = 16
 """Paths of one process that may have the same instruction and stack pointer."""
 
+MOST_STEPS = 192
+"""Of the program's loop: one for each variant, for four words that are read at once, and for each other word."""
+
 _COPIED = 16384
+_AT_ONCE = 4
 _ALL_BITS = (1 << 64) - 1
 
 Key = tuple[int, int, int]
@@ -66,15 +70,17 @@ class KnownPaths:
         offsets = sorted(address - sp for address in path.words)
         if not offsets or len(offsets) > MOST_WORDS or offsets[0] < 0 or offsets[-1] + 8 > FARTHEST:
             return False
-        if len(variants) >= VARIANTS or self.is_full:
+        span = max((o + 8 for o in offsets if o + 8 <= min(path.readable, _COPIED)), default=0)
+        near = sum(o + 8 <= span for o in offsets)
+        steps = VARIANTS + near // _AT_ONCE + near % _AT_ONCE + len(offsets) - near
+        if len(variants) >= VARIANTS or self.is_full or steps >= MOST_STEPS:
             return False
         leaf = self._table.Leaf()
         leaf.snapshot = path.snapshot
         for number, value in enumerate(path.registers):
             leaf.registers[number] = value
             leaf.mask[number] = _ALL_BITS if number in path.used else 0
-        leaf.span = max((o + 8 for o in offsets if o + 8 <= min(path.readable, _COPIED)), default=0)
-        leaf.words = len(offsets)
+        leaf.words, leaf.near, leaf.span = len(offsets), near, span
         for number, offset in enumerate(offsets):
             leaf.offset[number], leaf.word[number] = offset, path.words[sp + offset]
         self._table[self._key(path.key, len(variants))] = leaf

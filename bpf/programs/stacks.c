@@ -10,8 +10,9 @@
 #if defined(FULL_STACKS) || defined(PROFILE_FULL)
 #define PAGE_BYTES 4096
 #define PATH_WORDS 256
-#define PATH_STEPS 320
+#define PATH_STEPS 192
 #define PATH_COPIED 16384
+#define WORDS_AT_ONCE 4
 #define SNAPSHOT_PARTS 32
 
 /* What is copied of a stack whose end is not known, and how far one whose end is may reach. */
@@ -31,6 +32,7 @@ struct known_path {
 	u64 registers[WIRE_REGISTERS];
 	u64 mask[WIRE_REGISTERS]; /* 0: it does not matter; else all bits */
 	u32 words;
+	u32 near; /* words within the span: they come first */
 	u32 span; /* bytes from the stack pointer that are read at once; the words behind are one by one */
 	u64 word[PATH_WORDS];
 	u16 offset[PATH_WORDS];
@@ -100,6 +102,22 @@ static __always_inline int same_word(struct snapshot_room *room, const struct kn
 	return room->word == path->word[at];
 }
 
+/* The same of words that follow each other, within the span; without branches. */
+static __always_inline int same_words(const struct snapshot_room *room, const struct known_path *path, u32 at)
+{
+	u64 differ = 0;
+	int i;
+
+	at &= PATH_WORDS - WORDS_AT_ONCE;
+#pragma clang loop unroll(full)
+	for (i = 0; i < WORDS_AT_ONCE; i++) {
+		const u64 *word = (const u64 *)(room->data + (path->offset[at + i] & (PATH_COPIED - 8)));
+
+		differ |= *word ^ path->word[at + i];
+	}
+	return !differ;
+}
+
 /* Copies as much of the stack as `path` needs; 0: it cannot be read. */
 static __always_inline int copy_span(struct snapshot_room *room, const struct known_path *path)
 {
@@ -136,7 +154,12 @@ static __always_inline u64 known_snapshot(struct snapshot_room *room)
 			if (at >= path->words)
 				return path->snapshot == room->candidate ? room->candidate : 0;
 			at &= PATH_WORDS - 1;
-			if (same_word(room, path, at)) {
+			if (at + WORDS_AT_ONCE <= path->near) {
+				if (same_words(room, path, at)) {
+					room->at = at + WORDS_AT_ONCE;
+					continue;
+				}
+			} else if (same_word(room, path, at)) {
 				room->at = at + 1;
 				continue;
 			}

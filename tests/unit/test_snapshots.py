@@ -81,6 +81,7 @@ class _Leaf(ctypes.Structure):
         ("registers", ctypes.c_uint64 * 8),
         ("mask", ctypes.c_uint64 * 8),
         ("words", ctypes.c_uint32),
+        ("near", ctypes.c_uint32),
         ("span", ctypes.c_uint32),
         ("word", ctypes.c_uint64 * MOST_WORDS),
         ("offset", ctypes.c_uint16 * MOST_WORDS),
@@ -111,7 +112,7 @@ def test_what_the_program_is_told() -> None:
     table = FakeTable()
     assert KnownPaths(table).add(path(5, 20000, 8, 16))
     [leaf] = table.values()
-    assert (leaf.snapshot, leaf.words, leaf.span) == (5, 3, 24)
+    assert (leaf.snapshot, leaf.words, leaf.near, leaf.span) == (5, 3, 2, 24)
     assert list(leaf.offset[:3]) == [8, 16, 20000]
     assert list(leaf.word[:3]) == [80, 160, 200000]
     assert leaf.mask[3] == (1 << 64) - 1
@@ -122,7 +123,7 @@ def test_what_is_behind_a_page_that_cannot_be_read_is_read_by_itself() -> None:
     table = FakeTable()
     assert KnownPaths(table).add(path(5, 8, 16, 9000, readable=4096))
     [leaf] = table.values()
-    assert (leaf.words, leaf.span) == (3, 24)
+    assert (leaf.words, leaf.near, leaf.span) == (3, 2, 24)
 
 
 def test_paths_with_the_same_key_stand_beside_each_other() -> None:
@@ -141,5 +142,7 @@ def test_paths_that_the_program_cannot_compare_are_refused() -> None:
     assert not known.add(path(1, FARTHEST - 7))
     assert known.add(path(1, FARTHEST - 8))
     assert not known.add(path(1, *range(0, 8 * (MOST_WORDS + 1), 8)))
+    assert known.add(path(2, *range(0, 8 * MOST_WORDS, 8), ip=0x500))
+    assert not known.add(path(3, *range(0, 8 * MOST_WORDS, 8), ip=0x600, readable=0)), "more steps than its loop makes"
     below = Path(1, 20, path().registers, frozenset(), {SP - 8: 1}, FARTHEST)
     assert not known.add(below), "a word below the stack pointer, which a signal may overwrite"

@@ -206,6 +206,7 @@ def test_constants_of_the_program() -> None:
         "DATA_OFFSET": wire.EXTRA.itemsize,
         "SNAPSHOT_PARTS": snapshots.MOST_PARTS,
         "PATH_WORDS": known_paths.MOST_WORDS,
+        "PATH_STEPS": known_paths.MOST_STEPS,
         "PATH_COPIED": known_paths._COPIED,
     }
     assert {n: said.get(n) for n in expected} == expected, "programs/ and the Python side mean different numbers"
