@@ -24,8 +24,9 @@ BUSY = {"loops", "branches", "kernel"}
 STACKS = "(SELECT stack_id, string_agg(coalesce(symbol, '?'), ';' ORDER BY depth DESC) AS stack FROM frames GROUP BY 1)"
 # Who calls a thread's first function differs by the version of libc, and so does what reads the clock at the end.
 POSSIBLE = (
-    "(_*clone3?;)?start_thread;"
-    "(loops(;little|;much)?|branches(;branch;through)*(;branch)?)(;(cpu_time;)?(.*clock_gettime.*|named.*|.*prctl.*))?"
+    "(_*clone3?;)?start_thread"
+    "(;(loops(;little|;much)?|branches(;branch;through)*(;branch)?)"
+    "(;(cpu_time;)?(.*clock_gettime.*|named.*|.*prctl.*))?)?"
 )
 
 
