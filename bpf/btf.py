@@ -38,11 +38,7 @@ def member_offsets(wanted: dict[str, tuple[str, ...]], blob: bytes | None = None
                 f"{VMLINUX} is not readable: {error.strerror}",
                 "Use a kernel built with CONFIG_DEBUG_INFO_BTF=y, or record a running process with -p PID.",
             ) from None
-    magic, _version, _flags, header, type_offset, type_size, string_offset, string_size = _HEADER.unpack_from(blob)
-    if magic != 0xEB9F:
-        raise BpfrecError(f"{VMLINUX} is not BTF in this machine's byte order")
-    strings = blob[header + string_offset : header + string_offset + string_size]
-    types = blob[header + type_offset : header + type_offset + type_size // 4 * 4]
+    types, strings = _sections(blob)
     words = np.frombuffer(types, "<u4")
     found: dict[tuple[str, str], int] = {}
     for name, members in wanted.items():
@@ -67,13 +63,10 @@ def offset_of_run(labels: tuple[str, ...], blob: bytes | None = None) -> int | N
     """
     try:
         blob = blob or VMLINUX.read_bytes()
-        magic, _version, _flags, header, type_offset, type_size, string_offset, string_size = _HEADER.unpack_from(blob)
-    except (OSError, struct.error):
+        types, strings = _sections(blob)
+    except (OSError, struct.error, BpfrecError):
         return None
-    if magic != 0xEB9F:
-        return None
-    strings = blob[header + string_offset : header + string_offset + string_size]
-    words = np.frombuffer(blob[header + type_offset : header + type_offset + type_size // 4 * 4], "<u4")
+    words = np.frombuffer(types, "<u4")
     places = [strings.find(b"\0" + label.encode() + b"\0") + 1 for label in labels]
     if not all(places):
         return None
@@ -88,6 +81,19 @@ def has_name(name: str, blob: bytes | None = None) -> bool:
         return b"\0" + name.encode() + b"\0" in (blob or VMLINUX.read_bytes())
     except OSError:
         return False
+
+
+def _sections(blob: bytes) -> tuple[bytes, bytes]:
+    """The types in ``blob``, whole words, and the strings that they name.
+
+    Raises:
+        BpfrecError: it is no type information.
+    """
+    magic, _version, _flags, header, type_offset, type_size, string_offset, string_size = _HEADER.unpack_from(blob)
+    if magic != 0xEB9F:
+        raise BpfrecError(f"{VMLINUX} is not BTF in this machine's byte order")
+    types = blob[header + type_offset : header + type_offset + type_size // 4 * 4]
+    return types, blob[header + string_offset : header + string_offset + string_size]
 
 
 def _members(raw: bytes, info: int, strings: bytes) -> Iterator[tuple[str, int]]:

@@ -28,15 +28,13 @@ class Symbolizer:
 
     def lines(self, addresses: Iterable[int], budget: Budget) -> tuple[dict[int, SourceLine], int]:
         """The source lines of ``addresses`` as far as they are known, and for how many ``budget`` was too small."""
+        asked = set(addresses)
         found = {
-            address: SourceLine(*line)
-            for address in addresses
-            for go in self._go
-            if (line := go.line(address)) is not None
+            address: SourceLine(*line) for address in asked for go in self._go if (line := go.line(address)) is not None
         }
         left: set[int] = set()
         for file in self._files:
-            wanted = set(addresses) - found.keys()
+            wanted = asked - found.keys()
             if not wanted:
                 break
             lines, too_many = SourceLines(file.content).find(wanted, budget)

@@ -21,13 +21,12 @@ from bpfrec.record.jit_versions import StackVersions
 from bpfrec.record.learner import LEARNED, LEARNED_CPU
 from bpfrec.record.modules import Modules
 from bpfrec.record.perf_maps import PerfMaps
-from bpfrec.record.spool import Chunk, read_chunks
+from bpfrec.record.spool import Chunk, read_parts
 from bpfrec.record.text import status
 
 Integers = NDArray[np.int64]
 Words = NDArray[np.uint64]
 
-_PIECE_BYTES = 16 << 20
 _MOST_KNOWN = 1 << 15
 _MOST_SPACES = 256
 _CHANGED = 1 << 15
@@ -248,21 +247,11 @@ def _snapshots(
     spool: Path, learned: list[NDArray[np.void]], report: Callable[[float], None]
 ) -> Iterator[list[Snapshot]]:
     """The snapshots in ``spool``, some at a time; what the learner told is added to ``learned``."""
-    total, done = max(1, spool.stat().st_size), 0
-    stream = snapshot_stream()
-    for chunk in read_chunks(spool, _PIECE_BYTES):
-        done += len(chunk.data)
-        if chunk.cpu == LEARNED_CPU:
-            learned.append(chunk.data.view(LEARNED).copy())
-            continue
-        whole, consumed = stream.feed(chunk.cpu, chunk.data.data)
-        chunk.left = _left(chunk, consumed)
-        if whole:
-            yield whole
-        report(done / total)
-    if rest := stream.rest():
-        yield rest
 
+    def take(chunk: Chunk) -> bool:
+        if chunk.cpu != LEARNED_CPU:
+            return False
+        learned.append(chunk.data.view(LEARNED).copy())
+        return True
 
-def _left(chunk: Chunk, consumed: int) -> int:
-    return len(chunk.data) - consumed
+    return read_parts(spool, snapshot_stream(), report, take)

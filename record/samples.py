@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -18,12 +18,10 @@ from bpfrec.formats.schema import SAMPLES
 from bpfrec.record.frames import Row, within
 from bpfrec.record.history import History
 from bpfrec.record.kernel_symbols import KernelSymbols
-from bpfrec.record.spool import read_chunks
+from bpfrec.record.spool import read_parts
 from bpfrec.record.text import choice
 
 Integers = NDArray[np.int64]
-
-_PIECE_BYTES = 16 << 20
 
 _REASONS = (
     (wire.NO_USER, "kernel-thread"),
@@ -80,7 +78,7 @@ class SampleTable:
 
     def read(self, spool: Path, report: Callable[[float], None]) -> None:
         """Takes the samples in ``spool``, and walks their user stacks; ``report`` gets the share done, 0 to 1."""
-        for samples in _samples(spool, report):
+        for samples in read_parts(spool, sample_stream(), report):
             columns = self._columns_of(samples)
             self.history.note_calls(columns.pid, columns.ts)
             self.pids.update(np.unique(columns.pid).tolist())
@@ -183,18 +181,3 @@ def _kernel_frame(stack_id: int, depth: int, ip: int, symbols: KernelSymbols) ->
         "module": symbol.module,
         "source": "kernel",
     }
-
-
-def _samples(spool: Path, report: Callable[[float], None]) -> Iterator[list[Sample]]:
-    """The samples in ``spool``, some at a time."""
-    total, done = max(1, spool.stat().st_size), 0
-    stream = sample_stream()
-    for chunk in read_chunks(spool, _PIECE_BYTES):
-        done += len(chunk.data)
-        whole, consumed = stream.feed(chunk.cpu, chunk.data.data)
-        chunk.left = len(chunk.data) - consumed
-        if whole:
-            yield whole
-        report(done / total)
-    if rest := stream.rest():
-        yield rest

@@ -7,17 +7,20 @@ from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bpfrec.bpf.parts import PartStream, Whole
+
 HEADER = struct.Struct("<4sHHQQ")
 """Magic, CPU, unused, length in bytes, time of the drain in ns on CLOCK_MONOTONIC."""
 
 _MAGIC = b"bpfR"
+_PIECE_BYTES = 16 << 20
 
 
 @dataclass
@@ -85,3 +88,27 @@ def read_chunks(path: Path, largest: int) -> Iterator[Chunk]:
                 yield chunk
                 left = chunk.left if length else 0
                 buffer[:left] = chunk.data[len(chunk.data) - left :]
+
+
+def read_parts(
+    path: Path,
+    stream: PartStream[Whole],
+    report: Callable[[float], None],
+    take: Callable[[Chunk], bool] = lambda _: False,
+) -> Iterator[list[Whole]]:
+    """What ``stream`` makes of the chunks at ``path``, some at a time; ``report`` gets the share done, 0 to 1.
+
+    ``take``: whether it has taken a chunk, which is then none for ``stream``.
+    """
+    total, done = max(1, path.stat().st_size), 0
+    for chunk in read_chunks(path, _PIECE_BYTES):
+        done += len(chunk.data)
+        if take(chunk):
+            continue
+        whole, consumed = stream.feed(chunk.cpu, chunk.data.data)
+        chunk.left = len(chunk.data) - consumed
+        if whole:
+            yield whole
+        report(done / total)
+    if rest := stream.rest():
+        yield rest
