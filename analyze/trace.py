@@ -11,12 +11,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from bpfrec.analyze.catalog import Catalog
-from bpfrec.analyze.recording import check_clock, wall_offset_ns
-from bpfrec.analyze.result import Result, Row
-from bpfrec.analyze.session import Scratch, connect, interruptible
-from bpfrec.analyze.sqltemplate import bundled_sql, identifier, literal
-from bpfrec.analyze.views import SYS_SCHEMA
+from bpfrec.analyze.engine.catalog import Catalog
+from bpfrec.analyze.engine.result import Result, Row
+from bpfrec.analyze.engine.session import Scratch, connect, interruptible
+from bpfrec.analyze.engine.sqltemplate import bundled_sql, identifier, literal
+from bpfrec.analyze.views.recording import check_clock, wall_offset_ns
+from bpfrec.analyze.views.tables import SYS_SCHEMA
 from bpfrec.formats.errors import BpfrecError
 from bpfrec.formats.manifest import Manifest
 from bpfrec.formats.trace_reader import TraceReader
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
 
-    from bpfrec.analyze.saved_binaries import SavedBinaries
-    from bpfrec.formats.debug_files import DebugFolders
+    from bpfrec.analyze.views.saved_binaries import SavedBinaries
+    from bpfrec.formats.symbols.debug_files import DebugFolders
 
 _ROWS_AT_ONCE = 8192
 
@@ -236,14 +236,14 @@ class Trace:
     @cached_property
     def debug_folders(self) -> DebugFolders:
         """The folders in :attr:`symbols`."""
-        from bpfrec.formats.debug_files import DebugFolders  # noqa: PLC0415 - it needs numpy
+        from bpfrec.formats.symbols.debug_files import DebugFolders  # noqa: PLC0415 - it needs numpy
 
         return DebugFolders(self.symbols)
 
     @cached_property
     def saved_binaries(self) -> SavedBinaries:
         """The files that were saved with it."""
-        from bpfrec.analyze.saved_binaries import SavedBinaries  # noqa: PLC0415 - few traces have any
+        from bpfrec.analyze.views.saved_binaries import SavedBinaries  # noqa: PLC0415 - few traces have any
 
         return SavedBinaries(self, self._reader, self._scratch.path())
 

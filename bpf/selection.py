@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from bpfrec.formats.captures import ELEMENTS, captured_bytes
-from bpfrec.formats.syscalls import Capture, by_number
+from bpfrec.formats.kernel.captures import ELEMENTS, captured_bytes
+from bpfrec.formats.kernel.syscalls import Capture, by_number
 
 NATIVE_ABI = "x86_64"
 

@@ -6,8 +6,8 @@ views and column comments) and the format page of the docs.
 
 from __future__ import annotations
 
-from bpfrec.formats.captures import MOST_WORDS
 from bpfrec.formats.columns import Table, table
+from bpfrec.formats.kernel.captures import MOST_WORDS
 
 FORMAT_VERSION = 1
 """Raised when a reader of the previous version would answer wrongly; new columns and tables do not raise it."""

@@ -11,8 +11,8 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from bpfrec.record.finish import Finished
-from bpfrec.record.session import Progress, Recorded
+from bpfrec.record.finish.finish import Finished
+from bpfrec.record.session.session import Progress, Recorded
 
 
 class Display:

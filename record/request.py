@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bpfrec.bpf.selection import Selection, StackChoice
 from bpfrec.formats.errors import BpfrecError
-from bpfrec.record import procfs
+from bpfrec.record.processes import procfs
 
 
 @dataclass(frozen=True)

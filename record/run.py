@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from bpfrec.formats.errors import BpfrecError
 from bpfrec.record.display import Display
-from bpfrec.record.finish import finish
-from bpfrec.record.output import Output, prepare
+from bpfrec.record.finish.finish import finish
 from bpfrec.record.request import Request
-from bpfrec.record.session import record
-from bpfrec.record.user import User, user_behind_sudo
-from bpfrec.record.watch import StopSignals
+from bpfrec.record.session.output import Output, prepare
+from bpfrec.record.session.session import record
+from bpfrec.record.session.stop import StopSignals
+from bpfrec.record.session.sudo_user import User, user_behind_sudo
 
 _PATIENCE = 5.0
 _INTERRUPTED = 130

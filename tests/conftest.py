@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent / "support"))
-
-import trace_builder
+from support import trace_builder
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,7 @@ def command(trace: Trace, output: Output) -> None:
 
     json and csv have one row, that of the SQL view "recording" with the events known to be missing.
     """
+    from bpfrec.analyze.engine.sqltemplate import bundled_sql  # noqa: PLC0415
     from bpfrec.analyze.render import plain  # noqa: PLC0415
-    from bpfrec.analyze.sqltemplate import bundled_sql  # noqa: PLC0415
 
     output.write(trace.query(bundled_sql("info")), lambda r: plain.record(r.dicts()[0], output_width()))

@@ -10,7 +10,7 @@ import click
 from bpfrec.analyze.commands.options import Output, name_option, output_options, pass_trace, process_options
 from bpfrec.analyze.render.escape import printable
 from bpfrec.analyze.trace import Trace
-from bpfrec.formats.open_flags import OPEN_FLAGS
+from bpfrec.formats.kernel.open_flags import OPEN_FLAGS
 
 
 class OpenFlag(click.ParamType):  # type: ignore[type-arg] # generic only in new versions of click

@@ -14,10 +14,10 @@ from typing import Any, TypeVar
 import click
 
 from bpfrec.analyze.commands.analyze import SYMBOLS
-from bpfrec.analyze.frames import STACK_TEXT
+from bpfrec.analyze.engine.result import Result
 from bpfrec.analyze.render.escape import printable
-from bpfrec.analyze.result import Result
 from bpfrec.analyze.trace import Trace
+from bpfrec.analyze.views.stack_text import STACK_TEXT
 
 _LINES_AT_ONCE = 256
 
@@ -157,8 +157,8 @@ class SyscallName(click.ParamType):  # type: ignore[type-arg] # generic only in 
         """The name as given; a usage error where no system call is called so."""
         from difflib import get_close_matches  # noqa: PLC0415
 
-        from bpfrec.analyze.views import is_syscall  # noqa: PLC0415
-        from bpfrec.formats.syscalls import syscalls  # noqa: PLC0415
+        from bpfrec.analyze.views.tables import is_syscall  # noqa: PLC0415
+        from bpfrec.formats.kernel.syscalls import syscalls  # noqa: PLC0415
 
         if not is_syscall(value):
             near = get_close_matches(value, syscalls(), n=3)
@@ -175,7 +175,7 @@ class ErrnoNumber(click.ParamType):  # type: ignore[type-arg] # generic only in 
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         """The positive number; a usage error where there is no such error."""
-        from bpfrec.formats.errnos import MAX_ERRNO, errno_numbers  # noqa: PLC0415
+        from bpfrec.formats.kernel.errnos import MAX_ERRNO, errno_numbers  # noqa: PLC0415
 
         if isinstance(value, int):
             return value

@@ -66,7 +66,7 @@ def _obey(trace: Trace, output: Output, script: str) -> None:
     elif command == ".tables":
         output.write(trace.query(_TABLES))
     elif command == ".schema":
-        from bpfrec.analyze.sqltemplate import bundled_sql, render_text  # noqa: PLC0415
+        from bpfrec.analyze.engine.sqltemplate import bundled_sql, render_text  # noqa: PLC0415
 
         output.write(trace.query(render_text(bundled_sql("schema"), view=argument.strip() or None)))
     elif command == ".help":

@@ -18,7 +18,7 @@ def command(trace: Trace, output: Output, name: str | None) -> None:
 
     Views sys.CALL have the named and typed arguments of one system call; they are there for the calls in the trace.
     """
-    from bpfrec.analyze.sqltemplate import bundled_sql, render_text  # noqa: PLC0415
+    from bpfrec.analyze.engine.sqltemplate import bundled_sql, render_text  # noqa: PLC0415
 
     result = trace.query(render_text(bundled_sql("schema"), view=name))
     if name is not None and not result.rows:

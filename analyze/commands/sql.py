@@ -9,8 +9,8 @@ from typing import TextIO
 import click
 
 from bpfrec.analyze.commands.options import Output, note, output_options, pass_trace, write_lines
+from bpfrec.analyze.engine.result import Result
 from bpfrec.analyze.render.escape import printable_lines
-from bpfrec.analyze.result import Result
 from bpfrec.analyze.trace import Trace
 from bpfrec.formats.errors import BpfrecError
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from bpfrec.analyze.decode.contents import data_join, data_parts
 from bpfrec.analyze.decode.copies import Copied, Part
 from bpfrec.analyze.decode.functions import written
-from bpfrec.analyze.view import Late
-from bpfrec.formats.syscalls import RESULT_LENGTH, Capture, Syscall
+from bpfrec.analyze.engine.view import Late
+from bpfrec.formats.kernel.syscalls import RESULT_LENGTH, Capture, Syscall
 
 _WHOLE = (
     "LEFT JOIN (SELECT event_id, list(word0 ORDER BY position) FILTER (WHERE status IS NULL) AS first,"

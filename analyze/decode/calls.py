@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from bpfrec.analyze.ctypes import ctype
 from bpfrec.analyze.decode.arrays import remark
 from bpfrec.analyze.decode.captured import copied_of
 from bpfrec.analyze.decode.functions import number, written
-from bpfrec.analyze.sqltemplate import literal
-from bpfrec.analyze.view import Late
-from bpfrec.formats.decoding import RESULT, Condition, Decoding, decoders, decodings
-from bpfrec.formats.errnos import MAX_ERRNO
-from bpfrec.formats.syscalls import Argument, Syscall
+from bpfrec.analyze.engine.sqltemplate import literal
+from bpfrec.analyze.engine.view import Late
+from bpfrec.analyze.views.c_types import ctype
+from bpfrec.formats.kernel.decoding import RESULT, Condition, Decoding, decoders, decodings
+from bpfrec.formats.kernel.errnos import MAX_ERRNO
+from bpfrec.formats.kernel.syscalls import Argument, Syscall
 
 _BITS = {"INTEGER": 32, "UINTEGER": 32, "USMALLINT": 16}
 

@@ -9,9 +9,9 @@ from collections.abc import Callable
 
 from bpfrec.analyze.decode import arrays, contents, messages, structs
 from bpfrec.analyze.decode.copies import Copied, Part, joined, templated
-from bpfrec.analyze.view import ViewColumn
-from bpfrec.formats.captures import STRUCTS
-from bpfrec.formats.syscalls import Argument, Capture, Syscall
+from bpfrec.analyze.engine.view import ViewColumn
+from bpfrec.formats.kernel.captures import STRUCTS
+from bpfrec.formats.kernel.syscalls import Argument, Capture, Syscall
 
 
 def copied_of(call: Syscall, index: int) -> Copied | None:

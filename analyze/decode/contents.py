@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from bpfrec.analyze.decode.copies import Copied, Part, joined
-from bpfrec.analyze.view import Late
-from bpfrec.formats.syscalls import RESULT_LENGTH, Capture
+from bpfrec.analyze.engine.view import Late
+from bpfrec.formats.kernel.syscalls import RESULT_LENGTH, Capture
 
 _VECTOR = (
     "LEFT JOIN (SELECT event_id, arg, list(value ORDER BY position) FILTER (WHERE value IS NOT NULL) AS strings,"

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from bpfrec.analyze.decode.functions import written
-from bpfrec.analyze.sqltemplate import literal
-from bpfrec.analyze.view import Late
-from bpfrec.formats.captures import Member
-from bpfrec.formats.decoding import decoders
+from bpfrec.analyze.engine.sqltemplate import literal
+from bpfrec.analyze.engine.view import Late
+from bpfrec.formats.kernel.captures import Member
+from bpfrec.formats.kernel.decoding import decoders
 
 Values = Callable[[str], str]
 """SQL for the raw value of a member, without a sign."""

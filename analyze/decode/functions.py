@@ -1,4 +1,4 @@
-"""The SQL functions that make text of raw numbers: a macro for each decoder of :mod:`bpfrec.formats.decoding`.
+"""The SQL functions that make text of raw numbers: a macro for each decoder of :mod:`bpfrec.formats.kernel.decoding`.
 
 They take any integer, as a call has it or as a view's C type shows it: each begins by masking the bits that count,
 which makes the same number of both. Of what has no name, all bits are shown.
@@ -23,8 +23,8 @@ from bpfrec.analyze.decode.texts import (
     quoted_expression,
     result_expression,
 )
-from bpfrec.analyze.sqltemplate import literal
-from bpfrec.formats.decoding import Decoder, Term, decoders
+from bpfrec.analyze.engine.sqltemplate import literal
+from bpfrec.formats.kernel.decoding import Decoder, Term, decoders
 
 _WORD = re.compile(r"\w+")
 _SOCKADDR = ("family", "address", "port", "extra", "status")

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from bpfrec.analyze.decode.texts import bytes_expression
-from bpfrec.analyze.sqltemplate import literal
-from bpfrec.formats.decoding import constants
-from bpfrec.formats.sockaddr import AF_INET, AF_INET6, AF_NETLINK, AF_UNIX, ZERO
+from bpfrec.analyze.engine.sqltemplate import literal
+from bpfrec.formats.kernel.decoding import constants
+from bpfrec.formats.kernel.sockaddr import AF_INET, AF_INET6, AF_NETLINK, AF_UNIX, ZERO
 
 
 def sockaddr_expression(family: str, address: str, port: str, extra: str, status: str) -> str:

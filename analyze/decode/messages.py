@@ -9,7 +9,7 @@ from bpfrec.analyze.decode.contents import data_join, data_parts
 from bpfrec.analyze.decode.copies import Copied, Part, joined
 from bpfrec.analyze.decode.functions import written
 from bpfrec.analyze.decode.structs import struct, values
-from bpfrec.formats.syscalls import Capture, Syscall
+from bpfrec.formats.kernel.syscalls import Capture, Syscall
 
 _HEADER = 16
 """``struct cmsghdr``; a header with its data fills up to a multiple of 8 bytes."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bpfrec.analyze.decode.copies import Values
 from bpfrec.analyze.decode.functions import written
-from bpfrec.formats.decoding import constants
+from bpfrec.formats.kernel.decoding import constants
 
 
 def sigaction(value: Values) -> str:

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from bpfrec.analyze.decode.copies import Values
 from bpfrec.analyze.decode.functions import written
-from bpfrec.analyze.sqltemplate import literal
-from bpfrec.formats.decoding import constants
+from bpfrec.analyze.engine.sqltemplate import literal
+from bpfrec.formats.kernel.decoding import constants
 
 _NO_NUMBERS = (
     *("SO_PEERCRED", "SO_RCVTIMEO_OLD", "SO_SNDTIMEO_OLD", "SO_SECURITY_AUTHENTICATION", "SO_BINDTODEVICE"),

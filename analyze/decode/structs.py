@@ -7,10 +7,10 @@ from collections.abc import Callable
 from bpfrec.analyze.decode import signals, sockopt
 from bpfrec.analyze.decode.copies import Copied, Part, Values, joined, templated
 from bpfrec.analyze.decode.functions import number, written
-from bpfrec.analyze.sqltemplate import literal
-from bpfrec.formats.captures import STRUCTS, Member
-from bpfrec.formats.decoding import constants
-from bpfrec.formats.syscalls import Capture
+from bpfrec.analyze.engine.sqltemplate import literal
+from bpfrec.formats.kernel.captures import STRUCTS, Member
+from bpfrec.formats.kernel.decoding import constants
+from bpfrec.formats.kernel.syscalls import Capture
 
 
 def struct(capture: Capture) -> Copied:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from bpfrec.analyze.sqltemplate import literal
-from bpfrec.formats.errnos import MAX_ERRNO, RESTARTS, errno_names, errno_texts
+from bpfrec.analyze.engine.sqltemplate import literal
+from bpfrec.formats.kernel.errnos import MAX_ERRNO, RESTARTS, errno_names, errno_texts
 
 _MARK = "\ue000"
 """Stands for the backslash of an octal escape; a path's own is escaped, as all that is not ASCII."""

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from bpfrec.analyze.engine.sqltemplate import Fragment, bundled_sql, render_text
 from bpfrec.analyze.flame.frame import Frame, Kind, function_frame
-from bpfrec.analyze.frames import MODULE, function_name
 from bpfrec.analyze.reports.filters import where
 from bpfrec.analyze.reports.stacks import missing_notes
-from bpfrec.analyze.sqltemplate import Fragment, bundled_sql, render_text
 from bpfrec.analyze.trace import Trace
+from bpfrec.analyze.views.stack_text import MODULE, function_name
 
 Numbers = np.ndarray[Any, np.dtype[np.int64]]
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from bpfrec.formats.decoding import constants
-from bpfrec.formats.errnos import errno_numbers
-from bpfrec.formats.open_flags import OPEN_FLAGS
+from bpfrec.formats.kernel.decoding import constants
+from bpfrec.formats.kernel.errnos import errno_numbers
+from bpfrec.formats.kernel.open_flags import OPEN_FLAGS
 
 _FAMILIES = ("at_fdcwd", "at", "faccessat", "access", "mmap_prot", "mmap_type", "mmap", "clone", "seek")
 

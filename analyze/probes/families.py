@@ -9,9 +9,9 @@ from difflib import get_close_matches
 from functools import cache
 
 from bpfrec.analyze.probes.family_table import FAMILIES, NOT_CALLS, Family
-from bpfrec.formats.captures import STRUCTS
 from bpfrec.formats.errors import ReportError
-from bpfrec.formats.syscalls import Syscall, syscalls
+from bpfrec.formats.kernel.captures import STRUCTS
+from bpfrec.formats.kernel.syscalls import Syscall, syscalls
 
 _PREFIXES = (
     "__x64_sys_",

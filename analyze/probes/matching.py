@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from bpfrec.analyze.engine.sqltemplate import Fragment, literal
 from bpfrec.analyze.probes.families import Function, find, heads_of
 from bpfrec.analyze.probes.scope import SiteScope
 from bpfrec.analyze.reports.filters import where
-from bpfrec.analyze.sqltemplate import Fragment, literal
 from bpfrec.analyze.trace import Trace
-from bpfrec.formats.syscalls import syscalls
+from bpfrec.formats.kernel.syscalls import syscalls
 
 
 def match_notes(trace: Trace, scope: SiteScope, chosen: Sequence[Fragment]) -> list[str]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 
+from bpfrec.analyze.engine.sqltemplate import literal
 from bpfrec.analyze.probes import cexpr
 from bpfrec.analyze.probes import ctype as ct
 from bpfrec.analyze.probes.ctype import CType
 from bpfrec.analyze.probes.splitting import split
 from bpfrec.analyze.probes.translate import Scope, Value, convert, string_of, translate
-from bpfrec.analyze.sqltemplate import literal
 from bpfrec.formats.errors import ReportError
 
 _CONVERSION = re.compile(

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from bpfrec.analyze.engine.sqltemplate import literal
 from bpfrec.analyze.probes import cexpr
 from bpfrec.analyze.probes import ctype as ct
 from bpfrec.analyze.probes.ctype import CType
 from bpfrec.analyze.probes.families import Function, Parameter, Source, exact
 from bpfrec.analyze.probes.translate import POINTED_TO, Value, as_condition, convert, translate
-from bpfrec.analyze.sqltemplate import literal
-from bpfrec.formats.captures import STRUCTS
 from bpfrec.formats.errors import ReportError
-from bpfrec.formats.syscalls import syscalls
+from bpfrec.formats.kernel.captures import STRUCTS
+from bpfrec.formats.kernel.syscalls import syscalls
 
 _MACROS = {ct.INT: "c_int", ct.UINT: "c_uint", ct.LONG: "c_long", CType(16, False): "c_ushort"}
 """Macros of the trace's database that read a raw argument, shorter than the general conversion."""

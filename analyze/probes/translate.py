@@ -11,11 +11,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
+from bpfrec.analyze.engine.sqltemplate import literal
 from bpfrec.analyze.probes import cexpr
 from bpfrec.analyze.probes import ctype as ct
 from bpfrec.analyze.probes.constants import CONSTANTS
 from bpfrec.analyze.probes.ctype import CType
-from bpfrec.analyze.sqltemplate import literal
 from bpfrec.formats.errors import ReportError
 
 POINTED_TO = "Probes read paths, and times and structs that are passed; what else is recorded is in `analyze schema`."

@@ -1,4 +1,4 @@
-"""The reports: one module each, whose ``compute(trace, **options)`` gives a :class:`~bpfrec.analyze.result.Result`.
+"""The reports: one module each, whose ``compute(trace, **options)`` gives a ``Result``.
 
 Its SQL is in the ``.sql`` file of the same name, its command in :mod:`bpfrec.analyze.commands`.
 """

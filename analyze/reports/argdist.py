@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from bpfrec.analyze.engine.result import Result
+from bpfrec.analyze.engine.sqltemplate import Fragment, literal, render
 from bpfrec.analyze.probes.argdist_spec import ArgdistSpec, parse_argdist
 from bpfrec.analyze.probes.matching import match_notes
 from bpfrec.analyze.probes.message import shown_number, shown_string
 from bpfrec.analyze.probes.scope import SiteScope
 from bpfrec.analyze.probes.translate import as_condition, convert, translate
 from bpfrec.analyze.reports.filters import conditions, where
-from bpfrec.analyze.result import Result
-from bpfrec.analyze.sqltemplate import Fragment, literal, render
 from bpfrec.analyze.trace import Trace
 from bpfrec.formats.errors import ReportError
 

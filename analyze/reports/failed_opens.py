@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from bpfrec.analyze.engine.result import Result
+from bpfrec.analyze.engine.sqltemplate import render
 from bpfrec.analyze.reports.filters import comm_contains, conditions, where
 from bpfrec.analyze.reports.opensnoop import FAMILY
-from bpfrec.analyze.result import Result
-from bpfrec.analyze.sqltemplate import render
 from bpfrec.analyze.trace import Trace
 
 

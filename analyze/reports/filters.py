@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bpfrec.analyze.sqltemplate import Fragment, identifier, literal
+from bpfrec.analyze.engine.sqltemplate import Fragment, identifier, literal
 
 _UID_SIGN = 2**31
 

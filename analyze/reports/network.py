@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from bpfrec.analyze.engine.result import Result
+from bpfrec.analyze.engine.sqltemplate import Fragment, identifier, render
 from bpfrec.analyze.reports.files import READING, WRITING
 from bpfrec.analyze.reports.filters import comm_contains, conditions, where
-from bpfrec.analyze.result import Result
-from bpfrec.analyze.sqltemplate import Fragment, identifier, render
 from bpfrec.analyze.trace import Trace
 
 SORTS = {

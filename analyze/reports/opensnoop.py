@@ -5,11 +5,11 @@ from __future__ import annotations
 from functools import reduce
 from operator import or_
 
+from bpfrec.analyze.engine.result import Result
+from bpfrec.analyze.engine.sqltemplate import Fragment, literal, render
 from bpfrec.analyze.reports.filters import comm_contains, conditions, where
-from bpfrec.analyze.result import Result
-from bpfrec.analyze.sqltemplate import Fragment, literal, render
 from bpfrec.analyze.trace import Trace
-from bpfrec.formats.open_flags import OPEN_FLAGS
+from bpfrec.formats.kernel.open_flags import OPEN_FLAGS
 
 FAMILY = ("open", "openat", "openat2", "creat")
 """The system calls that open a file by its path."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from bpfrec.analyze.recording import wall_offset_ns
+from bpfrec.analyze.engine.result import Result
+from bpfrec.analyze.engine.sqltemplate import render
 from bpfrec.analyze.reports.filters import comm_contains, conditions, where
-from bpfrec.analyze.result import Result
-from bpfrec.analyze.sqltemplate import render
 from bpfrec.analyze.trace import Trace
+from bpfrec.analyze.views.recording import wall_offset_ns
 
 
 def compute(trace: Trace, *, pid: int | None = None, name: str | None = None) -> Result:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from bpfrec.analyze.frames import MODULE, NAMES_ITS_LINE, function_name
+from bpfrec.analyze.engine.result import Result
+from bpfrec.analyze.engine.sqltemplate import Fragment, render
 from bpfrec.analyze.reports.filters import comm_contains, conditions, where
-from bpfrec.analyze.result import Result
-from bpfrec.analyze.sqltemplate import Fragment, render
 from bpfrec.analyze.trace import Trace
+from bpfrec.analyze.views.stack_text import MODULE, NAMES_ITS_LINE, function_name
 from bpfrec.formats.errors import ReportError
 
 MEASURES = {"calls": "calls", "time": "total_ns", "failures": "failures"}

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from bpfrec.analyze.result import Result
-from bpfrec.analyze.sqltemplate import render
+from bpfrec.analyze.engine.result import Result
+from bpfrec.analyze.engine.sqltemplate import render
 from bpfrec.analyze.trace import Trace
 
 

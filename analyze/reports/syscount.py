@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from bpfrec.analyze.engine.result import Result
+from bpfrec.analyze.engine.sqltemplate import Fragment, render
 from bpfrec.analyze.reports.filters import conditions, where
-from bpfrec.analyze.result import Result
-from bpfrec.analyze.sqltemplate import Fragment, render
 from bpfrec.analyze.trace import Trace
 
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from bpfrec.analyze.engine.result import Result
+from bpfrec.analyze.engine.sqltemplate import Fragment, literal, render
 from bpfrec.analyze.probes.matching import match_notes
 from bpfrec.analyze.probes.message import message_sql
 from bpfrec.analyze.probes.scope import SiteScope
 from bpfrec.analyze.probes.trace_spec import parse_trace_probe
 from bpfrec.analyze.probes.translate import as_condition, translate
-from bpfrec.analyze.recording import wall_offset_ns
 from bpfrec.analyze.reports.filters import comm_contains, conditions, where
-from bpfrec.analyze.result import Result
-from bpfrec.analyze.sqltemplate import Fragment, literal, render
 from bpfrec.analyze.trace import Trace
+from bpfrec.analyze.views.recording import wall_offset_ns
 from bpfrec.formats.errors import ReportError
 
 

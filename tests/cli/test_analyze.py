@@ -15,7 +15,7 @@ from pathlib import Path
 
 import click
 import pytest
-from program import run_bpfrec
+from support.program import run_bpfrec
 
 from bpfrec.analyze.commands.lazygroup import LazyGroup
 from bpfrec.analyze.reports import REPORTS

@@ -113,4 +113,6 @@ def test_the_decoding_page_lists_every_function() -> None:
 
     rows = sorted(f"| `{f.signature}` | {f.comment} |" for f in functions().values())
     table = "\n".join(["", "| function | makes text of |", "|---|---|", *rows, ""])
-    generated(ROOT / "docs" / "decoding.md", "from formats/decoders.tsv -->\n", "<!-- end of functions -->", table)
+    generated(
+        ROOT / "docs" / "decoding.md", "from formats/kernel/decoders.tsv -->\n", "<!-- end of functions -->", table
+    )

@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 
 import pytest
-from program import run_bpfrec
-from stack_traces import stacked
+from support.program import run_bpfrec
+from support.stack_traces import stacked
 
 BEGINNINGS = {
     "t.svg": "<?xml",

@@ -10,8 +10,8 @@ import re
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from probe_traces import nodey
-from program import run_bpfrec
+from support.probe_traces import nodey
+from support.program import run_bpfrec
 
 import bpfrec
 from bpfrec.formats.errors import BpfrecError

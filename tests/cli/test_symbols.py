@@ -7,9 +7,9 @@ import shutil
 from pathlib import Path
 
 import pytest
-from program import run_bpfrec
-from stripped_build import Build
-from trace_builder import TraceBuilder
+from support.program import run_bpfrec
+from support.stripped_build import Build
+from support.trace_builder import TraceBuilder
 
 from bpfrec.formats import schema
 

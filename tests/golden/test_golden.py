@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
-from program import run_bpfrec
+from support.program import run_bpfrec
 
 HERE = Path(__file__).parent
 CASES = {

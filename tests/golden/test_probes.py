@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from probe_traces import nodey
-from program import run_bpfrec
-from trace_builder import TraceBuilder
+from support.probe_traces import nodey
+from support.program import run_bpfrec
+from support.trace_builder import TraceBuilder
 
 from bpfrec.formats import schema
 

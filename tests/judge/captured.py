@@ -1,6 +1,6 @@
 """Structs and other data that the recorder copies: strace's notation of them beside the recorded values, by kind.
 
-The kinds are those of ``formats/captures.py``; of one that is not in :data:`KINDS` nothing is compared.
+The kinds are those of ``formats/kernel/captures.py``; of one that is not in :data:`KINDS` nothing is compared.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ import signal
 import struct
 from collections.abc import Callable
 
-from bpfrec.formats.decoding import constants
-from bpfrec.formats.errnos import errno_numbers
+from bpfrec.formats.kernel.decoding import constants
+from bpfrec.formats.kernel.errnos import errno_numbers
 from judge import elements
 from judge.copied import NAMED, Data, Words, flags, number_of
 from judge.sockets import socket_address

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from enum import Enum
 
-from bpfrec.formats.syscalls import syscalls
+from bpfrec.formats.kernel.syscalls import syscalls
 from judge.findings import Difference, Findings
 from judge.gaps import SIGNALS, TEXTS, gap_of
 from judge.matching import pairs

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from bpfrec.formats.decoding import constants
+from bpfrec.formats.kernel.decoding import constants
 from judge.copied import Data, Element, flags, number_of
 from judge.sockets import socket_address
 from judge.strace_values import Value

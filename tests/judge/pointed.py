@@ -1,6 +1,6 @@
 """What strace shows of memory that arguments point at, and of names of numbers: how each is compared.
 
-An argument is compared by every comparison that knows it: by the kind of what ``formats/syscalls.tsv`` says is copied,
+An argument is compared by every comparison that knows it: by the kind of what ``syscalls.tsv`` says is copied,
 where ``captured.py`` knows that kind; :data:`COMPARED`, by call and argument; the ``ARGUMENT_text`` columns of the
 ``sys`` views. What none knows must be one of the gaps of ``gaps.py``, or it is a difference that nothing explains.
 """
@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from bpfrec.formats.syscalls import syscalls
+from bpfrec.formats.kernel.syscalls import syscalls
 from judge import elements
 from judge.captured import KINDS
 from judge.copied import Data

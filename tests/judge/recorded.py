@@ -10,8 +10,8 @@ from typing import Any
 
 import bpfrec
 from bpfrec.analyze.trace import Trace
-from bpfrec.formats.captures import MOST_WORDS
-from bpfrec.formats.syscalls import syscalls
+from bpfrec.formats.kernel.captures import MOST_WORDS
+from bpfrec.formats.kernel.syscalls import syscalls
 from judge.copied import Data
 
 ARGS = ", ".join(f"arg{i}" for i in range(6))

@@ -1,7 +1,7 @@
 """Runs a program under strace and bpfrec and compares what they say about it, call by call.
 
-Usage, as root: python tests/judge/run.py [--json] [--keep FOLDER] -- git log
-                python tests/judge/run.py [--json] --program NAME
+Usage, as root: PYTHONPATH=tests python -m judge.run [--json] [--keep FOLDER] -- git log
+                PYTHONPATH=tests python -m judge.run [--json] --program NAME
 
 Exit status 1 when there are differences that nothing explains, 2 when a program could not be judged.
 """
@@ -13,8 +13,6 @@ import json
 import sys
 import tempfile
 from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from bpfrec.formats.errors import BpfrecError
 from judge.findings import Findings

@@ -9,15 +9,11 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))
-
-from live import WORKLOADS, build, cannot_run, started
+from support.live import WORKLOADS, build, cannot_run, started
 
 TRACEFS = Path("/sys/kernel/tracing")
 

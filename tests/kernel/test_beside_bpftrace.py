@@ -10,9 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from live import PATIENCE, Recorder, Waiting, line_of, rows
+from support.live import PATIENCE, Recorder, Waiting, line_of, rows
 
-from bpfrec.formats.syscalls import by_number
+from bpfrec.formats.kernel.syscalls import by_number
 
 PROCESSES, THREADS, CALLS = 3, 4, 2000
 

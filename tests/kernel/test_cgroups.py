@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from live import PATIENCE, TIMES, Recorder, Waiting, cannot_run, rows
+from support.live import PATIENCE, TIMES, Recorder, Waiting, cannot_run, rows
 
 Programs = Callable[..., Path]
 

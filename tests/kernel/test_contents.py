@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from live import record_command, rows, trace_of
+from support.live import record_command, rows, trace_of
 
 SCRIPT = """
 import array, ctypes, fcntl, os, select, signal, socket, struct, sys

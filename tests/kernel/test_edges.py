@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from live import WORKLOADS, Recorder, Waiting, cannot_run, line_of, record_command, rows
+from support.live import WORKLOADS, Recorder, Waiting, cannot_run, line_of, record_command, rows
 
 Programs = Callable[..., Path]
 Row = tuple[object, ...]

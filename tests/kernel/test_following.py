@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from live import PATIENCE, Recorder, Waiting, rows, started, wait_until
+from support.live import PATIENCE, Recorder, Waiting, rows, started, wait_until
 
 WORKERS = 200
 CALLS = "getppid,getuid,getgid"

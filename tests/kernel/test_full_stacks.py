@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from live import record_command, rows
+from support.live import record_command, rows
 
 FAST = ("-O2", "-fomit-frame-pointer")
 TURNS = 30_000

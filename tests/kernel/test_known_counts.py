@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from live import TIMES, Recorder, Waiting, record_command, rows
+from support.live import TIMES, Recorder, Waiting, record_command, rows
 
 Programs = Callable[..., Path]
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from live import PATIENCE, WORKLOADS, Recorder, line_of, rows
+from support.live import PATIENCE, WORKLOADS, Recorder, line_of, rows
 
 Report = Callable[..., subprocess.CompletedProcess[str]]
 

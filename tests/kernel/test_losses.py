@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from live import PATIENCE, Recorder, Waiting, line_of, rows
+from support.live import PATIENCE, Recorder, Waiting, line_of, rows
 
 import bpfrec
 

@@ -8,11 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
 from judge.names import compare, record
-from live import WORKLOADS, Recorder, rows
+from support.live import WORKLOADS, Recorder, rows
 
 PROGRAMS = {
     "every way": [sys.executable, str(WORKLOADS / "names.py")],

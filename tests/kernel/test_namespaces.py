@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from live import PATIENCE, Recorder, Waiting, record_command, rows
+from support.live import PATIENCE, Recorder, Waiting, record_command, rows
 
 SHORT = 200
 

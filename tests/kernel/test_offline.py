@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from live import PATIENCE, WORKLOADS, Recorder, Waiting, build, cannot_run, record_command, rows
+from support.live import PATIENCE, WORKLOADS, Recorder, Waiting, build, cannot_run, record_command, rows
 
 OWN_LINE = next(
     number

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from live import record_command, rows
+from support.live import record_command, rows
 
 PATH_MAX = 4096
 

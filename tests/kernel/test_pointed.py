@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from live import record_command, rows
+from support.live import record_command, rows
 
 SCRIPT = """
 import os, resource, select, signal, socket, sys, threading

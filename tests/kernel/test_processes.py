@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from live import record_command, rows
+from support.live import record_command, rows
 
 import bpfrec
 from bpfrec.bpf import btf

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from live import PATIENCE, Recorder, Waiting, line_of, record_command, rows
+from support.live import PATIENCE, Recorder, Waiting, line_of, record_command, rows
 
 Programs = Callable[..., Path]
 

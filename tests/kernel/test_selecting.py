@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from live import PATIENCE, TIMES, Recorder, Waiting, line_of, record_command, rows
+from support.live import PATIENCE, TIMES, Recorder, Waiting, line_of, record_command, rows
 
 Programs = Callable[..., Path]
 NOBODY = 65534

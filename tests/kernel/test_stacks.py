@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from live import Recorder, Waiting, rows
+from support.live import Recorder, Waiting, rows
 
 
 def test_jit_code_is_named_after_its_map_is_gone(programs: Callable[..., Path], tmp_path: Path) -> None:

@@ -11,8 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from live import PATIENCE, WORKLOADS, cannot_run, record_command, rows
 from multi_demangle import demangle_symbol
+from support.live import PATIENCE, WORKLOADS, cannot_run, record_command, rows
 
 SCRIPT = Path(__file__).parents[1] / "support" / "gdb_stacks.py"
 ROOTS = {"_start", "clone3", "__clone3", "clone", "__clone", "runtime.goexit"}

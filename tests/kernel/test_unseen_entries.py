@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from live import TIMES, WORKLOADS, Recorder, build, line_of, record_command, rows, started
+from support.live import TIMES, WORKLOADS, Recorder, build, line_of, record_command, rows, started
 
 REFUSED = f"""
 import ctypes, os, struct

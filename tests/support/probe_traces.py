@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from trace_builder import MS, TraceBuilder
+from support.trace_builder import MS, TraceBuilder
 
 from bpfrec.formats import schema
 

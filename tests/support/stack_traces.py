@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from trace_builder import MS, START_NS, TraceBuilder
+from support.trace_builder import MS, START_NS, TraceBuilder
 
 from bpfrec.formats import schema
 

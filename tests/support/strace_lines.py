@@ -10,7 +10,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from bpfrec.formats.syscalls import syscalls
+from bpfrec.formats.kernel.syscalls import syscalls
 
 TEXT = 0xABCDEF01 << 32
 """An argument ``TEXT + n`` becomes a pointer to the nth of the strings."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
-from bpfrec.formats.elf import ElfFile
+from bpfrec.formats.symbols.elf import ElfFile
 
 SOURCE = """
 __attribute__((noinline)) static int hidden(int n) { __asm__ volatile(".rept 16; nop; .endr"); return n * VERSION; }

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from bpfrec.formats import schema
-from bpfrec.formats.errnos import errno_names
+from bpfrec.formats.kernel.errnos import errno_names
+from bpfrec.formats.kernel.syscalls import syscalls
 from bpfrec.formats.manifest import Clock, Host, Manifest
-from bpfrec.formats.syscalls import syscalls
 from bpfrec.formats.trace_writer import TraceWriter
 
 START_NS = 5_000_000_000_000

@@ -1,0 +1,93 @@
+"""The columns of views that say what calls are about, and the tables computed for them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bpfrec.analyze.engine.sqltemplate import literal
+from bpfrec.analyze.engine.view import Computed, Late, ViewColumn
+from bpfrec.analyze.names.paths import joined_expression
+from bpfrec.analyze.names.reasons import REASONS
+from bpfrec.formats.columns import Column, Table
+
+if TYPE_CHECKING:
+    from bpfrec.analyze.trace import Trace
+
+RESOLVED = Table(
+    "resolved",
+    "The names of what calls are about, by number.",
+    (
+        Column("event_id", "BIGINT", "the call"),
+        Column("name", "INTEGER", "of its descriptor, or of what its path starts at; NULL: see reason"),
+        Column("is_path", "BOOLEAN", "whether the path has to be put behind it"),
+        Column("name2", "INTEGER", "the same for the second"),
+        Column("is_path2", "BOOLEAN", "the same for the second"),
+        Column("reason", "UTINYINT", "why a name is NULL, by its place in the list of reasons; NULL: none is"),
+    ),
+)
+
+NAMES = Table(
+    "names",
+    "The names of what descriptors stand for.",
+    (
+        Column("id", "INTEGER", "the number of the name"),
+        Column("name", "VARCHAR", "the name"),
+        Column("canonical", "BOOLEAN", "whether it is known that no symbolic link stands in it"),
+    ),
+)
+
+
+def resolved_columns(most: int = 2, paths: tuple[str, str] = ("s.path", "s.path2")) -> tuple[ViewColumn, ...]:
+    """The columns of names for a view with the row ``s`` of a call that names so many things at ``most``.
+
+    ``paths``: SQL for its paths.
+    """
+    first, second = _shown("", paths[0]), _shown("2", paths[1])
+    listed = "[" + ", ".join(literal(reason) for reason in REASONS) + "]"
+    columns = (
+        ViewColumn("resolved_path", "VARCHAR", _comment("path, or of its descriptor"), first, (_CALLS, _NAME)),
+        ViewColumn("resolved_path2", "VARCHAR", _comment("second path or descriptor"), second, (_CALLS, _NAME2)),
+    )
+    reason = ViewColumn(
+        "resolved_reason",
+        "VARCHAR",
+        f"why a resolved path is NULL although the call names something: {', '.join(REASONS)}",
+        f"list_extract({listed}, resolved.reason)",
+        (_CALLS,),
+    )
+    return (*columns[:most], reason) if most else ()
+
+
+def _comment(what: str) -> str:
+    return (
+        f"name of the call's {what}: absolute, links not followed; TCP HERE->THERE, unix:PATH, pipe:#EVENT, "
+        "anon_inode:[KIND] for what is no file; NULL: none, or see resolved_reason"
+    )
+
+
+def _shown(which: str, path: str) -> str:
+    table = f"name{which}"
+    joined = joined_expression(f"{table}.name", f"{table}.canonical", path)
+    return f"CASE WHEN resolved.is_path{which} THEN {joined} ELSE {table}.name END"
+
+
+def _fill_resolved(trace: Trace) -> None:
+    # numpy is loaded by those who need it.
+    from bpfrec.analyze.names.resolve import fill_resolved  # noqa: PLC0415
+
+    fill_resolved(trace)
+
+
+def _fill_names(trace: Trace) -> None:
+    from bpfrec.analyze.names.resolve import fill_names  # noqa: PLC0415
+
+    fill_names(trace)
+
+
+_CALLS = Late(
+    "LEFT JOIN computed.resolved AS resolved ON resolved.event_id = s.event_id",
+    computed=Computed(RESOLVED, _fill_resolved),
+)
+_NAMES = Computed(NAMES, _fill_names)
+_NAME = Late("LEFT JOIN computed.names AS name ON name.id = resolved.name", computed=_NAMES)
+_NAME2 = Late("LEFT JOIN computed.names AS name2 ON name2.id = resolved.name2", computed=_NAMES)

@@ -1,0 +1,204 @@
+"""What a number means in a process at a time: the change that made it so, looked up for whole columns at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from bpfrec.analyze.names.coverage import Coverage, Losses
+from bpfrec.analyze.names.kinds import CLOSE_RANGE_CLOEXEC, CLOSED, CWD, SAME, UNKNOWN
+from bpfrec.analyze.names.reasons import (
+    BASE_UNKNOWN,
+    CALLS_LOST,
+    NONE,
+    NOT_OPEN,
+    NOT_RECORDED,
+    OPENED_BEFORE,
+    SHARING_UNKNOWN,
+)
+from bpfrec.analyze.names.tables import Tables, flags, numbers
+from bpfrec.analyze.names.timeline import FOREVER, Booleans, Integers, Timeline
+
+_ROUNDS = 64
+
+
+@dataclass(frozen=True)
+class Changes:
+    """The rows of ``changes.sql``, by column; see there."""
+
+    kind: Integers
+    pid: Integers
+    fd: Integers
+    at: Integers
+    source: Integers
+    entered: Integers
+    close_on_exec: Booleans
+    snapshot: Booleans
+    no_links: Integers
+    reason: Integers
+    text: Integers
+
+    @staticmethod
+    def of(rows: pa.Table) -> Changes:
+        """The changes in a table with those columns, ``text`` as a number, -1 for none."""
+        return Changes(
+            kind=numbers(rows, "kind", CLOSED),
+            pid=numbers(rows, "pid", -1),
+            fd=numbers(rows, "fd", -1),
+            at=numbers(rows, "at", 0),
+            source=numbers(rows, "source", -1),
+            entered=numbers(rows, "entered", 0),
+            close_on_exec=flags(rows, "close_on_exec"),
+            snapshot=flags(rows, "snapshot"),
+            no_links=numbers(rows, "no_links", 0),
+            reason=numbers(rows, "reason", NONE),
+            text=numbers(rows, "text", -1),
+        )
+
+
+class Holders:
+    """Finds changes, by process, number and time. A change is known by its row in ``changes``."""
+
+    def __init__(self, changes: Changes, tables: Tables, breaks: pa.Table, losses: Losses, coverage: Coverage) -> None:
+        self.changes = changes
+        self._tables = tables
+        self._losses = losses
+        self._coverage = coverage
+        self._whole = coverage.whole_processes(tables.pid)
+        table = tables.of(changes.pid, changes.fd <= CWD, changes.at)
+        self._slots = Timeline.of(_slot(table, changes.fd), changes.at)
+        self._set_breaks(breaks)
+
+    def find(self, pids: Integers, fds: Integers, times: Integers) -> tuple[Integers, Integers]:
+        """The change that made each number what it is at that time (-1: none), and a reason where there is none."""
+        found, reason = np.full(len(pids), -1), np.full(len(pids), NONE)
+        rows = np.arange(len(pids))
+        table, time = self._tables.of(pids, fds <= CWD, times), times.copy()
+        executed = np.zeros(len(pids), bool)
+        reason[table < 0] = OPENED_BEFORE
+        rows = rows[table >= 0]
+        while len(rows):
+            rows = self._step(rows, fds, table, time, executed, found, reason)
+        self._admit_ignorance(fds, found, reason)
+        return found, reason
+
+    def origins(self) -> tuple[Integers, Integers]:
+        """For every change the one that first made what its descriptor is, -1 where that is not known, and why."""
+        changes = self.changes
+        origin, reason = np.arange(len(changes.kind)), np.where(changes.kind == UNKNOWN, changes.reason, NONE)
+        copies = np.flatnonzero(changes.kind == SAME)
+        origin[copies], reason[copies] = self.find(changes.pid[copies], changes.source[copies], changes.entered[copies])
+        for _ in range(_ROUNDS):
+            known = copies[origin[copies] >= 0]
+            further = origin[origin[known]]
+            moved = further != origin[known]
+            if not moved.any():
+                break
+            reason[known] = np.maximum(reason[known], reason[origin[known]])
+            origin[known] = further
+        lost = (changes.kind == SAME) & (origin >= 0)
+        lost[lost] = changes.kind[origin[lost]] == SAME
+        origin[lost], reason[lost] = -1, BASE_UNKNOWN
+        known = copies[origin[copies] >= 0]
+        reason[known] = reason[origin[known]]
+        return origin, reason
+
+    def _set_breaks(self, breaks: pa.Table) -> None:
+        name = np.array(breaks["syscall"].to_pylist(), object)
+        pid, ended = numbers(breaks, "pid", -1), numbers(breaks, "ended", FOREVER)
+        ranged = np.flatnonzero(name == "close_range")
+        asked = numbers(breaks, "arg2", 0)[ranged]
+        marks = asked & CLOSE_RANGE_CLOEXEC != 0
+        when = np.where(marks, ended[ranged], numbers(breaks, "entered", 0)[ranged] + 1)
+        executes = np.flatnonzero((name == "execve") | (name == "execveat"))
+        no = np.zeros(len(name), bool)
+        self._executes = Timeline.of(self._tables.of(pid[executes], no[executes], ended[executes]), ended[executes])
+        self._ranges = Timeline.of(self._tables.of(pid[ranged], no[ranged], when), when)
+        order = ranged[self._ranges.order]
+        self._first = numbers(breaks, "arg0", 0)[order] & 0xFFFFFFFF
+        self._last = numbers(breaks, "arg1", 0)[order] & 0xFFFFFFFF
+        self._marks = marks[self._ranges.order]
+
+    def _step(
+        self,
+        rows: Integers,
+        fds: Integers,
+        table: Integers,
+        time: Integers,
+        executed: Booleans,
+        found: Integers,
+        reason: Integers,
+    ) -> Integers:
+        """Looks ``rows`` up in their tables; those to be looked up in the table that theirs was copied from."""
+        tables, changes = self._tables, self.changes
+        mine, until, fd = table[rows], time[rows], fds[rows]
+        slot = _slot(mine, fd)
+        position = self._slots.last(slot, until)
+        later = self._slots.next(slot, until)
+        change = self._slots.order[np.maximum(position, 0)] if len(self._slots.order) else position
+        after = self._slots.order[np.maximum(later, 0)] if len(self._slots.order) else later
+        # What nothing changed between now and the snapshot was then what it is now.
+        ahead = (position < 0) & (later >= 0)
+        ahead[ahead] = changes.snapshot[after[ahead]]
+        change, known = np.where(ahead, after, change), (position >= 0) | ahead
+        made = np.where(known, changes.at[change] if len(changes.at) else 0, tables.born[mine])
+        since, end = np.minimum(made, until), np.maximum(np.where(known, made, until), until)
+
+        closed = self._range_closed(mine, fd, since, until, executed[rows])
+        executed[rows] |= self._executes.any_between(mine, since, until)
+        closed |= known & (changes.kind[change] == CLOSED) if len(changes.kind) else closed
+        closed |= known & executed[rows] & (changes.close_on_exec[change] if len(changes.kind) else False)
+        lost = self._losses.any_between(tables.pid[mine], since, end)
+
+        parent, refused = tables.parent[mine], tables.refused[mine]
+        snapshot = tables.snapshot[mine]
+        missing = np.where((snapshot <= until) | ((snapshot < FOREVER) & (later < 0)), NOT_OPEN, OPENED_BEFORE)
+        missing = np.where(fd <= CWD, OPENED_BEFORE, missing)
+        inherits = (parent >= 0) & (refused == NONE)
+        why = np.where(known, NONE, np.where(inherits, NONE, np.where(parent >= 0, refused, missing)))
+        why = np.where(closed, NOT_OPEN, why)
+        why = np.where(lost, CALLS_LOST, why)
+        why = np.where(tables.split[mine] < until, SHARING_UNKNOWN, why)
+        why = np.where(self._whole[mine], why, NOT_RECORDED)
+
+        reason[rows] = why
+        done = known & (why == NONE)
+        found[rows[done]] = change[done]
+        up = ~known & (why == NONE)
+        table[rows[up]], time[rows[up]] = parent[up], np.minimum(tables.born[mine[up]], until[up])
+        further: Integers = rows[up]
+        return further
+
+    def _range_closed(
+        self, table: Integers, fd: Integers, since: Integers, until: Integers, executed: Booleans
+    ) -> Booleans:
+        """Whether a close_range between two times closed each number, or an exec after one that marked it.
+
+        ``executed``: a child has executed a program since.
+        """
+        closed = np.zeros(len(table), bool)
+        position = self._ranges.last(table, until)
+        open_ = np.flatnonzero((position >= 0) & (fd >= 0))
+        while len(open_):
+            at = position[open_]
+            same = (at >= 0) & (self._ranges.groups[at] == table[open_]) & (self._ranges.times[at] > since[open_])
+            open_, at = open_[same], at[same]
+            covered = (self._first[at] <= fd[open_]) & (fd[open_] <= self._last[at])
+            executes = self._executes.any_between(table[open_], self._ranges.times[at], until[open_]) | executed[open_]
+            closed[open_] |= covered & (~self._marks[at] | executes)
+            open_ = open_[~closed[open_]]
+            position[open_] -= 1
+        return closed
+
+    def _admit_ignorance(self, fds: Integers, found: Integers, reason: Integers) -> None:
+        """Takes back what cannot be known because calls that would have changed it were not to be recorded."""
+        coverage, directory = self._coverage, fds <= CWD
+        doubtful = (directory & (not coverage.moving) & (fds == CWD)) | (~directory & (not coverage.closing))
+        doubtful |= (reason == NOT_OPEN) & (not coverage.making)
+        found[doubtful], reason[doubtful] = -1, NOT_RECORDED
+
+
+def _slot(table: Integers, fd: Integers) -> Integers:
+    return table << 32 | (fd & 0xFFFFFFFF)

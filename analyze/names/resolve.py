@@ -1,0 +1,139 @@
+"""The names of what every call is about: the rows of the computed tables ``resolved`` and ``names``."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+
+from bpfrec.analyze.engine.sqltemplate import Fragment, literal, render_text
+from bpfrec.analyze.names import kinds, reasons
+from bpfrec.analyze.names.coverage import FORKING, MAKING, MOVING, Coverage, Losses
+from bpfrec.analyze.names.holders import Changes, Holders
+from bpfrec.analyze.names.names import Addresses, Naming
+from bpfrec.analyze.names.sockets import TYPE_SQL
+from bpfrec.analyze.names.tables import flags, numbers, tables_of
+from bpfrec.analyze.names.timeline import FOREVER
+from bpfrec.formats.kernel.descriptors import O_CLOEXEC, makers, uses
+from bpfrec.formats.kernel.syscalls import syscalls
+
+if TYPE_CHECKING:
+    from bpfrec.analyze.trace import Trace
+
+_ROWS_AT_ONCE = 1 << 20
+_O_TMPFILE, _O_NOFOLLOW, _MAP_ANONYMOUS = 0o20000000, 0o400000, 0x20
+_F_SETFD, _F_DUPFD_CLOEXEC = 2, 1030
+_FIONCLEX, _FIOCLEX = 0x5450, 0x5451
+_MSG_CMSG_CLOEXEC = 0x40000000
+_BPF_MAKERS = (0, 5, 7, 13, 14, 17, 18, 19, 28, 30, 32, 33, 36)
+"""Commands of enum bpf_cmd (include/uapi/linux/bpf.h) that give a descriptor."""
+
+
+def fill_resolved(trace: Trace) -> None:
+    """Puts the rows into ``computed.resolved``, and keeps the names for :func:`fill_names`."""
+    _make(trace, "uses", rules=_rules())
+    naming = _naming(trace)
+    trace.execute(_sql("results"))
+    (rows,) = trace.arrow("SELECT count(*) AS n FROM world_uses")["n"].to_pylist()
+    for begin in range(0, rows, _ROWS_AT_ONCE):
+        _resolve(trace, naming, begin)
+    trace.execute(_sql("resolved"))
+    names = naming.names
+    trace.append(
+        "world_names",
+        pa.table({"id": np.arange(len(names.text), dtype=np.int32), "name": names.text, "canonical": names.canonical}),
+    )
+
+
+def fill_names(trace: Trace) -> None:
+    """Puts the names into ``computed.names``: the columns that need them need ``computed.resolved`` first."""
+    trace.execute("INSERT INTO computed.names SELECT id, name, canonical FROM world_names; DROP TABLE world_names")
+
+
+def _resolve(trace: Trace, naming: Naming, begin: int) -> None:
+    end = begin + _ROWS_AT_ONCE
+    rows = trace.arrow(f"SELECT * FROM world_uses WHERE rowid >= {begin} AND rowid < {end}")  # noqa: S608 - numbers
+    reason = numbers(rows, "reason", 0)
+    asked = np.flatnonzero(reason == reasons.NONE)
+    name = np.full(len(reason), -1)
+    name[asked], reason[asked] = naming.find(
+        numbers(rows, "pid", -1)[asked], numbers(rows, "fd", -1)[asked], numbers(rows, "at", 0)[asked]
+    )
+    is_path = flags(rows, "is_path")
+    is_open = (reason == reasons.NOT_OPEN) & ~flags(rows, "refused")
+    reason[is_open] = reasons.NOT_FOLLOWED
+    nowhere = is_path & (name >= 0) & ~naming.is_place(name)
+    name[nowhere], reason[nowhere] = -1, reasons.BASE_UNKNOWN
+    found = {
+        "event_id": rows["event_id"],
+        "place": rows["place"],
+        "name": pa.array(name.astype(np.int32), mask=name < 0),
+        "is_path": rows["is_path"],
+        "reason": pa.array(reason.astype(np.uint8), mask=name >= 0),
+    }
+    trace.append("world_found", pa.table(found))
+
+
+def _naming(trace: Trace) -> Naming:
+    coverage = Coverage.of(trace.manifest.configuration)
+    losses = Losses(_rows(trace, "losses", BEFORE=-FOREVER, FOREVER=FOREVER))
+    breaks = _rows(trace, "breaks")
+    forks = _rows(trace, "forks", calls=sorted(FORKING), CLONE_THREAD=kinds.CLONE_THREAD)
+    tables = tables_of(_rows(trace, "processes"), forks, breaks, coverage.forking, reasons.NOT_RECORDED)
+    changed = sorted(MAKING | MOVING | {"chroot", "pivot_root", "getcwd", "recvmsg", "socketcall", "fcntl64"})
+    _make(trace, "changes", makers=_makers(), changers=changed, bpf_makers=_BPF_MAKERS, socket_type=TYPE_SQL)
+    trace.execute(_sql("texts"))
+    texts: list[str] = trace.arrow("SELECT text FROM world_texts ORDER BY id")["text"].to_pylist()
+    changes = Changes.of(trace.arrow(_sql("numbered")))
+    trace.execute("DROP TABLE world_changes; DROP TABLE world_texts")
+    addresses = _addresses(_rows(trace, "addresses"))
+    holders = Holders(changes, tables, breaks, losses, coverage)
+    return Naming(holders, texts, addresses, coverage.addressing)
+
+
+def _addresses(rows: pa.Table) -> Addresses:
+    plain = {name: numbers(rows, name, 0) for name in ("pid", "fd", "seen", "at")}
+    return Addresses(**plain, is_local=flags(rows, "is_local"), address=rows["address"].to_pylist())
+
+
+def _makers() -> Fragment:
+    rows = [(m.syscall, m.name, m.argument, m.mask, m.open_how) for m in makers()]
+    return Fragment(", ".join(map(literal, rows)))
+
+
+def _rules() -> Fragment:
+    rows = [
+        (call.name, place, use.role, use.fd, place == 1 and use.path is not None)
+        for call in syscalls().values()
+        if call.arguments is not None
+        for place, use in enumerate(uses(call.name))
+    ]
+    return Fragment(", ".join(map(literal, rows)))
+
+
+def _sql(name: str, **values: object) -> str:
+    named = {name: getattr(kinds, name) for name in dir(kinds) if name.isupper()}
+    named |= {name: getattr(reasons, name) for name in dir(reasons) if name.isupper() and name != "REASONS"}
+    named |= {
+        "O_CLOEXEC": O_CLOEXEC,
+        "O_TMPFILE": _O_TMPFILE,
+        "O_NOFOLLOW": _O_NOFOLLOW,
+        "MAP_ANONYMOUS": _MAP_ANONYMOUS,
+        "F_SETFD": _F_SETFD,
+        "F_DUPFD_CLOEXEC": _F_DUPFD_CLOEXEC,
+        "FIOCLEX": _FIOCLEX,
+        "FIONCLEX": _FIONCLEX,
+        "MSG_CMSG_CLOEXEC": _MSG_CMSG_CLOEXEC,
+    }
+    text = files("bpfrec.analyze.names").joinpath(f"{name}.sql").read_text("utf-8")
+    return render_text(text, **(named | values))
+
+
+def _make(trace: Trace, name: str, **values: object) -> None:
+    trace.execute(_sql(name, **values))
+
+
+def _rows(trace: Trace, name: str, **values: object) -> pa.Table:
+    return trace.arrow(_sql(name, **values))

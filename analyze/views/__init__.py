@@ -1,0 +1,1 @@
+"""The SQL views and functions that a trace offers."""

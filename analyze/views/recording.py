@@ -1,0 +1,82 @@
+"""The view ``recording``: what the manifest says, as one row of SQL."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from pathlib import Path
+
+from bpfrec.analyze.engine.sqltemplate import literal
+from bpfrec.analyze.engine.view import View, ViewColumn, fact
+from bpfrec.analyze.views.tables import recorded_syscalls
+from bpfrec.formats.errors import TraceFileError
+from bpfrec.formats.manifest import Manifest
+from bpfrec.formats.trace_reader import table_rows
+
+_INT64 = range(-(2**63), 2**63)
+_COUNTS = "MAP(VARCHAR, BIGINT)"
+
+
+def wall_offset_ns(manifest: Manifest) -> int:
+    """What takes a time on the recording host's CLOCK_MONOTONIC to ns since the epoch (UTC)."""
+    return manifest.clock.wall_ns - manifest.clock.monotonic_ns
+
+
+def check_clock(manifest: Manifest, where: str) -> None:
+    """Refuses a manifest whose clock leads out of what a TIMESTAMP_NS can say.
+
+    Raises:
+        TraceFileError: with ``where`` for the file's name.
+    """
+    offset = wall_offset_ns(manifest)
+    if not all(t in _INT64 for t in (offset, manifest.start_ns + offset, manifest.stop_ns + offset)):
+        raise TraceFileError(f"{where}: the clock in its manifest is out of range", "The file is damaged.")
+
+
+def recording_view(manifest: Manifest, path: Path) -> View:
+    """The view of one row for the trace at ``path``."""
+    host, offset, rows = manifest.host, wall_offset_ns(manifest), table_rows(manifest)
+    columns = (
+        fact("file", "VARCHAR", "the trace, as it was named", str(path)),
+        fact("size_bytes", "BIGINT", "its size, bytes", size_bytes(path)),
+        fact("format_version", "INTEGER", "version of the trace format", manifest.format_version),
+        fact("tool_version", "VARCHAR", "version of the bpfrec that recorded it", manifest.tool_version),
+        fact("command_line", "VARCHAR", "how it was called, quoted for a shell", shlex.join(manifest.command_line)),
+        _time("start", "start of the recording, wall clock (UTC)", manifest.start_ns + offset),
+        _time("stop", "its end, wall clock (UTC)", manifest.stop_ns + offset),
+        fact("duration_ns", "BIGINT", "its length, ns", manifest.stop_ns - manifest.start_ns),
+        fact("utc_offset_s", "BIGINT", "what the host's local time added to UTC, seconds", manifest.clock.utc_offset_s),
+        fact("stopped", "VARCHAR", "why it ended", manifest.stopped),
+        fact("host", "VARCHAR", "name of the host", host.name),
+        fact("kernel", "VARCHAR", "its kernel", host.kernel),
+        fact("arch", "VARCHAR", "its architecture", host.arch),
+        fact("cpus", "BIGINT", "its CPUs online", host.cpus),
+        fact("memory_bytes", "BIGINT", "its RAM, bytes", host.memory_bytes),
+        fact("page_size", "BIGINT", "its page size, bytes", host.page_size),
+        fact("calls", "BIGINT", "system calls in the trace", rows.get("syscalls", 0)),
+        fact("counters", _COUNTS, "what was counted while recording: recorded, lost ...", manifest.counters),
+        fact("tables", _COUNTS, "rows per table", rows),
+        fact(
+            "syscalls",
+            _COUNTS,
+            "rows per system call",
+            {n: manifest.syscalls[n] for n in recorded_syscalls(manifest.syscalls)},
+        ),
+        fact("configuration", "VARCHAR", "options of the recording, JSON", json.dumps(manifest.configuration)),
+        fact(
+            "command",
+            "VARCHAR",
+            "how the command that it started ended, JSON; NULL: it started none",
+            None if manifest.command is None else json.dumps(manifest.command),
+        ),
+    )
+    return View("main", "recording", "The recording as a whole: one row.", columns, "")
+
+
+def size_bytes(path: Path) -> int:
+    """Size of a trace, file or folder, in bytes."""
+    return sum(p.stat().st_size for p in path.iterdir() if p.is_file()) if path.is_dir() else path.stat().st_size
+
+
+def _time(name: str, comment: str, wall_ns: int) -> ViewColumn:
+    return ViewColumn(name, "TIMESTAMP_NS", comment, f"make_timestamp_ns({literal(wall_ns)})")

@@ -1,0 +1,1 @@
+"""Facts about Linux: system calls, error numbers, constants, what arguments mean."""

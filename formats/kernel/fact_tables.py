@@ -1,0 +1,13 @@
+"""Reading the tab-separated fact tables that ship with the package."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib.resources import files
+
+
+def tsv_rows(name: str) -> Iterator[tuple[str, ...]]:
+    """Rows of ``formats/kernel/NAME`` in order, without comment lines (``#``) and blank lines."""
+    for line in files("bpfrec.formats.kernel").joinpath(name).read_text("utf-8").splitlines():
+        if line and not line.startswith("#"):
+            yield tuple(line.split("\t"))

@@ -1,0 +1,138 @@
+"""The system calls of Linux: names, numbers per ABI, arguments, classes, captures.
+
+Everything comes from ``syscalls.tsv``, whose head names the sources.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cache, cached_property
+
+from bpfrec.formats.kernel.fact_tables import tsv_rows
+
+ABIS = ("x86_64", "i386", "arm64")
+"""ABIs with a number column, in the order of ``syscalls.tsv``."""
+
+CLASSES = ("file", "desc", "network", "process", "memory", "signal", "ipc")
+"""The classes of ``strace -e trace=%CLASS`` that a call can belong to."""
+
+_CAPTURE = re.compile(r"(\w+):(>?)(\w+)(?:/(\w+))?(?:\?(\w+)=(\d+)(?:-(\d+))?)?")
+
+
+_SAME_FOR_ALL = frozenset({"path", "string", "data", "sockaddr", "fds", "int", "open_how"})
+"""Kinds of captures without pointers or long integers; calls that only i386 has are described as they are there."""
+
+
+@dataclass(frozen=True)
+class Argument:
+    """One argument: ``index`` 0-5, its name and C type as the kernel's tracepoints give them."""
+
+    index: int
+    name: str
+    ctype: str
+
+    @property
+    def is_pointer(self) -> bool:
+        """Whether it points at user memory."""
+        return self.ctype.endswith("*")
+
+
+RESULT_LENGTH = 7
+"""``length`` of a capture that is as long as the result of the call says."""
+
+
+@dataclass(frozen=True)
+class Capture:
+    """User memory copied with a call: what argument ``index`` points at.
+
+    ``kind`` is ``path`` or ``string`` (C strings), ``strings`` or ``environment`` (vectors of them that NULL ends),
+    ``sockaddr``, ``msghdr``, ``fd_set``, ``data`` (contents of a buffer), ``buffers`` (of those of a vector), a struct
+    or an element of an array of :mod:`.captures`. ``at_exit``: what the kernel wrote there, where the
+    call worked. ``length``: the argument that has the bytes or elements there are, and points at them for a sockaddr or
+    struct at exit; or :data:`RESULT_LENGTH`. ``when``: the argument that has to be from ``values[0]`` to ``values[1]``.
+    """
+
+    index: int
+    kind: str
+    at_exit: bool = False
+    length: int | None = None
+    when: int | None = None
+    values: tuple[int, int] = (0, 0)
+
+
+@dataclass(frozen=True)
+class Syscall:
+    """One system call, the same for every ABI that has it.
+
+    ``arguments`` is None where they are not described; ``numbers`` maps ABI to number.
+    """
+
+    name: str
+    numbers: dict[str, int]
+    classes: frozenset[str]
+    arguments: tuple[Argument, ...] | None
+    captures: tuple[Capture, ...]
+
+    @cached_property
+    def paths(self) -> tuple[int, ...]:
+        """Indexes of the arguments that are paths, first the one that becomes ``path``."""
+        return tuple(c.index for c in self.captures if c.kind == "path")
+
+    def captures_for(self, abi: str) -> tuple[Capture, ...]:
+        """What is copied for callers of ``abi``, x86_64, i386 or x32: not what is laid out otherwise there."""
+        if abi == "x86_64" or (abi == "i386" and "x86_64" not in self.numbers):
+            return self.captures
+        return tuple(c for c in self.captures if c.kind in _SAME_FOR_ALL)
+
+    def argument(self, name: str) -> Argument | None:
+        """The argument of that name, or None."""
+        return next((a for a in self.arguments or () if a.name == name), None)
+
+
+def _argument(index: int, declaration: str) -> Argument:
+    name = re.split(r"\W", declaration)[-1]
+    return Argument(index, name, declaration.removesuffix(name).strip())
+
+
+def _capture(written: str, index_of: dict[str, int]) -> Capture:
+    parts = _CAPTURE.fullmatch(written)
+    if not parts:
+        raise ValueError(f"no capture: {written}")
+    argument, at_exit, kind, length, when, least, most = parts.groups()
+    return Capture(
+        index=index_of[argument],
+        kind=kind,
+        at_exit=bool(at_exit),
+        length=RESULT_LENGTH if length == "ret" else index_of[length] if length else None,
+        when=index_of[when] if when else None,
+        values=(int(least), int(most or least)) if when else (0, 0),
+    )
+
+
+def _syscall(row: tuple[str, ...]) -> Syscall:
+    *numbers, name, classes, declared, captured = row
+    arguments = None
+    if declared != "?":
+        parts = [] if declared == "-" else declared.split("; ")
+        arguments = tuple(_argument(i, part) for i, part in enumerate(parts))
+    index_of = {a.name: a.index for a in arguments or ()}
+    return Syscall(
+        name=name,
+        numbers={abi: int(n) for abi, n in zip(ABIS, numbers, strict=True) if n != "-"},
+        classes=frozenset() if classes == "-" else frozenset(classes.split(",")),
+        arguments=arguments,
+        captures=() if captured == "-" else tuple(_capture(part, index_of) for part in captured.split(",")),
+    )
+
+
+@cache
+def syscalls() -> dict[str, Syscall]:
+    """Every known system call by name."""
+    return {call.name: call for call in map(_syscall, tsv_rows("syscalls.tsv"))}
+
+
+@cache
+def by_number(abi: str) -> dict[int, Syscall]:
+    """The system calls of one ABI (of :data:`ABIS`) by number."""
+    return {c.numbers[abi]: c for c in syscalls().values() if abi in c.numbers}

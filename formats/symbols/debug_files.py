@@ -1,0 +1,139 @@
+"""Separate debug files: found by build id in folders, or by the link that a program has to its own.
+
+Layouts: gdb's manual, "Separate Debug Files"; debuginfod-find(1) for its cache. A file counts only if its own build id,
+or where there is none its checksum, is the one that was asked for.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import BinaryIO
+
+from bpfrec.formats.symbols.elf import ElfFile, NotElfError
+from bpfrec.formats.untrusted_files import open_regular
+
+SYSTEM_FOLDER = Path("/usr/lib/debug")
+"""Where distributions put them."""
+
+MOST_FILES = 200_000
+"""Files of one folder that are looked at for their build ids."""
+
+_BUILD_ID = re.compile(r"[0-9a-f]{4,128}")
+_BLOCK = 1 << 20
+_LARGEST_WITHOUT_ID = 1 << 30
+
+
+class DebugFolders:
+    """Folders with debug files.
+
+    ``search``: those that no layout leads to are found by their build ids, which are read once, in all that is there.
+    """
+
+    def __init__(self, folders: Iterable[Path], *, search: bool = True) -> None:
+        self._folders = tuple(folders)
+        self._index: dict[str, list[Path]] | None = None if search else {}
+
+    def find(self, build_id: str) -> Iterator[BinaryIO]:
+        """The files of that build id (hex), open; the caller closes them."""
+        # It comes from a stranger's trace, and is to become a part of a path.
+        if not _BUILD_ID.fullmatch(build_id):
+            return
+        found = False
+        for folder in self._folders:
+            for path in _by_layout(folder, build_id):
+                file = _checked(path, build_id)
+                if file is not None:
+                    found = True
+                    yield file
+        if found:
+            return
+        if self._index is None:
+            self._index = _index(self._folders)
+        for path in self._index.get(build_id, ()):
+            file = _checked(path, build_id)
+            if file is not None:
+                yield file
+
+
+def linked_file(elf: ElfFile, path: Path, folder: Path = SYSTEM_FOLDER) -> BinaryIO | None:
+    """The debug file that ``elf``, which lies at ``path``, has a link to: beside it, or under ``folder``."""
+    link = elf.debug_link
+    if link is None:
+        return None
+    name, checksum = link
+    for place in (path.parent, path.parent / ".debug", folder / str(path.parent).lstrip("/")):
+        file = open_regular(place / name)
+        if file is None:
+            continue
+        if _is_linked(file, elf.build_id, checksum):
+            return file
+        file.close()
+    return None
+
+
+def _is_linked(file: BinaryIO, build_id: str | None, checksum: int) -> bool:
+    try:
+        found = ElfFile(file).build_id
+    except NotElfError:
+        return False
+    if build_id is not None or found is not None:
+        return build_id == found
+    if file.seek(0, os.SEEK_END) > _LARGEST_WITHOUT_ID:
+        return False
+    file.seek(0)
+    actual = 0
+    while block := file.read(_BLOCK):
+        actual = zlib.crc32(block, actual)
+    return actual == checksum
+
+
+def _by_layout(folder: Path, build_id: str) -> Iterator[Path]:
+    first, rest = build_id[:2], build_id[2:]
+    for base in (folder, folder / ".build-id", folder / "usr/lib/debug/.build-id"):
+        yield base / first / f"{rest}.debug"
+        yield base / first / rest
+    for name in ("debuginfo", "executable"):
+        yield folder / build_id / name
+
+
+def _checked(path: Path, build_id: str) -> BinaryIO | None:
+    file = open_regular(path)
+    if file is not None and _build_id(file) != build_id:
+        file.close()
+        return None
+    return file
+
+
+def _build_id(file: BinaryIO) -> str | None:
+    try:
+        return ElfFile(file).build_id
+    except (NotElfError, OSError):
+        return None
+
+
+def _index(folders: Sequence[Path]) -> dict[str, list[Path]]:
+    """The files in and below ``folders`` by build id; of each its headers and notes are read."""
+    found: dict[str, list[Path]] = {}
+    for folder in folders:
+        for number, path in enumerate(_files(folder)):
+            if number >= MOST_FILES:
+                break
+            file = open_regular(path)
+            if file is None:
+                continue
+            with file:
+                build_id = _build_id(file)
+            if build_id is not None:
+                found.setdefault(build_id, []).append(path)
+    return found
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    for place, folders, names in os.walk(folder):
+        folders.sort()
+        for name in sorted(names):
+            yield Path(place, name)

@@ -1,0 +1,246 @@
+"""ELF files: load addresses, build ids and function symbols.
+
+Sources: System V ABI (gabi), chapters "ELF Header", "Program Loading" and "Symbol Table". pyelftools reads the
+section headers.
+Root reads here what any user may have mapped: nothing that a file says makes reading it long.
+"""
+
+from __future__ import annotations
+
+import io
+import lzma
+import struct
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import islice
+from typing import IO, Any, BinaryIO, NamedTuple, cast
+
+import numpy as np
+from elftools.elf.elffile import ELFFile
+
+from bpfrec.formats.symbols.elf_sections import SHF_COMPRESSED, Content, Section, read_bytes
+from bpfrec.formats.symbols.elf_symbols import HIGHEST_ADDRESS, SYMBOL, SymbolTable
+from bpfrec.formats.symbols.go_functions import GoFunctions, go_functions_of
+
+_LARGEST_BUILD_ID = 64
+_HEADER_BUDGET = 8 << 20
+_LARGEST_MINI = 64 << 20
+# Five million symbols: several times what the largest programs have.
+_LARGEST_SYMBOLS = 128 << 20
+_LARGEST_NAMES = 256 << 20
+_SYMBOL_TABLES = ("SHT_SYMTAB", "SHT_DYNSYM")
+_LONGEST_LINK = 4096
+
+
+_PT_LOAD, _PT_NOTE, _PT_GNU_EH_FRAME = 1, 4, 0x6474E550
+_NT_GNU_BUILD_ID = 3
+_LARGEST_NOTES = 1 << 16
+_MOST_NOTES = 64
+# e_entry, e_phoff, e_phentsize, e_phnum
+_FILE_HEADER = struct.Struct("<24xQQ14xHH6x")
+_NOTE = struct.Struct("<III")
+# Elf64_Phdr without p_paddr
+_PROGRAM_HEADER = struct.Struct("<I4xQQ8xQQQ")
+
+
+class NotElfError(Exception):
+    """A file that is no ELF file, or one that cannot be read as one; the text says why."""
+
+
+class _ProgramHeader(NamedTuple):
+    kind: int
+    offset: int
+    address: int
+    file_size: int
+    size: int
+    align: int
+
+
+@dataclass(frozen=True)
+class _Segment:
+    offset: int
+    address: int
+    file_size: int
+
+
+class ElfFile:
+    """One ELF file, read from an open binary ``file`` that stays the caller's.
+
+    Raises:
+        NotElfError: not an ELF file of 64 bits, or its headers do not hold together.
+
+    ``unwind_index``: address and size of its ``.eh_frame_hdr``, or None. ``entry``: the
+    address where a process begins in it.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.entry, headers = _program_headers(file)
+        loaded = (_Segment(h.offset, h.address, h.file_size) for h in headers if h.kind == _PT_LOAD)
+        self._segments = [s for s in loaded if max(s.offset, s.address, s.file_size) < HIGHEST_ADDRESS]
+        self._notes = [(h.offset, h.file_size, h.align) for h in headers if h.kind == _PT_NOTE]
+        index = next((h for h in headers if h.kind == _PT_GNU_EH_FRAME), None)
+        self.unwind_index = (index.address, index.size) if index else None
+
+    def address_of(self, file_offset: int) -> int | None:
+        """The address, as the file numbers it, of the byte at ``file_offset``; None where no segment loads it."""
+        for segment in self._segments:
+            if segment.offset <= file_offset < segment.offset + segment.file_size:
+                return file_offset - segment.offset + segment.address
+        return None
+
+    def read_at(self, address: int, size: int) -> bytes:
+        """What the file has of ``size`` bytes at ``address``, as the file numbers it; fewer where a segment ends."""
+        for segment in self._segments:
+            if segment.address <= address < segment.address + segment.file_size:
+                skipped = address - segment.address
+                return read_bytes(self._file, segment.offset + skipped, min(size, segment.file_size - skipped))
+        return b""
+
+    @cached_property
+    def build_id(self) -> str | None:
+        """Its build id, hex; None where it has none."""
+        # In some debug files the segments are still those of the program, and lead nowhere.
+        return _build_id(self._file, self._notes) or _build_id(
+            self._file, [(s.offset, s.size, 4) for s in self.sections if s.kind == "SHT_NOTE"]
+        )
+
+    @cached_property
+    def sections(self) -> list[Section]:
+        """Its sections, by their numbers; none where their headers are damaged."""
+        try:
+            return [
+                Section(s.name, s["sh_type"], s["sh_flags"], s["sh_addr"], s["sh_offset"], s["sh_size"], s["sh_link"])
+                for s in _open(self._file).iter_sections()
+            ]
+        except Exception:  # pyelftools raises many kinds on damaged headers
+            return []
+
+    @cached_property
+    def go_functions(self) -> GoFunctions | None:
+        """What a Go program says of its functions; None for others, and where that cannot be read."""
+        return go_functions_of(self)
+
+    def section(self, name: str) -> tuple[int, int] | None:
+        """Address and size in bytes of the section ``name``; None where there is none."""
+        found = self._section(name)
+        return None if found is None else (found.address, found.size)
+
+    def content(self, name: str) -> Content | None:
+        """What the section ``name`` holds; None where there is none."""
+        found = self._section(name)
+        return None if found is None else Content(self._file, found)
+
+    @property
+    def debug_link(self) -> tuple[str, int] | None:
+        """Name and checksum (CRC-32) of the separate debug file it asks for: gdb's manual, "Separate Debug Files"."""
+        found = self.content(".gnu_debuglink")
+        raw = b"" if found is None else found.read(0, _LONGEST_LINK)
+        name, _, rest = raw.partition(b"\0")
+        end = (len(name) + 4) // 4 * 4
+        if not name or b"/" in name or name in (b".", b"..") or not rest or len(raw) < end + 4:
+            return None
+        return name.decode("utf-8", "surrogateescape"), int.from_bytes(raw[end : end + 4], "little")
+
+    @property
+    def symbol_bytes(self) -> int:
+        """How large its symbol tables say they are, without their names."""
+        return sum(section.size for section in self.sections if section.kind in _SYMBOL_TABLES)
+
+    def symbol_tables(self) -> list[SymbolTable]:
+        """Its symbol tables, and those in ``.gnu_debugdata``, which Fedora packs the local functions into."""
+        tables = self._own_tables()
+        packed = self.content(".gnu_debugdata")
+        if packed is not None and packed.size <= _LARGEST_MINI:
+            try:
+                unpacked = lzma.LZMADecompressor(memlimit=2 * _LARGEST_MINI).decompress(
+                    packed.read(0, packed.size), _LARGEST_MINI
+                )
+                tables += ElfFile(io.BytesIO(unpacked))._own_tables()
+            except (lzma.LZMAError, EOFError, NotElfError):
+                pass
+        return tables
+
+    def _section(self, name: str) -> Section | None:
+        return next((section for section in self.sections if section.name == name), None)
+
+    def _own_tables(self) -> list[SymbolTable]:
+        sections = self.sections
+        ends = np.array([(s.address + s.size) & (1 << 64) - 1 for s in sections], np.uint64)
+        tables: list[SymbolTable] = []
+        left, names_left = _LARGEST_SYMBOLS, _LARGEST_NAMES
+        for section in sections:
+            if section.kind not in _SYMBOL_TABLES or section.link >= len(sections):
+                continue
+            names = sections[section.link]
+            if (section.flags | names.flags) & SHF_COMPRESSED or section.size > left or names.size > names_left:
+                continue
+            left -= section.size
+            names_left -= names.size
+            raw = read_bytes(self._file, section.offset, section.size)
+            symbols = np.frombuffer(raw, SYMBOL, len(raw) // SYMBOL.itemsize)
+            if section.kind == "SHT_DYNSYM":
+                # One that states no size reaches to the next function, and that need not be in this table.
+                symbols = symbols[symbols["size"] > 0]
+            known = symbols["section"] < len(sections)
+            end_of = np.where(known, ends[np.where(known, symbols["section"], 0)], np.uint64(0))
+            tables.append(SymbolTable(symbols, read_bytes(self._file, names.offset, names.size), end_of))
+        return tables
+
+
+class _Budgeted:
+    """A file that may be read so far and no further: bounds what a hostile header can make pyelftools do."""
+
+    def __init__(self, file: BinaryIO, budget: int) -> None:
+        self._file, self._left = file, budget
+        self.seek, self.tell = file.seek, file.tell
+
+    def read(self, size: int = -1) -> bytes:
+        self._left -= 16 + max(0, size)
+        if size < 0 or self._left < 0:
+            raise NotElfError("its headers are absurdly long")
+        return self._file.read(size)
+
+
+def _open(file: BinaryIO) -> Any:
+    file.seek(0)
+    elf = ELFFile(cast("IO[bytes]", _Budgeted(file, _HEADER_BUDGET)))
+    if elf.elfclass != 64 or not elf.little_endian:
+        raise NotElfError("not a 64-bit little-endian ELF file")
+    return elf
+
+
+def _program_headers(file: BinaryIO) -> tuple[int, list[_ProgramHeader]]:
+    """The entry point and the program headers, which pyelftools takes a hundred times as long to read."""
+    start = read_bytes(file, 0, _FILE_HEADER.size)
+    if len(start) < _FILE_HEADER.size or start[:4] != b"\x7fELF":
+        raise NotElfError("not an ELF file")
+    if start[4:6] != b"\2\1":
+        raise NotElfError("not a 64-bit little-endian ELF file")
+    entry, table, size, count = _FILE_HEADER.unpack(start)
+    if size != _PROGRAM_HEADER.size:
+        raise NotElfError(f"program headers of {size} bytes")
+    raw = read_bytes(file, table, size * count)
+    if len(raw) < size * count:
+        raise NotElfError("its program headers reach beyond the file")
+    return entry, [_ProgramHeader(*fields) for fields in _PROGRAM_HEADER.iter_unpack(raw)]
+
+
+def _build_id(file: BinaryIO, notes: Iterable[tuple[int, int, int]]) -> str | None:
+    """The build id, hex, from the first of ``notes`` (offset, size, alignment in bytes) that is one."""
+    for offset, length, alignment in islice(notes, _MOST_NOTES):
+        if length > _LARGEST_NOTES:
+            continue
+        raw = read_bytes(file, offset, length)
+        align = 8 if alignment == 8 else 4
+        at = 0
+        while at + _NOTE.size <= len(raw):
+            name_size, size, kind = _NOTE.unpack_from(raw, at)
+            name = at + _NOTE.size
+            start = name + -(-name_size // align) * align
+            if kind == _NT_GNU_BUILD_ID and raw[name : name + name_size] == b"GNU\0":
+                identity = raw[start : start + size]
+                return identity.hex() if 0 < size == len(identity) <= _LARGEST_BUILD_ID else None
+            at = start + -(-size // align) * align
+    return None

@@ -1,0 +1,1 @@
+"""From the records of the BPF program to rows of tables."""

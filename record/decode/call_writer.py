@@ -1,0 +1,211 @@
+"""The spool of calls to the table ``syscalls`` and those of what calls point at, in bounded memory."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from bpfrec.bpf import wire
+from bpfrec.formats.numeric.asof import AsOf
+from bpfrec.formats.numeric.runs import run_starts
+from bpfrec.formats.schema import EXEC_ARGS, SYSCALLS, TABLES
+from bpfrec.formats.trace_writer import TraceWriter
+from bpfrec.record.decode.calls import CallRows, call_rows
+from bpfrec.record.decode.text import choice
+from bpfrec.record.decode.user_memory import SideRows
+from bpfrec.record.processes.calls_in_progress import WaitingCall
+from bpfrec.record.processes.history import History
+from bpfrec.record.session.spool import Chunk, read_chunks
+
+# Larger ones fall out of the caches.
+_PIECE_BYTES = 4 << 20
+_ROW_GROUP = 1 << 17
+_ROW_GROUP_BYTES = 1 << 28
+
+
+class Stacks(Protocol):
+    """What knows the stacks of calls."""
+
+    def columns(self, records: wire.Records) -> tuple[pa.Array, pa.Array]:
+        """``stack_id`` and ``stack_status`` of the calls in ``records``."""
+
+
+@dataclass
+class CallWriter:
+    """Collects rows and writes them as row groups, within each in the order in which the calls ended.
+
+    ``rows``: written so far; ``decoded``: records found in the spool; ``pids``, ``tids``: seen in them.
+    """
+
+    writer: TraceWriter
+    history: History
+    stacks: Stacks
+    rows: int = 0
+    decoded: int = 0
+    pids: set[int] = field(default_factory=set)
+    tids: set[int] = field(default_factory=set)
+    per_syscall: Counter[str] = field(default_factory=Counter)
+    _pending: list[CallRows] = field(default_factory=list)
+    _pending_rows: int = 0
+    _pending_bytes: int = 0
+    _names: AsOf = field(init=False)
+    _name_values: list[str] = field(init=False)
+    _name_codes: NDArray[np.int32] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._names = self.history.name_lookup()
+        names = [name.comm for name in self.history.names]
+        codes = {name: code for code, name in enumerate(dict.fromkeys(names))}
+        self._name_values = list(codes)
+        self._name_codes = np.array([*(codes[name] for name in names), -1], np.int32)
+
+    def write_all(self, spool: Path, report: Callable[[float], None]) -> None:
+        """Writes the calls in ``spool``; ``report`` gets the share done, 0 to 1."""
+        total = max(1, spool.stat().st_size)
+        done = 0
+        for chunk, records in _decoded(spool):
+            self.decoded += len(records.calls)
+            self.history.note_processes(records.processes)
+            self._add(records, chunk.cpu)
+            done += len(chunk.data)
+            report(done / total)
+
+    def write_under_way(self, samples: bytes) -> None:
+        """Writes the calls that threads were in when recording stopped, given as perf samples."""
+        self.flush()
+        self._add(wire.decode(np.frombuffer(samples, np.uint8)), cpu=-1, still_running=True)
+
+    def write_waiting(self, waiting: Iterable[WaitingCall], began: int) -> None:
+        """Writes those of the calls ``waiting`` when recording ``began`` whose threads made no other since."""
+        self.flush()
+        same = [call for call in waiting if call.tid not in self.tids]
+        for ended in (True, False):
+            samples = b"".join(call.sample(began) for call in same if self.history.has_ended(call.tid) is ended)
+            self._add(wire.decode(np.frombuffer(samples, np.uint8)), cpu=-1, still_running=not ended)
+
+    def flush(self) -> None:
+        """Writes what is collected as one row group."""
+        if self._pending_rows:
+            self._pending.sort(key=lambda rows: rows.ends)
+            table = pa.concat_tables([rows.table for rows in self._pending]).unify_dictionaries()
+            table, event_id = self._in_order_of_end(table)
+            self.writer.write(SYSCALLS, table.select([c.name for c in SYSCALLS.columns]))
+            self._flush_pointed(event_id)
+            self.rows += len(table)
+            for entry in pc.value_counts(table["syscall"]).to_pylist():
+                self.per_syscall[entry["values"]] += entry["counts"]
+        self._pending.clear()
+        self._pending_rows = self._pending_bytes = 0
+
+    def _in_order_of_end(self, table: pa.Table) -> tuple[pa.Table, NDArray[np.int64]]:
+        """``table`` with its event_id, and the event_id of each row of the given one."""
+        ended = table["ts_ns"].to_numpy() + pc.fill_null(table["duration_ns"], 0).to_numpy()
+        numbers = np.arange(self.rows, self.rows + len(ended))
+        event_id = numbers
+        if np.any(ended[1:] < ended[:-1]):
+            order = np.argsort(ended, kind="stable")
+            event_id = np.empty(len(order), np.int64)
+            event_id[order] = numbers
+            table = _reordered(table, pa.array(order))
+        return table.append_column("event_id", pa.array(numbers)), event_id
+
+    def _flush_pointed(self, event_id: NDArray[np.int64]) -> None:
+        base = 0
+        parts: dict[str, list[pa.Table]] = {}
+        for rows in self._pending:
+            for side in rows.pointed:
+                ids = pa.array(event_id[base + side.calls])
+                parts.setdefault(side.table.name, []).append(side.rows.append_column("event_id", ids))
+            base += len(rows.table)
+        for table in TABLES:
+            if table.name in parts:
+                joined = pa.concat_tables(parts[table.name]).unify_dictionaries().combine_chunks()
+                order = np.argsort(joined["event_id"].to_numpy(), kind="stable")
+                self.writer.write(table, joined.take(pa.array(order)).select([c.name for c in table.columns]))
+
+    def _add(self, records: wire.Records, cpu: int, still_running: bool = False) -> None:
+        calls = records.calls
+        if not len(calls):
+            return
+        entry = self._name_entries(calls)
+        rows = call_rows(records, cpu, still_running)
+        # The entry -1, none, takes the code behind the last.
+        comm = choice(self._name_codes[entry], self._name_values)
+        rows.table = rows.table.append_column("comm", comm)
+        for name, column in zip(("stack_id", "stack_status"), self.stacks.columns(records), strict=True):
+            rows.table = rows.table.append_column(name, column)
+        self._note_arguments(calls, rows.pointed)
+        self.history.note_calls(calls.pid, calls.ts)
+        self.pids.update(distinct(calls.pid))
+        self.tids.update(distinct(calls.tid))
+        self._pending.append(rows)
+        self._pending_rows += len(calls)
+        self._pending_bytes += len(records.data)
+        if self._pending_rows >= _ROW_GROUP or self._pending_bytes >= _ROW_GROUP_BYTES:
+            self.flush()
+
+    def _name_entries(self, calls: wire.Calls) -> NDArray[np.int64]:
+        """Per call the index of its thread's name in the history; -1 where it is not known."""
+        entry = self._names.lookup(calls.tid, calls.ts)
+        earlier = (calls.flags & wire.EARLIER) != 0
+        # A thread that is younger than the recording was in no call when that began.
+        refused = np.flatnonzero(((calls.flags & wire.NO_ENTRY) != 0) & ~(earlier & (entry >= 0)))
+        if len(refused):
+            calls.flags[refused] &= ~wire.EARLIER & 0xFF
+            calls.ts[refused] += calls.duration[refused]
+            calls.duration[refused] = 0
+            entry = self._names.lookup(calls.tid, calls.ts)
+        return entry
+
+    def _note_arguments(self, calls: wire.Calls, pointed: list[SideRows]) -> None:
+        for side in pointed:
+            if side.table is not EXEC_ARGS or side.is_environment:
+                continue
+            vectors: dict[int, list[str]] = {}
+            for call, value in zip(side.calls.tolist(), side.rows["value"].to_pylist(), strict=True):
+                vectors.setdefault(call, []).append("..." if value is None else value)
+            for call, argv in vectors.items():
+                if calls.ret[call] == 0:
+                    entry = int(calls.ts[call])
+                    self.history.note_arguments(int(calls.pid[call]), entry, entry + int(calls.duration[call]), argv)
+
+
+def _reordered(table: pa.Table, order: pa.Array) -> pa.Table:
+    """``table.take(order)``; most columns of a loop hold one value, and need not be touched."""
+    columns = {
+        name: column if _is_uniform(column) else column.combine_chunks().take(order)
+        for name, column in zip(table.column_names, table.columns, strict=True)
+    }
+    return pa.table(columns)
+
+
+def _is_uniform(column: pa.ChunkedArray) -> bool:
+    if column.null_count:
+        return bool(column.null_count == len(column))
+    if pa.types.is_string(column.type):
+        return False
+    values = pa.chunked_array([c.indices for c in column.chunks]) if pa.types.is_dictionary(column.type) else column
+    least_and_most = pc.min_max(values)
+    return bool(least_and_most["min"] == least_and_most["max"])
+
+
+def distinct(ids: NDArray[np.int32]) -> list[int]:
+    """The ids there are."""
+    found: list[int] = np.unique(ids[run_starts(ids)]).tolist()
+    return found
+
+
+def _decoded(spool: Path) -> Iterator[tuple[Chunk, wire.Records]]:
+    """The records of the spool, piece by piece."""
+    for chunk in read_chunks(spool, _PIECE_BYTES):
+        records = wire.decode(chunk.data)
+        chunk.left = len(chunk.data) - records.consumed
+        yield chunk, records

@@ -1,0 +1,126 @@
+"""The user memory copied with the calls of a piece of a ring, one entry for each thing that an argument points at."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from bpfrec.bpf import wire
+from bpfrec.formats.columns import Table
+from bpfrec.formats.kernel.captures import ELEMENTS, STRUCTS
+from bpfrec.record.decode.text import status
+
+Integers = NDArray[np.int64]
+
+KINDS = (
+    *("", "path", "timespec", "sockaddr", "strings", "environment", "string", "data"),
+    *ELEMENTS,
+    *STRUCTS,
+)
+"""What an argument can point at; the place in here stands for it in arrays. '': nothing that is copied."""
+
+_PATH = KINDS.index("path")
+_FEWEST, _CONTENTS = KINDS.index("timespec"), KINDS.index("data")
+_LOST = -(1 << 15) - 1
+
+
+@dataclass
+class SideRows:
+    """Rows for ``table`` without their event_id; ``calls``: to which call of the piece each belongs.
+
+    ``is_environment``: they are variables of an environment.
+    """
+
+    table: Table
+    rows: pa.Table
+    calls: Integers
+    is_environment: bool = False
+
+
+@dataclass
+class Pieces:
+    """Copied user memory: whose call, which argument and which part of it, what kind, where (bytes), how many bytes.
+
+    ``part``: 0, or ``wire.NAME`` and so on; ``captured``: -errno, or less where nothing could be read; ``cut``: there
+    is more than this; ``at_exit``: it is a result.
+    """
+
+    call: Integers
+    arg: NDArray[np.int8]
+    part: NDArray[np.uint8]
+    kind: NDArray[np.int8]
+    at: Integers
+    captured: Integers
+    cut: NDArray[np.bool_]
+    at_exit: NDArray[np.bool_]
+
+    def where(self, chosen: NDArray[np.bool_]) -> Pieces:
+        """Those that are ``chosen``."""
+        return Pieces(*(getattr(self, field.name)[chosen] for field in fields(self)))
+
+    def of_kind(self, *kinds: str) -> Pieces:
+        """Those of these kinds, themselves and not what they point at in turn."""
+        codes = [KINDS.index(kind) for kind in kinds]
+        chosen = self.kind == codes[0] if len(codes) == 1 else np.isin(self.kind, codes)
+        return self.where(chosen & (self.part == 0))
+
+    @property
+    def lost(self) -> NDArray[np.bool_]:
+        """Which were copied and then found no room."""
+        lost: NDArray[np.bool_] = self.captured == _LOST
+        return lost
+
+    def status(self) -> pa.Array:
+        """Why each is not whole, NULL where it is."""
+        return status([(self.lost, "lost"), (self.captured < 0, "unreadable"), (self.cut, "truncated")], len(self.call))
+
+
+def pieces_of(records: wire.Records, first: NDArray[np.int8], kinds: NDArray[np.int8]) -> Pieces:
+    """All of ``records`` but paths; arguments as of ``pointed_rows()``. A NULL pointer is none."""
+    calls = records.calls
+    inline = np.flatnonzero(first >= 0)
+    inline_kind = kinds[inline, first[inline]]
+    # Contents are copied only where that was asked for.
+    wanted = (inline_kind >= _FEWEST) & ((inline_kind != _CONTENTS) | (calls.captured[inline] != 0))
+    wanted |= (inline_kind == _CONTENTS) & ((calls.flags[inline] & wire.SPILLED) != 0)
+    inline, inline_kind = inline[wanted], inline_kind[wanted]
+    aside = np.flatnonzero(records.extras["kind"] == wire.KIND_DATA)
+    extras = records.extras[aside]
+    arg = (extras["arg"] & wire.ARG_BITS).astype(np.int8)
+    owner = records.extra_owner[aside]
+    known = arg < wire.ARGS
+    aside_kind = np.where(known, kinds[owner, np.where(known, arg, 0)], 0)
+    part = (extras["arg"] & ~np.uint8(wire.ARG_BITS)).astype(np.uint8)
+    chosen = known & ((aside_kind >= _FEWEST) | (part == wire.CONTENTS))
+    aside, extras, arg, owner, aside_kind, part = (
+        array[chosen] for array in (aside, extras, arg, owner, aside_kind, part)
+    )
+    captured = calls.captured[inline].astype(np.int64)
+    whole = np.ones(len(inline), bool)
+    spilled = (calls.flags[inline] & wire.SPILLED) != 0
+    if spilled.any():
+        beside = np.unique(owner[(part == 0) & (arg == first[owner])])
+        captured[spilled] = _LOST
+        whole = ~spilled | ~np.isin(inline, beside)
+    inline, inline_kind, captured = inline[whole], inline_kind[whole], captured[whole]
+    found = Pieces(
+        call=np.concatenate([inline, owner]),
+        arg=np.concatenate([first[inline], arg]),
+        part=np.concatenate([np.zeros(len(inline), np.uint8), part]),
+        kind=np.concatenate([inline_kind, aside_kind]),
+        at=np.concatenate([calls.data_at[inline], records.extra_data[aside]]),
+        captured=np.concatenate([captured, extras["captured"].astype(np.int64)]),
+        cut=np.concatenate([(calls.flags[inline] & wire.INLINE_CUT) != 0, (extras["flags"] & wire.CUT) != 0]),
+        at_exit=np.concatenate([np.zeros(len(inline), bool), (extras["flags"] & wire.AT_EXIT) != 0]),
+    )
+    return found.where(calls.pointers(found.call, found.arg) != 0)
+
+
+def bytes_of(records: wire.Records, pieces: Pieces) -> list[bytes]:
+    """What each piece holds; nothing where it could not be read."""
+    data = records.data.data
+    ends = pieces.at + np.maximum(pieces.captured, 0)
+    return [bytes(data[start:end]) for start, end in zip(pieces.at.tolist(), ends.tolist(), strict=True)]

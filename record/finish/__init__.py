@@ -1,0 +1,1 @@
+"""From the spools of a recording that has stopped to the trace file."""

@@ -1,0 +1,136 @@
+"""From the spools to the trace: calls, stacks, processes and losses written, the file closed and named."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from bpfrec.bpf.sideband import Event, Fork, Lost, parse_events, parse_forks
+from bpfrec.formats.schema import (
+    DESCRIPTORS,
+    FRAMES,
+    JIT_SYMBOLS,
+    LOSSES,
+    MAPPINGS,
+    PROCESSES,
+    SAMPLES,
+    STACKS,
+    THREADS,
+)
+from bpfrec.formats.trace_writer import TraceWriter
+from bpfrec.record.decode.call_writer import CallWriter
+from bpfrec.record.finish.losses import binary_losses, losses_of, symbol_losses
+from bpfrec.record.finish.manifest import manifest_of
+from bpfrec.record.finish.saved_binaries import BinaryWriter
+from bpfrec.record.processes.history import History
+from bpfrec.record.processes.rows import descriptor_rows, mapping_rows, process_rows, thread_rows
+from bpfrec.record.processes.tracker import Surroundings
+from bpfrec.record.request import Request
+from bpfrec.record.session.output import Output
+from bpfrec.record.session.session import Recorded
+from bpfrec.record.session.spool import read_chunks
+from bpfrec.record.session.sudo_user import User
+from bpfrec.record.stacks.frame_pointers import StackTable
+from bpfrec.record.stacks.full import PathTable
+from bpfrec.record.stacks.samples import SampleTable
+
+_SIDEBAND_PIECE = 1 << 30
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What was written: rows of ``syscalls`` and ``samples``, processes seen, calls lost, size of the file in bytes."""
+
+    calls: int
+    samples: int
+    processes: int
+    lost: int
+    size: int
+    losses: list[dict[str, Any]]
+
+
+def finish(
+    request: Request, recorded: Recorded, output: Output, user: User | None, report: Callable[[float], None]
+) -> Finished:
+    """Makes the trace at ``output.target`` from its spools; ``report`` gets the share of calls written, 0 to 1.
+
+    Disk errors come as OSError.
+    """
+    writer = TraceWriter(output.folder)
+    surroundings = recorded.surroundings
+    history = surroundings.history(_sideband_events(output, surroundings))
+    if recorded.child is not None and user is not None:
+        # It was found before it became that user.
+        for life in history.lives(recorded.child.pid)[:1]:
+            life.uid = user.uid
+    stacks = _stack_table(request, output, history, surroundings, report)
+    calls = CallWriter(writer, history, stacks)
+    calls.write_all(output.calls_spool, report)
+    if not request.failed_only:
+        calls.write_under_way(recorded.under_way)
+        calls.write_waiting(recorded.waiting, recorded.start_ns)
+    calls.flush()
+
+    samples = SampleTable(history, stacks, has_stacks=request.stacks != "off")
+    samples.read(output.samples_spool, report)
+    writer.write(SAMPLES, samples.rows())
+    losses = losses_of(recorded, calls.decoded, samples.count, history.lost_events)
+    lost = sum(row["count"] for row in losses if row["severity"] == "data_loss")
+    for stack_rows, frame_rows, jit_rows in stacks.resolve(history, surroundings.modules, surroundings.perf_maps):
+        writer.write_rows(STACKS, stack_rows)
+        writer.write_rows(FRAMES, frame_rows)
+        writer.write_rows(JIT_SYMBOLS, jit_rows)
+    losses += symbol_losses(
+        surroundings.modules.unread_lines, surroundings.modules.unread_symbols, surroundings.perf_maps.cut
+    )
+    if recorded.kernel_symbols is not None:
+        for table, rows in zip((STACKS, FRAMES), samples.kernel_stacks(recorded.kernel_symbols), strict=True):
+            writer.write_rows(table, rows)
+    pids = calls.pids | samples.pids | set(request.pids)
+    writer.write_rows(PROCESSES, process_rows(history, surroundings.descriptors, pids))
+    writer.write_rows(DESCRIPTORS, descriptor_rows(surroundings.descriptors, pids))
+    writer.write_rows(THREADS, thread_rows(history, calls.tids | samples.tids))
+    writer.write_rows(MAPPINGS, mapping_rows(history, surroundings.modules, pids))
+    saved: dict[str, int] = {}
+    if request.save_binaries:
+        binaries = BinaryWriter(writer, surroundings.modules)
+        binaries.write(mapping for pid in sorted(pids) for mapping in history.mappings(pid))
+        saved = {"saved_binaries": binaries.saved, "saved_binaries_bytes": binaries.bytes}
+        losses += binary_losses(binaries.left_out)
+    writer.write_rows(LOSSES, losses)
+    counters = (
+        recorded.counters
+        | saved
+        | {
+            "recorded": calls.rows,
+            "samples": samples.count,
+            "lost": lost,
+            "sideband_lost": history.lost_events,
+        }
+    )
+    manifest = manifest_of(request, recorded, counters, calls.per_syscall)
+    size = writer.finish(manifest, output.target, (user.uid, user.gid) if user else None)
+    return Finished(calls.rows, samples.count, manifest.tables[PROCESSES.name].rows, lost, size, losses)
+
+
+def _stack_table(
+    request: Request, output: Output, history: History, surroundings: Surroundings, report: Callable[[float], None]
+) -> StackTable | PathTable:
+    if request.stacks != "full":
+        return StackTable(history.mapping_lookup())
+    paths = PathTable(history, surroundings.modules, surroundings.perf_maps)
+    paths.read(output.snapshots_spool, report)
+    return paths
+
+
+def _sideband_events(output: Output, surroundings: Surroundings) -> list[Event]:
+    """The events that can matter: the side band tells of every process there is."""
+    pieces = [chunk.data.tobytes() for chunk in read_chunks(output.sideband_spool, _SIDEBAND_PIECE)]
+    surroundings.learn_children(event for data in pieces for event in parse_forks(data))
+    return [
+        event
+        for data in pieces
+        for event in parse_events(data)
+        if isinstance(event, Fork | Lost) or surroundings.matters(event.pid)
+    ]

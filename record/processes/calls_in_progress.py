@@ -1,0 +1,55 @@
+"""The calls that threads are in when recording begins: where nothing more is heard of them, they are in them still."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from bpfrec.bpf import wire
+from bpfrec.bpf.selection import PLAN_COMPAT, PLAN_RECORD, Selection, plan_table
+from bpfrec.record.processes import procfs
+from bpfrec.record.session.cgroup import threads_in
+
+
+@dataclass(frozen=True)
+class WaitingCall:
+    """A call that thread ``tid`` was in; ``compat``: number and arguments are those of the 32-bit table."""
+
+    pid: int
+    tid: int
+    uid: int
+    number: int
+    arguments: tuple[int, ...]
+    compat: bool
+
+    def sample(self, began: int) -> bytes:
+        """As the BPF program would send it, with the time ``began`` (ns, CLOCK_MONOTONIC) as its entry."""
+        flags = wire.NO_RETURN | wire.NO_ENTRY | wire.EARLIER | (wire.COMPAT if self.compat else 0)
+        return wire.call_sample(
+            self.arguments, flags=flags, ts=began, pid=self.pid, tid=self.tid, uid=self.uid, nr=self.number
+        )
+
+
+def waiting_calls(processes: Iterable[int], selection: Selection) -> Iterator[WaitingCall]:
+    """What the threads of ``processes`` that ``selection`` is of are waiting in."""
+    plans = plan_table(selection)
+    members = None if selection.cgroup is None else threads_in(selection.cgroup)
+    for pid in processes:
+        status = procfs.status(pid)
+        if status is None or (selection.uid is not None and status.uid != selection.uid):
+            continue
+        names = procfs.thread_names(pid)
+        compat = procfs.is_32_bit(pid)
+        for tid, comm in names.items():
+            if pid not in selection.tgids and selection.tids and tid not in selection.tids:
+                continue
+            if selection.comm is not None and selection.comm not in (comm, names.get(pid)):
+                continue
+            if members is not None and tid not in members:
+                continue
+            call = procfs.call_of(pid, tid)
+            if call is None or not 0 <= call[0] < PLAN_COMPAT - 1:
+                continue
+            plan = plans[call[0] + (PLAN_COMPAT if compat else 0)]
+            if plan.flags & PLAN_RECORD:
+                yield WaitingCall(pid, tid, status.uid, call[0], call[1][: plan.nargs], compat)

@@ -1,0 +1,254 @@
+"""The history of processes: names, lives, executable mappings; from /proc at the start, then from perf's side band."""
+
+from __future__ import annotations
+
+import bisect
+import shlex
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bpfrec.bpf import wire
+from bpfrec.bpf.sideband import Comm, Event, Exit, Fork, Lost, Mapping
+from bpfrec.formats.numeric.asof import AsOf
+from bpfrec.record.processes.procfs import MapsLine, ProcessStatus
+
+BEFORE = 0
+"""Time of what held before the recording began."""
+
+
+@dataclass(slots=True)
+class ProcessLife:
+    """One process: a pid is used again after ``end``. Times in ns on CLOCK_MONOTONIC; see the table ``processes``.
+
+    ``executed``: when it executed the program that ``exe`` and ``cmdline`` are of. ``status``: as wait4() gives it.
+    ``called``: whether it made recorded calls; noted for pids that were used again alone.
+    """
+
+    pid: int
+    parent: int | None
+    start: int
+    end: int | None = None
+    exe: str | None = None
+    cmdline: str | None = None
+    uid: int | None = None
+    executed: int = BEFORE
+    namespace_pid: int | None = None
+    pid_namespace: int | None = None
+    status: int | None = None
+    called: bool = False
+
+
+@dataclass(slots=True)
+class ThreadName:
+    """``tid`` of ``pid`` is called ``comm`` from ``start`` until ``end``."""
+
+    tid: int
+    pid: int
+    comm: str
+    start: int
+    end: int | None = None
+
+
+@dataclass(slots=True)
+class AddressSpace:
+    """What was executable in a process from ``start`` on, oldest first: an exec begins another."""
+
+    start: int
+    mappings: list[Mapping] = field(default_factory=list)
+
+    def find(self, address: int, when: int) -> Mapping | None:
+        """The mapping of ``address`` at time ``when``: the latest one made by then that covers it."""
+        for mapping in reversed(self.mappings):
+            if mapping.time <= when and mapping.start <= address < mapping.end:
+                return mapping
+        return None
+
+
+def mapping_of(pid: int, line: MapsLine) -> Mapping:
+    """A mapping that ``pid`` had before the recording began."""
+    return Mapping(BEFORE, pid, line.start, line.end, line.offset, line.path, None, line.device, line.inode)
+
+
+class History:
+    """Fed first with :meth:`snapshot` of the processes there are, then with :meth:`apply` in order of time."""
+
+    def __init__(self) -> None:
+        self.lost_events = 0
+        self.names: list[ThreadName] = []
+        self._name_of: dict[int, ThreadName] = {}
+        self._lives: dict[int, list[ProcessLife]] = {}
+        self._spaces: dict[int, list[AddressSpace]] = {}
+        self._threads: dict[int, set[int]] = {}
+
+    def snapshot(self, status: ProcessStatus, names: dict[int, str], maps: Iterable[MapsLine]) -> ProcessLife:
+        """Notes a process as it was found; its life, for what else is known of it."""
+        life = ProcessLife(status.pid, status.parent, BEFORE, uid=status.uid, namespace_pid=status.namespace_pid)
+        self._lives[status.pid] = [life]
+        self._threads[status.pid] = {status.pid, *names}
+        for tid, comm in names.items():
+            self._rename(tid, status.pid, comm, BEFORE)
+        space = AddressSpace(BEFORE, [mapping_of(status.pid, line) for line in maps])
+        self._spaces[status.pid] = [space]
+        return life
+
+    def apply(self, event: Event) -> None:
+        """Notes one event."""
+        match event:
+            case Comm():
+                self._rename(event.tid, event.pid, event.comm, event.time)
+                if event.exec:
+                    self._spaces.setdefault(event.pid, []).append(AddressSpace(event.time))
+                    self._end_other_threads(event)
+            case Fork():
+                self._fork(event)
+            case Exit():
+                self._exit(event)
+            case Mapping():
+                spaces = self._spaces.setdefault(event.pid, [AddressSpace(BEFORE)])
+                spaces[-1].mappings.append(event)
+            case Lost():
+                self.lost_events += event.number
+
+    def life_at(self, pid: int, when: int) -> ProcessLife | None:
+        """The process that had ``pid`` at ``when``."""
+        for life in reversed(self._lives.get(pid, [])):
+            if life.start <= when:
+                return life
+        return None
+
+    def note_processes(self, told: NDArray[np.void]) -> None:
+        """Notes what the program told of processes: rows of :data:`bpfrec.bpf.wire.PROCESS`."""
+        columns = [told[name].tolist() for name in ("what", "pid", "ts", "status", "ns_pid", "pid_ns", "uid")]
+        for what, pid, when, status, namespace_pid, pid_namespace, uid in zip(*columns, strict=True):
+            life = self.life_at(pid, when)
+            if life is None:
+                continue
+            if what == wire.BORN:
+                life.namespace_pid, life.pid_namespace, life.uid = namespace_pid, pid_namespace, uid
+            elif what == wire.ENDED:
+                life.status = status
+
+    def lives(self, pid: int) -> list[ProcessLife]:
+        """All processes that had ``pid``."""
+        return self._lives.get(pid, [])
+
+    def space_at(self, pid: int, when: int) -> AddressSpace | None:
+        """What was executable in ``pid`` at ``when``."""
+        spaces = self._spaces.get(pid, [])
+        index = bisect.bisect_right(spaces, when, key=lambda space: space.start) - 1
+        return spaces[max(index, 0)] if spaces else None
+
+    def program(self, pid: int, when: int) -> str | None:
+        """The file that ``pid`` executed at ``when``: the first that the kernel maps into a new address space."""
+        space = self.space_at(pid, when)
+        return space.mappings[0].path if space and space.mappings else None
+
+    def has_ended(self, tid: int) -> bool:
+        """Whether the thread that last had ``tid`` has ended."""
+        return tid not in self._name_of
+
+    def note_arguments(self, pid: int, entry: int, end: int, argv: list[str]) -> None:
+        """Notes what ``pid`` passed to an execve that worked, which lasted from ``entry`` to ``end``.
+
+        /proc has told of it already, unless the process lived too short.
+        """
+        life = self.life_at(pid, end)
+        if life is not None and life.cmdline is None and entry <= life.executed <= end:
+            life.cmdline = shlex.join(argv)
+
+    def mappings(self, pid: int) -> list[Mapping]:
+        """All executable mappings that ``pid`` had."""
+        return [mapping for space in self._spaces.get(pid, []) for mapping in space.mappings]
+
+    def name_lookup(self) -> AsOf:
+        """As-of lookup by (tid, time) of the index in :attr:`names`."""
+        keys = np.array([name.tid for name in self.names], np.int64)
+        times = np.array([name.start for name in self.names], np.int64)
+        return AsOf(keys, times)
+
+    def note_calls(self, pids: NDArray[np.int32], times: NDArray[np.int64]) -> None:
+        """Notes whose calls of ``pids`` entered at ``times`` are, where a pid was used again; after all events."""
+        pids_again, lives, lookup = self._reuse
+        if not lives:
+            return
+        again = np.isin(pids, pids_again)
+        for index in np.unique(lookup.lookup(pids[again], times[again])).tolist():
+            if index >= 0:
+                lives[index].called = True
+
+    def recorded_lives(self, pid: int) -> list[ProcessLife]:
+        """The processes that had ``pid`` and are of the recording: all that is known of a pid used once."""
+        lives = self.lives(pid)
+        return lives if len(lives) < 2 else [life for life in lives if life.called] or lives[:1]
+
+    @cached_property
+    def _reuse(self) -> tuple[NDArray[np.int32], list[ProcessLife], AsOf]:
+        lives = [life for lives in self._lives.values() if len(lives) > 1 for life in lives]
+        pids = np.array([life.pid for life in lives], np.int32)
+        starts = np.array([life.start for life in lives], np.int64)
+        return pids, lives, AsOf(pids.astype(np.int64), starts)
+
+    def mapping_lookup(self) -> AsOf:
+        """As-of lookup by (pid, time) that gives another index after every change of a process's mappings."""
+        changes = [
+            (pid, when)
+            for pid, spaces in self._spaces.items()
+            for space in spaces
+            for when in {space.start, *(mapping.time for mapping in space.mappings)}
+        ]
+        table = np.array(changes, np.int64).reshape(-1, 2)
+        return AsOf(table[:, 0], table[:, 1])
+
+    def _rename(self, tid: int, pid: int, comm: str, when: int) -> None:
+        before = self._name_of.get(tid)
+        if before is not None and before.end is None:
+            if before.comm == comm and before.pid == pid:
+                return
+            before.end = when
+        name = ThreadName(tid, pid, comm, when)
+        self._name_of[tid] = name
+        self.names.append(name)
+
+    def _fork(self, event: Fork) -> None:
+        parent = self._name_of.get(event.parent_tid)
+        if parent is not None:
+            self._rename(event.tid, event.pid, parent.comm, event.time)
+        if event.pid == event.parent_pid:
+            self._threads.setdefault(event.pid, {event.pid}).add(event.tid)
+            return
+        self._threads[event.pid] = {event.tid}
+        maker = self.life_at(event.parent_pid, event.time)
+        life = ProcessLife(event.pid, event.parent_pid, event.time)
+        if maker is not None:
+            life.exe, life.cmdline, life.uid = maker.exe, maker.cmdline, maker.uid
+        lives = self._lives.setdefault(event.pid, [])
+        if lives and lives[-1].start == BEFORE and lives[-1].end is None:
+            # Made after the side band was opened and before the snapshot, which knows more of it.
+            lives[-1].start = event.time
+        else:
+            lives.append(life)
+        inherited = self.space_at(event.parent_pid, event.time)
+        space = AddressSpace(event.time, list(inherited.mappings) if inherited else [])
+        self._spaces.setdefault(event.pid, []).append(space)
+
+    def _exit(self, event: Exit) -> None:
+        name = self._name_of.pop(event.tid, None)
+        if name is not None and name.end is None:
+            name.end = event.time
+        threads = self._threads.get(event.pid, {event.tid})
+        threads.discard(event.tid)
+        life = self.life_at(event.pid, event.time)
+        if life is not None and not threads:
+            life.end = event.time
+
+    def _end_other_threads(self, event: Comm) -> None:
+        """After an exec there is one thread, whatever ids it and the others had."""
+        for tid in self._threads.get(event.pid, set()) - {event.tid}:
+            name = self._name_of.pop(tid, None)
+            if name is not None and name.end is None:
+                name.end = event.time
+        self._threads[event.pid] = {event.tid}

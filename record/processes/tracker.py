@@ -1,0 +1,174 @@
+"""What is known of the recorded processes besides their calls: gathered at the start and kept up while recording."""
+
+from __future__ import annotations
+
+import math
+import shlex
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from bpfrec.bpf.sideband import Comm, Event, Fork, Lost, Mapping
+from bpfrec.record.processes import procfs
+from bpfrec.record.processes.descriptors import DescriptorSnapshot
+from bpfrec.record.processes.history import History, mapping_of
+from bpfrec.record.processes.procfs import MapsLine, ProcessStatus
+from bpfrec.record.stacks.modules import Modules, has_file, is_generated
+from bpfrec.record.stacks.perf_map_files import PerfMaps
+
+_LIVELY_SECONDS = 0.5
+_ANCESTORS = 4
+_MOST_PARENTS = 1 << 12
+
+
+def in_order(events: Iterable[Event]) -> list[Event]:
+    """``events`` of several rings in order of time; a child's event may come out of its ring before its parent's."""
+    return sorted(events, key=lambda event: 0 if isinstance(event, Lost) else event.time)
+
+
+@dataclass
+class _Found:
+    status: ProcessStatus
+    names: dict[int, str]
+    maps: list[MapsLine]
+    exe: str | None
+    cmdline: str | None
+    pid_namespace: int | None
+
+
+@dataclass
+class Surroundings:
+    """``wanted``: the processes that matter, None: all; grows by the children of its members where ``follow``.
+
+    ``unborn``: a process that will become the recorded command ``argv``; what it executes before that is bpfrec's own.
+    """
+
+    wanted: set[int] | None
+    follow: bool
+    unborn: int | None = None
+    argv: tuple[str, ...] = ()
+    modules: Modules = field(default_factory=Modules)
+    perf_maps: PerfMaps = field(default_factory=PerfMaps)
+    descriptors: DescriptorSnapshot = field(default_factory=DescriptorSnapshot)
+    _found: list[_Found] = field(default_factory=list)
+    _started: dict[tuple[int, int], tuple[str | None, str | None]] = field(default_factory=dict)
+    _with_jit: set[int] = field(default_factory=set)
+    _later: list[Event] = field(default_factory=list)
+    _last_exec: float = -math.inf
+    _parents: dict[int, int] = field(default_factory=dict)
+
+    def snapshot(self) -> None:
+        """Reads the processes there are, and opens the files they execute."""
+        for pid in self._there():
+            status = procfs.status(pid)
+            if status is None:
+                continue
+            names, namespace = procfs.thread_names(pid), procfs.pid_namespace(pid)
+            if pid == self.unborn:
+                self._found.append(_Found(status, names, [], None, None, namespace))
+                continue
+            maps = procfs.executable_maps(pid)
+            found = _Found(status, names, maps, procfs.exe(pid), procfs.cmdline(pid), namespace)
+            self._found.append(found)
+            for line in maps:
+                self._note_mapping(mapping_of(pid, line))
+        self.look_for_perf_maps()
+
+    def read_descriptors(self) -> Iterator[int]:
+        """Reads what the processes there are have open, one by one, as they are asked for.
+
+        To be called while calls are recorded: changes made meanwhile are in the calls.
+        """
+        return self.descriptors.take(self._there())
+
+    def notice(self, events: list[Event], drained_at: int) -> None:
+        """Opens what ``events``, drained from all rings since ``drained_at`` (ns), say will be needed.
+
+        Later ones wait for the next drain: what led to them may still be in another ring.
+        """
+        waiting = self._later + events
+        self._later = [event for event in waiting if not isinstance(event, Lost) and event.time > drained_at]
+        for event in in_order(event for event in waiting if isinstance(event, Lost) or event.time <= drained_at):
+            self._notice(event)
+
+    @property
+    def is_lively(self) -> bool:
+        """Whether the processes named executed programs lately: such may be gone soon, and their files with them."""
+        return self.wanted is not None and time.monotonic() - self._last_exec < _LIVELY_SECONDS
+
+    def learn_children(self, forks: Iterable[Fork]) -> None:
+        """Adds the children that ``forks`` (any order) tell of to :attr:`wanted`."""
+        if self.follow:
+            for event in in_order(forks):
+                self._follow(event)
+
+    def matters(self, pid: int) -> bool:
+        """Whether ``pid`` may have calls in the trace."""
+        return self.wanted is None or pid in self.wanted
+
+    def look_for_perf_maps(self, *, finally_: bool = False) -> None:
+        """Opens the perf maps of processes that execute memory which no file backs; ``finally_``: the last time."""
+        if finally_:
+            self.perf_maps.look_again(self._with_jit)
+        else:
+            self.perf_maps.look_for(self._with_jit)
+
+    def history(self, events: list[Event]) -> History:
+        """The history of the processes that matter, from the snapshot and ``events`` (any order)."""
+        history = History()
+        for found in self._found:
+            life = history.snapshot(found.status, found.names, found.maps)
+            life.exe, life.cmdline, life.pid_namespace = found.exe, found.cmdline, found.pid_namespace
+        for event in in_order(events):
+            if not isinstance(event, Lost) and not self.matters(event.pid):
+                continue
+            history.apply(event)
+            if isinstance(event, Comm) and event.exec:
+                self._name_program(history, event)
+        return history
+
+    def close(self) -> None:
+        """Closes all files."""
+        self.modules.close()
+        self.perf_maps.close()
+
+    def _there(self) -> list[int]:
+        return list(procfs.pids()) if self.wanted is None else sorted(self.wanted)
+
+    def _notice(self, event: Event) -> None:
+        self._follow(event)
+        match event:
+            case Comm() if event.exec and self.matters(event.pid):
+                self._last_exec = time.monotonic()
+                self._started[event.pid, event.time] = (procfs.exe(event.pid), procfs.cmdline(event.pid))
+            case Mapping() if self.matters(event.pid):
+                self._note_mapping(event)
+
+    def _follow(self, event: Event) -> None:
+        if isinstance(event, Fork) and event.pid != event.parent_pid:
+            self._parents[event.pid] = event.parent_pid
+            while len(self._parents) > _MOST_PARENTS:
+                del self._parents[next(iter(self._parents))]
+        if self.follow and self.wanted is not None and isinstance(event, Fork) and event.parent_pid in self.wanted:
+            self.wanted.add(event.pid)
+
+    def _note_mapping(self, mapping: Mapping) -> None:
+        if has_file(mapping):
+            self.modules.hold(mapping, self._ancestors(mapping.pid))
+        if is_generated(mapping):
+            self._with_jit.add(mapping.pid)
+
+    def _ancestors(self, pid: int) -> list[int]:
+        found: list[int] = []
+        while len(found) < _ANCESTORS and (parent := self._parents.get(found[-1] if found else pid)) is not None:
+            found.append(parent)
+        return found
+
+    def _name_program(self, history: History, event: Comm) -> None:
+        life = history.life_at(event.pid, event.time)
+        if life is not None:
+            life.executed = event.time
+            life.exe, life.cmdline = self._started.get((event.pid, event.time), (None, None))
+            if event.pid == self.unborn:
+                # Its arguments are known, however short it lived; what it executes later is another program.
+                life.cmdline, self.unborn = life.cmdline or shlex.join(self.argv), None

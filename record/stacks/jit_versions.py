@@ -1,0 +1,72 @@
+"""Stacks through JIT code that was replaced by other code while it was recorded: one stack for each time."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bpfrec.formats.symbols.perf_map import JitSymbol
+from bpfrec.record.stacks.frames import JitEntries, Stack, addresses_of
+from bpfrec.record.stacks.perf_map_files import UNKNOWN, at_time
+
+Integers = NDArray[np.int64]
+
+_MOST_VERSIONS = 1 << 10
+
+
+class StackVersions:
+    """Adds to ``stacks`` one for each time in which their frames had other names, by the perf maps' entries ``jit``."""
+
+    def __init__(self, stacks: list[Stack], jit: JitEntries) -> None:
+        self._stacks, self._jit = stacks, jit
+        self._versions: dict[int, tuple[Integers, Integers]] = {}
+        self._unseen: set[int] = set()
+        changing = {place for place, entries in jit.items() if len(entries) > 1}
+        for number, stack in enumerate(stacks[:] if changing else ()):
+            places = dict.fromkeys((stack.pid, address) for address in addresses_of(stack))
+            changed = [place for place in places if place in changing]
+            if changed:
+                self._divide(number, stack, changed)
+
+    def at(self, stacks: Integers, times: Integers) -> Integers:
+        """The numbers of ``stacks`` of calls entered at ``times``, ns."""
+        if not self._versions:
+            return stacks
+        found = stacks.copy()
+        for number in np.unique(stacks).tolist():
+            if number not in self._versions:
+                continue
+            since, numbers = self._versions[number]
+            rows = np.flatnonzero(stacks == number)
+            found[rows] = numbers[np.searchsorted(since, times[rows], side="right") - 1]
+            for one in self._unseen.intersection(found[rows].tolist()):
+                first = int(times[rows[found[rows] == one]].min())
+                self._stacks[one] = replace(self._stacks[one], ts=first)
+                self._unseen.discard(one)
+        return found
+
+    def _divide(self, number: int, stack: Stack, places: list[tuple[int, int]]) -> None:
+        entries = [self._jit[place] for place in places]
+        edges = sorted({0, *(edge for some in entries for entry in some for edge in (entry.since, entry.until))})
+        since: list[int] = []
+        names: list[tuple[JitSymbol | None, ...]] = []
+        for edge in edges:
+            now = tuple(at_time(some, edge) for some in entries)
+            if not names or names[-1] != now:
+                since.append(edge)
+                names.append(now)
+        if len(since) < 2:
+            return
+        if len(since) > _MOST_VERSIONS:
+            for place in places:
+                self._jit[place] = [UNKNOWN]
+            return
+        numbers = {names[int(np.searchsorted(since, stack.ts, side="right")) - 1]: number}
+        for begin, now in zip(since, names, strict=True):
+            if now not in numbers:
+                numbers[now] = len(self._stacks)
+                self._unseen.add(len(self._stacks))
+                self._stacks.append(replace(stack, ts=begin))
+        self._versions[number] = (np.array(since, np.int64), np.array([numbers[now] for now in names], np.int64))

@@ -1,0 +1,182 @@
+"""The perf-PID.map files of recorded processes, held open so that they can be read after the process has gone.
+
+Lines are appended to a map while its process runs, and code may be made where other code was. So it is noted how long
+each map was at what time: a line was written between two looks.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO
+
+from bpfrec.formats.symbols.perf_map import LARGEST, JitSymbol, entries_for
+from bpfrec.formats.untrusted_files import open_regular
+from bpfrec.record.processes.procfs import PROC, status
+
+TEMPORARY = Path("/tmp")  # noqa: S108 - where perf has it
+BEFORE = 0
+
+_MOST_LOOKS = 1 << 12
+_MOST_MAPS = 16
+_OPENING_SECONDS = 0.25
+# The clock of file systems stands still between two ticks of the kernel's.
+_FILE_CLOCK_NS = 10_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class JitEntry:
+    """A line of a map, written between ``since`` and ``until``, ns on CLOCK_MONOTONIC; None for lines not known."""
+
+    since: int
+    until: int
+    symbol: JitSymbol | None
+
+
+UNKNOWN = JitEntry(BEFORE, BEFORE, None)
+
+
+def at_time(entries: Sequence[JitEntry], when: int) -> JitSymbol | None:
+    """The code at an address at ``when`` by all the ``entries`` for it, in their order; None where they cannot tell."""
+    sure = next((n for n in range(len(entries) - 1, -1, -1) if entries[n].until <= when), None)
+    rest = entries[0 if sure is None else sure + 1 :]
+    possible = {entry.symbol for entry in rest if entry.since <= when}
+    if sure is not None:
+        possible.add(entries[sure].symbol)
+    if not possible and rest:
+        # Some runtimes write their maps late, Java at its end.
+        possible = {entry.symbol for entry in rest if entry.since <= rest[0].until}
+    return possible.pop() if len(possible) == 1 else None
+
+
+@dataclass
+class _Map:
+    """An open map. ``there``: when it last had its name.
+
+    ``looks``: from when and until when it grew, to what size, and when it was last written to, as files say.
+    """
+
+    file: BinaryIO
+    identity: tuple[int, int]
+    last_look: int
+    there: int
+    looks: list[tuple[int, int, int, int]] = field(default_factory=list)
+
+    def look(self) -> None:
+        now = time.monotonic_ns()
+        found = os.fstat(self.file.fileno())
+        size = self.looks[-1][2] if self.looks else 0
+        if found.st_size != size:
+            written = found.st_mtime_ns - time.time_ns() + now
+            since = self.last_look
+            if found.st_size < size:
+                # It was begun anew: of what was in it nothing is left.
+                self.looks.clear()
+            until = max(since, min(now, written + _FILE_CLOCK_NS))
+            self.looks.append((since, until, found.st_size, min(until, max(since, written))))
+            if len(self.looks) > _MOST_LOOKS:
+                pairs = zip(self.looks[::2], self.looks[1::2], strict=False)
+                self.looks = [(first[0], *second[1:]) for first, second in pairs]
+        self.last_look = now
+
+    def written(self, end: int) -> tuple[int, int]:
+        """From when and until when the line that ends at ``end`` was written."""
+        for since, until, size, last in self.looks:
+            if end < size:
+                return since, until
+            if end == size:
+                # The last write was that of the last line.
+                return last, until
+        return self.last_look, time.monotonic_ns()
+
+
+class PerfMaps:
+    """Open maps by pid. A runtime writes to /tmp of its own mount namespace, under its own namespace's pid.
+
+    ``cut``: maps that were too long to be read to their ends.
+    """
+
+    def __init__(self) -> None:
+        self._maps: dict[int, list[_Map]] = {}
+        self._names: dict[int, str] = {}
+        self._tried: dict[int, float] = {}
+        self._made = time.time_ns()
+        self._left = LARGEST
+        self.cut = 0
+
+    def look_for(self, pids: Iterable[int]) -> None:
+        """Opens the maps of ``pids`` that there are by now, and notes how long those are that are open."""
+        now = time.monotonic()
+        for pid in pids:
+            for known in self._maps.get(pid, ())[-1:]:
+                known.look()
+            if now - self._tried.get(pid, -_OPENING_SECONDS) >= _OPENING_SECONDS:
+                self._tried[pid] = now
+                self._open(pid)
+
+    def look_again(self, pids: Iterable[int]) -> None:
+        """The same, at once for all of them: it is the last time."""
+        self._tried = {pid: when for pid, when in self._tried.items() if when == math.inf}
+        self.look_for(pids)
+
+    def name(self, pid: int) -> str | None:
+        """``perf-N.map`` of ``pid``, None where none was found."""
+        return self._names.get(pid)
+
+    def entries(self, pid: int, addresses: Iterable[int]) -> dict[int, list[JitEntry]]:
+        """The entries for ``addresses`` in the maps of ``pid``, in their order."""
+        wanted = set(addresses)
+        entries: dict[int, list[JitEntry]] = {}
+        for known in self._maps.get(pid, ()):
+            try:
+                known.file.seek(0)
+                found = entries_for(known.file, wanted, self._left)
+                self._left -= min(self._left, known.file.tell())
+            except OSError:
+                continue
+            self.cut += found.cut
+            for address, lines in found.found.items():
+                before = [UNKNOWN] if address in found.older else []
+                entries.setdefault(address, before).extend(
+                    JitEntry(*known.written(end), symbol) for end, symbol in lines
+                )
+        return entries
+
+    def close(self) -> None:
+        """Closes all maps."""
+        for known in self._maps.values():
+            for one in known:
+                one.file.close()
+        self._maps.clear()
+
+    def _open(self, pid: int) -> None:
+        """Opens the map of ``pid`` if it is there and another one than the last."""
+        name, folder = self._place(pid)
+        file = open_regular(folder / name)
+        if file is None:
+            return
+        found = os.fstat(file.fileno())
+        known = self._maps.setdefault(pid, [])
+        identity = (found.st_dev, found.st_ino)
+        is_stale = folder == TEMPORARY and found.st_mtime_ns < self._made - _FILE_CLOCK_NS
+        now = time.monotonic_ns()
+        if known and known[-1].identity == identity:
+            known[-1].there = now
+        if is_stale or len(known) >= _MOST_MAPS or any(one.identity == identity for one in known):
+            file.close()
+            return
+        known.append(_Map(file, identity, known[-1].there if known else BEFORE, now))
+        known[-1].look()
+        self._names[pid] = name
+
+    def _place(self, pid: int) -> tuple[str, Path]:
+        found = status(pid)
+        if found is not None:
+            return f"perf-{found.namespace_pid}.map", PROC / str(pid) / "root" / "tmp"
+        # It has ended: where it was in no namespaces of its own, its map may be there still.
+        self._tried[pid] = math.inf
+        return f"perf-{pid}.map", TEMPORARY

@@ -1,0 +1,183 @@
+"""Samples of what ran: from their spool to rows of ``samples``, and of ``stacks`` and ``frames`` of the kernel."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from bpfrec.bpf import samples as wire
+from bpfrec.bpf.samples import Sample, sample_stream
+from bpfrec.bpf.wire import FRAMES
+from bpfrec.formats.schema import SAMPLES
+from bpfrec.record.decode.text import choice
+from bpfrec.record.processes.history import History
+from bpfrec.record.session.spool import read_parts
+from bpfrec.record.stacks.frames import Row, within
+from bpfrec.record.stacks.kernel_symbols import KernelSymbols
+
+Integers = NDArray[np.int64]
+
+_REASONS = (
+    (wire.NO_USER, "kernel-thread"),
+    (wire.CAPPED, "capped"),
+    (wire.BITS_32, "32-bit"),
+    (wire.NO_REGISTERS, "no-registers"),
+)
+_STATUSES = [name for _, name in _REASONS]
+
+
+class Stacks(Protocol):
+    """What knows user stacks."""
+
+    @property
+    def count(self) -> int:
+        """How many have an id so far."""
+
+    def sampled(self, samples: Sequence[Sample]) -> Integers:
+        """``stack_id`` of the user stacks that ``samples`` have."""
+
+
+@dataclass
+class _Columns:
+    """Samples by column; ``kernel``: the number of the kernel stack; -1 for what there is none of."""
+
+    ts: Integers
+    pid: NDArray[np.int32]
+    tid: NDArray[np.int32]
+    uid: NDArray[np.int32]
+    cpu: NDArray[np.int16]
+    comm: NDArray[np.int32]
+    stack: Integers
+    kernel: Integers
+    status: NDArray[np.int32]
+
+
+@dataclass
+class SampleTable:
+    """The samples of a recording: :meth:`read` first. ``pids``, ``tids``: seen in them; ``count``: how many.
+
+    ``has_stacks``: of user and kernel; else the samples tell who ran and no more.
+    """
+
+    history: History
+    stacks: Stacks
+    has_stacks: bool
+    pids: set[int] = field(default_factory=set)
+    tids: set[int] = field(default_factory=set)
+    count: int = 0
+    _columns: list[_Columns] = field(default_factory=list)
+    _names: dict[bytes, int] = field(default_factory=dict)
+    _kernel: dict[tuple[int, bytes], int] = field(default_factory=dict)
+    _kernel_seen: list[int] = field(default_factory=list)
+
+    def read(self, spool: Path, report: Callable[[float], None]) -> None:
+        """Takes the samples in ``spool``, and walks their user stacks; ``report`` gets the share done, 0 to 1."""
+        for samples in read_parts(spool, sample_stream(), report):
+            columns = self._columns_of(samples)
+            self.history.note_calls(columns.pid, columns.ts)
+            self.pids.update(np.unique(columns.pid).tolist())
+            self.tids.update(np.unique(columns.tid).tolist())
+            self.count += len(samples)
+            self._columns.append(columns)
+
+    def rows(self) -> pa.Table:
+        """Rows for ``samples``, whose kernel stacks are numbered after all others."""
+        if not self._columns:
+            return pa.table({c.name: [] for c in SAMPLES.columns})
+        whole = {
+            name: np.concatenate([getattr(columns, name) for columns in self._columns])
+            for name in _Columns.__dataclass_fields__
+        }
+        order = np.argsort(whole["ts"], kind="stable")
+        got = {name: values[order] for name, values in whole.items()}
+        names = [name.decode("utf-8", "backslashreplace") for name in self._names]
+        distinct = list(dict.fromkeys(names))
+        codes = np.array([distinct.index(name) for name in names], np.int32)
+        return pa.table(
+            {
+                "ts_ns": got["ts"],
+                **{name: got[name] for name in ("pid", "tid", "uid", "cpu")},
+                "comm": choice(codes[got["comm"]], distinct),
+                "stack_id": pa.array(got["stack"], mask=got["stack"] < 0),
+                "kernel_stack_id": pa.array(got["kernel"] + self.stacks.count, mask=got["kernel"] < 0),
+                "stack_status": choice(got["status"], _STATUSES),
+            }
+        ).select([c.name for c in SAMPLES.columns])
+
+    def kernel_stacks(self, symbols: KernelSymbols) -> tuple[list[Row], list[Row]]:
+        """Rows for ``stacks`` and ``frames`` of the kernel stacks."""
+        stacks: list[Row] = []
+        frames: list[Row] = []
+        for number, ((error, addresses), seen) in enumerate(
+            zip(self._kernel, self._kernel_seen, strict=True), self.stacks.count
+        ):
+            ips = np.frombuffer(addresses, "<u8").tolist()
+            frames += [_kernel_frame(number, depth, ip, symbols) for depth, ip in enumerate(ips)]
+            status = "too-deep" if len(ips) == FRAMES else "no-kernel-symbols" if symbols.are_hidden else "root"
+            status = f"error-{error}" if error else status
+            stacks.append({"stack_id": number, "ts_ns": seen, "depth": len(ips), "status": status})
+        return stacks, frames
+
+    def _columns_of(self, samples: list[Sample]) -> _Columns:
+        status = np.array([self._status(sample) for sample in samples], np.int32)
+        stack = np.full(len(samples), -1, np.int64)
+        if self.has_stacks:
+            having = np.flatnonzero(status < 0)
+            stack[having] = self.stacks.sampled([samples[i] for i in having.tolist()])
+        return _Columns(
+            ts=np.array([sample.time for sample in samples], np.uint64).view(np.int64),
+            pid=_numbers(sample.pid for sample in samples),
+            tid=_numbers(sample.tid for sample in samples),
+            uid=_numbers(sample.uid for sample in samples),
+            cpu=np.array([sample.cpu for sample in samples], np.int16),
+            comm=np.array([self._name(sample) for sample in samples], np.int32),
+            stack=stack,
+            kernel=np.array([self._kernel_stack(sample) for sample in samples], np.int64),
+            status=status,
+        )
+
+    def _status(self, sample: Sample) -> int:
+        """Which of :data:`_STATUSES`; -1: it has a user stack, or none was asked for."""
+        if not self.has_stacks:
+            return -1
+        for number, (bit, _) in enumerate(_REASONS):
+            if sample.flags & bit:
+                return number
+        return -1
+
+    def _name(self, sample: Sample) -> int:
+        return self._names.setdefault(sample.comm.partition(b"\0")[0], len(self._names))
+
+    def _kernel_stack(self, sample: Sample) -> int:
+        if not self.has_stacks or not sample.flags & wire.IN_KERNEL:
+            return -1
+        whole = len(sample.kernel) // 8 * 8
+        key = (max(-sample.kernel_bytes, 0), sample.kernel[:whole])
+        number = self._kernel.setdefault(key, len(self._kernel))
+        if number == len(self._kernel_seen):
+            self._kernel_seen.append(sample.time)
+        self._kernel_seen[number] = min(self._kernel_seen[number], sample.time)
+        return number
+
+
+def _numbers(values: Iterable[int]) -> NDArray[np.int32]:
+    return np.array(list(values), np.uint32).view(np.int32)
+
+
+def _kernel_frame(stack_id: int, depth: int, ip: int, symbols: KernelSymbols) -> Row:
+    symbol = symbols.at(within(ip, not depth))
+    return {
+        "stack_id": stack_id,
+        "depth": depth,
+        "ip": ip,
+        "symbol": symbol.name,
+        "symbol_offset": None if symbol.address is None else ip - symbol.address,
+        "module": symbol.module,
+        "source": "kernel",
+    }

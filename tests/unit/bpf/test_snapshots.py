@@ -1,0 +1,148 @@
+"""bpf/snapshots.py and bpf/known_paths.py: snapshots out of rings, and what the BPF program is told of a path."""
+
+from __future__ import annotations
+
+import ctypes
+from typing import Any
+
+from support import snapshot_bytes
+
+from bpfrec.bpf.known_paths import FARTHEST, MOST_WORDS, VARIANTS, KnownPaths, Path
+from bpfrec.bpf.snapshots import MOST_PARTS, PAGE_BYTES, PART_BYTES, snapshot_stream
+
+CPU = 3
+
+
+def test_a_snapshot_is_named_by_its_cpu_too() -> None:
+    found, consumed = snapshot_stream().feed(CPU, data := snapshot_bytes.sample(7, b"abc", pid=20, tid=21, ts=99))
+    assert consumed == len(data)
+    [snapshot] = found
+    assert snapshot.number == 7 | CPU << 48
+    assert (snapshot.time, snapshot.pid, snapshot.tid, snapshot.stack) == (99, 20, 21, b"abc")
+    assert snapshot.registers == snapshot_bytes.REGISTERS
+
+
+def test_parts_are_put_together_across_pieces_and_cpus() -> None:
+    stream = snapshot_stream()
+    full = bytes(range(256)) * (PART_BYTES // 256)
+    first, second = snapshot_bytes.sample(1, full), snapshot_bytes.sample(1, b"end", part=1)
+    assert stream.feed(0, first)[0] == []
+    assert [len(s.stack) for s in stream.feed(1, snapshot_bytes.sample(1, b"other"))[0]] == [5]
+    [whole] = stream.feed(0, second)[0]
+    assert whole.stack == full + b"end"
+    assert stream.rest() == []
+
+
+def test_pages_that_could_not_be_read_are_no_zeros() -> None:
+    sp, full = snapshot_bytes.REGISTERS[1], bytes(PART_BYTES)
+    registers = (0x1010, sp + 0x10, *snapshot_bytes.REGISTERS[2:])
+    first = snapshot_bytes.sample(1, full, missing=0b100, registers=registers)
+    [whole] = snapshot_stream().feed(0, first + snapshot_bytes.sample(1, b"\0" * 16, part=1, registers=registers))[0]
+    assert whole.missing == {sp + 2 * PAGE_BYTES}
+    start = 2 * PAGE_BYTES - 0x10
+    end = start + PAGE_BYTES
+    offsets = (0, start - 8, start - 7, start, end - 1, end, PART_BYTES + 8, PART_BYTES + 9)
+    assert [whole.word(offset) for offset in offsets] == [0, 0, None, None, None, 0, 0, None]
+    assert whole.word(-8) is None
+    assert whole.readable == start
+    assert whole._replace(missing=frozenset()).readable == PART_BYTES + 16
+
+
+def test_a_part_that_does_not_come_is_not_waited_for() -> None:
+    stream = snapshot_stream()
+    full = bytes(PART_BYTES)
+    found, _ = stream.feed(0, snapshot_bytes.sample(1, full) + snapshot_bytes.sample(2, b"next"))
+    assert [(s.number, len(s.stack)) for s in found] == [(1, PART_BYTES), (2, 4)]
+    stream.feed(0, snapshot_bytes.sample(3, full))
+    assert [s.number for s in stream.rest()] == [3]
+    most = b"".join(snapshot_bytes.sample(4, full, part=part) for part in range(MOST_PARTS))
+    assert [len(s.stack) for s in stream.feed(0, most)[0]] == [MOST_PARTS * PART_BYTES]
+
+
+def test_a_record_that_is_cut_off_comes_again() -> None:
+    one, two = snapshot_bytes.sample(1, b"x" * 100), snapshot_bytes.sample(2, b"y" * 100)
+    found, consumed = snapshot_stream().feed(0, (one + two)[:-8])
+    assert ([s.number for s in found], consumed) == ([1], len(one))
+    assert snapshot_stream().feed(0, b"\0" * 64) == ([], 0), "what is no record is read as one"
+
+
+class _Key(ctypes.Structure):
+    _fields_ = (
+        ("ip", ctypes.c_uint64),
+        ("sp", ctypes.c_uint64),
+        ("tgid", ctypes.c_uint32),
+        ("variant", ctypes.c_uint32),
+    )
+
+
+class _Leaf(ctypes.Structure):
+    _fields_ = (
+        ("snapshot", ctypes.c_uint64),
+        ("registers", ctypes.c_uint64 * 8),
+        ("mask", ctypes.c_uint64 * 8),
+        ("words", ctypes.c_uint32),
+        ("near", ctypes.c_uint32),
+        ("span", ctypes.c_uint32),
+        ("word", ctypes.c_uint64 * MOST_WORDS),
+        ("offset", ctypes.c_uint16 * MOST_WORDS),
+    )
+
+
+class FakeTable(dict[bytes, Any]):
+    """As bcc's tables: keys and leaves of ctypes."""
+
+    Key, Leaf = _Key, _Leaf
+
+    def __setitem__(self, key: Any, leaf: Any) -> None:
+        super().__setitem__(bytes(key), leaf)
+
+    def __delitem__(self, key: Any) -> None:
+        super().__delitem__(bytes(key))
+
+
+SP = 0x7000
+
+
+def path(number: int = 1, *offsets: int, ip: int = 0x400, readable: int = FARTHEST) -> Path:
+    registers = (ip, SP, 0xB0, 0xB1, 12, 13, 14, 15)
+    return Path(number, 20, registers, frozenset({0, 1, 3}), {SP + o: o * 10 for o in offsets or (8,)}, readable)
+
+
+def test_what_the_program_is_told() -> None:
+    table = FakeTable()
+    assert KnownPaths(table).add(path(5, 20000, 8, 16))
+    [leaf] = table.values()
+    assert (leaf.snapshot, leaf.words, leaf.near, leaf.span) == (5, 3, 2, 24)
+    assert list(leaf.offset[:3]) == [8, 16, 20000]
+    assert list(leaf.word[:3]) == [80, 160, 200000]
+    assert leaf.mask[3] == (1 << 64) - 1
+    assert leaf.mask[2] == 0, "a register that does not matter is compared"
+
+
+def test_what_is_behind_a_page_that_cannot_be_read_is_read_by_itself() -> None:
+    table = FakeTable()
+    assert KnownPaths(table).add(path(5, 8, 16, 9000, readable=4096))
+    [leaf] = table.values()
+    assert (leaf.words, leaf.near, leaf.span) == (3, 2, 24)
+
+
+def test_paths_with_the_same_key_stand_beside_each_other() -> None:
+    table = FakeTable()
+    known = KnownPaths(table)
+    assert all(known.add(path(number)) for number in range(VARIANTS))
+    assert not known.add(path(99)), "more variants than the program looks at"
+    assert known.add(path(100, ip=0x500))
+    assert len(table) == VARIANTS + 1
+    known.remove(path().key)
+    assert (len(table), known.count, list(known.variants(path().key))) == (1, 1, [])
+
+
+def test_paths_that_the_program_cannot_compare_are_refused() -> None:
+    known = KnownPaths(FakeTable())
+    assert not known.add(path(1, FARTHEST - 7))
+    assert known.add(path(1, FARTHEST - 8))
+    assert not known.add(path(1, *range(0, 8 * (MOST_WORDS + 1), 8)))
+    assert known.add(path(2, *range(0, 8 * MOST_WORDS, 8), ip=0x500))
+    assert not known.add(path(3, *range(0, 8 * MOST_WORDS, 8), ip=0x600, readable=0)), "more steps than its loop makes"
+    below = Path(1, 20, path().registers, frozenset(), {SP - 8: 1}, FARTHEST)
+    assert not known.add(below), "a word below the stack pointer, which a signal may overwrite"

@@ -1,0 +1,34 @@
+"""formats/numeric/asof.py against a plain loop."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bpfrec.formats.numeric.asof import AsOf
+
+PAIRS = st.lists(st.tuples(st.integers(-2, 3), st.integers(0, 6)), max_size=12)
+
+
+def naive(entries: list[tuple[int, int]], key: int, time: int) -> int:
+    best = -1
+    for index, (other, since) in enumerate(entries):
+        if other == key and since <= time and (best < 0 or since >= entries[best][1]):
+            best = index
+    return best
+
+
+@given(PAIRS, PAIRS)
+def test_same_as_a_loop(entries: list[tuple[int, int]], asked: list[tuple[int, int]]) -> None:
+    table = np.array(entries, np.int64).reshape(-1, 2)
+    questions = np.array(asked, np.int64).reshape(-1, 2)
+    found = AsOf(table[:, 0], table[:, 1]).lookup(questions[:, 0], questions[:, 1])
+    assert found.tolist() == [naive(entries, key, time) for key, time in asked], "another entry holds at that time"
+
+
+def test_times_as_large_as_the_clock_gives() -> None:
+    day = 86400 * 10**9
+    lookup = AsOf(np.array([7, 7]), np.array([10_000 * day, 10_000 * day + 1]))
+    asked = np.array([10_000 * day - 1, 10_000 * day, 10_000 * day + 1])
+    assert lookup.lookup(np.array([7, 7, 7]), asked).tolist() == [-1, 0, 1], "a nanosecond must tell entries apart"
