@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from bpfrec.formats.numeric.runs import run_starts, spread
+from bpfrec.formats.numeric.run_lengths import run_starts, spread
 
 Integers = NDArray[np.int64]
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from bpfrec.bpf import wire
 from bpfrec.formats.numeric.asof import AsOf
-from bpfrec.formats.numeric.runs import run_starts
+from bpfrec.formats.numeric.run_lengths import run_starts
 from bpfrec.formats.schema import EXEC_ARGS, SYSCALLS, TABLES
 from bpfrec.formats.trace_writer import TraceWriter
 from bpfrec.record.decode.calls import CallRows, call_rows

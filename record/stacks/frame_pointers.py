@@ -13,7 +13,7 @@ from bpfrec.bpf import wire
 from bpfrec.bpf.samples import Sample
 from bpfrec.bpf.sideband import Mapping
 from bpfrec.formats.numeric.asof import AsOf
-from bpfrec.formats.numeric.runs import run_starts, spread
+from bpfrec.formats.numeric.run_lengths import run_starts, spread
 from bpfrec.record.decode.text import choice
 from bpfrec.record.processes.history import History
 from bpfrec.record.stacks.frames import INTERRUPTED, SOURCES, Row, Stack, frame_rows, within
