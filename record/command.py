@@ -16,8 +16,8 @@ from bpfrec.bpf.selection import DATA_MOST
 from bpfrec.formats.errors import BpfrecError
 from bpfrec.record.options.ring_size import RingSize
 from bpfrec.record.options.syscalls import parse_calls, parse_stack_on
+from bpfrec.record.processes.cgroup import find_cgroup
 from bpfrec.record.request import Request, check_targets
-from bpfrec.record.session.cgroup import find_cgroup
 
 RECORDING_FAILED = 125
 """Exit status of ``record -- COMMAND`` when recording itself failed, as of timeout(1) and env(1)."""

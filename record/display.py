@@ -12,7 +12,7 @@ from rich.live import Live
 from rich.text import Text
 
 from bpfrec.record.finish.finish import Finished
-from bpfrec.record.session.session import Progress, Recorded
+from bpfrec.record.session.recorded import Progress, Recorded
 
 
 class Display:

@@ -23,7 +23,7 @@ from bpfrec.record.decode.text import choice
 from bpfrec.record.decode.user_memory import SideRows
 from bpfrec.record.processes.calls_in_progress import WaitingCall
 from bpfrec.record.processes.history import History
-from bpfrec.record.session.spool import Chunk, read_chunks
+from bpfrec.record.spool import Chunk, read_chunks
 
 # Larger ones fall out of the caches.
 _PIECE_BYTES = 4 << 20

@@ -22,15 +22,15 @@ from bpfrec.formats.trace_writer import TraceWriter
 from bpfrec.record.decode.call_writer import CallWriter
 from bpfrec.record.finish.losses import binary_losses, losses_of, symbol_losses
 from bpfrec.record.finish.manifest import manifest_of
+from bpfrec.record.finish.rows import descriptor_rows, mapping_rows, process_rows, thread_rows
 from bpfrec.record.finish.saved_binaries import BinaryWriter
 from bpfrec.record.processes.history import History
-from bpfrec.record.processes.rows import descriptor_rows, mapping_rows, process_rows, thread_rows
-from bpfrec.record.processes.tracker import Surroundings
 from bpfrec.record.request import Request
 from bpfrec.record.session.output import Output
-from bpfrec.record.session.session import Recorded
-from bpfrec.record.session.spool import read_chunks
+from bpfrec.record.session.recorded import Recorded
 from bpfrec.record.session.sudo_user import User
+from bpfrec.record.session.tracker import Surroundings
+from bpfrec.record.spool import read_chunks
 from bpfrec.record.stacks.frame_pointers import StackTable
 from bpfrec.record.stacks.full import PathTable
 from bpfrec.record.stacks.samples import SampleTable

@@ -11,7 +11,7 @@ from bpfrec.bpf.defines import MAX_THREADS
 from bpfrec.bpf.perf_event import size_text
 from bpfrec.bpf.program import LostRun
 from bpfrec.record.options.ring_size import as_option
-from bpfrec.record.session.session import Recorded
+from bpfrec.record.session.recorded import Recorded
 
 _NARROWER = "Record less: -p, -e or -x."
 _RARER = "Sample less often, with --profile, or less of each: --stacks fp."

@@ -11,7 +11,7 @@ from typing import Any
 from bpfrec.bpf.selection import StackChoice
 from bpfrec.formats.manifest import Host, Manifest
 from bpfrec.record.request import Request
-from bpfrec.record.session.session import Recorded
+from bpfrec.record.session.recorded import Recorded
 
 
 def manifest_of(

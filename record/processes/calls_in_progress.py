@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from bpfrec.bpf import wire
 from bpfrec.bpf.selection import PLAN_COMPAT, PLAN_RECORD, Selection, plan_table
 from bpfrec.record.processes import procfs
-from bpfrec.record.session.cgroup import threads_in
+from bpfrec.record.processes.cgroup import threads_in
 
 
 @dataclass(frozen=True)

@@ -13,22 +13,23 @@ from typing import Protocol
 from bpfrec.bpf.event_rings import default_ring_size, open_event_rings
 from bpfrec.bpf.perf_event import Ring, online_cpus
 from bpfrec.bpf.permission import check_permission, perf_refused
-from bpfrec.bpf.program import LostRun, RecorderProgram
+from bpfrec.bpf.program import RecorderProgram
 from bpfrec.bpf.sampling import Sampling
 from bpfrec.bpf.selection import Selection
 from bpfrec.bpf.sideband import Event, open_sideband_rings, parse_events
 from bpfrec.formats.errors import BpfrecError
 from bpfrec.formats.manifest import Clock
 from bpfrec.record.processes import procfs
-from bpfrec.record.processes.calls_in_progress import WaitingCall, waiting_calls
-from bpfrec.record.processes.tracker import Surroundings
+from bpfrec.record.processes.calls_in_progress import waiting_calls
 from bpfrec.record.request import Request
 from bpfrec.record.session.child import Child
 from bpfrec.record.session.output import Output
-from bpfrec.record.session.spool import SpoolWriter
+from bpfrec.record.session.recorded import Progress, Recorded
 from bpfrec.record.session.stop import StopCondition, StopSignals
 from bpfrec.record.session.sudo_user import User
-from bpfrec.record.stacks.kernel_symbols import KernelSymbols, read_kernel_symbols
+from bpfrec.record.session.tracker import Surroundings
+from bpfrec.record.spool import SpoolWriter
+from bpfrec.record.stacks.kernel_symbols import read_kernel_symbols
 from bpfrec.record.stacks.path_learner import LEARNED_CPU, Learner
 
 _TICK = 0.1
@@ -40,40 +41,6 @@ _SNAPSHOT_BYTES = 1 << 25
 _SNAPSHOT_WATERMARK = 1 << 14
 # Without copies of stacks, samples have 2 KiB at most.
 _SAMPLE_BYTES = {"full": 1 << 24, "fp": 1 << 21, "off": 1 << 18}
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far a recording is: seconds since its start, calls sent and lost, bytes spooled."""
-
-    seconds: float
-    calls: int
-    lost: int
-    bytes: int
-
-
-@dataclass
-class Recorded:
-    """A recording that has stopped: what finishing needs beside the spools. Times in ns on CLOCK_MONOTONIC.
-
-    ``under_way``: the calls that threads were in, as perf samples; ``waiting``: those that they were in at the start.
-    ``kernel_symbols``: for samples, of when it stopped; None: there are no kernel stacks.
-    """
-
-    clock: Clock
-    start_ns: int
-    stop_ns: int
-    stopped: str
-    counters: dict[str, int]
-    lost_by_cpu: list[int]
-    lost_runs: list[LostRun]
-    under_way: bytes
-    waiting: list[WaitingCall]
-    surroundings: Surroundings
-    ring_bytes: int
-    spooled_bytes: int
-    child: Child | None
-    kernel_symbols: KernelSymbols | None
 
 
 class Listener(Protocol):

@@ -16,7 +16,7 @@ from bpfrec.bpf.sideband import Mapping
 from bpfrec.bpf.snapshots import Snapshot, snapshot_stream
 from bpfrec.record.decode.text import status
 from bpfrec.record.processes.history import History
-from bpfrec.record.session.spool import Chunk, read_parts
+from bpfrec.record.spool import Chunk, read_parts
 from bpfrec.record.stacks.callers import Callers, Executable, callers_of
 from bpfrec.record.stacks.frames import INTERRUPTED, SOURCES, JitEntries, Row, Stack, frame_rows, jit_entries, within
 from bpfrec.record.stacks.jit_versions import StackVersions

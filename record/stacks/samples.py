@@ -17,7 +17,7 @@ from bpfrec.bpf.wire import FRAMES
 from bpfrec.formats.schema import SAMPLES
 from bpfrec.record.decode.text import choice
 from bpfrec.record.processes.history import History
-from bpfrec.record.session.spool import read_parts
+from bpfrec.record.spool import read_parts
 from bpfrec.record.stacks.frames import Row, within
 from bpfrec.record.stacks.kernel_symbols import KernelSymbols
 

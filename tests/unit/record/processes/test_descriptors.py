@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from bpfrec.record.finish.rows import descriptor_rows, process_rows
 from bpfrec.record.processes import procfs
 from bpfrec.record.processes.descriptors import DescriptorSnapshot, possessions
 from bpfrec.record.processes.history import BEFORE, History
 from bpfrec.record.processes.procfs import ProcessStatus
-from bpfrec.record.processes.rows import descriptor_rows, process_rows
 from bpfrec.record.processes.sockets import socket_names
 
 NOBODY = 1 << 30

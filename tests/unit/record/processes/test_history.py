@@ -8,10 +8,10 @@ from support import ring_bytes
 
 from bpfrec.bpf import wire
 from bpfrec.bpf.sideband import Comm, Exit, Fork, Lost, Mapping
+from bpfrec.record.finish.rows import process_rows, thread_rows
 from bpfrec.record.processes.descriptors import DescriptorSnapshot
 from bpfrec.record.processes.history import BEFORE, History
 from bpfrec.record.processes.procfs import MapsLine, ProcessStatus
-from bpfrec.record.processes.rows import process_rows, thread_rows
 
 LINE = MapsLine(0x1000, 0x2000, 0, (8, 1), 5, "/bin/old")
 

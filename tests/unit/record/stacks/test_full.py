@@ -17,7 +17,7 @@ from bpfrec.bpf.sideband import Comm, Exit, Mapping
 from bpfrec.bpf.snapshots import snapshot_stream
 from bpfrec.record.processes.history import History
 from bpfrec.record.processes.procfs import MapsLine, ProcessStatus
-from bpfrec.record.session.spool import SpoolWriter
+from bpfrec.record.spool import SpoolWriter
 from bpfrec.record.stacks import callers
 from bpfrec.record.stacks import path_learner as learner
 from bpfrec.record.stacks.callers import Executable, callers_of

@@ -26,7 +26,7 @@ from bpfrec.bpf.samples import (
 )
 from bpfrec.bpf.snapshots import HEAD as SNAPSHOT_HEAD
 from bpfrec.record.processes.history import History
-from bpfrec.record.session.spool import SpoolWriter
+from bpfrec.record.spool import SpoolWriter
 from bpfrec.record.stacks.kernel_symbols import KernelSymbols
 from bpfrec.record.stacks.samples import SampleTable
 

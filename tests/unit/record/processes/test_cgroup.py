@@ -1,4 +1,4 @@
-"""record/session/cgroup.py: names of cgroups to their folders, by what is mounted."""
+"""record/processes/cgroup.py: names of cgroups to their folders, by what is mounted."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bpfrec.formats.errors import BpfrecError
-from bpfrec.record.session import cgroup
+from bpfrec.record.processes import cgroup
 
 
 @pytest.fixture

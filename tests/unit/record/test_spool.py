@@ -1,4 +1,4 @@
-"""record/session/spool.py: what was written is read, also where the disk filled up in the middle."""
+"""record/spool.py: what was written is read, also where the disk filled up in the middle."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bpfrec.record.session.spool import HEADER, SpoolWriter, read_chunks
+from bpfrec.record.spool import HEADER, SpoolWriter, read_chunks
 
 CHUNKS = [(0, 11, b"A" * 24), (5, 12, b"B" * 8), (0, 13, b"C" * 64)]
 

@@ -1,12 +1,12 @@
-"""record/processes/tracker.py: whose programs may be gone soon."""
+"""record/session/tracker.py: whose programs may be gone soon."""
 
 from __future__ import annotations
 
 import pytest
 
 from bpfrec.bpf.sideband import Comm, Fork
-from bpfrec.record.processes import tracker as surroundings
-from bpfrec.record.processes.tracker import Surroundings
+from bpfrec.record.session import tracker as surroundings
+from bpfrec.record.session.tracker import Surroundings
 
 
 class Clock:

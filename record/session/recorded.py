@@ -1,0 +1,46 @@
+"""A recording that has stopped, and how far one is that goes on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bpfrec.bpf.program import LostRun
+from bpfrec.formats.manifest import Clock
+from bpfrec.record.processes.calls_in_progress import WaitingCall
+from bpfrec.record.session.child import Child
+from bpfrec.record.session.tracker import Surroundings
+from bpfrec.record.stacks.kernel_symbols import KernelSymbols
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a recording is: seconds since its start, calls sent and lost, bytes spooled."""
+
+    seconds: float
+    calls: int
+    lost: int
+    bytes: int
+
+
+@dataclass
+class Recorded:
+    """A recording that has stopped: what finishing needs beside the spools. Times in ns on CLOCK_MONOTONIC.
+
+    ``under_way``: the calls that threads were in, as perf samples; ``waiting``: those that they were in at the start.
+    ``kernel_symbols``: for samples, of when it stopped; None: there are no kernel stacks.
+    """
+
+    clock: Clock
+    start_ns: int
+    stop_ns: int
+    stopped: str
+    counters: dict[str, int]
+    lost_by_cpu: list[int]
+    lost_runs: list[LostRun]
+    under_way: bytes
+    waiting: list[WaitingCall]
+    surroundings: Surroundings
+    ring_bytes: int
+    spooled_bytes: int
+    child: Child | None
+    kernel_symbols: KernelSymbols | None
