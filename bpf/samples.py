@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from typing import NamedTuple
 
-from bpfrec.bpf.parts import Part, PartStream
+from bpfrec.bpf.fragments import Fragment, FragmentStream
 from bpfrec.bpf.snapshots import REGISTERS
 
 KERNEL_BYTES = 1016
@@ -41,12 +41,12 @@ class Sample(NamedTuple):
     user: bytes
 
 
-def sample_stream() -> PartStream[Sample]:
+def sample_stream() -> FragmentStream[Sample]:
     """Samples out of the rings for them."""
-    return PartStream(_part, lambda before, more: before._replace(user=before.user + more.user), MOST_PARTS)
+    return FragmentStream(_part, lambda before, more: before._replace(user=before.user + more.user), MOST_PARTS)
 
 
-def _part(cpu: int, data: memoryview) -> Part[Sample] | None:
+def _part(cpu: int, data: memoryview) -> Fragment[Sample] | None:
     if len(data) < HEAD.size:
         return None
     number, when, pid, tid, uid, flags, part, kernel, user, below, _reserved, comm, *registers = HEAD.unpack_from(data)
@@ -56,4 +56,4 @@ def _part(cpu: int, data: memoryview) -> Part[Sample] | None:
         *(cpu, number, when, pid, tid, uid, flags, comm, tuple(registers), below),
         *(kernel, kernel_stack, user, user_stack),
     )
-    return Part(whole, number, part, len(user_stack))
+    return Fragment(whole, number, part, len(user_stack))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import fcntl
 import mmap
-import struct
 from pathlib import Path
 
 from bpfrec.bpf.perf_event import (
@@ -18,6 +17,7 @@ from bpfrec.bpf.perf_event import (
     Ring,
     open_on_cpu,
 )
+from bpfrec.bpf.perf_records import THROTTLE, perf_records
 from bpfrec.bpf.permission import perf_refused
 from bpfrec.formats.errors import BpfrecError
 
@@ -26,8 +26,6 @@ MOST_HZ = 1000
 
 # include/uapi/linux/perf_event.h
 _ENABLE, _DISABLE, _SET_BPF = 0x2400, 0x2401, 0x40042408
-_RECORD_THROTTLE = 5
-_HEADER = struct.Struct("<IHH")
 
 _MAX_RATE = Path("/proc/sys/kernel/perf_event_max_sample_rate")
 
@@ -79,11 +77,7 @@ class Sampling:
             head, slices = timer.pending()
             data = b"".join(slices)
             timer.release(head)
-            at = 0
-            while at + _HEADER.size <= len(data):
-                kind, _misc, size = _HEADER.unpack_from(data, at)
-                count += kind == _RECORD_THROTTLE
-                at += max(size, _HEADER.size)
+            count += sum(kind == THROTTLE for kind, *_ in perf_records(memoryview(data)))
         return count
 
     def close(self) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import NamedTuple
 
+from bpfrec.bpf import perf_records
 from bpfrec.bpf.perf_event import (
     FLAG_BUILD_ID,
     FLAG_COMM,
@@ -31,21 +32,22 @@ from bpfrec.bpf.perf_event import (
     open_on_cpu,
 )
 
-_RECORD_LOST = 2
-_RECORD_COMM = 3
-_RECORD_EXIT = 4
-_RECORD_FORK = 7
-_RECORD_MMAP2 = 10
-
 _MISC_COMM_EXEC = 1 << 13
 _MISC_MMAP_BUILD_ID = 1 << 14
 
-_HEADER = struct.Struct("<IHH")
 _TASK = struct.Struct("<IIIIQ")
 _COMM = struct.Struct("<II")
 _MMAP2 = struct.Struct("<IIQQQ24sII")
 _SAMPLE_ID = struct.Struct("<IIQ")
 _DEVICE = struct.Struct("<IIQQ")
+# Bytes of a body, without which a record is damaged.
+_LEAST = {
+    perf_records.LOST: 16,
+    perf_records.COMM: _COMM.size + _SAMPLE_ID.size,
+    perf_records.EXIT: _TASK.size,
+    perf_records.FORK: _TASK.size,
+    perf_records.MMAP2: _MMAP2.size + _SAMPLE_ID.size,
+}
 
 
 class Comm(NamedTuple):
@@ -148,34 +150,31 @@ def parse_events(data: bytes | memoryview) -> Iterator[Event]:
 
 def parse_forks(data: bytes | memoryview) -> Iterator[Fork]:
     """The forks in ``data`` alone."""
-    return (_fork(body) for kind, _misc, body in _records(data) if kind == _RECORD_FORK)
+    return (_fork(body) for kind, _misc, body in _records(data) if kind == perf_records.FORK)
 
 
 def _records(data: bytes | memoryview) -> Iterator[tuple[int, int, memoryview]]:
+    """Kind, flags and body of the records in ``data``; those that are too short for their kind are left out."""
     view = memoryview(data)
-    position = 0
-    while position + _HEADER.size <= len(view):
-        kind, misc, size = _HEADER.unpack_from(view, position)
-        if size < _HEADER.size:
-            return
-        yield kind, misc, view[position + _HEADER.size : position + size]
-        position += size
+    for kind, misc, start, end in perf_records.perf_records(view):
+        if end - start >= _LEAST.get(kind, 0):
+            yield kind, misc, view[start:end]
 
 
 def _event(kind: int, misc: int, body: memoryview) -> Event | None:
-    if kind == _RECORD_FORK:
+    if kind == perf_records.FORK:
         return _fork(body)
-    if kind == _RECORD_EXIT:
+    if kind == perf_records.EXIT:
         pid, _parent_pid, tid, _parent_tid, when = _TASK.unpack_from(body)
         return Exit(when, pid, tid)
-    if kind == _RECORD_COMM:
+    if kind == perf_records.COMM:
         pid, tid = _COMM.unpack_from(body)
         return Comm(
             _sample_time(body), pid, tid, _text(body[_COMM.size : -_SAMPLE_ID.size]), bool(misc & _MISC_COMM_EXEC)
         )
-    if kind == _RECORD_MMAP2:
+    if kind == perf_records.MMAP2:
         return _mapping(misc, body)
-    if kind == _RECORD_LOST:
+    if kind == perf_records.LOST:
         return Lost(int.from_bytes(body[8:16], "little"))
     return None
 

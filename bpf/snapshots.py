@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from typing import NamedTuple
 
-from bpfrec.bpf.parts import PART_BYTES, Part, PartStream
+from bpfrec.bpf.fragments import FRAGMENT_BYTES, Fragment, FragmentStream
 
 REGISTERS = 8
 """rip, rsp, rbp, rbx, r12 to r15."""
@@ -53,21 +53,21 @@ class Snapshot(NamedTuple):
         return max(0, min((page - self.registers[1] for page in self.missing), default=end))
 
 
-def snapshot_stream() -> PartStream[Snapshot]:
+def snapshot_stream() -> FragmentStream[Snapshot]:
     """Snapshots out of the rings for them."""
-    return PartStream(_part, _joined, MOST_PARTS)
+    return FragmentStream(_part, _joined, MOST_PARTS)
 
 
 def _joined(before: Snapshot, more: Snapshot) -> Snapshot:
     return before._replace(stack=before.stack + more.stack, missing=before.missing | more.missing)
 
 
-def _part(cpu: int, data: memoryview) -> Part[Snapshot] | None:
+def _part(cpu: int, data: memoryview) -> Fragment[Snapshot] | None:
     if len(data) < HEAD.size:
         return None
     number, when, pid, tid, held, part, missing, *registers = HEAD.unpack_from(data)
     stack = bytes(data[HEAD.size : HEAD.size + held])
-    first = registers[1] + part * PART_BYTES & -PAGE_BYTES
+    first = registers[1] + part * FRAGMENT_BYTES & -PAGE_BYTES
     pages = frozenset(first + page * PAGE_BYTES for page in range(16) if missing >> page & 1)
     whole = Snapshot(number | cpu << _CPU_SHIFT, when, pid, tid, tuple(registers), stack, pages)
-    return Part(whole, number, part, len(stack))
+    return Fragment(whole, number, part, len(stack))

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from bpfrec.bpf.perf_records import HEADER, SAMPLE, perf_records
+
 KIND_SYSCALL, KIND_DATA, KIND_STACK, KIND_PROCESS, KIND_PATH = 1, 2, 3, 4, 5
 
 BORN, ENDED = 1, 2
@@ -83,8 +85,8 @@ NAME, CONTROL, CONTENTS = 8, 16, 32
 """In ``arg`` of a ``struct wire_data``, above the argument: what it points at in turn."""
 ARG_BITS = 7
 
-_SAMPLE = 9
-_HEADER = struct.Struct("<IHHII")
+# Length of the batch, and how many calls are in it: the head of struct wire_batch.
+_SAMPLE_HEAD = struct.Struct("<II")
 _WORD = 8
 
 Words = NDArray[np.uint64]
@@ -154,7 +156,7 @@ def decode(data: Bytes) -> Records:
     Records are found by their sizes alone, never by what they hold: user memory cannot pass for one.
     """
     words = data.view("<u8")
-    first, behind, consumed = _batches(words)
+    first, behind, consumed = _batches(data)
     starts = _record_starts(words, first, behind)
     kinds = _byte(words[starts], 4)
     is_call = kinds == KIND_SYSCALL
@@ -193,25 +195,21 @@ def call_sample(arguments: Sequence[int], **members: int) -> bytes:
 
 def batch_sample(records: bytes, calls: int) -> bytes:
     """The perf sample that sending a ``struct wire_batch`` with ``records`` as its data would have left in a ring."""
-    return _HEADER.pack(_SAMPLE, 0, _HEADER.size + len(records), 4 + len(records), calls) + records
+    body = _SAMPLE_HEAD.pack(4 + len(records), calls) + records
+    return HEADER.pack(SAMPLE, 0, HEADER.size + len(body)) + body
 
 
-def _batches(words: Words) -> tuple[Integers, Integers, int]:
+def _batches(data: Bytes) -> tuple[Integers, Integers, int]:
     """Where the records of each batch begin and where they end, and the end of the last whole perf record; in words."""
     first: list[int] = []
     behind: list[int] = []
-    position, end = 0, len(words)
-    view = words.data
-    while position < end:
-        header = view[position]
-        size = header >> 51
-        if not size or position + size > end:
-            break
-        if header & 0xFFFFFFFF == _SAMPLE:
-            first.append(position + 2)
-            behind.append(position + size)
-        position += size
-    return np.array(first, np.int64), np.array(behind, np.int64), position
+    last = 0
+    for kind, _misc, start, end in perf_records(data.data):
+        last = end // _WORD
+        if kind == SAMPLE:
+            first.append((start + _SAMPLE_HEAD.size) // _WORD)
+            behind.append(last)
+    return np.array(first, np.int64), np.array(behind, np.int64), last
 
 
 def _record_starts(words: Words, first: Integers, behind: Integers) -> Integers:

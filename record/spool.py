@@ -1,6 +1,7 @@
-"""The spool: what was drained from the rings, as it was, in a file each for calls and side band.
+"""Spools: files that the rings are drained into while recording, one for each kind of ring.
 
-A chunk is :data:`HEADER` and the bytes of one ring between two drains: whole perf records.
+A spool is a row of chunks: :data:`HEADER`, then the bytes that one look at one ring found, which are whole perf
+records.
 """
 
 from __future__ import annotations
@@ -10,25 +11,28 @@ import struct
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bpfrec.bpf.parts import PartStream, Whole
+from bpfrec.bpf.fragments import FragmentStream, Whole
 
 HEADER = struct.Struct("<4sHHQQ")
 """Magic, CPU, unused, length in bytes, time of the drain in ns on CLOCK_MONOTONIC."""
 
 _MAGIC = b"bpfR"
-_PIECE_BYTES = 16 << 20
+_BATCH_BYTES = 16 << 20
+
+Decoded = TypeVar("Decoded")
 
 
 @dataclass
 class Chunk:
-    """Bytes drained from the ring of ``cpu`` at ``time`` (ns, CLOCK_MONOTONIC); they are overwritten by the next ones.
+    """Bytes drained from the ring of ``cpu`` at ``time`` (ns, CLOCK_MONOTONIC); the next chunk overwrites them.
 
-    ``left``: how many at the end, a record cut off, are to come again at the start of the next piece; for the reader
-    to set.
+    ``left``: set by the reader; so many bytes at the end, a record that is cut off, come again at the start of the
+    next batch.
     """
 
     cpu: int
@@ -38,23 +42,30 @@ class Chunk:
 
 
 class SpoolWriter:
-    """Appends chunks to the file at ``path``. Disk errors come as OSError."""
+    """Appends to a new file at ``path``, readable by its owner alone. Disk errors come as OSError.
+
+    ``bytes_written``: so far.
+    """
 
     def __init__(self, path: Path) -> None:
         self.bytes_written = 0
         self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
 
     def write(self, cpu: int, when: int, slices: Sequence[memoryview]) -> None:
-        """Appends one chunk."""
+        """Appends one chunk: ``slices`` of the ring of ``cpu``, drained at ``when`` (ns, CLOCK_MONOTONIC)."""
         length = sum(len(s) for s in slices)
-        parts = [memoryview(HEADER.pack(_MAGIC, cpu, 0, length, when)), *slices]
-        while parts:
-            written = os.writev(self._descriptor, parts)
+        self.append([memoryview(HEADER.pack(_MAGIC, cpu, 0, length, when)), *slices])
+
+    def append(self, slices: Sequence[memoryview]) -> None:
+        """Appends bytes that are no chunk, for a file of rows."""
+        waiting = list(slices)
+        while waiting:
+            written = os.writev(self._descriptor, waiting)
             self.bytes_written += written
-            while parts and written >= len(parts[0]):
-                written -= len(parts.pop(0))
-            if parts:
-                parts[0] = parts[0][written:]
+            while waiting and written >= len(waiting[0]):
+                written -= len(waiting.pop(0))
+            if waiting:
+                waiting[0] = waiting[0][written:]
 
     def close(self) -> None:
         """Closes the file."""
@@ -64,9 +75,9 @@ class SpoolWriter:
 
 
 def read_chunks(path: Path, largest: int) -> Iterator[Chunk]:
-    """The chunks of a spool in order, longer ones in pieces of at most ``largest`` bytes (a multiple of 8).
+    """The chunks of a spool in order, longer ones in batches of at most ``largest`` bytes (a multiple of 8).
 
-    A chunk cut off at the end of the file, as by a full disk, is given as far as it goes.
+    A chunk that is cut off at the end of the file, as by a full disk, is given as far as it goes.
     """
     buffer = np.empty(0, np.uint8)
     with path.open("rb", buffering=0) as file:
@@ -79,7 +90,7 @@ def read_chunks(path: Path, largest: int) -> Iterator[Chunk]:
             left = 0
             while length:
                 wanted = min(length, len(buffer) - left)
-                # A record longer than a piece is none of ours.
+                # No record of ours is longer than a batch: where one is, the spool is damaged.
                 got = file.readinto(buffer.data[left : left + wanted])
                 if not got:
                     return
@@ -90,25 +101,30 @@ def read_chunks(path: Path, largest: int) -> Iterator[Chunk]:
                 buffer[:left] = chunk.data[len(chunk.data) - left :]
 
 
-def read_parts(
-    path: Path,
-    stream: PartStream[Whole],
-    report: Callable[[float], None],
-    take: Callable[[Chunk], bool] = lambda _: False,
-) -> Iterator[list[Whole]]:
-    """What ``stream`` makes of the chunks at ``path``, some at a time; ``report`` gets the share done, 0 to 1.
+def read_decoded(
+    path: Path, decode: Callable[[Chunk], tuple[Decoded, int]], largest: int, report: Callable[[float], None]
+) -> Iterator[Decoded]:
+    """What ``decode`` makes of each chunk (of at most ``largest`` bytes); it also says how many bytes it consumed.
 
-    ``take``: whether it has taken a chunk, which is then none for ``stream``.
+    ``report`` gets the share of the spool that is read, 0 to 1.
     """
     total, done = max(1, path.stat().st_size), 0
-    for chunk in read_chunks(path, _PIECE_BYTES):
-        done += len(chunk.data)
-        if take(chunk):
-            continue
-        whole, consumed = stream.feed(chunk.cpu, chunk.data.data)
+    for chunk in read_chunks(path, largest):
+        decoded, consumed = decode(chunk)
         chunk.left = len(chunk.data) - consumed
+        yield decoded
+        done += HEADER.size + consumed
+        report(min(1.0, done / total))
+
+
+def read_whole(path: Path, stream: FragmentStream[Whole], report: Callable[[float], None]) -> Iterator[list[Whole]]:
+    """What ``stream`` joins from the fragments in the spool at ``path``, some at a time; ``report`` as above."""
+
+    def feed(chunk: Chunk) -> tuple[list[Whole], int]:
+        return stream.feed(chunk.cpu, chunk.data.data)
+
+    for whole in read_decoded(path, feed, _BATCH_BYTES, report):
         if whole:
             yield whole
-        report(done / total)
     if rest := stream.rest():
         yield rest

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -23,10 +23,10 @@ from bpfrec.record.decode.text import choice
 from bpfrec.record.decode.user_memory import SideRows
 from bpfrec.record.processes.calls_in_progress import WaitingCall
 from bpfrec.record.processes.history import History
-from bpfrec.record.spool import Chunk, read_chunks
+from bpfrec.record.spool import Chunk, read_decoded
 
-# Larger ones fall out of the caches.
-_PIECE_BYTES = 4 << 20
+# Larger batches fall out of the processor's caches.
+_BATCH_BYTES = 4 << 20
 _ROW_GROUP = 1 << 17
 _ROW_GROUP_BYTES = 1 << 28
 
@@ -69,14 +69,10 @@ class CallWriter:
 
     def write_all(self, spool: Path, report: Callable[[float], None]) -> None:
         """Writes the calls in ``spool``; ``report`` gets the share done, 0 to 1."""
-        total = max(1, spool.stat().st_size)
-        done = 0
-        for chunk, records in _decoded(spool):
+        for cpu, records in read_decoded(spool, _decode, _BATCH_BYTES, report):
             self.decoded += len(records.calls)
             self.history.note_processes(records.processes)
-            self._add(records, chunk.cpu)
-            done += len(chunk.data)
-            report(done / total)
+            self._add(records, cpu)
 
     def write_under_way(self, samples: bytes) -> None:
         """Writes the calls that threads were in when recording stopped, given as perf samples."""
@@ -203,9 +199,7 @@ def distinct(ids: NDArray[np.int32]) -> list[int]:
     return found
 
 
-def _decoded(spool: Path) -> Iterator[tuple[Chunk, wire.Records]]:
-    """The records of the spool, piece by piece."""
-    for chunk in read_chunks(spool, _PIECE_BYTES):
-        records = wire.decode(chunk.data)
-        chunk.left = len(chunk.data) - records.consumed
-        yield chunk, records
+def _decode(chunk: Chunk) -> tuple[tuple[int, wire.Records], int]:
+    """The CPU of ``chunk`` and the records in it, and how many of its bytes they take."""
+    records = wire.decode(chunk.data)
+    return (chunk.cpu, records), records.consumed

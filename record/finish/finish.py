@@ -26,7 +26,7 @@ from bpfrec.record.finish.rows import descriptor_rows, mapping_rows, process_row
 from bpfrec.record.finish.saved_binaries import BinaryWriter
 from bpfrec.record.processes.history import History
 from bpfrec.record.request import Request
-from bpfrec.record.session.output import Output
+from bpfrec.record.session.output import Output, SpoolKind
 from bpfrec.record.session.recorded import Recorded
 from bpfrec.record.session.sudo_user import User
 from bpfrec.record.session.tracker import Surroundings
@@ -35,7 +35,7 @@ from bpfrec.record.stacks.frame_pointers import StackTable
 from bpfrec.record.stacks.full import PathTable
 from bpfrec.record.stacks.samples import SampleTable
 
-_SIDEBAND_PIECE = 1 << 30
+_SIDE_BAND_BATCH = 1 << 30
 
 
 @dataclass(frozen=True)
@@ -66,14 +66,14 @@ def finish(
             life.uid = user.uid
     stacks = _stack_table(request, output, history, surroundings, report)
     calls = CallWriter(writer, history, stacks)
-    calls.write_all(output.calls_spool, report)
+    calls.write_all(output.spool(SpoolKind.CALLS), report)
     if not request.failed_only:
         calls.write_under_way(recorded.under_way)
         calls.write_waiting(recorded.waiting, recorded.start_ns)
     calls.flush()
 
     samples = SampleTable(history, stacks, has_stacks=request.stacks != "off")
-    samples.read(output.samples_spool, report)
+    samples.read(output.spool(SpoolKind.SAMPLES), report)
     writer.write(SAMPLES, samples.rows())
     losses = losses_of(recorded, calls.decoded, samples.count, history.lost_events)
     lost = sum(row["count"] for row in losses if row["severity"] == "data_loss")
@@ -120,17 +120,17 @@ def _stack_table(
     if request.stacks != "full":
         return StackTable(history.mapping_lookup())
     paths = PathTable(history, surroundings.modules, surroundings.perf_maps)
-    paths.read(output.snapshots_spool, report)
+    paths.read(output.spool(SpoolKind.SNAPSHOTS), output.spool(SpoolKind.LEARNED), report)
     return paths
 
 
 def _sideband_events(output: Output, surroundings: Surroundings) -> list[Event]:
     """The events that can matter: the side band tells of every process there is."""
-    pieces = [chunk.data.tobytes() for chunk in read_chunks(output.sideband_spool, _SIDEBAND_PIECE)]
-    surroundings.learn_children(event for data in pieces for event in parse_forks(data))
+    chunks = [chunk.data.tobytes() for chunk in read_chunks(output.spool(SpoolKind.SIDE_BAND), _SIDE_BAND_BATCH)]
+    surroundings.learn_children(event for data in chunks for event in parse_forks(data))
     return [
         event
-        for data in pieces
+        for data in chunks
         for event in parse_events(data)
         if isinstance(event, Fork | Lost) or surroundings.matters(event.pid)
     ]

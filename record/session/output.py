@@ -5,11 +5,22 @@ from __future__ import annotations
 import shutil
 import tempfile
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 
 from bpfrec.formats.errors import BpfrecError
 
 DEFAULT = Path("trace.bpfrec")
+
+
+class SpoolKind(StrEnum):
+    """The spools of a recording: what four kinds of rings held, and what the learner told the BPF program."""
+
+    CALLS = "calls"
+    SIDE_BAND = "sideband"
+    SNAPSHOTS = "snapshots"
+    SAMPLES = "samples"
+    LEARNED = "learned"
 
 
 @dataclass(frozen=True)
@@ -20,25 +31,9 @@ class Output:
     folder: Path
     keep_old: bool
 
-    @property
-    def calls_spool(self) -> Path:
-        """What the calls' rings held."""
-        return self.folder / "calls.spool"
-
-    @property
-    def sideband_spool(self) -> Path:
-        """What the side band's rings held."""
-        return self.folder / "sideband.spool"
-
-    @property
-    def snapshots_spool(self) -> Path:
-        """What the rings of snapshots held."""
-        return self.folder / "snapshots.spool"
-
-    @property
-    def samples_spool(self) -> Path:
-        """What the rings of samples held."""
-        return self.folder / "samples.spool"
+    def spool(self, kind: SpoolKind) -> Path:
+        """The file for the spool of ``kind``."""
+        return self.folder / f"{kind}.spool"
 
     @property
     def old(self) -> Path:

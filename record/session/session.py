@@ -1,46 +1,43 @@
-"""One recording, from loading the program to the rows in the file."""
+"""One recording while it goes on: load, attach, drain, stop.
+
+Order matters: the side band is opened before /proc is read, and both before the program is attached, so that what
+changes in between is seen twice and never missed.
+"""
 
 from __future__ import annotations
 
-import errno
+import logging
 import os
 import select
 import time
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
-from bpfrec.bpf.event_rings import default_ring_size, open_event_rings
-from bpfrec.bpf.perf_event import Ring, online_cpus
-from bpfrec.bpf.permission import check_permission, perf_refused
+from bpfrec.bpf.permission import check_permission
 from bpfrec.bpf.program import RecorderProgram
-from bpfrec.bpf.sampling import Sampling
-from bpfrec.bpf.selection import Selection
-from bpfrec.bpf.sideband import Event, open_sideband_rings, parse_events
-from bpfrec.formats.errors import BpfrecError
+from bpfrec.bpf.sideband import Event, parse_events
 from bpfrec.formats.manifest import Clock
 from bpfrec.record.processes import procfs
 from bpfrec.record.processes.calls_in_progress import waiting_calls
 from bpfrec.record.request import Request
+from bpfrec.record.session.channel import Channels, open_channels
 from bpfrec.record.session.child import Child
-from bpfrec.record.session.output import Output
+from bpfrec.record.session.output import Output, SpoolKind
 from bpfrec.record.session.recorded import Progress, Recorded
+from bpfrec.record.session.spools import Spools
 from bpfrec.record.session.stop import StopCondition, StopSignals
 from bpfrec.record.session.sudo_user import User
 from bpfrec.record.session.tracker import Surroundings
-from bpfrec.record.spool import SpoolWriter
 from bpfrec.record.stacks.kernel_symbols import read_kernel_symbols
-from bpfrec.record.stacks.path_learner import LEARNED_CPU, Learner
+from bpfrec.record.stacks.path_learner import Learner
 
+_log = logging.getLogger(__name__)
+
+# Seconds between two drains; the short one while something may soon be gone, or while calls wait for a stack.
 _TICK = 0.1
 _SHORT_TICK = 0.01
 _PERF_MAP_SECONDS = 0.1
-_SIDEBAND_BYTES = 1 << 20
-_SNAPSHOT_BYTES = 1 << 25
-# A path is to be learned soon: until then each call by it sends a snapshot.
-_SNAPSHOT_WATERMARK = 1 << 14
-# Without copies of stacks, samples have 2 KiB at most.
-_SAMPLE_BYTES = {"full": 1 << 24, "fp": 1 << 21, "off": 1 << 18}
+_REPORT_SECONDS = 0.5
 
 
 class Listener(Protocol):
@@ -56,8 +53,10 @@ class Listener(Protocol):
 def record(request: Request, output: Output, user: User | None, listener: Listener, signals: StopSignals) -> Recorded:
     """Records what ``request`` asks for into the spools of ``output``.
 
+    ``user``: whom a command runs as. ``signals`` is entered already.
+
     Raises:
-        BpfrecError: recording is not possible; a command that was to be recorded has then been ended.
+        BpfrecError: recording is not possible here, or the command cannot be started.
     """
     check_permission()
     child = Child(request.command, user, signals.ignored) if request.command else None
@@ -69,69 +68,12 @@ def record(request: Request, output: Output, user: User | None, listener: Listen
         raise
 
 
-@dataclass
-class _Kernel:
-    """The kernel's side of a session: the program and the rings that it and perf write to."""
-
-    program: RecorderProgram
-    rings: list[Ring] = field(default_factory=list)
-    snapshots: list[Ring] = field(default_factory=list)
-    sideband: list[Ring] = field(default_factory=list)
-    samples: list[Ring] = field(default_factory=list)
-    sampling: Sampling | None = None
-
-    def open_rings(self, size: int | None, selection: Selection) -> None:
-        """Opens the side band, whose events count from here on, and the rings for calls, ``size`` bytes each.
-
-        And those for what else ``selection`` asks for.
-        """
-        cpus = online_cpus()
-        try:
-            self.sideband = open_sideband_rings(cpus, _SIDEBAND_BYTES)
-            self.rings = open_event_rings(cpus, size or default_ring_size(len(cpus)))
-            if selection.has_full_stacks:
-                self.snapshots = open_event_rings(
-                    cpus, min(_SNAPSHOT_BYTES, default_ring_size(len(cpus))), _SNAPSHOT_WATERMARK
-                )
-            if selection.profile:
-                self.samples = open_event_rings(
-                    cpus, min(_SAMPLE_BYTES[selection.stacks], default_ring_size(len(cpus)))
-                )
-        except OSError as error:
-            raise perf_refused(error) from None
-        if selection.profile:
-            self.sampling = Sampling(cpus, selection.profile, self.program.sampling(self.samples))
-
-    def attach(self) -> None:
-        """Starts recording."""
-        self.program.attach()
-        if self.sampling is not None:
-            self.sampling.start()
-
-    def detach(self) -> None:
-        """Stops recording."""
-        if self.sampling is not None:
-            self.sampling.stop()
-        self.program.detach()
-
-    def close(self) -> None:
-        """Unloads the program and unmaps the rings."""
-        if self.sampling is not None:
-            self.sampling.close()
-        self.program.close()
-        for ring in (*self.rings, *self.snapshots, *self.samples, *self.sideband):
-            ring.close()
-
-
 class _Session:
     def __init__(self, request: Request, output: Output, child: Child | None) -> None:
-        self._request, self._output, self._child = request, output, child
-        self._calls = SpoolWriter(output.calls_spool)
-        self._sideband = SpoolWriter(output.sideband_spool)
-        self._snapshots = SpoolWriter(output.snapshots_spool)
-        self._samples = SpoolWriter(output.samples_spool)
+        self._request, self._child = request, child
+        self._spools = Spools(output)
         self._learner: Learner | None = None
-        self._disk_error: OSError | None = None
+        self._events: list[Event] = []
         self._selection = request.selection(child.pid if child else None)
         wanted = request.processes()
         if wanted is not None and child is not None:
@@ -140,57 +82,65 @@ class _Session:
         self._surroundings = Surroundings(wanted, request.follow or child is not None, unborn, request.command)
 
     def run(self, listener: Listener, signals: StopSignals) -> Recorded:
-        request, child = self._request, self._child
-        kernel = _Kernel(RecorderProgram(self._selection))
         try:
-            # The side band first, then the snapshot: what changes in between is in both, never in neither.
-            kernel.open_rings(request.ring_bytes, self._selection)
+            program = RecorderProgram(self._selection)
+            try:
+                return self._with_program(program, listener, signals)
+            finally:
+                program.close()
+        finally:
+            self._spools.close()
+
+    def _with_program(self, program: RecorderProgram, listener: Listener, signals: StopSignals) -> Recorded:
+        request, child = self._request, self._child
+        channels = open_channels(program, self._selection, request.ring_bytes, self._spools)
+        try:
+            channels.side_band.consumer = self._take_events
             self._surroundings.snapshot()
             if request.comm is not None:
-                kernel.program.add_named_processes(_named(request.comm))
-            kernel.program.connect(kernel.rings)
-            if self._selection.has_full_stacks:
-                self._learner = Learner(kernel.program.known_paths(kernel.snapshots), self._surroundings.modules)
+                program.add_named_processes(_named(request.comm))
+            if channels.snapshots is not None:
+                self._learner = Learner(program.known_paths(channels.snapshots.rings), self._surroundings.modules)
+                channels.snapshots.consumer = self._learner.take
             stop = StopCondition(
-                request.seconds,
-                signals,
-                request.pids,
-                request.tids,
-                child,
-                request.follow,
-                kernel.program.has_targets,
+                request.seconds, signals, request.pids, request.tids, child, request.follow, program.has_targets
             )
             try:
-                return self._record(kernel, stop, listener)
+                return self._record(program, channels, stop, listener)
             finally:
                 stop.close()
         finally:
-            kernel.close()
-            for spool in (self._calls, self._sideband, self._snapshots, self._samples):
-                spool.close()
+            program.detach()
+            channels.close()
 
-    def _record(self, kernel: _Kernel, stop: StopCondition, listener: Listener) -> Recorded:
-        program = kernel.program
+    def _record(
+        self, program: RecorderProgram, channels: Channels, stop: StopCondition, listener: Listener
+    ) -> Recorded:
         clock = read_clock()
-        kernel.attach()
+        program.attach()
+        channels.start_sampling()
         for ended in stop.ended_unseen():
             program.forget(ended)
         start = time.monotonic_ns()
         waiting = list(waiting_calls(self._at_the_start(), self._selection))
-        self._read_descriptors(kernel)
+        self._read_descriptors(channels)
+        _log.info("attached; %d threads were in a call that is recorded", len(waiting))
         listener.started()
         if self._child is not None:
             self._child.release()
-        reason = self._drain_until(kernel, stop, listener, start)
-        kernel.detach()
-        self._drain(kernel)
+        reason = self._drain_until(program, channels, stop, listener, start)
+        _log.info("stopping: %s", reason)
+        channels.stop_sampling()
+        program.detach()
+        self._drain(channels)
         # A drain takes what is there when it looks; the last records of a busy CPU come with the second one.
-        self._drain(kernel)
+        self._drain(channels)
         counters = program.counters()
-        counters["throttled_samples"] = kernel.sampling.throttled() if kernel.sampling is not None else 0
+        counters["throttled_samples"] = channels.throttled_samples()
         for cpu, sample, calls in program.unsent():
-            self._spool(self._calls, cpu, [memoryview(sample)])
+            self._spools.write(SpoolKind.CALLS, cpu, [memoryview(sample)])
             counters["sent_syscalls"] += calls
+        _log.info("counters: %s", counters)
         self._surroundings.look_for_perf_maps(finally_=True)
         return Recorded(
             clock=clock,
@@ -203,10 +153,10 @@ class _Session:
             under_way=program.calls_under_way(),
             waiting=waiting,
             surroundings=self._surroundings,
-            ring_bytes=kernel.rings[0].size,
-            spooled_bytes=self._calls.bytes_written,
+            ring_bytes=channels.calls.rings[0].size,
+            spooled_bytes=self._spools.bytes_written(SpoolKind.CALLS),
             child=self._child,
-            # While the program is loaded: it may have been what ran.
+            # Read while the program is loaded, for it may have been what ran.
             kernel_symbols=read_kernel_symbols() if self._selection.samples_stacks else None,
         )
 
@@ -216,28 +166,29 @@ class _Session:
         own = {os.getpid()} | ({self._child.pid} if self._child else set())
         return (set(procfs.pids()) if wanted is None else wanted) - own
 
-    def _read_descriptors(self, kernel: _Kernel) -> None:
+    def _read_descriptors(self, channels: Channels) -> None:
         """Reads what is open, and drains the rings meanwhile: there may be thousands of processes."""
         next_drain = time.monotonic() + _TICK
         for _ in self._surroundings.read_descriptors():
             if time.monotonic() >= next_drain:
-                self._drain(kernel)
+                self._drain(channels)
                 next_drain = time.monotonic() + _TICK
 
-    def _drain_until(self, kernel: _Kernel, stop: StopCondition, listener: Listener, start: int) -> str:
-        program = kernel.program
-        epoll = select.epoll()
-        for ring in (*kernel.rings, *kernel.snapshots, *kernel.samples, *kernel.sideband):
-            epoll.register(ring.fileno(), select.EPOLLIN)
+    def _drain_until(
+        self, program: RecorderProgram, channels: Channels, stop: StopCondition, listener: Listener, start: int
+    ) -> str:
+        """Drains the rings until there is a reason to stop; the reason."""
         next_report = next_maps = 0.0
-        try:
+        with select.epoll() as epoll:
+            for ring in channels.rings():
+                epoll.register(ring.fileno(), select.EPOLLIN)
             while (reason := stop.reason()) is None:
                 is_urgent = self._surroundings.is_lively or (self._learner is not None and self._learner.is_behind)
                 epoll.poll(stop.remaining(_SHORT_TICK if is_urgent else _TICK))
-                self._drain(kernel)
+                self._drain(channels)
                 self._learn()
-                if self._disk_error is not None:
-                    return f"the disk refused: {self._disk_error.strerror}"
+                if self._spools.refused is not None:
+                    return f"the disk refused: {self._spools.refused.strerror}"
                 for pid in () if program.knows_ends else stop.ended():
                     program.forget(pid)
                 now = time.monotonic()
@@ -245,57 +196,37 @@ class _Session:
                     self._surroundings.look_for_perf_maps()
                     next_maps = now + _PERF_MAP_SECONDS
                 if now >= next_report:
-                    sent, lost = program.sent_and_lost()
-                    listener.progress(
-                        Progress((time.monotonic_ns() - start) / 1e9, sent, lost, self._calls.bytes_written)
-                    )
-                    next_report = now + 0.5
-            return reason
-        finally:
-            epoll.close()
+                    self._report(program, channels, listener, start)
+                    next_report = now + _REPORT_SECONDS
+        return reason
 
-    def _drain(self, kernel: _Kernel) -> None:
-        for rings, spool in ((kernel.rings, self._calls), (kernel.samples, self._samples)):
-            for ring in rings:
-                head, slices = ring.pending()
-                if slices:
-                    self._spool(spool, ring.cpu, slices)
-                    ring.release(head)
+    def _report(self, program: RecorderProgram, channels: Channels, listener: Listener, start: int) -> None:
+        sent, lost = program.sent_and_lost()
+        spooled = self._spools.bytes_written(SpoolKind.CALLS)
+        listener.progress(Progress((time.monotonic_ns() - start) / 1e9, sent, lost, spooled))
+        if _log.isEnabledFor(logging.DEBUG):
+            _log.debug("sent %d calls, lost %d; rings at most %s full", sent, lost, channels.levels())
+
+    def _drain(self, channels: Channels) -> None:
+        channels.calls.drain()
+        if channels.samples is not None:
+            channels.samples.drain()
         now = time.monotonic_ns()
-        events: list[Event] = []
-        for ring in kernel.sideband:
-            head, slices = ring.pending()
-            if slices:
-                data = b"".join(slices)
-                ring.release(head)
-                self._spool(self._sideband, ring.cpu, [memoryview(data)])
-                events += parse_events(data)
+        channels.side_band.drain()
+        events, self._events = self._events, []
         self._surroundings.notice(events, now)
-        for ring in kernel.snapshots:
-            head, slices = ring.pending()
-            if slices:
-                data = b"".join(slices)
-                ring.release(head)
-                self._spool(self._snapshots, ring.cpu, [memoryview(data)])
-                if self._learner is not None:
-                    self._learner.take(ring.cpu, data)
+        if channels.snapshots is not None:
+            channels.snapshots.drain()
         if self._learner is not None:
             self._learner.notice(events)
+
+    def _take_events(self, _cpu: int, data: bytes) -> None:
+        self._events += parse_events(data)
 
     def _learn(self) -> None:
         learned = self._learner.work() if self._learner is not None else b""
         if learned:
-            self._spool(self._snapshots, LEARNED_CPU, [memoryview(learned)])
-
-    def _spool(self, spool: SpoolWriter, cpu: int, slices: list[memoryview]) -> None:
-        if self._disk_error is not None:
-            return
-        try:
-            spool.write(cpu, time.monotonic_ns(), slices)
-        except OSError as error:
-            if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO):
-                raise BpfrecError(f"{self._output.folder}: {error.strerror}") from None
-            self._disk_error = error
+            self._spools.append(SpoolKind.LEARNED, learned)
 
 
 def read_clock() -> Clock:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import shlex
 import time
@@ -15,6 +16,8 @@ from bpfrec.record.processes.history import History, mapping_of
 from bpfrec.record.processes.procfs import MapsLine, ProcessStatus
 from bpfrec.record.stacks.modules import Modules, has_file, is_generated
 from bpfrec.record.stacks.perf_map_files import PerfMaps
+
+_log = logging.getLogger(__name__)
 
 _LIVELY_SECONDS = 0.5
 _ANCESTORS = 4
@@ -72,6 +75,7 @@ class Surroundings:
             self._found.append(found)
             for line in maps:
                 self._note_mapping(mapping_of(pid, line))
+        _log.info("read %d processes from /proc", len(self._found))
         self.look_for_perf_maps()
 
     def read_descriptors(self) -> Iterator[int]:

@@ -16,12 +16,12 @@ from bpfrec.bpf.sideband import Mapping
 from bpfrec.bpf.snapshots import Snapshot, snapshot_stream
 from bpfrec.record.decode.text import status
 from bpfrec.record.processes.history import History
-from bpfrec.record.spool import Chunk, read_parts
+from bpfrec.record.spool import read_whole
 from bpfrec.record.stacks.callers import Callers, Executable, callers_of
 from bpfrec.record.stacks.frames import INTERRUPTED, SOURCES, JitEntries, Row, Stack, frame_rows, jit_entries, within
 from bpfrec.record.stacks.jit_versions import StackVersions
 from bpfrec.record.stacks.modules import Modules
-from bpfrec.record.stacks.path_learner import LEARNED, LEARNED_CPU
+from bpfrec.record.stacks.path_learner import read_learned
 from bpfrec.record.stacks.perf_map_files import PerfMaps
 
 Integers = NDArray[np.int64]
@@ -82,12 +82,15 @@ class PathTable:
         nothing = np.empty(0, np.int64)
         self._snapshots = _Snapshots(nothing.view(np.uint64), nothing, nothing, nothing.astype(bool))
 
-    def read(self, spool: Path, report: Callable[[float], None]) -> None:
-        """Walks the snapshots in ``spool``; ``report`` gets the share done, 0 to 1."""
-        learned: list[NDArray[np.void]] = []
+    def read(self, spool: Path, learned_spool: Path, report: Callable[[float], None]) -> None:
+        """Walks the snapshots in ``spool``; ``report`` gets the share done, 0 to 1.
+
+        ``learned_spool``: what the learner told the BPF program, rows of :data:`LEARNED`.
+        """
+        learned = read_learned(learned_spool)
         tables: list[Words] = []
         epochs: list[Integers] = []
-        for some in _snapshots(spool, learned, report):
+        for some in read_whole(spool, snapshot_stream(), report):
             pids, times = (np.array([s[i] for s in some], np.int64) for i in (2, 1))
             epochs.append(self._epochs.lookup(pids, times))
             walked = [self._walked(s, epoch) for s, epoch in zip(some, epochs[-1].tolist(), strict=True)]
@@ -232,26 +235,11 @@ class PathTable:
         return self._ids[stacks]
 
 
-def _proven(table: Words, learned: list[NDArray[np.void]]) -> NDArray[np.bool_]:
+def _proven(table: Words, learned: NDArray[np.void]) -> NDArray[np.bool_]:
     """Of each row (number, stack, dependence): whether what the BPF program compared is what this walk depended on."""
     proven = np.zeros(len(table), bool)
-    for told in learned:
-        at = np.searchsorted(table[:, 0], told["snapshot"])
-        at[at == len(table)] = 0
-        same = (table[at, 0] == told["snapshot"]) & (table[at, 2] == told["dependence"])
-        proven[at[same]] = True
+    at = np.searchsorted(table[:, 0], learned["snapshot"])
+    at[at == len(table)] = 0
+    same = (table[at, 0] == learned["snapshot"]) & (table[at, 2] == learned["dependence"])
+    proven[at[same]] = True
     return proven
-
-
-def _snapshots(
-    spool: Path, learned: list[NDArray[np.void]], report: Callable[[float], None]
-) -> Iterator[list[Snapshot]]:
-    """The snapshots in ``spool``, some at a time; what the learner told is added to ``learned``."""
-
-    def take(chunk: Chunk) -> bool:
-        if chunk.cpu != LEARNED_CPU:
-            return False
-        learned.append(chunk.data.view(LEARNED).copy())
-        return True
-
-    return read_parts(spool, snapshot_stream(), report, take)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import pathlib
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bpfrec.bpf.known_paths import Key, KnownPaths, Path
 from bpfrec.bpf.sideband import Comm, Event, Exit, Mapping
@@ -19,9 +21,6 @@ from bpfrec.record.stacks.modules import Modules
 LEARNED = np.dtype([("snapshot", "<u8"), ("dependence", "<u8")])
 """What is spooled of a path that the program was told: its snapshot, and what its walk depended on."""
 
-LEARNED_CPU = 0xFFFF
-"""The CPU of such chunks."""
-
 # Of the recorder's time, what it may save up, and how long the rings may wait for it, in seconds.
 _SHARE = 0.2
 _MOST_SAVED = 0.2
@@ -29,6 +28,12 @@ _AT_ONCE = 0.02
 _MOST_WAITING = 512
 _MOST_SPACES = 256
 _EVICTED = 256
+
+
+def read_learned(spool: pathlib.Path) -> NDArray[np.void]:
+    """The rows of :data:`LEARNED` in the file ``spool``; one that is cut off at its end is left out."""
+    data = spool.read_bytes()
+    return np.frombuffer(data, LEARNED, len(data) // LEARNED.itemsize)
 
 
 class Learner:

@@ -17,7 +17,7 @@ from bpfrec.bpf.wire import FRAMES
 from bpfrec.formats.schema import SAMPLES
 from bpfrec.record.decode.text import choice
 from bpfrec.record.processes.history import History
-from bpfrec.record.spool import read_parts
+from bpfrec.record.spool import read_whole
 from bpfrec.record.stacks.frames import Row, within
 from bpfrec.record.stacks.kernel_symbols import KernelSymbols
 
@@ -78,7 +78,7 @@ class SampleTable:
 
     def read(self, spool: Path, report: Callable[[float], None]) -> None:
         """Takes the samples in ``spool``, and walks their user stacks; ``report`` gets the share done, 0 to 1."""
-        for samples in read_parts(spool, sample_stream(), report):
+        for samples in read_whole(spool, sample_stream(), report):
             columns = self._columns_of(samples)
             self.history.note_calls(columns.pid, columns.ts)
             self.pids.update(np.unique(columns.pid).tolist())

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import struct
 
+from hypothesis import given
+from hypothesis import strategies as st
 from support.ring_bytes import lost, perf_record
 
-from bpfrec.bpf.sideband import Comm, Event, Exit, Fork, Lost, Mapping, parse_events
+from bpfrec.bpf.sideband import Comm, Event, Exit, Fork, Lost, Mapping, parse_events, parse_forks
 
 COMM_EXEC, MMAP_BUILD_ID = 1 << 13, 1 << 14
 
@@ -58,3 +60,15 @@ def test_losses_and_kinds_that_are_not_used() -> None:
 
 def test_a_record_without_a_size_ends_it() -> None:
     assert parsed(lost(1), bytes(64)) == [Lost(1)], "reading must end where the data is damaged"
+
+
+@given(st.sampled_from((2, 3, 4, 7, 10)), st.integers(0, 12).map(lambda words: bytes(words * 8)))
+def test_a_record_that_is_too_short_is_left_out(kind: int, body: bytes) -> None:
+    found = parsed(perf_record(kind, body), lost(7))
+    assert found[-1] == Lost(7), "a spool that is damaged in one place must still be readable behind it"
+
+
+@given(st.binary(max_size=200))
+def test_damaged_bytes_give_no_error(data: bytes) -> None:
+    assert len(list(parse_events(data))) <= len(data) // 8
+    assert len(list(parse_forks(data))) <= len(data) // 8

@@ -8,7 +8,7 @@ from typing import Any
 from support import snapshot_bytes
 
 from bpfrec.bpf.known_paths import FARTHEST, MOST_WORDS, VARIANTS, KnownPaths, Path
-from bpfrec.bpf.snapshots import MOST_PARTS, PAGE_BYTES, PART_BYTES, snapshot_stream
+from bpfrec.bpf.snapshots import FRAGMENT_BYTES, MOST_PARTS, PAGE_BYTES, snapshot_stream
 
 CPU = 3
 
@@ -24,7 +24,7 @@ def test_a_snapshot_is_named_by_its_cpu_too() -> None:
 
 def test_parts_are_put_together_across_pieces_and_cpus() -> None:
     stream = snapshot_stream()
-    full = bytes(range(256)) * (PART_BYTES // 256)
+    full = bytes(range(256)) * (FRAGMENT_BYTES // 256)
     first, second = snapshot_bytes.sample(1, full), snapshot_bytes.sample(1, b"end", part=1)
     assert stream.feed(0, first)[0] == []
     assert [len(s.stack) for s in stream.feed(1, snapshot_bytes.sample(1, b"other"))[0]] == [5]
@@ -34,29 +34,29 @@ def test_parts_are_put_together_across_pieces_and_cpus() -> None:
 
 
 def test_pages_that_could_not_be_read_are_no_zeros() -> None:
-    sp, full = snapshot_bytes.REGISTERS[1], bytes(PART_BYTES)
+    sp, full = snapshot_bytes.REGISTERS[1], bytes(FRAGMENT_BYTES)
     registers = (0x1010, sp + 0x10, *snapshot_bytes.REGISTERS[2:])
     first = snapshot_bytes.sample(1, full, missing=0b100, registers=registers)
     [whole] = snapshot_stream().feed(0, first + snapshot_bytes.sample(1, b"\0" * 16, part=1, registers=registers))[0]
     assert whole.missing == {sp + 2 * PAGE_BYTES}
     start = 2 * PAGE_BYTES - 0x10
     end = start + PAGE_BYTES
-    offsets = (0, start - 8, start - 7, start, end - 1, end, PART_BYTES + 8, PART_BYTES + 9)
+    offsets = (0, start - 8, start - 7, start, end - 1, end, FRAGMENT_BYTES + 8, FRAGMENT_BYTES + 9)
     assert [whole.word(offset) for offset in offsets] == [0, 0, None, None, None, 0, 0, None]
     assert whole.word(-8) is None
     assert whole.readable == start
-    assert whole._replace(missing=frozenset()).readable == PART_BYTES + 16
+    assert whole._replace(missing=frozenset()).readable == FRAGMENT_BYTES + 16
 
 
 def test_a_part_that_does_not_come_is_not_waited_for() -> None:
     stream = snapshot_stream()
-    full = bytes(PART_BYTES)
+    full = bytes(FRAGMENT_BYTES)
     found, _ = stream.feed(0, snapshot_bytes.sample(1, full) + snapshot_bytes.sample(2, b"next"))
-    assert [(s.number, len(s.stack)) for s in found] == [(1, PART_BYTES), (2, 4)]
+    assert [(s.number, len(s.stack)) for s in found] == [(1, FRAGMENT_BYTES), (2, 4)]
     stream.feed(0, snapshot_bytes.sample(3, full))
     assert [s.number for s in stream.rest()] == [3]
     most = b"".join(snapshot_bytes.sample(4, full, part=part) for part in range(MOST_PARTS))
-    assert [len(s.stack) for s in stream.feed(0, most)[0]] == [MOST_PARTS * PART_BYTES]
+    assert [len(s.stack) for s in stream.feed(0, most)[0]] == [MOST_PARTS * FRAGMENT_BYTES]
 
 
 def test_a_record_that_is_cut_off_comes_again() -> None:

@@ -11,7 +11,18 @@ from pathlib import Path
 
 import pytest
 
-from bpfrec.bpf import known_paths, parts, perf_event, program, samples, sampling, selection, snapshots, wire
+from bpfrec.bpf import (
+    fragments,
+    known_paths,
+    perf_event,
+    perf_records,
+    program,
+    samples,
+    sampling,
+    selection,
+    snapshots,
+    wire,
+)
 from bpfrec.formats.kernel import captures
 
 PROGRAMS = Path(str(files("bpfrec.bpf").joinpath("programs")))
@@ -48,13 +59,13 @@ def test_wire_structs_and_constants(tmp_path: Path) -> None:
         "PATH_32_BIT": wire.PATH_32_BIT,
         "PATH_KNOWN": wire.PATH_KNOWN,
         "WIRE_REGISTERS": snapshots.REGISTERS,
-        "WIRE_SNAPSHOT_BYTES": parts.PART_BYTES,
+        "WIRE_SNAPSHOT_BYTES": fragments.FRAGMENT_BYTES,
         "sizeof(struct wire_snapshot)": snapshots.HEAD.size,
         "offsetof(struct wire_snapshot, pid)": 16,
         "offsetof(struct wire_snapshot, part)": 28,
         "offsetof(struct wire_snapshot, registers)": 32,
         "WIRE_SAMPLE_KERNEL": samples.KERNEL_BYTES,
-        "WIRE_SAMPLE_STACK": parts.PART_BYTES,
+        "WIRE_SAMPLE_STACK": fragments.FRAGMENT_BYTES,
         "WIRE_SAMPLE_PARTS": samples.MOST_PARTS,
         "SAMPLE_IN_KERNEL": samples.IN_KERNEL,
         "SAMPLE_CAPPED": samples.CAPPED,
@@ -150,12 +161,15 @@ def test_perf_event_attr(tmp_path: Path) -> None:
     assert size == 128, f"struct perf_event_attr of {size} bytes; PERF_ATTR_SIZE_VER7 has 128"
 
 
+KINDS = ("LOST", "COMM", "EXIT", "THROTTLE", "FORK", "SAMPLE", "MMAP2")
+
+
 def test_perf_event_requests(tmp_path: Path) -> None:
     expected = {
         "PERF_EVENT_IOC_ENABLE": sampling._ENABLE,
         "PERF_EVENT_IOC_DISABLE": sampling._DISABLE,
         "PERF_EVENT_IOC_SET_BPF": sampling._SET_BPF,
-        "PERF_RECORD_THROTTLE": sampling._RECORD_THROTTLE,
+        **{f"PERF_RECORD_{kind}": getattr(perf_records, kind) for kind in KINDS},
         "PERF_COUNT_SW_CPU_CLOCK": perf_event.PERF_COUNT_SW_CPU_CLOCK,
     }
     includes = ["<linux/perf_event.h>", "<sys/ioctl.h>"]

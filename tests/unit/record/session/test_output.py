@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bpfrec.formats.errors import BpfrecError
-from bpfrec.record.session.output import prepare
+from bpfrec.record.session.output import SpoolKind, prepare
 
 
 @pytest.fixture(autouse=True)
@@ -42,7 +42,7 @@ def test_the_working_folder_is_private_beside_the_target_and_goes_away() -> None
     output = prepare(Path("mine"), force=False)
     assert oct(output.folder.stat().st_mode & 0o777) == "0o700", "others could read or replace the spool"
     assert output.folder.resolve().parent == Path.cwd(), "the trace could not be renamed into place"
-    output.calls_spool.write_text("x")
+    output.spool(SpoolKind.CALLS).write_text("x")
     output.remove_folder()
     assert list(Path.cwd().iterdir()) == []
 

@@ -23,7 +23,7 @@ from bpfrec.record.stacks import path_learner as learner
 from bpfrec.record.stacks.callers import Executable, callers_of
 from bpfrec.record.stacks.full import PathTable
 from bpfrec.record.stacks.modules import Modules
-from bpfrec.record.stacks.path_learner import LEARNED, LEARNED_CPU, Learner
+from bpfrec.record.stacks.path_learner import LEARNED, Learner
 from bpfrec.record.stacks.perf_map_files import PerfMaps
 from bpfrec.record.stacks.unwind.cfi import How, Row, Rule
 from bpfrec.record.stacks.unwind.eh_frame import FunctionRow
@@ -70,13 +70,14 @@ def mapped(when: int, start: int, end: int, path: str = "/lib/other") -> Mapping
 class Spool:
     def __init__(self, folder: Path) -> None:
         self.path = folder / "snapshots.spool"
-        self._writer = SpoolWriter(self.path)
+        self.learned_path = folder / "learned.spool"
+        self._writer, self._learned = SpoolWriter(self.path), SpoolWriter(self.learned_path)
 
     def snapshots(self, *samples: bytes) -> None:
         self._writer.write(CPU, 1, [memoryview(b"".join(samples))])
 
     def learned(self, snapshot: int, dependence: int) -> None:
-        self._writer.write(LEARNED_CPU, 1, [memoryview(np.array([(snapshot, dependence)], LEARNED).tobytes())])
+        self._learned.append([memoryview(np.array([(snapshot, dependence)], LEARNED).tobytes())])
 
 
 @pytest.fixture
@@ -86,7 +87,7 @@ def spool(tmp_path: Path) -> Spool:
 
 def table_of(spool: Spool, found: History | None = None) -> PathTable:
     table = PathTable(found or history(), MODULES, PerfMaps())
-    table.read(spool.path, lambda _share: None)
+    table.read(spool.path, spool.learned_path, lambda _share: None)
     return table
 
 

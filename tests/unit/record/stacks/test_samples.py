@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support import sample_bytes
 
-from bpfrec.bpf.parts import PART_BYTES
+from bpfrec.bpf.fragments import FRAGMENT_BYTES
 from bpfrec.bpf.samples import (
     BITS_32,
     CAPPED,
@@ -31,7 +31,7 @@ from bpfrec.record.stacks.kernel_symbols import KernelSymbols
 from bpfrec.record.stacks.samples import SampleTable
 
 CPU = 3
-FULL = bytes(range(256)) * (PART_BYTES // 256)
+FULL = bytes(range(256)) * (FRAGMENT_BYTES // 256)
 KERNEL = 0xFFFFFFFF81000000
 
 
@@ -55,16 +55,16 @@ def test_parts_are_put_together_across_pieces_and_cpus() -> None:
     assert whole.user == FULL + b"end"
     assert len(whole.kernel) == 8
     most = b"".join(sample_bytes.sample(2, part=part, user=FULL) for part in range(MOST_PARTS))
-    assert [len(s.user) for s in stream.feed(0, most)[0]] == [MOST_PARTS * PART_BYTES]
+    assert [len(s.user) for s in stream.feed(0, most)[0]] == [MOST_PARTS * FRAGMENT_BYTES]
     assert stream.rest() == []
 
 
 def test_parts_that_do_not_come_or_come_alone() -> None:
     stream = sample_stream()
     found, _ = stream.feed(0, sample_bytes.sample(1, user=FULL) + sample_bytes.sample(2, user=b"next"))
-    assert [(s.number, len(s.user)) for s in found] == [(1, PART_BYTES), (2, 4)]
+    assert [(s.number, len(s.user)) for s in found] == [(1, FRAGMENT_BYTES), (2, 4)]
     gap = sample_bytes.sample(3, user=FULL) + sample_bytes.sample(3, part=2, user=FULL)
-    assert [(s.number, len(s.user)) for s in stream.feed(0, gap)[0]] == [(3, PART_BYTES)], "a hole in a stack"
+    assert [(s.number, len(s.user)) for s in stream.feed(0, gap)[0]] == [(3, FRAGMENT_BYTES)], "a hole in a stack"
     assert stream.feed(0, sample_bytes.sample(4, part=1, user=FULL))[0] == [], "nobody's stack"
     stream.feed(0, sample_bytes.sample(5, user=FULL))
     assert [s.number for s in stream.rest()] == [5]

@@ -1,0 +1,154 @@
+"""Channels: the rings of one kind, the spool they are drained into, and who else reads the bytes."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from bpfrec.bpf.event_rings import default_ring_size, open_event_rings
+from bpfrec.bpf.perf_event import Ring, online_cpus
+from bpfrec.bpf.permission import perf_refused
+from bpfrec.bpf.program import RecorderProgram
+from bpfrec.bpf.sampling import Sampling
+from bpfrec.bpf.selection import Selection
+from bpfrec.bpf.sideband import open_sideband_rings
+from bpfrec.record.session.output import SpoolKind
+from bpfrec.record.session.spools import Spools
+
+_log = logging.getLogger(__name__)
+
+_SIDE_BAND_BYTES = 1 << 20
+_SNAPSHOT_BYTES = 1 << 25
+# A new stack is to be learned soon: until then, each call with it sends a snapshot.
+_SNAPSHOT_WATERMARK = 1 << 14
+# By --stacks. A sample without a copy of the stack has at most 2 KiB.
+_SAMPLE_BYTES = {"full": 1 << 24, "fp": 1 << 21, "off": 1 << 18}
+
+Consumer = Callable[[int, bytes], None]
+"""Gets a CPU, and the whole perf records that were drained from its ring."""
+
+
+class Channel:
+    """``rings`` of one kind, one per CPU, which :meth:`drain` empties into the spool of ``kind``.
+
+    ``consumer``: who gets a copy of what was drained, right after it is spooled.
+    """
+
+    def __init__(self, kind: SpoolKind, rings: list[Ring], spools: Spools) -> None:
+        self.kind, self.rings = kind, rings
+        self.consumer: Consumer | None = None
+        self._spools = spools
+        self._fullest = 0
+
+    def drain(self) -> None:
+        """Moves what the rings hold to the spool, and tells the consumer.
+
+        Raises:
+            BpfrecError: writing failed, and not for lack of room.
+        """
+        for ring in self.rings:
+            head, slices = ring.pending()
+            if not slices:
+                continue
+            self._fullest = max(self._fullest, sum(map(len, slices)))
+            if self.consumer is None:
+                self._spools.write(self.kind, ring.cpu, slices)
+                ring.release(head)
+            else:
+                data = b"".join(slices)
+                ring.release(head)
+                self._spools.write(self.kind, ring.cpu, [memoryview(data)])
+                self.consumer(ring.cpu, data)
+
+    @property
+    def level(self) -> str:
+        """How full a ring was at most when it was drained, for a log."""
+        return f"{self.kind} {self._fullest / self.rings[0].size:.1%} of {self.rings[0].size} bytes"
+
+    def close(self) -> None:
+        """Unmaps the rings."""
+        for ring in self.rings:
+            ring.close()
+
+
+@dataclass
+class Channels:
+    """The channels of one recording; None: not asked for. ``sampling``: the timers that fill ``samples``."""
+
+    side_band: Channel
+    calls: Channel
+    snapshots: Channel | None = None
+    samples: Channel | None = None
+    sampling: Sampling | None = None
+
+    def __iter__(self) -> Iterator[Channel]:
+        return (c for c in (self.calls, self.snapshots, self.samples, self.side_band) if c is not None)
+
+    def rings(self) -> Iterator[Ring]:
+        """All rings."""
+        return (ring for channel in self for ring in channel.rings)
+
+    def start_sampling(self) -> None:
+        """Starts the timers, where there are any."""
+        if self.sampling is not None:
+            self.sampling.start()
+
+    def stop_sampling(self) -> None:
+        """Stops the timers."""
+        if self.sampling is not None:
+            self.sampling.stop()
+
+    def throttled_samples(self) -> int:
+        """How often the kernel stopped a timer for a while, since this was last asked."""
+        return self.sampling.throttled() if self.sampling is not None else 0
+
+    def levels(self) -> str:
+        """How full the fullest ring of each kind was so far, for a log."""
+        return ", ".join(channel.level for channel in self)
+
+    def close(self) -> None:
+        """Stops the timers for good and unmaps the rings."""
+        if self.sampling is not None:
+            self.sampling.close()
+        _log.debug("rings at most %s full", self.levels())
+        for channel in self:
+            channel.close()
+
+
+def open_channels(program: RecorderProgram, selection: Selection, size: int | None, spools: Spools) -> Channels:
+    """Opens the side band, whose events count from here on, and the rings that ``program`` sends to for ``selection``.
+
+    ``size``: of a ring for calls in bytes, a power of two; None: by the memory there is.
+
+    Raises:
+        BpfrecError: the kernel refuses, or there is no memory for the rings.
+    """
+    cpus = online_cpus()
+    default = default_ring_size(len(cpus))
+    opened: list[Channel] = []
+
+    def channel(kind: SpoolKind, rings: list[Ring]) -> Channel:
+        opened.append(Channel(kind, rings, spools))
+        return opened[-1]
+
+    try:
+        channels = Channels(
+            side_band=channel(SpoolKind.SIDE_BAND, open_sideband_rings(cpus, _SIDE_BAND_BYTES)),
+            calls=channel(SpoolKind.CALLS, open_event_rings(cpus, size or default)),
+        )
+        program.connect(channels.calls.rings)
+        if selection.has_full_stacks:
+            rings = open_event_rings(cpus, min(_SNAPSHOT_BYTES, default), _SNAPSHOT_WATERMARK)
+            channels.snapshots = channel(SpoolKind.SNAPSHOTS, rings)
+        if selection.profile:
+            rings = open_event_rings(cpus, min(_SAMPLE_BYTES[selection.stacks], default))
+            channels.samples = channel(SpoolKind.SAMPLES, rings)
+            channels.sampling = Sampling(cpus, selection.profile, program.sampling(rings))
+    except BaseException as error:
+        for each in opened:
+            each.close()
+        if isinstance(error, OSError):
+            raise perf_refused(error) from None
+        raise
+    return channels

@@ -1,0 +1,61 @@
+"""The spools of one recording, which end together where the disk takes no more."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import time
+from collections.abc import Callable, Sequence
+
+from bpfrec.formats.errors import BpfrecError
+from bpfrec.record.session.output import Output, SpoolKind
+from bpfrec.record.spool import SpoolWriter
+
+_log = logging.getLogger(__name__)
+
+# Errors that say that the disk takes no more. What was written so far is still worth finishing.
+_REFUSALS = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO))
+
+
+class Spools:
+    """A new file in the folder of ``output`` for each :class:`SpoolKind`.
+
+    ``refused``: the error with which the disk refused a write; nothing is written from then on.
+    """
+
+    def __init__(self, output: Output) -> None:
+        self._output = output
+        self._writers = {kind: SpoolWriter(output.spool(kind)) for kind in SpoolKind}
+        self.refused: OSError | None = None
+
+    def write(self, kind: SpoolKind, cpu: int, slices: Sequence[memoryview]) -> None:
+        """Appends what was drained just now from the ring of ``cpu``.
+
+        Raises:
+            BpfrecError: writing failed, and not for lack of room.
+        """
+        self._guarded(lambda writer: writer.write(cpu, time.monotonic_ns(), slices), kind)
+
+    def append(self, kind: SpoolKind, rows: bytes) -> None:
+        """Appends ``rows`` to a spool that did not come from a ring. Errors as :meth:`write`."""
+        self._guarded(lambda writer: writer.append([memoryview(rows)]), kind)
+
+    def bytes_written(self, kind: SpoolKind) -> int:
+        """Bytes in the spool of ``kind`` so far."""
+        return self._writers[kind].bytes_written
+
+    def close(self) -> None:
+        """Closes the files."""
+        for writer in self._writers.values():
+            writer.close()
+
+    def _guarded(self, write: Callable[[SpoolWriter], None], kind: SpoolKind) -> None:
+        if self.refused is not None:
+            return
+        try:
+            write(self._writers[kind])
+        except OSError as error:
+            if error.errno not in _REFUSALS:
+                raise BpfrecError(f"{self._output.folder}: {error.strerror}") from None
+            _log.warning("spool of %s: %s; no more is spooled", kind, error.strerror)
+            self.refused = error
