@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
-from bpfrec.bpf.known_paths import MAX_PATHS
+from bpfrec.bpf.known_stacks import MAX_KNOWN_STACKS
 from bpfrec.bpf.selection import Selection
 from bpfrec.bpf.task_offsets import register_defines, stack_defines, task_defines
 from bpfrec.formats.errors import BpfrecError
@@ -105,7 +105,7 @@ def _stacks_and_samples(selection: Selection) -> list[str]:
     if selection.profile:
         defines += ["PROFILE", *_PROFILE_STACKS[selection.stacks]]
     if full and defines:
-        defines += [f"MAX_PATHS={MAX_PATHS}", *stack_defines()]
+        defines += [f"MAX_PATHS={MAX_KNOWN_STACKS}", *stack_defines()]
     if full and selection.profile:
         defines += register_defines()
     return defines

@@ -18,7 +18,7 @@ import numpy as np
 from bpfrec.bpf import wire
 from bpfrec.bpf.bcc_module import load_bcc
 from bpfrec.bpf.defines import defines_of, only_tgid
-from bpfrec.bpf.known_paths import KnownPaths
+from bpfrec.bpf.known_stacks import KnownStacks
 from bpfrec.bpf.perf_event import Ring
 from bpfrec.bpf.permission import why_refused
 from bpfrec.bpf.selection import CAPTURES, Plan, Selection, plan_table
@@ -127,12 +127,12 @@ class RecorderProgram:
         """Makes the program send what happens on a CPU to that CPU's ring."""
         self._connect(b"rings", rings)
 
-    def known_paths(self, rings: list[Ring]) -> KnownPaths:
-        """Makes the program send snapshots of stacks to ``rings``; the paths that need none. For full stacks alone."""
+    def known_stacks(self, rings: list[Ring]) -> KnownStacks:
+        """Makes the program send snapshots to ``rings``; the table of known stacks. For ``--stacks full`` only."""
         self._connect(b"snapshots", rings)
         table = self._bpf[b"tails"]
         table[table.Key(0)] = table.Leaf(self._functions[_STACK].fd)
-        return KnownPaths(self._bpf[b"paths"])
+        return KnownStacks(self._bpf[b"paths"])
 
     def sampling(self, rings: list[Ring]) -> int:
         """Makes the program for samples send to ``rings``; its descriptor. For a selection with ``profile`` alone."""

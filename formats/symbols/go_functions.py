@@ -53,13 +53,13 @@ class BadGoTableError(Exception):
 
 @dataclass(frozen=True)
 class GoFunction:
-    """One function; ``is_root``: a stack begins with it; ``switches``: to another stack, and back, as it likes."""
+    """One function; ``is_root``: stacks begin with it; ``switches_stacks``: it may move to another stack and back."""
 
     name: str
     start: int
     end: int
     is_root: bool
-    switches: bool
+    switches_stacks: bool
 
 
 class GoFunctions:

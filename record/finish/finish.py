@@ -19,21 +19,19 @@ from bpfrec.formats.schema import (
     THREADS,
 )
 from bpfrec.formats.trace_writer import TraceWriter
-from bpfrec.record.decode.call_writer import CallWriter
+from bpfrec.record.finish.call_writer import CallWriter
 from bpfrec.record.finish.losses import binary_losses, losses_of, symbol_losses
 from bpfrec.record.finish.manifest import manifest_of
 from bpfrec.record.finish.rows import descriptor_rows, mapping_rows, process_rows, thread_rows
 from bpfrec.record.finish.saved_binaries import BinaryWriter
-from bpfrec.record.processes.history import History
 from bpfrec.record.request import Request
 from bpfrec.record.session.output import Output, SpoolKind
 from bpfrec.record.session.recorded import Recorded
 from bpfrec.record.session.sudo_user import User
 from bpfrec.record.session.tracker import Surroundings
 from bpfrec.record.spool import read_chunks
-from bpfrec.record.stacks.frame_pointers import StackTable
-from bpfrec.record.stacks.full import PathTable
-from bpfrec.record.stacks.samples import SampleTable
+from bpfrec.record.stacks.sample_table import SampleTable
+from bpfrec.record.stacks.stack_table import read_stack_table
 
 _SIDE_BAND_BATCH = 1 << 30
 
@@ -64,7 +62,15 @@ def finish(
         # It was found before it became that user.
         for life in history.lives(recorded.child.pid)[:1]:
             life.uid = user.uid
-    stacks = _stack_table(request, output, history, surroundings, report)
+    stacks = read_stack_table(
+        request.stacks,
+        history,
+        surroundings.modules,
+        surroundings.perf_maps,
+        output.spool(SpoolKind.SNAPSHOTS),
+        output.spool(SpoolKind.LEARNED),
+        report,
+    )
     calls = CallWriter(writer, history, stacks)
     calls.write_all(output.spool(SpoolKind.CALLS), report)
     if not request.failed_only:
@@ -77,16 +83,17 @@ def finish(
     writer.write(SAMPLES, samples.rows())
     losses = losses_of(recorded, calls.decoded, samples.count, history.lost_events)
     lost = sum(row["count"] for row in losses if row["severity"] == "data_loss")
-    for stack_rows, frame_rows, jit_rows in stacks.resolve(history, surroundings.modules, surroundings.perf_maps):
-        writer.write_rows(STACKS, stack_rows)
-        writer.write_rows(FRAMES, frame_rows)
-        writer.write_rows(JIT_SYMBOLS, jit_rows)
+    for rows in stacks.resolve():
+        writer.write_rows(STACKS, rows.stacks)
+        writer.write_rows(FRAMES, rows.frames)
+        writer.write_rows(JIT_SYMBOLS, rows.jit_symbols)
     losses += symbol_losses(
         surroundings.modules.unread_lines, surroundings.modules.unread_symbols, surroundings.perf_maps.cut
     )
     if recorded.kernel_symbols is not None:
-        for table, rows in zip((STACKS, FRAMES), samples.kernel_stacks(recorded.kernel_symbols), strict=True):
-            writer.write_rows(table, rows)
+        kernel = samples.kernel_stacks(recorded.kernel_symbols)
+        writer.write_rows(STACKS, kernel.stacks)
+        writer.write_rows(FRAMES, kernel.frames)
     pids = calls.pids | samples.pids | set(request.pids)
     writer.write_rows(PROCESSES, process_rows(history, surroundings.descriptors, pids))
     writer.write_rows(DESCRIPTORS, descriptor_rows(surroundings.descriptors, pids))
@@ -112,16 +119,6 @@ def finish(
     manifest = manifest_of(request, recorded, counters, calls.per_syscall)
     size = writer.finish(manifest, output.target, (user.uid, user.gid) if user else None)
     return Finished(calls.rows, samples.count, manifest.tables[PROCESSES.name].rows, lost, size, losses)
-
-
-def _stack_table(
-    request: Request, output: Output, history: History, surroundings: Surroundings, report: Callable[[float], None]
-) -> StackTable | PathTable:
-    if request.stacks != "full":
-        return StackTable(history.mapping_lookup())
-    paths = PathTable(history, surroundings.modules, surroundings.perf_maps)
-    paths.read(output.spool(SpoolKind.SNAPSHOTS), output.spool(SpoolKind.LEARNED), report)
-    return paths
 
 
 def _sideband_events(output: Output, surroundings: Surroundings) -> list[Event]:

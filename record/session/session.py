@@ -29,7 +29,7 @@ from bpfrec.record.session.stop import StopCondition, StopSignals
 from bpfrec.record.session.sudo_user import User
 from bpfrec.record.session.tracker import Surroundings
 from bpfrec.record.stacks.kernel_symbols import read_kernel_symbols
-from bpfrec.record.stacks.path_learner import Learner
+from bpfrec.record.stacks.stack_learner import StackLearner
 
 _log = logging.getLogger(__name__)
 
@@ -72,7 +72,7 @@ class _Session:
     def __init__(self, request: Request, output: Output, child: Child | None) -> None:
         self._request, self._child = request, child
         self._spools = Spools(output)
-        self._learner: Learner | None = None
+        self._learner: StackLearner | None = None
         self._events: list[Event] = []
         self._selection = request.selection(child.pid if child else None)
         wanted = request.processes()
@@ -100,7 +100,7 @@ class _Session:
             if request.comm is not None:
                 program.add_named_processes(_named(request.comm))
             if channels.snapshots is not None:
-                self._learner = Learner(program.known_paths(channels.snapshots.rings), self._surroundings.modules)
+                self._learner = StackLearner(program.known_stacks(channels.snapshots.rings), self._surroundings.modules)
                 channels.snapshots.consumer = self._learner.take
             stop = StopCondition(
                 request.seconds, signals, request.pids, request.tids, child, request.follow, program.has_targets

@@ -14,7 +14,7 @@ from bpfrec.record.processes import procfs
 from bpfrec.record.processes.descriptors import DescriptorSnapshot
 from bpfrec.record.processes.history import History, mapping_of
 from bpfrec.record.processes.procfs import MapsLine, ProcessStatus
-from bpfrec.record.stacks.modules import Modules, has_file, is_generated
+from bpfrec.record.stacks.modules import Modules, has_file, may_hold_jit_code
 from bpfrec.record.stacks.perf_map_files import PerfMaps
 
 _log = logging.getLogger(__name__)
@@ -159,7 +159,7 @@ class Surroundings:
     def _note_mapping(self, mapping: Mapping) -> None:
         if has_file(mapping):
             self.modules.hold(mapping, self._ancestors(mapping.pid))
-        if is_generated(mapping):
+        if may_hold_jit_code(mapping):
             self._with_jit.add(mapping.pid)
 
     def _ancestors(self, pid: int) -> list[int]:

@@ -40,7 +40,7 @@ _NO_FILES = ("//anon", "/memfd:", "/dev/zero", "/anon_hugepage")
 
 Identity = tuple[str, ...]
 
-Place = tuple[Mapping, int]
+MappedAddress = tuple[Mapping, int]
 """An address in a process, and what is mapped there."""
 
 
@@ -92,22 +92,22 @@ class Modules:
             return None, None
         return in_file, self._symbols(module).symbol_at(in_file)
 
-    def lines(self, places: Iterable[Place]) -> dict[Place, SourceLine]:
-        """The source lines of ``places``, where debug information says them."""
+    def lines(self, addresses: Iterable[MappedAddress]) -> dict[MappedAddress, SourceLine]:
+        """The source lines of ``addresses``, as far as debug information has them."""
         modules: dict[int, _Module] = {}
-        wanted: dict[int, dict[int, list[Place]]] = {}
-        for place in places:
-            module = self._module(place[0])
-            address = _in_file(module, *place)
-            if module is not None and address is not None:
+        wanted: dict[int, dict[int, list[MappedAddress]]] = {}
+        for mapped in addresses:
+            module = self._module(mapped[0])
+            in_file = _in_file(module, *mapped)
+            if module is not None and in_file is not None:
                 modules[id(module)] = module
-                wanted.setdefault(id(module), {}).setdefault(address, []).append(place)
-        found: dict[Place, SourceLine] = {}
+                wanted.setdefault(id(module), {}).setdefault(in_file, []).append(mapped)
+        found: dict[MappedAddress, SourceLine] = {}
         budget = Budget(LINES_BUDGET)
-        for number, addresses in wanted.items():
-            lines, unread = self._symbols(modules[number]).lines(addresses, budget)
+        for number, of_module in wanted.items():
+            lines, unread = self._symbols(modules[number]).lines(of_module, budget)
             self.unread_lines += unread
-            found |= {place: line for address, line in lines.items() for place in addresses[address]}
+            found |= {mapped: line for in_file, line in lines.items() for mapped in of_module[in_file]}
         return found
 
     def unwind_table(self, mapping: Mapping) -> UnwindTable | None:
@@ -180,7 +180,7 @@ def has_file(mapping: Mapping) -> bool:
     return _identity(mapping) is not None
 
 
-def is_generated(mapping: Mapping) -> bool:
+def may_hold_jit_code(mapping: Mapping) -> bool:
     """Whether a runtime may have made the code there: what is behind it, if anything, is no file that has a name."""
     return not mapping.path.startswith(("/", "[v")) or mapping.path.startswith(_NO_FILES)
 

@@ -45,19 +45,19 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Cie:
-    """What the functions of one Common Information Entry share; ``signal``: their callers were interrupted."""
+    """What the functions of one Common Information Entry share; ``is_signal``: their callers were interrupted."""
 
     code_factor: int
     data_factor: int
     return_register: int
     pointer_encoding: int
     augmented: bool
-    signal: bool
+    is_signal: bool
     program: bytes
 
 
 @dataclass(slots=True)
-class Row:
+class CfiRow:
     """What holds at an instruction: the CFA is register + offset, or what an expression computes; rules by register."""
 
     cfa_register: int = 0
@@ -65,9 +65,9 @@ class Row:
     cfa_expression: bytes | None = None
     rules: dict[int, Rule] = field(default_factory=dict)
 
-    def copy(self) -> Row:
+    def copy(self) -> CfiRow:
         """One that can change on its own."""
-        return Row(self.cfa_register, self.cfa_offset, self.cfa_expression, dict(self.rules))
+        return CfiRow(self.cfa_register, self.cfa_offset, self.cfa_expression, dict(self.rules))
 
 
 def parse_cie(data: bytes, address: int) -> Cie:
@@ -112,7 +112,7 @@ def parse_cie(data: bytes, address: int) -> Cie:
     return Cie(code, factor, register, encoding, augmentation.startswith(b"z"), signal, data[cursor.position :])
 
 
-def row_at(cie: Cie, program: bytes, start: int, target: int) -> Row:
+def row_at(cie: Cie, program: bytes, start: int, target: int) -> CfiRow:
     """The row for the instruction at ``target`` of the function at ``start``, whose FDE has ``program``.
 
     Raises:
@@ -128,9 +128,9 @@ def row_at(cie: Cie, program: bytes, start: int, target: int) -> Row:
 class _Machine:
     def __init__(self, cie: Cie, start: int) -> None:
         self._cie, self._at = cie, start
-        self.row = Row()
-        self.initial = Row()
-        self._states: list[Row] = []
+        self.row = CfiRow()
+        self.initial = CfiRow()
+        self._states: list[CfiRow] = []
 
     def run(self, program: bytes, target: int | None) -> None:
         """Executes ``program`` up to the first instruction behind ``target``."""

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bpfrec.formats.symbols.elf import ElfFile
-from bpfrec.record.stacks.unwind.cfi import Cie, Row, parse_cie, row_at
+from bpfrec.record.stacks.unwind.cfi import CfiRow, Cie, parse_cie, row_at
 from bpfrec.record.stacks.unwind.encoding import MASK, OMITTED, BadUnwindInfoError, Cursor
 from bpfrec.record.stacks.unwind.go_frames import RETURN_ADDRESS, go_rules
 
@@ -30,13 +30,13 @@ _ENTRY = np.dtype([("start", "<i4"), ("place", "<i4")])
 
 
 @dataclass(frozen=True, slots=True)
-class FunctionRow:
-    """The row for an address, and whether its function is a signal frame, or ``switches`` stacks on its way."""
+class FunctionRules:
+    """The row for an address, and whether its function is a signal frame, or ``switches_stacks`` on its way."""
 
-    row: Row
+    row: CfiRow
     return_register: int
-    signal: bool
-    switches: bool = False
+    is_signal: bool
+    switches_stacks: bool = False
 
 
 class UnwindTable:
@@ -49,7 +49,7 @@ class UnwindTable:
         self._places: NDArray[np.int64] = np.empty(0, np.int64)
         self._executed = 0
         self._cies: dict[int, Cie] = {}
-        self._rows: dict[int, FunctionRow | None] = {}
+        self._rows: dict[int, FunctionRules | None] = {}
         try:
             if elf.unwind_index is not None:
                 self._read_index(*elf.unwind_index)
@@ -58,7 +58,7 @@ class UnwindTable:
         except BadUnwindInfoError as error:
             self.failure = str(error)
 
-    def find(self, address: int) -> FunctionRow | None:
+    def find(self, address: int) -> FunctionRules | None:
         """The rules at ``address``, as the file numbers it; None where no function of the table covers it.
 
         Raises:
@@ -69,7 +69,7 @@ class UnwindTable:
             self._rows[address] = self._find(address)
         return self._rows[address]
 
-    def find_offset(self, file_offset: int) -> FunctionRow | None:
+    def find_offset(self, file_offset: int) -> FunctionRules | None:
         """The same for the byte at ``file_offset``; of Go's functions, by Go's own table."""
         address = self._elf.address_of(file_offset)
         if address is None:
@@ -78,7 +78,11 @@ class UnwindTable:
         # Whether a file is Go's takes long to find out, and few addresses are left by then.
         if row is None and not self._is_entry(address) and self._elf.go_functions is not None:
             go = go_rules(self._elf.go_functions, address)
-            return FunctionRow(go.row, RETURN_ADDRESS, signal=False, switches=go.switches) if go else None
+            return (
+                FunctionRules(go.row, RETURN_ADDRESS, is_signal=False, switches_stacks=go.switches_stacks)
+                if go
+                else None
+            )
         return row
 
     def is_entry(self, file_offset: int) -> bool:
@@ -125,7 +129,7 @@ class UnwindTable:
         table = np.array(sorted(found), np.uint64).reshape(-1, 2).view(np.int64)
         self._starts, self._places = table[:, 0].copy(), table[:, 1].copy()
 
-    def _find(self, address: int) -> FunctionRow | None:
+    def _find(self, address: int) -> FunctionRules | None:
         number = int(np.searchsorted(self._starts, address, side="right")) - 1
         if number < 0:
             return None
@@ -145,7 +149,7 @@ class UnwindTable:
         if self._executed > _MOST_EXECUTED:
             raise BadUnwindInfoError("its unwind table takes too long to follow")
         row = row_at(cie, data[cursor.position :], start, address)
-        return FunctionRow(row, cie.return_register, cie.signal)
+        return FunctionRules(row, cie.return_register, cie.is_signal)
 
     def _cie(self, place: int) -> Cie:
         if place not in self._cies:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from bpfrec.formats.symbols.go_functions import BadGoTableError, GoFunctions
-from bpfrec.record.stacks.unwind.cfi import How, Row, Rule
+from bpfrec.record.stacks.unwind.cfi import CfiRow, How, Rule
 from bpfrec.record.stacks.unwind.encoding import BadUnwindInfoError
 
 _RBP, _RSP, RETURN_ADDRESS = 6, 7, 16
@@ -17,10 +17,10 @@ _WORD = 8
 
 
 class GoRules(NamedTuple):
-    """``switches``: the function may be on another stack than its caller was."""
+    """``switches_stacks``: the function may be on another stack than its caller was."""
 
-    row: Row
-    switches: bool
+    row: CfiRow
+    switches_stacks: bool
 
 
 def go_rules(functions: GoFunctions, address: int) -> GoRules | None:
@@ -33,7 +33,7 @@ def go_rules(functions: GoFunctions, address: int) -> GoRules | None:
     if function is None:
         return None
     if function.is_root:
-        return GoRules(Row(_RSP, _WORD, None, {RETURN_ADDRESS: Rule(How.UNDEFINED)}), switches=False)
+        return GoRules(CfiRow(_RSP, _WORD, None, {RETURN_ADDRESS: Rule(How.UNDEFINED)}), switches_stacks=False)
     try:
         moved = functions.stack_moved(address)
     except BadGoTableError as error:
@@ -41,4 +41,4 @@ def go_rules(functions: GoFunctions, address: int) -> GoRules | None:
     rules = {RETURN_ADDRESS: Rule(How.OFFSET, -_WORD)}
     if moved:
         rules[_RBP] = Rule(How.OFFSET, -2 * _WORD)
-    return GoRules(Row(_RSP, moved + _WORD, None, rules), function.switches)
+    return GoRules(CfiRow(_RSP, moved + _WORD, None, rules), function.switches_stacks)

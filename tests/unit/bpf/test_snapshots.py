@@ -1,4 +1,4 @@
-"""bpf/snapshots.py and bpf/known_paths.py: snapshots out of rings, and what the BPF program is told of a path."""
+"""bpf/snapshots.py and bpf/known_stacks.py: snapshots out of rings, and known stacks as the BPF program gets them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from support import snapshot_bytes
 
-from bpfrec.bpf.known_paths import FARTHEST, MOST_WORDS, VARIANTS, KnownPaths, Path
+from bpfrec.bpf.known_stacks import FARTHEST, MOST_WORDS, VARIANTS, KnownStack, KnownStacks
 from bpfrec.bpf.snapshots import FRAGMENT_BYTES, MOST_PARTS, PAGE_BYTES, snapshot_stream
 
 CPU = 3
@@ -103,14 +103,14 @@ class FakeTable(dict[bytes, Any]):
 SP = 0x7000
 
 
-def path(number: int = 1, *offsets: int, ip: int = 0x400, readable: int = FARTHEST) -> Path:
+def stack(number: int = 1, *offsets: int, ip: int = 0x400, readable: int = FARTHEST) -> KnownStack:
     registers = (ip, SP, 0xB0, 0xB1, 12, 13, 14, 15)
-    return Path(number, 20, registers, frozenset({0, 1, 3}), {SP + o: o * 10 for o in offsets or (8,)}, readable)
+    return KnownStack(number, 20, registers, frozenset({0, 1, 3}), {SP + o: o * 10 for o in offsets or (8,)}, readable)
 
 
 def test_what_the_program_is_told() -> None:
     table = FakeTable()
-    assert KnownPaths(table).add(path(5, 20000, 8, 16))
+    assert KnownStacks(table).add(stack(5, 20000, 8, 16))
     [leaf] = table.values()
     assert (leaf.snapshot, leaf.words, leaf.near, leaf.span) == (5, 3, 2, 24)
     assert list(leaf.offset[:3]) == [8, 16, 20000]
@@ -121,28 +121,28 @@ def test_what_the_program_is_told() -> None:
 
 def test_what_is_behind_a_page_that_cannot_be_read_is_read_by_itself() -> None:
     table = FakeTable()
-    assert KnownPaths(table).add(path(5, 8, 16, 9000, readable=4096))
+    assert KnownStacks(table).add(stack(5, 8, 16, 9000, readable=4096))
     [leaf] = table.values()
     assert (leaf.words, leaf.near, leaf.span) == (3, 2, 24)
 
 
-def test_paths_with_the_same_key_stand_beside_each_other() -> None:
+def test_stacks_with_the_same_key_stand_beside_each_other() -> None:
     table = FakeTable()
-    known = KnownPaths(table)
-    assert all(known.add(path(number)) for number in range(VARIANTS))
-    assert not known.add(path(99)), "more variants than the program looks at"
-    assert known.add(path(100, ip=0x500))
+    known = KnownStacks(table)
+    assert all(known.add(stack(number)) for number in range(VARIANTS))
+    assert not known.add(stack(99)), "more variants than the program looks at"
+    assert known.add(stack(100, ip=0x500))
     assert len(table) == VARIANTS + 1
-    known.remove(path().key)
-    assert (len(table), known.count, list(known.variants(path().key))) == (1, 1, [])
+    known.remove(stack().key)
+    assert (len(table), known.count, list(known.variants(stack().key))) == (1, 1, [])
 
 
-def test_paths_that_the_program_cannot_compare_are_refused() -> None:
-    known = KnownPaths(FakeTable())
-    assert not known.add(path(1, FARTHEST - 7))
-    assert known.add(path(1, FARTHEST - 8))
-    assert not known.add(path(1, *range(0, 8 * (MOST_WORDS + 1), 8)))
-    assert known.add(path(2, *range(0, 8 * MOST_WORDS, 8), ip=0x500))
-    assert not known.add(path(3, *range(0, 8 * MOST_WORDS, 8), ip=0x600, readable=0)), "more steps than its loop makes"
-    below = Path(1, 20, path().registers, frozenset(), {SP - 8: 1}, FARTHEST)
+def test_stacks_that_the_program_cannot_compare_are_refused() -> None:
+    known = KnownStacks(FakeTable())
+    assert not known.add(stack(1, FARTHEST - 7))
+    assert known.add(stack(1, FARTHEST - 8))
+    assert not known.add(stack(1, *range(0, 8 * (MOST_WORDS + 1), 8)))
+    assert known.add(stack(2, *range(0, 8 * MOST_WORDS, 8), ip=0x500))
+    assert not known.add(stack(3, *range(0, 8 * MOST_WORDS, 8), ip=0x600, readable=0)), "more steps than its loop makes"
+    below = KnownStack(1, 20, stack().registers, frozenset(), {SP - 8: 1}, FARTHEST)
     assert not known.add(below), "a word below the stack pointer, which a signal may overwrite"

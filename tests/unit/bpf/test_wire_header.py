@@ -13,7 +13,7 @@ import pytest
 
 from bpfrec.bpf import (
     fragments,
-    known_paths,
+    known_stacks,
     perf_event,
     perf_records,
     program,
@@ -219,9 +219,9 @@ def test_constants_of_the_program() -> None:
         "PLAN_SETS_UID": selection.PLAN_SETS_UID,
         "DATA_OFFSET": wire.EXTRA.itemsize,
         "SNAPSHOT_PARTS": snapshots.MOST_PARTS,
-        "PATH_WORDS": known_paths.MOST_WORDS,
-        "PATH_STEPS": known_paths.MOST_STEPS,
-        "PATH_COPIED": known_paths._COPIED,
+        "PATH_WORDS": known_stacks.MOST_WORDS,
+        "PATH_STEPS": known_stacks.MOST_STEPS,
+        "PATH_COPIED": known_stacks._COPIED,
     }
     assert {n: said.get(n) for n in expected} == expected, "programs/ and the Python side mean different numbers"
 

@@ -69,7 +69,7 @@ ALL = [MAIN, EXIT, SYSTEM]
 def test_functions_are_found_by_their_addresses(magic: int) -> None:
     functions = GoFunctions(table(ALL, 96, magic))
     found = [functions.find(TEXT + at) for at in (0, 31, 32, 95)]
-    assert [(f.name, f.start, f.end, f.is_root, f.switches) for f in found if f] == [
+    assert [(f.name, f.start, f.end, f.is_root, f.switches_stacks) for f in found if f] == [
         ("main.main", TEXT, TEXT + 32, False, False),
         ("main.main", TEXT, TEXT + 32, False, False),
         ("runtime.goexit", TEXT + 32, TEXT + 64, True, False),
@@ -97,7 +97,7 @@ def test_rules_say_where_the_caller_is() -> None:
     assert root is not None
     assert root.row.rules[RETURN_ADDRESS].how is How.UNDEFINED
     assert switching is not None
-    assert switching.switches
+    assert switching.switches_stacks
     assert go_rules(functions, TEXT + 96) is None
 
 

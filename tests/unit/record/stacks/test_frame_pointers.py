@@ -14,7 +14,7 @@ from bpfrec.formats.symbols.elf_symbols import Symbol
 from bpfrec.formats.symbols.perf_map import JitSymbol
 from bpfrec.record.processes.history import History
 from bpfrec.record.processes.procfs import MapsLine, ProcessStatus
-from bpfrec.record.stacks.frame_pointers import StackTable
+from bpfrec.record.stacks.frame_pointers import FramePointerStacks
 from bpfrec.record.stacks.modules import Modules
 from bpfrec.record.stacks.perf_map_files import JitEntry, PerfMaps
 
@@ -52,13 +52,17 @@ def history() -> History:
     return found
 
 
+def table_of() -> FramePointerStacks:
+    return FramePointerStacks(history(), cast("Modules", FakeModules()), cast("PerfMaps", FakeMaps()))
+
+
 def with_stack(ts: int, *ips: int, pid: int = PID, size: int | None = None) -> list[bytes]:
     stack = ring_bytes.extra(wire.KIND_STACK, struct.pack(f"<{len(ips)}Q", *ips), captured=size)
     return [stack, ring_bytes.call(ts=ts, pid=pid)]
 
 
 def test_equal_stacks_are_one_and_others_are_not() -> None:
-    table = StackTable(history().mapping_lookup())
+    table = table_of()
     ids = table.add(
         ring_bytes.decode(
             *with_stack(1, 0x1110, 0x1010),
@@ -76,10 +80,9 @@ def test_equal_stacks_are_one_and_others_are_not() -> None:
 
 
 def resolved(*records: bytes) -> tuple[list[dict[str, Any]], list[dict[str, Any]], list[dict[str, Any]]]:
-    found = history()
-    table = StackTable(found.mapping_lookup())
+    table = table_of()
     table.add(ring_bytes.decode(*records))
-    parts = list(table.resolve(found, cast("Modules", FakeModules()), cast("PerfMaps", FakeMaps())))
+    parts = list(table.resolve())
     stacks, frames, jit = ([row for part in parts for row in part[i]] for i in range(3))
     return stacks, frames, jit
 

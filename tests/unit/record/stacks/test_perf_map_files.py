@@ -1,4 +1,4 @@
-"""perf_map_files.py and jit_versions.py: names of JIT code as of the time of the call, or none."""
+"""perf_map_files.py and stack_versions.py: names of JIT code as of the time of the call, or none."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from bpfrec.formats.symbols.perf_map import JitSymbol
 from bpfrec.record.processes.procfs import ProcessStatus
 from bpfrec.record.stacks import perf_map_files as perf_maps
 from bpfrec.record.stacks.frames import Stack
-from bpfrec.record.stacks.jit_versions import StackVersions
 from bpfrec.record.stacks.perf_map_files import UNKNOWN, JitEntry, PerfMaps, at_time
+from bpfrec.record.stacks.stack_versions import StackVersions
 
 OLD, NEW = JitSymbol(0x1000, 16, "old"), JitSymbol(0x1000, 16, "new")
 CODE = Mapping(0, 7, 0x1000, 0x2000, 0, "//anon", None, None, None)

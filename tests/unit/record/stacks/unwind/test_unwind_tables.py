@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from bpfrec.formats.symbols.elf import ElfFile, NotElfError
 from bpfrec.record.stacks.unwind.cfi import How, parse_cie, row_at
-from bpfrec.record.stacks.unwind.eh_frame import FunctionRow, UnwindTable
+from bpfrec.record.stacks.unwind.eh_frame import FunctionRules, UnwindTable
 from bpfrec.record.stacks.unwind.encoding import MASK, BadUnwindInfoError, Cursor
 from bpfrec.record.stacks.unwind.expression import Unreadable, evaluate
 
@@ -163,7 +163,7 @@ def test_any_program_ends(program: bytes) -> None:
         row_at(parse_cie(CIE, 0), program, 0, 50)
 
 
-def spelled(found: FunctionRow | None, columns: list[str]) -> list[str]:
+def spelled(found: FunctionRules | None, columns: list[str]) -> list[str]:
     """A row as readelf prints it."""
     assert found is not None
     row = found.row

@@ -1,4 +1,4 @@
-"""Stacks through JIT code that was replaced by other code while it was recorded: one stack for each time."""
+"""Stack versions: a stack through JIT code whose names changed during the recording becomes one stack for each time."""
 
 from __future__ import annotations
 
@@ -17,21 +17,24 @@ _MOST_VERSIONS = 1 << 10
 
 
 class StackVersions:
-    """Adds to ``stacks`` one for each time in which their frames had other names, by the perf maps' entries ``jit``."""
+    """Appends to ``stacks`` a version for each time in which a frame had another name, by the perf map entries ``jit``.
+
+    A stack with more than 1,024 versions gets none, and its frames lose their names in ``jit``.
+    """
 
     def __init__(self, stacks: list[Stack], jit: JitEntries) -> None:
         self._stacks, self._jit = stacks, jit
         self._versions: dict[int, tuple[Integers, Integers]] = {}
         self._unseen: set[int] = set()
-        changing = {place for place, entries in jit.items() if len(entries) > 1}
+        changing = {address for address, entries in jit.items() if len(entries) > 1}
         for number, stack in enumerate(stacks[:] if changing else ()):
-            places = dict.fromkeys((stack.pid, address) for address in addresses_of(stack))
-            changed = [place for place in places if place in changing]
+            addresses = dict.fromkeys((stack.pid, address) for address in addresses_of(stack))
+            changed = [address for address in addresses if address in changing]
             if changed:
                 self._divide(number, stack, changed)
 
     def at(self, stacks: Integers, times: Integers) -> Integers:
-        """The numbers of ``stacks`` of calls entered at ``times``, ns."""
+        """The indexes of the versions of ``stacks`` for calls entered at ``times`` (ns on CLOCK_MONOTONIC)."""
         if not self._versions:
             return stacks
         found = stacks.copy()
@@ -47,8 +50,8 @@ class StackVersions:
                 self._unseen.discard(one)
         return found
 
-    def _divide(self, number: int, stack: Stack, places: list[tuple[int, int]]) -> None:
-        entries = [self._jit[place] for place in places]
+    def _divide(self, number: int, stack: Stack, addresses: list[tuple[int, int]]) -> None:
+        entries = [self._jit[address] for address in addresses]
         edges = sorted({0, *(edge for some in entries for entry in some for edge in (entry.since, entry.until))})
         since: list[int] = []
         names: list[tuple[JitSymbol | None, ...]] = []
@@ -60,8 +63,8 @@ class StackVersions:
         if len(since) < 2:
             return
         if len(since) > _MOST_VERSIONS:
-            for place in places:
-                self._jit[place] = [UNKNOWN]
+            for address in addresses:
+                self._jit[address] = [UNKNOWN]
             return
         numbers = {names[int(np.searchsorted(since, stack.ts, side="right")) - 1]: number}
         for begin, now in zip(since, names, strict=True):

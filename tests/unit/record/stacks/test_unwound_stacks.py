@@ -1,4 +1,4 @@
-"""full.py and path_learner.py: snapshots become stacks, calls find theirs, and none gets another's."""
+"""unwound_stacks.py and stack_learner.py: snapshots become stacks, calls find theirs, and none gets another's."""
 
 from __future__ import annotations
 
@@ -11,22 +11,20 @@ import pytest
 from support import ring_bytes, snapshot_bytes
 
 from bpfrec.bpf import wire
-from bpfrec.bpf.known_paths import Key, KnownPaths
-from bpfrec.bpf.known_paths import Path as KnownPath
+from bpfrec.bpf.known_stacks import Key, KnownStack, KnownStacks
 from bpfrec.bpf.sideband import Comm, Exit, Mapping
 from bpfrec.bpf.snapshots import snapshot_stream
 from bpfrec.record.processes.history import History
 from bpfrec.record.processes.procfs import MapsLine, ProcessStatus
 from bpfrec.record.spool import SpoolWriter
-from bpfrec.record.stacks import callers
-from bpfrec.record.stacks import path_learner as learner
-from bpfrec.record.stacks.callers import Executable, callers_of
-from bpfrec.record.stacks.full import PathTable
+from bpfrec.record.stacks import stack_learner as learner
 from bpfrec.record.stacks.modules import Modules
-from bpfrec.record.stacks.path_learner import LEARNED, Learner
 from bpfrec.record.stacks.perf_map_files import PerfMaps
-from bpfrec.record.stacks.unwind.cfi import How, Row, Rule
-from bpfrec.record.stacks.unwind.eh_frame import FunctionRow
+from bpfrec.record.stacks.stack_learner import LEARNED, StackLearner
+from bpfrec.record.stacks.unwind.cfi import CfiRow, How, Rule
+from bpfrec.record.stacks.unwind.eh_frame import FunctionRules
+from bpfrec.record.stacks.unwinding import MappedCode, UnwoundStack, unwind_snapshot
+from bpfrec.record.stacks.unwound_stacks import UnwoundStacks
 
 PID, CPU = 100, 2
 SP = snapshot_bytes.REGISTERS[1]
@@ -38,9 +36,9 @@ class FakeTable:
 
     failure = ""
 
-    def find_offset(self, offset: int) -> FunctionRow | None:
+    def find_offset(self, offset: int) -> FunctionRules | None:
         rule = Rule(How.UNDEFINED) if offset >= 0x3000 else Rule(How.OFFSET, -8)
-        return FunctionRow(Row(7, 8, None, {16: rule}), 16, False)
+        return FunctionRules(CfiRow(7, 8, None, {16: rule}), 16, False)
 
     def is_entry(self, _offset: int) -> bool:
         return False
@@ -52,6 +50,15 @@ class FakeModules:
 
     def hold(self, _mapping: Mapping) -> None:
         pass
+
+    def locate(self, mapping: Mapping, address: int) -> tuple[int, None]:
+        return address - mapping.start, None
+
+    def build_id(self, _mapping: Mapping) -> str:
+        return "abcd"
+
+    def lines(self, _places: Any) -> dict[Any, Any]:
+        return {}
 
 
 MODULES = cast("Modules", FakeModules())
@@ -76,8 +83,8 @@ class Spool:
     def snapshots(self, *samples: bytes) -> None:
         self._writer.write(CPU, 1, [memoryview(b"".join(samples))])
 
-    def learned(self, snapshot: int, dependence: int) -> None:
-        self._learned.append([memoryview(np.array([(snapshot, dependence)], LEARNED).tobytes())])
+    def learned(self, snapshot: int, inputs_hash: int) -> None:
+        self._learned.append([memoryview(np.array([(snapshot, inputs_hash)], LEARNED).tobytes())])
 
 
 @pytest.fixture
@@ -85,8 +92,8 @@ def spool(tmp_path: Path) -> Spool:
     return Spool(tmp_path)
 
 
-def table_of(spool: Spool, found: History | None = None) -> PathTable:
-    table = PathTable(found or history(), MODULES, PerfMaps())
+def table_of(spool: Spool, found: History | None = None) -> UnwoundStacks:
+    table = UnwoundStacks(found or history(), MODULES, PerfMaps())
     table.read(spool.path, spool.learned_path, lambda _share: None)
     return table
 
@@ -100,7 +107,7 @@ def call_by(snapshot: int, flags: int = 0, ts: int = 2000) -> list[bytes]:
     return [struct.pack("<H", len(head)) + head[2:], ring_bytes.call(ts=ts, pid=PID)]
 
 
-def columns(table: PathTable, *calls: list[bytes]) -> tuple[list[int | None], list[str | None]]:
+def columns(table: UnwoundStacks, *calls: list[bytes]) -> tuple[list[int | None], list[str | None]]:
     ids, status = table.columns(ring_bytes.decode(*(record for call in calls for record in call)))
     return ids.to_pylist(), status.to_pylist()
 
@@ -115,27 +122,16 @@ def test_calls_find_their_stacks(spool: Spool) -> None:
     ids, status = columns(
         table, call_by(named(2)), call_by(named(1)), [ring_bytes.call()], call_by(named(3)), call_by(named(1))
     )
-    assert ids[1] == ids[3] == ids[4], "the same path has several stacks"
+    assert ids[1] == ids[3] == ids[4], "the same stack has several ids"
     assert ids[2] is None
     assert len({ids[0], ids[1]}) == 2
     assert status == [None] * 5
-    parts = list(table.resolve(history(), cast("Modules", FakeLocator()), cast("Any", None)))
+    parts = list(table.resolve())
     stacks = [row for part in parts for row in part[0]]
     frames = [row for part in parts for row in part[1]]
     assert [(row["stack_id"], row["status"], row["depth"]) for row in stacks] == [(0, "root", 3), (1, "root", 3)]
     assert [f["ip"] for f in frames if f["stack_id"] == ids[1]] == [0x1010, 0x2005, 0x4005]
     assert [f["source"] for f in frames if f["stack_id"] == ids[1]] == ["ip", "cfi", "cfi"]
-
-
-class FakeLocator:
-    def locate(self, mapping: Mapping, address: int) -> tuple[int, None]:
-        return address - mapping.start, None
-
-    def build_id(self, _mapping: Mapping) -> str:
-        return "abcd"
-
-    def lines(self, _places: Any) -> dict[Any, Any]:
-        return {}
 
 
 def test_a_call_without_a_stack_says_why(spool: Spool) -> None:
@@ -159,16 +155,16 @@ def test_without_any_snapshot(spool: Spool) -> None:
     )
 
 
-def dependence_of(sample: bytes) -> int:
+def inputs_hash_of(sample: bytes) -> int:
     [snapshot], _ = snapshot_stream().feed(CPU, sample)
-    return callers_of(snapshot, Executable(lambda a: history().space_at(PID, 1).find(a, 1), MODULES)).dependence  # type: ignore[union-attr]
+    return unwind_snapshot(snapshot, MappedCode(lambda a: history().space_at(PID, 1).find(a, 1), MODULES)).inputs_hash  # type: ignore[union-attr]
 
 
-def test_calls_that_were_told_by_a_known_path_need_a_proof(spool: Spool) -> None:
+def test_calls_that_the_program_recognised_need_a_proof(spool: Spool) -> None:
     one, two = (snapshot_bytes.sample(n, snapshot_bytes.words(0x2005, 0x4005, n)) for n in (1, 2))
     spool.snapshots(one, two)
-    spool.learned(named(1), dependence_of(one))
-    spool.learned(named(2), dependence_of(one) + 1)
+    spool.learned(named(1), inputs_hash_of(one))
+    spool.learned(named(2), inputs_hash_of(one) + 1)
     spool.learned(named(9), 7)
     ids, status = columns(
         table_of(spool),
@@ -191,7 +187,7 @@ AGAIN = mapped(1500, CODE.start, CODE.end, CODE.path)._replace(inode=CODE.inode)
 def test_other_code_mapped_since_makes_another_stack(spool: Spool, mapping: Mapping, expected: str | None) -> None:
     one = snapshot_bytes.sample(1, snapshot_bytes.words(0x2005, 0x4005), ts=1000)
     spool.snapshots(one)
-    spool.learned(named(1), dependence_of(one))
+    spool.learned(named(1), inputs_hash_of(one))
     found = history()
     found.apply(mapping)
     known = wire.PATH_KNOWN
@@ -201,54 +197,55 @@ def test_other_code_mapped_since_makes_another_stack(spool: Spool, mapping: Mapp
 
 
 class FakeKnown:
-    """The learner's side of KnownPaths."""
+    """The learner's side of KnownStacks."""
 
     is_full = False
 
     def __init__(self) -> None:
-        self.paths: dict[Key, list[KnownPath]] = {}
+        self.stacks: dict[Key, list[KnownStack]] = {}
+        self.count = 0
 
-    def variants(self, key: Key) -> list[KnownPath]:
-        return self.paths.get(key, [])
+    def variants(self, key: Key) -> list[KnownStack]:
+        return self.stacks.get(key, [])
 
-    def add(self, path: KnownPath) -> bool:
-        self.paths.setdefault(path.key, []).append(path)
+    def add(self, stack: KnownStack) -> bool:
+        self.stacks.setdefault(stack.key, []).append(stack)
         return True
 
     def remove(self, key: Key) -> None:
-        self.paths.pop(key, None)
+        self.stacks.pop(key, None)
 
 
 @pytest.fixture
 def known(monkeypatch: pytest.MonkeyPatch) -> FakeKnown:
     monkeypatch.setattr(learner.procfs, "executable_maps", lambda _pid: [CODE])
-    monkeypatch.setattr(learner, "_AT_ONCE", 60.0)
+    monkeypatch.setattr(learner, "_LONGEST_TURN", 60.0)
     monkeypatch.setattr(learner, "_MOST_SAVED", 60.0)
     return FakeKnown()
 
 
-def test_a_new_path_is_learned_once(known: FakeKnown) -> None:
-    learning = Learner(cast("KnownPaths", known), MODULES)
+def test_a_new_stack_is_learned_once(known: FakeKnown) -> None:
+    learning = StackLearner(cast("KnownStacks", known), MODULES)
     sample = snapshot_bytes.sample(1, snapshot_bytes.words(0x2005, 0x4005, 5))
     learning.take(CPU, sample)
     learned = np.frombuffer(learning.work(), LEARNED)
     assert learned["snapshot"].tolist() == [named(1)]
-    assert learned["dependence"].tolist() == [dependence_of(sample)]
-    [path] = known.paths[PID, 0x1010, SP]
-    assert path.words == {SP: 0x2005, SP + 8: 0x4005}, "what the walk did not read is compared"
+    assert learned["inputs_hash"].tolist() == [inputs_hash_of(sample)]
+    [stack] = known.stacks[PID, 0x1010, SP]
+    assert stack.words == {SP: 0x2005, SP + 8: 0x4005}, "what the walk did not read is compared"
     learning.take(CPU, snapshot_bytes.sample(2, snapshot_bytes.words(0x2005, 0x4005, 6)))
-    assert learning.work() == b"", "the same path is learned again"
+    assert learning.work() == b"", "the same stack is learned again"
     learning.take(CPU, snapshot_bytes.sample(3, snapshot_bytes.words(0x3005, 0x4005)))
     assert len(learning.work()) == LEARNED.itemsize
     assert not learning.is_behind
 
 
 def test_a_stack_that_is_not_whole_is_not_learned(known: FakeKnown) -> None:
-    learning = Learner(cast("KnownPaths", known), MODULES)
+    learning = StackLearner(cast("KnownStacks", known), MODULES)
     for number, stack in enumerate(([0x2005], [0x2005, 0x9005], [])):
         learning.take(CPU, snapshot_bytes.sample(number, snapshot_bytes.words(*stack)))
         assert learning.work() == b""
-    assert known.paths == {}
+    assert known.stacks == {}
 
 
 @pytest.mark.parametrize(
@@ -263,26 +260,26 @@ def test_a_stack_that_is_not_whole_is_not_learned(known: FakeKnown) -> None:
         (Exit(5, PID + 7, PID + 7), 1),
     ],
 )
-def test_paths_do_not_outlive_what_they_were_in(known: FakeKnown, event: Any, left: int) -> None:
-    learning = Learner(cast("KnownPaths", known), MODULES)
+def test_known_stacks_do_not_outlive_what_they_were_in(known: FakeKnown, event: Any, left: int) -> None:
+    learning = StackLearner(cast("KnownStacks", known), MODULES)
     learning.take(CPU, snapshot_bytes.sample(1, snapshot_bytes.words(0x2005, 0x4005)))
     learning.work()
     learning.notice([event])
-    assert len(known.paths) == left
+    assert len(known.stacks) == left
 
 
 def test_learning_leaves_time_for_the_rings(known: FakeKnown, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = [100.0]
     monkeypatch.setattr(learner, "_MOST_SAVED", 0.2)
-    monkeypatch.setattr(learner, "_AT_ONCE", 0.02)
+    monkeypatch.setattr(learner, "_LONGEST_TURN", 0.02)
     monkeypatch.setattr(learner.time, "monotonic", lambda: clock[0])
 
-    def slow(*arguments: Any) -> callers.Callers:
+    def slow(*arguments: Any) -> UnwoundStack:
         clock[0] += 0.004
-        return callers_of(*arguments)
+        return unwind_snapshot(*arguments)
 
-    monkeypatch.setattr(learner, "callers_of", slow)
-    learning = Learner(cast("KnownPaths", known), MODULES)
+    monkeypatch.setattr(learner, "unwind_snapshot", slow)
+    learning = StackLearner(cast("KnownStacks", known), MODULES)
     for number in range(400):
         registers = (0x1010 + number % 256, SP + 16 * number, *snapshot_bytes.REGISTERS[2:])
         learning.take(CPU, snapshot_bytes.sample(number, snapshot_bytes.words(0x4005), registers=registers))
@@ -309,9 +306,7 @@ def test_stacks_that_end_where_their_copies_end_are_told_apart_by_that(spool: Sp
     ids, _ = columns(table, *(call_by(named(number)) for number in (1, 2, 3, 4)))
     assert ids[0] == ids[1]
     assert len({ids[0], ids[2], ids[3]}) == 3
-    stacks = [
-        row for part in table.resolve(history(), cast("Modules", FakeLocator()), cast("Any", None)) for row in part[0]
-    ]
+    stacks = [row for part in table.resolve() for row in part[0]]
     assert [row["status"] for row in stacks] == ["stack-truncated", "stack-truncated", "root"]
 
 
@@ -323,8 +318,6 @@ def test_a_walk_that_needs_a_page_that_was_not_read_says_so(spool: Spool) -> Non
     table = table_of(spool)
     [number], _ = columns(table, call_by(named(1)))
     assert number is not None
-    [stack] = [
-        row for part in table.resolve(history(), cast("Modules", FakeLocator()), cast("Any", None)) for row in part[0]
-    ]
+    [stack] = [row for part in table.resolve() for row in part[0]]
     assert stack["status"] == "unreadable"
     assert stack["depth"] > 1

@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -24,18 +23,12 @@ from bpfrec.record.decode.user_memory import SideRows
 from bpfrec.record.processes.calls_in_progress import WaitingCall
 from bpfrec.record.processes.history import History
 from bpfrec.record.spool import Chunk, read_decoded
+from bpfrec.record.stacks.stack_table import StackTable
 
 # Larger batches fall out of the processor's caches.
 _BATCH_BYTES = 4 << 20
 _ROW_GROUP = 1 << 17
 _ROW_GROUP_BYTES = 1 << 28
-
-
-class Stacks(Protocol):
-    """What knows the stacks of calls."""
-
-    def columns(self, records: wire.Records) -> tuple[pa.Array, pa.Array]:
-        """``stack_id`` and ``stack_status`` of the calls in ``records``."""
 
 
 @dataclass
@@ -47,7 +40,7 @@ class CallWriter:
 
     writer: TraceWriter
     history: History
-    stacks: Stacks
+    stacks: StackTable
     rows: int = 0
     decoded: int = 0
     pids: set[int] = field(default_factory=set)

@@ -1,50 +1,55 @@
-"""While recording: walks new stacks, and tells the BPF program how it knows them again."""
+"""Unwinds new stacks during the recording, and makes the BPF program recognise them."""
 
 from __future__ import annotations
 
-import pathlib
+import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bpfrec.bpf.known_paths import Key, KnownPaths, Path
+from bpfrec.bpf.known_stacks import Key, KnownStack, KnownStacks
 from bpfrec.bpf.sideband import Comm, Event, Exit, Mapping
 from bpfrec.bpf.snapshots import Snapshot, snapshot_stream
 from bpfrec.record.processes import procfs
 from bpfrec.record.processes.history import mapping_of
-from bpfrec.record.stacks.callers import Executable, callers_of
 from bpfrec.record.stacks.modules import Modules
+from bpfrec.record.stacks.unwinding import MappedCode, unwind_snapshot
 
-LEARNED = np.dtype([("snapshot", "<u8"), ("dependence", "<u8")])
-"""What is spooled of a path that the program was told: its snapshot, and what its walk depended on."""
+_log = logging.getLogger(__name__)
 
-# Of the recorder's time, what it may save up, and how long the rings may wait for it, in seconds.
-_SHARE = 0.2
+LEARNED = np.dtype([("snapshot", "<u8"), ("inputs_hash", "<u8")])
+"""What is spooled of a known stack: its snapshot, and :attr:`.UnwoundStack.inputs_hash` of what is compared for it."""
+
+# The share of the recorder's time that learning may take.
+_TIME_SHARE = 0.2
+# Unused time, in seconds, is kept up to this.
 _MOST_SAVED = 0.2
-_AT_ONCE = 0.02
+# The rings are not drained while stacks are learned: seconds that this may last.
+_LONGEST_TURN = 0.02
 _MOST_WAITING = 512
-_MOST_SPACES = 256
+_MOST_PROCESSES = 256
 _EVICTED = 256
 
 
-def read_learned(spool: pathlib.Path) -> NDArray[np.void]:
-    """The rows of :data:`LEARNED` in the file ``spool``; one that is cut off at its end is left out."""
+def read_learned(spool: Path) -> NDArray[np.void]:
+    """The rows of :data:`LEARNED` in the file ``spool``; leaves out a row that is cut off at its end."""
     data = spool.read_bytes()
     return np.frombuffer(data, LEARNED, len(data) // LEARNED.itemsize)
 
 
-class Learner:
-    """Takes snapshots as they come, and :meth:`work` some of the time."""
+class StackLearner:
+    """Gets snapshots by :meth:`take`, as they come out of the rings, and learns from them in :meth:`work`."""
 
-    def __init__(self, known: KnownPaths, modules: Modules) -> None:
+    def __init__(self, known: KnownStacks, modules: Modules) -> None:
         self._known, self._modules = known, modules
         self._stream = snapshot_stream()
         self._waiting: dict[Key, Snapshot] = {}
         self._times: Counter[Key] = Counter()
-        self._spaces: dict[int, Executable] = {}
+        self._code: dict[int, MappedCode] = {}
         self._keys: dict[int, set[Key]] = {}
         self._ips: dict[Key, set[int]] = {}
         self._last, self._saved = time.monotonic(), _MOST_SAVED
@@ -59,11 +64,11 @@ class Learner:
                 self._times[key] += 1
 
     def work(self) -> bytes:
-        """Learns for a fifth of the time, about 20 ms at once; what is to be spooled: :data:`LEARNED`."""
+        """Learns for at most 20 ms, and a fifth of the time in the long run; the :data:`LEARNED` records to spool."""
         begin = time.monotonic()
-        self._saved = min(_MOST_SAVED, self._saved + _SHARE * (begin - self._last))
+        self._saved = min(_MOST_SAVED, self._saved + _TIME_SHARE * (begin - self._last))
         self._last = begin
-        until = begin + min(_AT_ONCE, self._saved)
+        until = begin + min(_LONGEST_TURN, self._saved)
         learned: list[tuple[int, int]] = []
         for key, _times in self._times.most_common():
             if time.monotonic() >= until:
@@ -71,15 +76,17 @@ class Learner:
             del self._times[key]
             self._learn(key, self._waiting.pop(key), learned)
         self._saved -= time.monotonic() - begin
+        if learned:
+            _log.debug("learned %d stacks: %d known, %d waiting", len(learned), self._known.count, len(self._waiting))
         return np.array(learned, LEARNED).tobytes()
 
     @property
     def is_behind(self) -> bool:
-        """Whether snapshots are waiting to be learned from."""
+        """Whether snapshots wait to be learned from."""
         return bool(self._waiting)
 
     def notice(self, events: Iterable[Event]) -> None:
-        """Forgets the paths that ``events`` make doubtful."""
+        """Makes the BPF program forget the stacks that ``events`` may have made wrong."""
         for event in events:
             match event:
                 case Comm() if event.exec:
@@ -87,41 +94,44 @@ class Learner:
                 case Exit() if event.pid == event.tid:
                     self._forget(event.pid)
                 case Mapping():
-                    self._spaces.pop(event.pid, None)
+                    self._code.pop(event.pid, None)
                     for key in list(self._keys.get(event.pid, ())):
                         if any(event.start <= ip < event.end for ip in self._ips[key]):
                             self._drop(key)
 
     def _learn(self, key: Key, snapshot: Snapshot, learned: list[tuple[int, int]]) -> None:
-        if any(_agrees(path, snapshot) for path in self._known.variants(key)):
+        if any(_agrees(stack, snapshot) for stack in self._known.variants(key)):
             return
-        callers = callers_of(snapshot, self._space(snapshot.pid))
-        if not callers.tells:
+        unwound = unwind_snapshot(snapshot, self._mapped_code(snapshot.pid))
+        if not unwound.is_recognisable:
             return
-        path = Path(snapshot.number, snapshot.pid, snapshot.registers, callers.used, callers.words, snapshot.readable)
+        stack = KnownStack(
+            snapshot.number, snapshot.pid, snapshot.registers, unwound.registers, unwound.words, snapshot.readable
+        )
         if self._known.is_full:
+            _log.debug("the table of known stacks is full: %d keys are dropped", _EVICTED)
             for old in list(self._ips)[:_EVICTED]:
                 self._drop(old)
-        if self._known.add(path):
+        if self._known.add(stack):
             self._keys.setdefault(snapshot.pid, set()).add(key)
-            self._ips.setdefault(key, set()).update(frame.ip for frame in callers.frames)
-            learned.append((snapshot.number, callers.dependence))
+            self._ips.setdefault(key, set()).update(frame.ip for frame in unwound.frames)
+            learned.append((snapshot.number, unwound.inputs_hash))
 
-    def _space(self, pid: int) -> Executable:
-        known = self._spaces.get(pid)
-        if known is None:
-            if len(self._spaces) >= _MOST_SPACES:
-                self._spaces.clear()
+    def _mapped_code(self, pid: int) -> MappedCode:
+        code = self._code.get(pid)
+        if code is None:
+            if len(self._code) >= _MOST_PROCESSES:
+                self._code.clear()
             mappings = [mapping_of(pid, line) for line in procfs.executable_maps(pid)]
             for mapping in mappings:
                 self._modules.hold(mapping)
-            known = Executable(_finder(mappings), self._modules)
+            code = MappedCode(_finder(mappings), self._modules)
             if mappings:
-                self._spaces[pid] = known
-        return known
+                self._code[pid] = code
+        return code
 
     def _forget(self, pid: int) -> None:
-        self._spaces.pop(pid, None)
+        self._code.pop(pid, None)
         for key in [key for key in self._waiting if key[0] == pid]:
             del self._waiting[key], self._times[key]
         for key in list(self._keys.get(pid, ())):
@@ -141,8 +151,8 @@ def _finder(mappings: list[Mapping]) -> Callable[[int], Mapping | None]:
     return lambda address: next((m for m in mappings if m.start <= address < m.end), None)
 
 
-def _agrees(path: Path, snapshot: Snapshot) -> bool:
+def _agrees(stack: KnownStack, snapshot: Snapshot) -> bool:
     sp = snapshot.registers[1]
-    return all(path.registers[number] == snapshot.registers[number] for number in path.used) and all(
-        snapshot.word(address - sp) == word for address, word in path.words.items()
+    return all(stack.registers[number] == snapshot.registers[number] for number in stack.compared) and all(
+        snapshot.word(address - sp) == word for address, word in stack.words.items()
     )

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -18,8 +17,9 @@ from bpfrec.formats.schema import SAMPLES
 from bpfrec.record.decode.text import choice
 from bpfrec.record.processes.history import History
 from bpfrec.record.spool import read_whole
-from bpfrec.record.stacks.frames import Row, within
+from bpfrec.record.stacks.frames import StackRows, TableRow, within
 from bpfrec.record.stacks.kernel_symbols import KernelSymbols
+from bpfrec.record.stacks.stack_table import StackTable
 
 Integers = NDArray[np.int64]
 
@@ -30,17 +30,6 @@ _REASONS = (
     (wire.NO_REGISTERS, "no-registers"),
 )
 _STATUSES = [name for _, name in _REASONS]
-
-
-class Stacks(Protocol):
-    """What knows user stacks."""
-
-    @property
-    def count(self) -> int:
-        """How many have an id so far."""
-
-    def sampled(self, samples: Sequence[Sample]) -> Integers:
-        """``stack_id`` of the user stacks that ``samples`` have."""
 
 
 @dataclass
@@ -66,7 +55,7 @@ class SampleTable:
     """
 
     history: History
-    stacks: Stacks
+    stacks: StackTable
     has_stacks: bool
     pids: set[int] = field(default_factory=set)
     tids: set[int] = field(default_factory=set)
@@ -110,10 +99,10 @@ class SampleTable:
             }
         ).select([c.name for c in SAMPLES.columns])
 
-    def kernel_stacks(self, symbols: KernelSymbols) -> tuple[list[Row], list[Row]]:
-        """Rows for ``stacks`` and ``frames`` of the kernel stacks."""
-        stacks: list[Row] = []
-        frames: list[Row] = []
+    def kernel_stacks(self, symbols: KernelSymbols) -> StackRows:
+        """The rows for the kernel stacks, with their functions."""
+        stacks: list[TableRow] = []
+        frames: list[TableRow] = []
         for number, ((error, addresses), seen) in enumerate(
             zip(self._kernel, self._kernel_seen, strict=True), self.stacks.count
         ):
@@ -122,14 +111,14 @@ class SampleTable:
             status = "too-deep" if len(ips) == FRAMES else "no-kernel-symbols" if symbols.are_hidden else "root"
             status = f"error-{error}" if error else status
             stacks.append({"stack_id": number, "ts_ns": seen, "depth": len(ips), "status": status})
-        return stacks, frames
+        return StackRows(stacks, frames, [])
 
     def _columns_of(self, samples: list[Sample]) -> _Columns:
         status = np.array([self._status(sample) for sample in samples], np.int32)
         stack = np.full(len(samples), -1, np.int64)
         if self.has_stacks:
             having = np.flatnonzero(status < 0)
-            stack[having] = self.stacks.sampled([samples[i] for i in having.tolist()])
+            stack[having] = self.stacks.of_samples([samples[i] for i in having.tolist()])
         return _Columns(
             ts=np.array([sample.time for sample in samples], np.uint64).view(np.int64),
             pid=_numbers(sample.pid for sample in samples),
@@ -170,7 +159,7 @@ def _numbers(values: Iterable[int]) -> NDArray[np.int32]:
     return np.array(list(values), np.uint32).view(np.int32)
 
 
-def _kernel_frame(stack_id: int, depth: int, ip: int, symbols: KernelSymbols) -> Row:
+def _kernel_frame(stack_id: int, depth: int, ip: int, symbols: KernelSymbols) -> TableRow:
     symbol = symbols.at(within(ip, not depth))
     return {
         "stack_id": stack_id,

@@ -1,4 +1,4 @@
-"""bpf/samples.py, record/stacks/samples.py: bytes of rings in, rows of samples and kernel stacks out."""
+"""bpf/samples.py, record/stacks/sample_table.py: bytes of rings in, rows of samples and kernel stacks out."""
 
 from __future__ import annotations
 
@@ -28,7 +28,8 @@ from bpfrec.bpf.snapshots import HEAD as SNAPSHOT_HEAD
 from bpfrec.record.processes.history import History
 from bpfrec.record.spool import SpoolWriter
 from bpfrec.record.stacks.kernel_symbols import KernelSymbols
-from bpfrec.record.stacks.samples import SampleTable
+from bpfrec.record.stacks.sample_table import SampleTable
+from bpfrec.record.stacks.stack_table import NoStacks
 
 CPU = 3
 FULL = bytes(range(256)) * (FRAGMENT_BYTES // 256)
@@ -79,7 +80,7 @@ def test_a_record_that_is_cut_off_comes_again() -> None:
     assert [s.number for s in sample_stream().feed(CPU, other + two)[0]] == [2], "what is too short is no sample"
 
 
-class FakeStacks:
+class FakeStacks(NoStacks):
     """Each distinct copy of a stack is one."""
 
     def __init__(self) -> None:
@@ -89,7 +90,7 @@ class FakeStacks:
     def count(self) -> int:
         return len(self.seen)
 
-    def sampled(self, samples: Sequence[Sample]) -> np.ndarray[Any, np.dtype[np.int64]]:
+    def of_samples(self, samples: Sequence[Sample]) -> np.ndarray[Any, np.dtype[np.int64]]:
         return np.array([self.seen.setdefault(s.user, len(self.seen)) for s in samples], np.int64)
 
 
@@ -122,7 +123,7 @@ def test_rows_stand_in_order_of_time_and_kernel_stacks_behind_those_of_users(tmp
     assert [r["comm"] for r in rows] == ["worker", "worker", "worker", "\\xff"]
     assert rows[1]["uid"] == -2
     assert (table.count, table.pids, table.tids) == (4, {100}, {5, 101})
-    stacks, frames = table.kernel_stacks(SYMBOLS)
+    stacks, frames, _ = table.kernel_stacks(SYMBOLS)
     assert stacks == [
         {"stack_id": 2, "ts_ns": 10, "depth": 2, "status": "root"},
         {"stack_id": 3, "ts_ns": 20, "depth": 0, "status": "error-14"},
@@ -150,7 +151,7 @@ def test_where_no_stacks_were_asked_for_there_is_no_reason_either(tmp_path: Path
 
 def test_without_samples(tmp_path: Path) -> None:
     table = table_of(tmp_path)
-    assert (table.rows().num_rows, table.kernel_stacks(SYMBOLS)) == (0, ([], []))
+    assert (table.rows().num_rows, table.kernel_stacks(SYMBOLS)) == (0, ([], [], []))
 
 
 @given(st.lists(st.tuples(st.binary(max_size=200), st.booleans()), max_size=8), st.randoms())
@@ -215,7 +216,7 @@ def test_a_kernel_that_hides_its_addresses_gives_no_names(tmp_path: Path) -> Non
     assert hidden.are_hidden
     assert hidden.at(KERNEL + 4) == (None, "[kernel]", None)
     table = table_of(tmp_path, (0, sample_bytes.sample(1, flags=IN_KERNEL, kernel=(KERNEL,))))
-    [stack], [frame] = table.kernel_stacks(hidden)
+    [stack], [frame], _ = table.kernel_stacks(hidden)
     assert (stack["status"], frame["symbol"], frame["ip"]) == ("no-kernel-symbols", None, KERNEL)
     assert KernelSymbols("").are_hidden
     assert not SYMBOLS.are_hidden

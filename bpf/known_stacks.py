@@ -1,0 +1,105 @@
+"""Known stacks: those that the BPF program (``programs/stacks.c``) recognises, so that no snapshot is needed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+MAX_KNOWN_STACKS = 8192
+"""Stacks that the table holds. Each takes 2.7 KB, allocated when it is added."""
+
+MOST_WORDS = 256
+"""Stack words that may be compared for one known stack."""
+
+FARTHEST = 65536
+"""Bytes above the stack pointer at which the last compared word must end."""
+
+VARIANTS = 16
+"""Known stacks of one process that may share an instruction pointer and a stack pointer."""
+
+MOST_STEPS = 192
+"""Steps of the BPF program's loop. Each variant takes one, and so do four neighbouring words or one distant word."""
+
+_COPIED = 16384
+_AT_ONCE = 4
+_ALL_BITS = (1 << 64) - 1
+
+Key = tuple[int, int, int]
+"""pid, instruction pointer, stack pointer."""
+
+
+@dataclass(frozen=True)
+class KnownStack:
+    """What a call must have in common with ``snapshot`` to have its stack.
+
+    ``registers``: all registers of the snapshot; ``compared``: indexes of those that must be equal. ``words``: the
+    stack words that must be equal, by address. ``readable``: bytes from the stack pointer on that one read can copy.
+    """
+
+    snapshot: int
+    pid: int
+    registers: Sequence[int]
+    compared: frozenset[int]
+    words: Mapping[int, int]
+    readable: int
+
+    @property
+    def key(self) -> Key:
+        """The key by which the BPF program looks it up."""
+        return self.pid, self.registers[0], self.registers[1]
+
+
+class KnownStacks:
+    """The BPF program's table of known stacks; ``table``: a bcc hash table that takes :data:`MAX_KNOWN_STACKS`."""
+
+    def __init__(self, table: Any) -> None:
+        self._table = table
+        self._variants: dict[Key, list[KnownStack]] = {}
+        self.count = 0
+
+    @property
+    def is_full(self) -> bool:
+        """Whether nothing can be added."""
+        return self.count >= MAX_KNOWN_STACKS
+
+    def add(self, stack: KnownStack) -> bool:
+        """Makes the BPF program recognise ``stack``; False if it has no room, or cannot compare so much."""
+        variants = self._variants.get(stack.key, [])
+        sp = stack.registers[1]
+        offsets = sorted(address - sp for address in stack.words)
+        if not offsets or len(offsets) > MOST_WORDS or offsets[0] < 0 or offsets[-1] + 8 > FARTHEST:
+            return False
+        span = max((o + 8 for o in offsets if o + 8 <= min(stack.readable, _COPIED)), default=0)
+        near = sum(o + 8 <= span for o in offsets)
+        steps = VARIANTS + near // _AT_ONCE + near % _AT_ONCE + len(offsets) - near
+        if len(variants) >= VARIANTS or self.is_full or steps >= MOST_STEPS:
+            return False
+        leaf = self._table.Leaf()
+        leaf.snapshot = stack.snapshot
+        for number, value in enumerate(stack.registers):
+            leaf.registers[number] = value
+            leaf.mask[number] = _ALL_BITS if number in stack.compared else 0
+        leaf.words, leaf.near, leaf.span = len(offsets), near, span
+        for number, offset in enumerate(offsets):
+            leaf.offset[number], leaf.word[number] = offset, stack.words[sp + offset]
+        self._table[self._table_key(stack.key, len(variants))] = leaf
+        self._variants[stack.key] = [*variants, stack]
+        self.count += 1
+        return True
+
+    def variants(self, key: Key) -> Sequence[KnownStack]:
+        """The known stacks with this key."""
+        return self._variants.get(key, ())
+
+    def remove(self, key: Key) -> None:
+        """Removes all known stacks with this key."""
+        for variant in reversed(range(len(self._variants.pop(key, ())))):
+            self.count -= 1
+            with suppress(KeyError):
+                del self._table[self._table_key(key, variant)]
+
+    def _table_key(self, key: Key, variant: int) -> Any:
+        pid, ip, sp = key
+        return self._table.Key(ip, sp, pid, variant)

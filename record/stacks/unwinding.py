@@ -1,0 +1,102 @@
+"""Unwinds a snapshot with the code that its process had mapped."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from hashlib import blake2b
+
+from bpfrec.bpf.sideband import Mapping
+from bpfrec.bpf.snapshots import Snapshot
+from bpfrec.record.stacks.modules import Modules, may_hold_jit_code
+from bpfrec.record.stacks.unwind.encoding import BadUnwindInfoError
+from bpfrec.record.stacks.unwind.unwinder import Frame, Registers, StackCopy, UnwindInfo, unwind
+
+MOST_FRAMES = 4096
+
+# The DWARF numbers of the registers in a snapshot, in its order.
+_DWARF_NUMBERS = (16, 7, 6, 3, 12, 13, 14, 15)
+_WORD = 8
+
+FindMapping = Callable[[int], Mapping | None]
+"""Finds the executable mapping at an address of a process."""
+
+
+@dataclass(frozen=True, slots=True)
+class UnwoundStack:
+    """The result of unwinding a snapshot: its frames, innermost first, and the ``status`` (see the table ``stacks``).
+
+    While the mappings stay the same, the result depends only on what was read: ``registers`` (indexes into those of the
+    snapshot) and ``words`` of the stack, by address. ``reads_words_only``: nothing smaller than a word was read.
+    """
+
+    frames: list[Frame]
+    status: str
+    registers: frozenset[int]
+    words: dict[int, int]
+    reads_words_only: bool
+
+    @property
+    def is_recognisable(self) -> bool:
+        """Whether a snapshot that agrees in what was read has the same stack.
+
+        Where unwinding failed for lack of memory, more of the stack might have been copied the next time.
+        """
+        return self.reads_words_only and self.status in ("root", "no-unwind-info")
+
+    @property
+    def inputs_hash(self) -> int:
+        """A hash, 64 bits, of which registers and which stack addresses were read, whatever they held."""
+        text = repr((sorted(self.registers), sorted(self.words)))
+        return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "little")
+
+
+class MappedCode:
+    """The executable mappings of a process between two changes of them, and what is known for unwinding there."""
+
+    def __init__(self, find: FindMapping, modules: Modules) -> None:
+        self._find, self._modules = find, modules
+        self._mappings: dict[int, Mapping | None] = {}
+        self._unwind_info: dict[int, UnwindInfo | None] = {}
+
+    def mapping(self, address: int) -> Mapping | None:
+        """The executable mapping at ``address``."""
+        # The same return addresses come again and again.
+        if address not in self._mappings:
+            self._mappings[address] = self._find(address)
+        return self._mappings[address]
+
+    def unwind_info(self, address: int) -> UnwindInfo | None:
+        """What is known of the code at ``address``; None where nothing executable is mapped."""
+        if address not in self._unwind_info:
+            mapping = self.mapping(address)
+            self._unwind_info[address] = None if mapping is None else _unwind_info(mapping, address, self._modules)
+        return self._unwind_info[address]
+
+
+def unwind_snapshot(snapshot: Snapshot, code: MappedCode) -> UnwoundStack:
+    """Unwinds the stack of ``snapshot``."""
+    stack = StackCopy(snapshot.registers[1], snapshot.word)
+    registers = Registers(stack, dict(zip(_DWARF_NUMBERS, snapshot.registers, strict=True)))
+    result = unwind(registers, code.unwind_info, MOST_FRAMES)
+    used = frozenset(_DWARF_NUMBERS.index(number) for number in registers.used)
+    # An expression may read less than a word, though no compiler makes one that does. Such a stack is never cached.
+    words = {address: value for (address, size), value in stack.used.items() if size == _WORD}
+    status = result.status
+    if status == "stack-truncated" and -snapshot.below <= stack.refused < len(snapshot.stack) - snapshot.below - _WORD:
+        status = "unreadable"
+    return UnwoundStack(result.frames, status, used, words, len(words) == len(stack.used))
+
+
+def _unwind_info(mapping: Mapping, address: int, modules: Modules) -> UnwindInfo:
+    table = modules.unwind_table(mapping)
+    if table is None:
+        if may_hold_jit_code(mapping):
+            return UnwindInfo(None, is_jit=True)
+        return UnwindInfo(None, damage="the file could not be read")
+    offset = address - mapping.start + mapping.offset
+    try:
+        rules = table.find_offset(offset)
+        return UnwindInfo(rules, damage=table.failure, is_entry=rules is None and table.is_entry(offset))
+    except BadUnwindInfoError as error:
+        return UnwindInfo(None, damage=str(error))

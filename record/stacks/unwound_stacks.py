@@ -1,0 +1,263 @@
+"""The stack table for ``--stacks full``: snapshots unwound when the recording has ended, and which calls have them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from bpfrec.bpf import wire
+from bpfrec.bpf.samples import Sample
+from bpfrec.bpf.sideband import Mapping
+from bpfrec.bpf.snapshots import Snapshot, snapshot_stream
+from bpfrec.record.decode.text import status
+from bpfrec.record.processes.history import History
+from bpfrec.record.spool import read_whole
+from bpfrec.record.stacks.frames import (
+    INTERRUPTED,
+    SOURCES,
+    JitEntries,
+    Stack,
+    StackRows,
+    frame_rows,
+    jit_entries,
+    within,
+)
+from bpfrec.record.stacks.modules import Modules
+from bpfrec.record.stacks.perf_map_files import PerfMaps
+from bpfrec.record.stacks.stack_learner import read_learned
+from bpfrec.record.stacks.stack_versions import StackVersions
+from bpfrec.record.stacks.unwinding import MappedCode, UnwoundStack, unwind_snapshot
+
+Integers = NDArray[np.int64]
+Words = NDArray[np.uint64]
+
+_log = logging.getLogger(__name__)
+
+_MOST_CACHED = 1 << 15
+_MOST_PROCESSES = 256
+# A flag beside those of the wire: the mappings have changed since the snapshot.
+_CHANGED = 1 << 15
+
+
+@dataclass(frozen=True, slots=True)
+class _CachedStack:
+    """A stack that was unwound once: snapshots that agree in all it depends on need not be unwound again.
+
+    ``bytes``: how much stack the snapshot had, if that decided how unwinding ended; else 0.
+    """
+
+    stack: int
+    inputs_hash: int
+    bytes: int
+    registers: tuple[tuple[int, int], ...]
+    words: tuple[tuple[int, int], ...]
+
+    def is_of(self, snapshot: Snapshot) -> bool:
+        if self.bytes and self.bytes != len(snapshot.stack):
+            return False
+        return all(snapshot.registers[number] == value for number, value in self.registers) and all(
+            snapshot.word(at) == word for at, word in self.words
+        )
+
+
+@dataclass
+class _Snapshots:
+    """All snapshots in order of their numbers, by column.
+
+    ``stack``: index of the stack; ``epoch``: index of the mappings (:meth:`.History.mapping_lookup`); ``proven``: the
+    BPF program recognised its stack by what unwinding depends on.
+    """
+
+    number: Words
+    stack: Integers
+    epoch: Integers
+    proven: NDArray[np.bool_]
+
+
+class UnwoundStacks:
+    """A :class:`.StackTable`. Call :meth:`read` first, once."""
+
+    def __init__(self, history: History, modules: Modules, maps: PerfMaps) -> None:
+        self._history, self._modules, self._maps = history, modules, maps
+        self._epochs = history.mapping_lookup()
+        self._stacks: list[Stack] = []
+        self._distinct: dict[Stack, int] = {}
+        self._cache: dict[tuple[int, ...], list[_CachedStack]] = {}
+        self._cached = 0
+        self._code: dict[tuple[int, int], MappedCode] = {}
+        self._same_mappings: dict[tuple[int, int], bool] = {}
+        self._jit: JitEntries = {}
+        self._versions = StackVersions(self._stacks, self._jit)
+        self._ids = np.empty(0, np.int64)
+        self._count = 0
+        nothing = np.empty(0, np.int64)
+        self._snapshots = _Snapshots(nothing.view(np.uint64), nothing, nothing, nothing.astype(bool))
+
+    def read(self, spool: Path, learned_spool: Path, report: Callable[[float], None]) -> None:
+        """Unwinds the snapshots in ``spool``; ``report`` gets the share that is done, 0 to 1.
+
+        ``learned_spool``: what the BPF program recognised stacks by, rows of :data:`.LEARNED`.
+        """
+        learned = read_learned(learned_spool)
+        tables: list[Words] = []
+        epochs: list[Integers] = []
+        for snapshots in read_whole(spool, snapshot_stream(), report):
+            pids, times = (np.array([s[i] for s in snapshots], np.int64) for i in (2, 1))
+            epochs.append(self._epochs.lookup(pids, times))
+            unwound = [self._unwound(s, epoch) for s, epoch in zip(snapshots, epochs[-1].tolist(), strict=True)]
+            rows = [(s.number, found.stack, found.inputs_hash) for s, found in zip(snapshots, unwound, strict=True)]
+            tables.append(np.array(rows, np.uint64))
+        self._cache.clear()
+        self._code.clear()
+        self._jit = jit_entries(self._stacks, self._maps)
+        self._versions = StackVersions(self._stacks, self._jit)
+        self._ids = np.full(len(self._stacks), -1, np.int64)
+        if not tables:
+            return
+        table = np.concatenate(tables)
+        order = np.argsort(table[:, 0], kind="stable")
+        table = table[order]
+        stack, epoch = table[:, 1].astype(np.int64), np.concatenate(epochs)[order]
+        proven = _proven(table, learned)
+        self._snapshots = _Snapshots(table[:, 0].copy(), stack, epoch, proven)
+        _log.info("%d snapshots unwound: %d stacks, %d known", len(table), len(self._stacks), np.count_nonzero(proven))
+
+    def columns(self, records: wire.Records) -> tuple[pa.Array, pa.Array]:
+        """The columns ``stack_id`` and ``stack_status`` of the calls in ``records``."""
+        calls = records.calls
+        which = np.flatnonzero(records.extras["kind"] == wire.KIND_PATH)
+        owners = records.extra_owner[which]
+        flags = records.extras["flags"][which].astype(np.int64)
+        numbers = records.data.view("<u8")[records.extra_data[which] // 8]
+        at = np.searchsorted(self._snapshots.number, numbers)
+        here = at < len(self._snapshots.number)
+        here[here] = self._snapshots.number[at[here]] == numbers[here]
+        sure = here.copy()
+        recognised = np.flatnonzero(here & ((flags & wire.PATH_KNOWN) != 0))
+        sure[recognised] = self._still_same(calls, owners[recognised], at[recognised])
+        ids = np.full(len(calls), -1, np.int64)
+        stacks = self._versions.at(self._snapshots.stack[at[sure]], calls.ts[owners[sure]])
+        ids[owners[sure]] = self._stack_ids(stacks)
+        why = np.zeros(len(calls), np.int64)
+        refused = flags & (wire.PATH_CAPPED | wire.PATH_32_BIT)
+        why[owners[~sure]] = np.where(here, _CHANGED, np.where(refused, refused, wire.PATH_LOST))[~sure]
+        reasons = ((wire.PATH_CAPPED, "capped"), (wire.PATH_32_BIT, "32-bit"), (_CHANGED, "changed"))
+        column = status([(why == bit, name) for bit, name in (*reasons, (wire.PATH_LOST, "lost"))], len(calls))
+        return pa.array(ids, mask=ids < 0), column
+
+    @property
+    def count(self) -> int:
+        """How many stacks have an id so far."""
+        return self._count
+
+    def of_samples(self, samples: Sequence[Sample]) -> Integers:
+        """The ``stack_id`` of each of ``samples``, which hold copies of their stacks."""
+        snapshots = [Snapshot(s.number, s.time, s.pid, s.tid, s.registers, s.user, below=s.below) for s in samples]
+        pids, times = (np.array([s[i] for s in snapshots], np.uint64).view(np.int64) for i in (2, 1))
+        epochs = self._epochs.lookup(pids, times).tolist()
+        found = [self._unwound(s, epoch).stack for s, epoch in zip(snapshots, epochs, strict=True)]
+        self._ids = np.concatenate([self._ids, np.full(len(self._stacks) - len(self._ids), -1, np.int64)])
+        return self._stack_ids(np.array(found, np.int64))
+
+    def resolve(self) -> Iterator[StackRows]:
+        """The rows for all stacks that have an id, with their functions, some at a time."""
+        order = np.argsort(self._ids, kind="stable")
+        used = order[self._ids[order] >= 0].tolist()
+        return frame_rows([self._stacks[number] for number in used], self._modules, self._maps, self._jit)
+
+    def _unwound(self, snapshot: Snapshot, epoch: int) -> _CachedStack:
+        key = (snapshot.pid, epoch, snapshot.registers[0], snapshot.registers[1], snapshot.below)
+        for cached in self._cache.get(key, ()):
+            if cached.is_of(snapshot):
+                return cached
+        unwound = unwind_snapshot(snapshot, self._mapped_code(snapshot.pid, epoch, snapshot.time))
+        sp = snapshot.registers[1]
+        found = _CachedStack(
+            self._stack(snapshot, epoch, unwound),
+            unwound.inputs_hash,
+            len(snapshot.stack) if unwound.status == "stack-truncated" else 0,
+            tuple((number, snapshot.registers[number]) for number in sorted(unwound.registers)),
+            tuple((address - sp, word) for address, word in unwound.words.items()),
+        )
+        # The mappings are the same, so what was read decides how unwinding ends, whichever way that is.
+        if unwound.reads_words_only and unwound.status != "unreadable":
+            if self._cached >= _MOST_CACHED:
+                self._cache.clear()
+                self._cached = 0
+            self._cache.setdefault(key, []).append(found)
+            self._cached += 1
+        return found
+
+    def _mapped_code(self, pid: int, epoch: int, when: int) -> MappedCode:
+        code = self._code.get((pid, epoch))
+        if code is None:
+            if len(self._code) >= _MOST_PROCESSES:
+                self._code.clear()
+            space = self._history.space_at(pid, when)
+
+            def find(address: int) -> Mapping | None:
+                return space.find(address, when) if space else None
+
+            code = self._code[pid, epoch] = MappedCode(find, self._modules)
+        return code
+
+    def _stack(self, snapshot: Snapshot, epoch: int, unwound: UnwoundStack) -> int:
+        """The index of the stack in ``self._stacks``, to which it is added if it is new."""
+        code = self._mapped_code(snapshot.pid, epoch, snapshot.time)
+        mappings: list[Mapping] = []
+        for frame in unwound.frames:
+            mapping = code.mapping(within(frame.ip, not frame.is_return))
+            if mapping is None:
+                break
+            mappings.append(mapping)
+        frames = unwound.frames[: len(mappings)]
+        ips = tuple(frame.ip for frame in frames)
+        sources = bytes(SOURCES.index(frame.source) | (0 if frame.is_return else INTERRUPTED) for frame in frames)
+        identity = Stack(snapshot.pid, 0, ips, sources, tuple(mappings), unwound.status)
+        number = self._distinct.setdefault(identity, len(self._stacks))
+        if number == len(self._stacks):
+            self._stacks.append(Stack(snapshot.pid, snapshot.time, ips, sources, identity.mappings, unwound.status))
+        return number
+
+    def _still_same(self, calls: wire.Calls, owners: Integers, at: Integers) -> NDArray[np.bool_]:
+        """Whether calls that the BPF program recognised have that stack: the mappings may have changed meanwhile."""
+        snapshots = self._snapshots
+        stacks, times = snapshots.stack[at], calls.ts[owners]
+        epochs = self._epochs.lookup(calls.pid[owners], times)
+        same = snapshots.proven[at]
+        for row in np.flatnonzero(same & (epochs != snapshots.epoch[at])).tolist():
+            key = (int(stacks[row]), int(epochs[row]))
+            if key not in self._same_mappings:
+                self._same_mappings[key] = self._has_same_mappings(self._stacks[key[0]], int(times[row]))
+            same[row] = self._same_mappings[key]
+        return same
+
+    def _has_same_mappings(self, stack: Stack, when: int) -> bool:
+        space = self._history.space_at(stack.pid, when)
+        for ip, source, mapping in zip(stack.ips, stack.sources, stack.mappings, strict=True):
+            now = space.find(within(ip, bool(source & INTERRUPTED)), when) if space else None
+            if now is None or now._replace(time=0) != mapping._replace(time=0):
+                return False
+        return True
+
+    def _stack_ids(self, stacks: Integers) -> Integers:
+        new = np.unique(stacks[self._ids[stacks] < 0])
+        self._ids[new] = np.arange(self._count, self._count + len(new))
+        self._count += len(new)
+        return self._ids[stacks]
+
+
+def _proven(table: Words, learned: NDArray[np.void]) -> NDArray[np.bool_]:
+    """For each row (number, stack, inputs hash): whether the BPF program compares what unwinding read this time."""
+    proven = np.zeros(len(table), bool)
+    at = np.searchsorted(table[:, 0], learned["snapshot"])
+    at[at == len(table)] = 0
+    same = (table[at, 0] == learned["snapshot"]) & (table[at, 2] == learned["inputs_hash"])
+    proven[at[same]] = True
+    return proven
