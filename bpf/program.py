@@ -84,7 +84,7 @@ class _Plan(ctypes.Structure):
 
 
 @dataclass(frozen=True)
-class LostRun:
+class LostBurst:
     """Calls of one thread that found no room on one CPU between two times that calls did.
 
     ``first`` and ``last``: entry of the first and the last of them, ns on CLOCK_MONOTONIC.
@@ -152,7 +152,7 @@ class RecorderProgram:
         table[table.Key(0)] = table.Leaf(time.monotonic_ns())
 
     def detach(self) -> None:
-        """Stops recording. Entry first: calls that are under way still end, or are in :meth:`calls_under_way`."""
+        """Stops recording. Entry first: calls in progress still end, or are in :meth:`calls_in_progress`."""
         while self._attached:
             with _quiet():
                 self._bpf.detach_raw_tracepoint(tp=self._attached.pop().encode())
@@ -189,20 +189,20 @@ class RecorderProgram:
         table = self._bpf[b"counters"]
         return [int(n) for n in table[table.Key(COUNTERS.index("lost_syscalls"))]]
 
-    def lost_runs(self) -> list[LostRun]:
+    def lost_bursts(self) -> list[LostBurst]:
         """The accounts of lost calls, in the order of their times."""
-        runs = [
-            LostRun(key.cpu, key.burst, run.pid, key.tid, run.count, run.first, run.last)
-            for key, run in self._bpf[b"lost_runs"].items()
+        bursts = [
+            LostBurst(key.cpu, key.burst, value.pid, key.tid, value.count, value.first, value.last)
+            for key, value in self._bpf[b"lost_runs"].items()
         ]
-        return sorted(runs, key=lambda run: (run.first, run.cpu, run.tid))
+        return sorted(bursts, key=lambda burst: (burst.first, burst.cpu, burst.tid))
 
-    def calls_under_way(self) -> bytes:
+    def calls_in_progress(self) -> bytes:
         """The calls that threads are in now, as a perf sample each; they have ``wire.NO_RETURN`` set."""
         slots, owners = self._bpf[b"slots"], self._bpf[b"owners"]
         taken = [slots[slots.Key(index.value)] for index in owners]
-        under_way = [slot for slot in [*taken, *self._bpf[b"crowded"].values()] if slot.state & _IN_CALL]
-        return b"".join(_as_sample(bytes(slot), self._kept_aside(slot)) for slot in under_way)
+        in_progress = [slot for slot in [*taken, *self._bpf[b"crowded"].values()] if slot.state & _IN_CALL]
+        return b"".join(_as_sample(bytes(slot), self._kept_aside(slot)) for slot in in_progress)
 
     def _kept_aside(self, slot: Any) -> list[bytes]:
         spilled = self._bpf[b"spilled"]

@@ -45,7 +45,7 @@ class Display:
         elapsed = now.seconds - self._before.seconds
         rate = (now.calls - self._before.calls) / elapsed if elapsed > 0 else 0.0
         self._before = now
-        lost = f"{now.lost:,} lost" if now.lost else "nothing lost"
+        lost = f"{now.lost:,} lost" if now.lost else "no call lost"
         text = f"{now.seconds:6.1f} s  {now.calls:,} calls  {rate:,.0f}/s  {lost}  {size_text(now.bytes)} spooled"
         self._show(Text(text, no_wrap=True, overflow="ellipsis"))
 
@@ -57,7 +57,8 @@ class Display:
         """The line at the end, and what to run next."""
         self._stop_live()
         seconds = (recorded.stop_ns - recorded.start_ns) / 1e9
-        lost = f"{finished.lost:,} LOST" if finished.lost else "nothing lost"
+        # Calls are all there where only stacks or names are missing; but something was lost.
+        lost = f"{finished.lost:,} LOST" if finished.lost else "no call lost" if finished.losses else "nothing lost"
         seen = f"{finished.calls:,} calls"
         if finished.samples:
             seen += f" and {_plural(finished.samples, 'sample', 'samples')}"

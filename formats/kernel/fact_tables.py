@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from importlib.resources import files
 
 
-def tsv_rows(name: str) -> Iterator[tuple[str, ...]]:
-    """Rows of ``formats/kernel/NAME`` in order, without comment lines (``#``) and blank lines."""
-    for line in files("bpfrec.formats.kernel").joinpath(name).read_text("utf-8").splitlines():
+def tsv_rows(name: str, package: str = "bpfrec.formats.kernel") -> Iterator[tuple[str, ...]]:
+    """Rows of the table ``name`` in ``package`` in order, without comment lines (``#``) and blank lines."""
+    for line in files(package).joinpath(name).read_text("utf-8").splitlines():
         if line and not line.startswith("#"):
             yield tuple(line.split("\t"))

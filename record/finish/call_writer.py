@@ -67,7 +67,7 @@ class CallWriter:
             self.history.note_processes(records.processes)
             self._add(records, cpu)
 
-    def write_under_way(self, samples: bytes) -> None:
+    def write_in_progress(self, samples: bytes) -> None:
         """Writes the calls that threads were in when recording stopped, given as perf samples."""
         self.flush()
         self._add(wire.decode(np.frombuffer(samples, np.uint8)), cpu=-1, still_running=True)

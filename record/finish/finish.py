@@ -20,18 +20,21 @@ from bpfrec.formats.schema import (
 )
 from bpfrec.formats.trace_writer import TraceWriter
 from bpfrec.record.finish.call_writer import CallWriter
-from bpfrec.record.finish.losses import binary_losses, losses_of, symbol_losses
+from bpfrec.record.finish.losses import losses_of
 from bpfrec.record.finish.manifest import manifest_of
 from bpfrec.record.finish.rows import descriptor_rows, mapping_rows, process_rows, thread_rows
 from bpfrec.record.finish.saved_binaries import BinaryWriter
+from bpfrec.record.finish.stages import Stages
+from bpfrec.record.processes.history import History
 from bpfrec.record.request import Request
 from bpfrec.record.session.output import Output, SpoolKind
 from bpfrec.record.session.recorded import Recorded
 from bpfrec.record.session.sudo_user import User
 from bpfrec.record.session.tracker import Surroundings
 from bpfrec.record.spool import read_chunks
+from bpfrec.record.stacks.frames import StackRows
 from bpfrec.record.stacks.sample_table import SampleTable
-from bpfrec.record.stacks.stack_table import read_stack_table
+from bpfrec.record.stacks.stack_table import StackTable, read_stack_table
 
 _SIDE_BAND_BATCH = 1 << 30
 
@@ -51,78 +54,102 @@ class Finished:
 def finish(
     request: Request, recorded: Recorded, output: Output, user: User | None, report: Callable[[float], None]
 ) -> Finished:
-    """Makes the trace at ``output.target`` from its spools; ``report`` gets the share of calls written, 0 to 1.
+    """Makes the trace at ``output.target`` from its spools; ``report`` gets the share of spools read, 0 to 1.
 
     Disk errors come as OSError.
     """
+    stages = Stages({kind: output.spool(kind).stat().st_size for kind in SpoolKind}, report)
     writer = TraceWriter(output.folder)
     surroundings = recorded.surroundings
-    history = surroundings.history(_sideband_events(output, surroundings))
+    with stages.stage(SpoolKind.SIDE_BAND):
+        history = surroundings.history(_side_band_events(output, surroundings))
     if recorded.child is not None and user is not None:
         # It was found before it became that user.
         for life in history.lives(recorded.child.pid)[:1]:
             life.uid = user.uid
-    stacks = read_stack_table(
-        request.stacks,
-        history,
-        surroundings.modules,
-        surroundings.perf_maps,
-        output.spool(SpoolKind.SNAPSHOTS),
-        output.spool(SpoolKind.LEARNED),
-        report,
+    with stages.stage(SpoolKind.SNAPSHOTS) as snapshots_report:
+        stacks = read_stack_table(
+            request.stacks,
+            history,
+            surroundings.modules,
+            surroundings.perf_maps,
+            output.spool(SpoolKind.SNAPSHOTS),
+            output.spool(SpoolKind.LEARNED),
+            snapshots_report,
+        )
+    with stages.stage(SpoolKind.CALLS) as calls_report:
+        calls = CallWriter(writer, history, stacks)
+        calls.write_all(output.spool(SpoolKind.CALLS), calls_report)
+        if not request.failed_only:
+            calls.write_in_progress(recorded.in_progress)
+            calls.write_waiting(recorded.waiting, recorded.start_ns)
+        calls.flush()
+    with stages.stage(SpoolKind.SAMPLES) as samples_report:
+        samples = SampleTable(history, stacks, has_stacks=request.stacks != "off")
+        samples.read(output.spool(SpoolKind.SAMPLES), samples_report)
+        writer.write(SAMPLES, samples.rows())
+    with stages.stage("symbols"):
+        _write_stacks(writer, recorded, stacks, samples)
+    counters = recorded.counters | {
+        "recorded": calls.rows,
+        "samples": samples.count,
+        "sideband_lost": history.lost_events,
+    }
+    pids = calls.pids | samples.pids | set(request.pids)
+    with stages.stage("processes"):
+        _write_processes(writer, surroundings, history, pids, calls.tids | samples.tids)
+    left_out = 0
+    if request.save_binaries:
+        with stages.stage("binaries"):
+            binaries = BinaryWriter(writer, surroundings.modules)
+            binaries.write(mapping for pid in sorted(pids) for mapping in history.mappings(pid))
+        counters |= {"saved_binaries": binaries.saved, "saved_binaries_bytes": binaries.bytes}
+        left_out = binaries.left_out
+    losses = losses_of(
+        recorded,
+        request,
+        counters
+        | {
+            "not_spooled": recorded.counters["sent_syscalls"] - calls.decoded,
+            "lost_samples": counters["lost_samples"] + counters["sent_samples"] - samples.count,
+            "unread_lines": surroundings.modules.unread_lines,
+            "unread_symbols": surroundings.modules.unread_symbols,
+            "cut_perf_maps": surroundings.perf_maps.cut,
+            "binaries_left_out": left_out,
+        },
     )
-    calls = CallWriter(writer, history, stacks)
-    calls.write_all(output.spool(SpoolKind.CALLS), report)
-    if not request.failed_only:
-        calls.write_under_way(recorded.under_way)
-        calls.write_waiting(recorded.waiting, recorded.start_ns)
-    calls.flush()
+    writer.write_rows(LOSSES, losses)
+    counters["lost"] = sum(row["count"] for row in losses if row["severity"] == "data_loss")
+    manifest = manifest_of(request, recorded, counters, calls.per_syscall)
+    with stages.stage("file"):
+        size = writer.finish(manifest, output.target, (user.uid, user.gid) if user else None)
+    return Finished(calls.rows, samples.count, manifest.tables[PROCESSES.name].rows, counters["lost"], size, losses)
 
-    samples = SampleTable(history, stacks, has_stacks=request.stacks != "off")
-    samples.read(output.spool(SpoolKind.SAMPLES), report)
-    writer.write(SAMPLES, samples.rows())
-    losses = losses_of(recorded, calls.decoded, samples.count, history.lost_events)
-    lost = sum(row["count"] for row in losses if row["severity"] == "data_loss")
-    for rows in stacks.resolve():
+
+def _write_stacks(writer: TraceWriter, recorded: Recorded, stacks: StackTable, samples: SampleTable) -> None:
+    def write(rows: StackRows) -> None:
         writer.write_rows(STACKS, rows.stacks)
         writer.write_rows(FRAMES, rows.frames)
         writer.write_rows(JIT_SYMBOLS, rows.jit_symbols)
-    losses += symbol_losses(
-        surroundings.modules.unread_lines, surroundings.modules.unread_symbols, surroundings.perf_maps.cut
-    )
+
+    for rows in stacks.resolve():
+        write(rows)
     if recorded.kernel_symbols is not None:
-        kernel = samples.kernel_stacks(recorded.kernel_symbols)
-        writer.write_rows(STACKS, kernel.stacks)
-        writer.write_rows(FRAMES, kernel.frames)
-    pids = calls.pids | samples.pids | set(request.pids)
+        # Their numbers follow those of all other stacks.
+        write(samples.kernel_stacks(recorded.kernel_symbols))
+
+
+def _write_processes(
+    writer: TraceWriter, surroundings: Surroundings, history: History, pids: set[int], tids: set[int]
+) -> None:
     writer.write_rows(PROCESSES, process_rows(history, surroundings.descriptors, pids))
     writer.write_rows(DESCRIPTORS, descriptor_rows(surroundings.descriptors, pids))
-    writer.write_rows(THREADS, thread_rows(history, calls.tids | samples.tids))
+    writer.write_rows(THREADS, thread_rows(history, tids))
     writer.write_rows(MAPPINGS, mapping_rows(history, surroundings.modules, pids))
-    saved: dict[str, int] = {}
-    if request.save_binaries:
-        binaries = BinaryWriter(writer, surroundings.modules)
-        binaries.write(mapping for pid in sorted(pids) for mapping in history.mappings(pid))
-        saved = {"saved_binaries": binaries.saved, "saved_binaries_bytes": binaries.bytes}
-        losses += binary_losses(binaries.left_out)
-    writer.write_rows(LOSSES, losses)
-    counters = (
-        recorded.counters
-        | saved
-        | {
-            "recorded": calls.rows,
-            "samples": samples.count,
-            "lost": lost,
-            "sideband_lost": history.lost_events,
-        }
-    )
-    manifest = manifest_of(request, recorded, counters, calls.per_syscall)
-    size = writer.finish(manifest, output.target, (user.uid, user.gid) if user else None)
-    return Finished(calls.rows, samples.count, manifest.tables[PROCESSES.name].rows, lost, size, losses)
 
 
-def _sideband_events(output: Output, surroundings: Surroundings) -> list[Event]:
-    """The events that can matter: the side band tells of every process there is."""
+def _side_band_events(output: Output, surroundings: Surroundings) -> list[Event]:
+    """The events of processes that can matter, for the side band tells of every process there is."""
     chunks = [chunk.data.tobytes() for chunk in read_chunks(output.spool(SpoolKind.SIDE_BAND), _SIDE_BAND_BATCH)]
     surroundings.learn_children(event for data in chunks for event in parse_forks(data))
     return [

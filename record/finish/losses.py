@@ -1,167 +1,135 @@
-"""What a trace lacks, as rows of ``losses``: the kernel's counts, set against what was decoded."""
+"""What a trace lacks, as rows of ``losses``: what was counted, and the kinds of loss in ``losses.tsv``."""
 
 from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from bpfrec.bpf.defines import MAX_THREADS
 from bpfrec.bpf.perf_event import size_text
-from bpfrec.bpf.program import LostRun
+from bpfrec.bpf.program import LostBurst
+from bpfrec.formats.kernel.fact_tables import tsv_rows
+from bpfrec.record.finish.remedies import remedy_text
 from bpfrec.record.options.ring_size import as_option
+from bpfrec.record.request import Request
 from bpfrec.record.session.recorded import Recorded
 
-_NARROWER = "Record less: -p, -e or -x."
-_RARER = "Sample less often, with --profile, or less of each: --stacks fp."
-# Losses less than this apart are one burst for whoever asks what would have held it.
-_APART = 1_000_000_000
+RING_FULL, NO_RING = "ring-full", "cpu-came-online"
+"""The kinds of loss that are told by CPU, thread and time; both are data_loss."""
+
+# Losses less than this apart (ns) are one burst for whoever asks what would have held it.
+_PAUSE = 1_000_000_000
 _RINGS_MEMORY_SHARE = 4
+# Bytes of a call without arguments.
+_LEAST_BYTES = 48.0
 
 
-def losses_of(recorded: Recorded, decoded: int, samples: int, sideband_lost: int) -> list[dict[str, Any]]:
+@dataclass(frozen=True)
+class LossKind:
+    """A row of ``losses.tsv``."""
+
+    kind: str
+    severity: str
+    counter: str
+    meaning: str
+    remedies: tuple[str, ...]
+
+
+@cache
+def loss_kinds() -> tuple[LossKind, ...]:
+    """The kinds of loss that are counted by one counter each."""
+    return tuple(
+        LossKind(kind, severity, counter, meaning, () if remedies == "-" else tuple(remedies.split()))
+        for kind, severity, counter, meaning, remedies in tsv_rows("losses.tsv", "bpfrec.record.finish")
+    )
+
+
+def losses_of(recorded: Recorded, request: Request, counters: Mapping[str, int]) -> list[dict[str, Any]]:
     """Rows for ``losses``.
 
-    Calls that found no room in a ring are counted by the BPF program, exactly: per CPU, burst and thread, and by CPU
-    alone once it has no room for more accounts. ``decoded``, ``samples``: calls and samples found in what was sent.
+    ``counters``: those of the BPF program, and what else :func:`loss_kinds` name; one that is not there counts as 0.
     """
-    counters = recorded.counters
-    rows = _ring_losses(recorded)
-    not_spooled = counters["sent_syscalls"] - decoded
-    lost_samples = counters["lost_samples"] + counters["sent_samples"] - samples
-    for kind, severity, count, remedy in (
-        ("spool-cut", "data_loss", not_spooled, "Make room on the disk that holds the trace, or name another with -o."),
-        (
-            "thread-table-full",
-            "data_loss",
-            counters["lost_threads"],
-            f"There is room for {MAX_THREADS} threads. {_NARROWER}",
-        ),
-        ("exit-missed", "data_loss", counters["lost_exits"], _NARROWER),
-        ("program-skipped", "data_loss", counters["missed_runs"], _NARROWER),
-        ("path-lost", "notice", counters["lost_data"], _NARROWER),
-        (
-            "stacks-capped",
-            "notice",
-            counters["capped_stacks"],
-            "Stacks of calls that came too fast to be kept: stack_status says which. Have fewer: --stack-on failed",
-        ),
-        (
-            "stacks-lost",
-            "notice",
-            counters["lost_stacks"],
-            "There was no room for the stacks of some calls. " + _NARROWER,
-        ),
-        ("samples-lost", "notice", lost_samples, f"There was no room for some samples. {_RARER}"),
-        (
-            "samples-capped",
-            "notice",
-            counters["capped_samples"],
-            f"Samples whose user stacks would have been too much to copy: stack_status says which. {_RARER}",
-        ),
-        (
-            "samples-throttled",
-            "notice",
-            counters["throttled_samples"],
-            f"Times that the kernel stopped sampling for a while. {_RARER}",
-        ),
-        (
-            "process-end-lost",
-            "notice",
-            counters["lost_processes"],
-            "How that many processes ended, or their ids in pid namespaces, is not known. " + _NARROWER,
-        ),
-        (
-            "side-band-full",
-            "notice",
-            sideband_lost,
-            "Names and mappings of some processes may be missing. " + _NARROWER,
-        ),
-    ):
+    return [*_ring_losses(recorded, request), *_counted_losses(request, counters)]
+
+
+def _counted_losses(request: Request, counters: Mapping[str, int]) -> Iterator[dict[str, Any]]:
+    for kind in loss_kinds():
+        count = counters.get(kind.counter, 0)
         if count > 0:
-            rows.append({"kind": kind, "severity": severity, "count": count, "remedy": remedy})
-    return rows
+            meaning = kind.meaning.format(MAX_THREADS=MAX_THREADS)
+            remedy = f"{meaning} {remedy_text(kind.remedies, request)}".strip()
+            yield {"kind": kind.kind, "severity": kind.severity, "count": count, "remedy": remedy}
 
 
-def symbol_losses(unread_lines: int, unread_symbols: int, cut_maps: int) -> list[dict[str, Any]]:
-    """Rows for what frames lack.
+def _ring_losses(recorded: Recorded, request: Request) -> list[dict[str, Any]]:
+    """Calls that found no room in a ring.
 
-    ``unread_lines``: addresses whose source lines would have taken too long to find; ``unread_symbols``: files whose
-    symbol tables found no room; ``cut_maps``: perf maps that were too long.
+    The BPF program counts them exactly: per CPU, burst and thread, and by CPU alone once it has no room for more
+    accounts.
     """
-    lines = "Source lines of that many addresses would have taken too long to find. Ask with: analyze --symbols DIR"
-    maps = "Perf maps too long to be read to their ends: JIT code may lack names, or have older ones."
-    symbols = "Files executed whose symbol tables are absurdly large, or too many. Ask with: analyze --symbols DIR"
-    kinds = (
-        ("lines-unread", unread_lines, lines),
-        ("symbols-unread", unread_symbols, symbols),
-        ("perf-map-cut", cut_maps, maps),
-    )
-    return [
-        {"kind": kind, "severity": "notice", "count": count, "remedy": remedy} for kind, count, remedy in kinds if count
-    ]
-
-
-def binary_losses(left_out: int) -> list[dict[str, Any]]:
-    """Rows for files that --save-binaries could not save."""
-    remedy = "Files that were executed are not saved: SELECT path, size, status FROM binaries WHERE status IS NOT NULL"
-    return [{"kind": "binaries-left-out", "severity": "notice", "count": left_out, "remedy": remedy}][: left_out > 0]
-
-
-def _ring_losses(recorded: Recorded) -> list[dict[str, Any]]:
     if not any(recorded.lost_by_cpu):
         return []
-    ring_full = {"kind": "ring-full", "severity": "data_loss", "remedy": _remedy(recorded)}
+    full = {"kind": RING_FULL, "severity": "data_loss", "remedy": _remedy(recorded, request)}
+    none = {"kind": NO_RING, "severity": "data_loss", "remedy": _WITHOUT_RING}
     rows = [
-        ring_full
+        (full if burst.cpu in recorded.ring_cpus else none)
         | {
-            "cpu": run.cpu,
-            "ts_ns": run.first,
-            "until_ns": run.last,
-            "pid": run.pid,
-            "tid": run.tid,
-            "count": run.count,
+            "cpu": burst.cpu,
+            "ts_ns": burst.first,
+            "until_ns": burst.last,
+            "pid": burst.pid,
+            "tid": burst.tid,
+            "count": burst.count,
         }
-        for run in recorded.lost_runs
+        for burst in recorded.lost_bursts
     ]
     told = Counter[int]()
-    for run in recorded.lost_runs:
-        told[run.cpu] += run.count
+    for burst in recorded.lost_bursts:
+        told[burst.cpu] += burst.count
     rows += [
-        ring_full | {"cpu": cpu, "count": lost - told[cpu]}
+        (full if cpu in recorded.ring_cpus else none) | {"cpu": cpu, "count": lost - told[cpu]}
         for cpu, lost in enumerate(recorded.lost_by_cpu)
         if lost > told[cpu]
     ]
     return rows
 
 
-def _remedy(recorded: Recorded) -> str:
+_WITHOUT_RING = (
+    "The CPU came online after the recording began, and had no ring buffer. Bring all CPUs online first: "
+    "lscpu --online --extended"
+)
+
+
+def _remedy(recorded: Recorded, request: Request) -> str:
     """The buffer that would have held the longest burst, as far as a machine has memory for it."""
     held = recorded.ring_bytes
-    longest = _longest_burst(recorded.lost_runs)
+    longest = _longest_burst(burst for burst in recorded.lost_bursts if burst.cpu in recorded.ring_cpus)
     sent = max(recorded.counters["sent_syscalls"], 1)
-    bytes_per_call = max(recorded.spooled_bytes / sent, 48.0)
+    bytes_per_call = max(recorded.spooled_bytes / sent, _LEAST_BYTES)
     needed = max(2 * held, _power_of_two(held + int(longest * bytes_per_call)))
-    less = "record less: -p, -e, -x or --stacks off"
+    less = remedy_text(("processes", "calls", "failed", "stack-on"), request)
     said = f"Each CPU's ring buffer held {size_text(held)}"
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    if needed * len(recorded.lost_by_cpu) > memory // _RINGS_MEMORY_SHARE:
-        return f"{said}, and none that fits in memory would have been enough: {less}."
-    return f"{said}: --buffer {as_option(needed)} would have been enough; or {less}."
+    if needed * len(recorded.ring_cpus) > memory // _RINGS_MEMORY_SHARE:
+        return f"{said}, and none that fits in memory would have been enough. {less}".strip()
+    return f"{said}: --buffer {as_option(needed)} would have been enough. {less}".strip()
 
 
-def _longest_burst(runs: Iterable[LostRun]) -> int:
+def _longest_burst(bursts: Iterable[LostBurst]) -> int:
     """The most calls that one CPU lost in a stretch without a second's pause."""
     most: Counter[int] = Counter()
     current: Counter[int] = Counter()
     last: dict[int, int] = {}
-    for run in runs:
-        if run.first - last.get(run.cpu, run.first) > _APART:
-            current[run.cpu] = 0
-        current[run.cpu] += run.count
-        last[run.cpu] = max(run.last, last.get(run.cpu, 0))
-        most[run.cpu] = max(most[run.cpu], current[run.cpu])
+    for burst in bursts:
+        if burst.first - last.get(burst.cpu, burst.first) > _PAUSE:
+            current[burst.cpu] = 0
+        current[burst.cpu] += burst.count
+        last[burst.cpu] = max(burst.last, last.get(burst.cpu, 0))
+        most[burst.cpu] = max(most[burst.cpu], current[burst.cpu])
     return max(most.values(), default=0)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bpfrec.bpf.program import LostRun
+from bpfrec.bpf.program import LostBurst
 from bpfrec.formats.manifest import Clock
 from bpfrec.record.processes.calls_in_progress import WaitingCall
 from bpfrec.record.session.child import Child
@@ -26,8 +26,11 @@ class Progress:
 class Recorded:
     """A recording that has stopped: what finishing needs beside the spools. Times in ns on CLOCK_MONOTONIC.
 
-    ``under_way``: the calls that threads were in, as perf samples; ``waiting``: those that they were in at the start.
-    ``kernel_symbols``: for samples, of when it stopped; None: there are no kernel stacks.
+    ``stopped``: why. ``counters``: by name, see :data:`bpfrec.bpf.program.COUNTERS`. ``lost_by_cpu``: calls that found
+    no room in the ring of each possible CPU. ``ring_cpus``: the CPUs that had rings. ``in_progress``: the calls that
+    threads were in at the end, as perf samples; ``waiting``: those that they were in at the start. ``ring_bytes``: of a
+    ring for calls. ``spooled_bytes``: of calls. ``kernel_symbols``: as of the end, for samples; None: there are no
+    kernel stacks.
     """
 
     clock: Clock
@@ -36,8 +39,9 @@ class Recorded:
     stopped: str
     counters: dict[str, int]
     lost_by_cpu: list[int]
-    lost_runs: list[LostRun]
-    under_way: bytes
+    lost_bursts: list[LostBurst]
+    ring_cpus: frozenset[int]
+    in_progress: bytes
     waiting: list[WaitingCall]
     surroundings: Surroundings
     ring_bytes: int

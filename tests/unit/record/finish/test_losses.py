@@ -1,13 +1,18 @@
-"""losses.py: every call that the kernel counted is in the rows or in the losses, and no loss counts twice."""
+"""record/finish/losses.py: every call that was counted is in the rows or in the losses, and no loss counts twice."""
 
 from __future__ import annotations
 
 from types import SimpleNamespace
 from typing import Any
 
-from bpfrec.bpf.program import COUNTERS, LostRun
-from bpfrec.record.finish.losses import losses_of
+import pytest
+
+from bpfrec.bpf.program import COUNTERS, LostBurst
+from bpfrec.bpf.selection import StackChoice
+from bpfrec.record.finish.losses import loss_kinds, losses_of
+from bpfrec.record.finish.remedies import _REMEDIES, remedy_text
 from bpfrec.record.options.ring_size import RingSize, as_option
+from bpfrec.record.request import Request
 
 NONE = dict.fromkeys((*COUNTERS, "missed_runs", "throttled_samples"), 0)
 
@@ -17,16 +22,27 @@ SECOND = 1_000_000_000
 
 
 def rows(
-    counters: dict[str, int], by_cpu: list[int], decoded: int, runs: list[LostRun] | None = None
+    counters: dict[str, int], by_cpu: list[int], decoded: int, runs: list[LostBurst] | None = None
 ) -> list[dict[str, Any]]:
+    samples = counters.get("samples", 0)
+    counted = NONE | counters
     recorded: Any = SimpleNamespace(
-        counters=NONE | counters,
+        counters=counted,
         lost_by_cpu=by_cpu,
-        lost_runs=runs or [],
+        lost_bursts=runs or [],
+        ring_cpus=frozenset(range(len(by_cpu))),
         ring_bytes=MIB,
         spooled_bytes=100 * counters.get("sent_syscalls", 0),
     )
-    found = losses_of(recorded, decoded, counters.get("samples", 0), sideband_lost=0)
+    found = losses_of(
+        recorded,
+        Request(everything=True),
+        counted
+        | {
+            "not_spooled": counted["sent_syscalls"] - decoded,
+            "lost_samples": counted["lost_samples"] + counted["sent_samples"] - samples,
+        },
+    )
     assert all(row["remedy"] for row in found), "a loss without a remedy leaves the reader alone"
     return found
 
@@ -36,8 +52,8 @@ def losses(*arguments: Any) -> list[tuple[Any, ...]]:
     return [tuple(row.get(column) for column in columns) for row in rows(*arguments)]
 
 
-def run(count: int, *, cpu: int = 0, burst: int = 0, tid: int = 7, first: int = 100, last: int = 200) -> LostRun:
-    return LostRun(cpu, burst, pid=7, tid=tid, count=count, first=first, last=last)
+def run(count: int, *, cpu: int = 0, burst: int = 0, tid: int = 7, first: int = 100, last: int = 200) -> LostBurst:
+    return LostBurst(cpu, burst, pid=7, tid=tid, count=count, first=first, last=last)
 
 
 def test_nothing_lost_is_no_row() -> None:
@@ -91,3 +107,53 @@ def test_samples_that_are_missing() -> None:
         ("samples-capped", "notice"): 4,
         ("samples-throttled", "notice"): 1,
     }
+
+
+def test_the_table_of_losses_says_what_each_kind_needs() -> None:
+    kinds = loss_kinds()
+    assert len({kind.kind for kind in kinds}) == len(kinds), "a kind with two rows"
+    assert len({kind.counter for kind in kinds}) == len(kinds), "a counter that is told twice"
+    assert {kind.severity for kind in kinds} == {"data_loss", "notice"}
+    assert {name for kind in kinds for name in kind.remedies} == set(_REMEDIES), "a remedy that is never offered"
+    unheard = set(COUNTERS) - {kind.counter for kind in kinds} - {"sent_syscalls", "lost_syscalls", "sent_samples"}
+    assert not unheard, "a counter of the BPF program that no loss is told of"
+
+
+@pytest.mark.parametrize("kind", [kind.kind for kind in loss_kinds()])
+def test_no_remedy_is_offered_that_the_recording_had_already(kind: str) -> None:
+    given = Request(
+        pids=(7,),
+        calls=frozenset(["read"]),
+        failed_only=True,
+        stacks="fp",
+        stack_on=StackChoice(failed=True, paths=False),
+        profile=1,
+    )
+    [names] = [row.remedies for row in loss_kinds() if row.kind == kind]
+    assert "Record less" not in remedy_text(names, given)
+
+
+def test_remedies_are_offered_in_one_sentence() -> None:
+    names = ("processes", "calls", "failed", "room")
+    room = "Make room on the disk that holds the trace, or name another with -o."
+    assert remedy_text(names, Request(everything=True)) == f"{room} Record less: -p PID, -e SYSCALLS or -x."
+    assert remedy_text(names, Request(pids=(1,), failed_only=True)) == f"{room} Record less: -e SYSCALLS."
+    assert remedy_text((), Request()) == ""
+
+
+def test_a_cpu_that_came_online_had_no_ring() -> None:
+    burst = run(2, cpu=1)
+    recorded: Any = SimpleNamespace(
+        counters=NONE,
+        lost_by_cpu=[0, 5],
+        lost_bursts=[burst],
+        ring_cpus=frozenset({0}),
+        ring_bytes=MIB,
+        spooled_bytes=0,
+    )
+    found = losses_of(recorded, Request(everything=True), {})
+    assert [(row["kind"], row["severity"], row["cpu"], row["count"]) for row in found] == [
+        ("cpu-came-online", "data_loss", 1, 2),
+        ("cpu-came-online", "data_loss", 1, 3),
+    ]
+    assert all("--buffer" not in row["remedy"] for row in found), "no size of a ring that was not there would have held"
