@@ -1,9 +1,11 @@
 # bpfrec: what a newcomer and CI run. `make help` lists the targets.
 
 PYTHON ?= python3
+comma := ,
 VENV := .venv
 BIN := $(VENV)/bin
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
+SUDO_TESTS := $(if $(SUDO),$(SUDO) --preserve-env=CI$(comma)BPFREC_KERNEL_TESTS)
 
 # Debian's packages: what recording needs, and what the tests and peers need besides.
 SETUP_PACKAGES := gcc libc6-dev python3-bpfcc python3-venv
@@ -44,13 +46,11 @@ $(VENV)/dev.done: pyproject.toml $(VENV)/setup.done
 demo: setup ## record the first lab's server live and print what it did
 	@BPFREC=$(BIN)/bpfrec SUDO=$(SUDO) sh docs/demo.sh
 
-# Live BPF tests need root; the rest does not, and leaves no files of root's behind.
-test: setup-dev ## run all tests, live BPF among them
-ifeq ($(SUDO),)
-	$(BIN)/python -m pytest
-else
-	$(BIN)/python -m pytest -m 'not kernel'
-	$(SUDO) --preserve-env=CI,BPFREC_KERNEL_TESTS $(BIN)/python -m pytest -p no:cacheprovider -m kernel
+# What needs no kernel runs in parallel; live recordings run one at a time, as root, and leave no files of root's behind.
+test: setup-dev ## run all tests, live BPF among them; FAST=1: only those that need no kernel
+	$(BIN)/python -m pytest -n auto --dist worksteal -m 'not kernel'
+ifndef FAST
+	$(SUDO_TESTS) $(BIN)/python -m pytest -p no:cacheprovider -m kernel
 endif
 
 # Static tools see the package through links: they do not follow setuptools' package-dir.

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import click
 import pytest
-from support.program import run_bpfrec
+from support.program import run_bpfrec, start_bpfrec
 
 from bpfrec.analyze.commands.lazygroup import LazyGroup
 from bpfrec.analyze.reports import REPORTS
@@ -59,6 +59,32 @@ def test_every_listing_has_the_same_rows_in_json_and_csv(lab1_trace, arguments):
                 assert json.loads(text[name]) == value
             elif not isinstance(value, bool | dict | float):
                 assert ("" if value is None else str(value)) == text[name]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (("analyze", "-i", "TRACE", "report", "opensnoop", "-x"), 0),
+        (("analyze", "-i", "TRACE", "report"), 0),
+        (("analyze", "-i", "TRACE", "report", "argdist", "-C", "r:c:open():int:$retval"), 0),
+        (("analyze", "-i", "TRACE", "schema", "sys.openat"), 0),
+        (("analyze", "-i", "TRACE", "info", "--format", "json"), 0),
+        (("analyze", "-i", "TRACE", "sql", "SELEC 1"), 1),
+        (("analyze", "-i", "TRACE", "sql"), 0),
+        (("analyze", "-i", "/nonexistent", "info"), 1),
+        (("analyze", "-i", "TRACE", "report", "syscount", "-c", "-L"), 2),
+        (("analyze", "--help"), 0),
+        ((), 2),
+    ],
+    ids=lambda value: listing_id(value) if isinstance(value, tuple) else "",
+)
+def test_a_process_of_its_own_answers_as_the_tests_do(lab1_trace, arguments, code):
+    arguments = [lab1_trace if argument == "TRACE" else argument for argument in arguments]
+    query = "SELECT count(*), max(comm) FROM syscalls;\n"
+    process, here = (run(*arguments, stdin=query) for run in (start_bpfrec, run_bpfrec))
+    assert (process.returncode, process.stdout, process.stderr) == (here.returncode, here.stdout, here.stderr)
+    assert process.returncode == code
+    assert process.stdout + process.stderr
 
 
 @pytest.mark.parametrize("arguments", LISTINGS, ids=listing_id)
@@ -349,7 +375,7 @@ def test_a_full_disk_is_a_message(lab1_trace):
 
 def test_an_encoding_that_lacks_a_character_is_no_failure(hostile_trace):
     environment = {"PYTHONUTF8": "0", "PYTHONIOENCODING": "ascii"}
-    done = run_bpfrec("analyze", "-i", hostile_trace, "report", "opensnoop", environment=environment)
+    done = start_bpfrec("analyze", "-i", hostile_trace, "report", "opensnoop", environment=environment)
     assert (done.returncode, "\\u65e5" in done.stdout) == (0, True)
 
 
@@ -380,5 +406,5 @@ def test_commands_import_what_they_need(lab1_trace, arguments, absent):
 
 
 def test_version():
-    done = run_bpfrec("--version")
+    done = start_bpfrec("--version")
     assert (done.returncode, done.stdout.split()[0]) == (0, "bpfrec")

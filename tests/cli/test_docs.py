@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
-import sys
+import shlex
 from pathlib import Path
 
 import pytest
+from support.program import run_bpfrec
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
@@ -21,13 +21,10 @@ UPDATE = os.environ.get("BPFREC_UPDATE_DOCS") == "1"
 
 
 def run(command: str) -> str:
-    """What ``command`` prints, both streams, as on a terminal of 120 columns."""
-    assert command.startswith("bpfrec analyze "), f"only analysis can be shown as a console block: {command}"
-    line = command.replace("bpfrec", f"{sys.executable} -m bpfrec", 1)
-    environment = os.environ | {"COLUMNS": "120", "BPFREC_TRACE": ""}
-    done = subprocess.run(
-        line, shell=True, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=False
-    )
+    """What ``command`` prints, both streams, as on a terminal of 120 columns. It is run by no shell."""
+    words = shlex.split(command)
+    assert words[:2] == ["bpfrec", "analyze"], f"only analysis can be shown as a console block: {command}"
+    done = run_bpfrec(*words[1:], columns=120, cwd=ROOT)
     lines = (done.stderr + done.stdout).splitlines()
     return "".join(f"{text.rstrip()}\n" for text in lines)
 
@@ -58,7 +55,8 @@ def test_python_blocks_run(page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_flame_graph_is_that_of_the_sample() -> None:
-    now = run("bpfrec analyze -i sample_traces/running.bpfrec flamegraph --samples --by time --format svg 2>/dev/null")
+    arguments = ("-i", "sample_traces/running.bpfrec", "flamegraph", "--samples", "--by", "time", "--format", "svg")
+    now = run_bpfrec("analyze", *arguments, cwd=ROOT).stdout
     picture = ROOT / "docs" / "flamegraph.svg"
     if UPDATE:
         picture.write_text(now)

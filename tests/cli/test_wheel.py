@@ -7,9 +7,11 @@ import shutil
 import subprocess
 import sys
 import venv
+from importlib.metadata import Distribution, distribution
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parents[2]
 SAMPLE = ROOT / "sample_traces" / "lab1-server.bpfrec"
@@ -31,6 +33,27 @@ def run(*command: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
+def run_checked(*command: str | Path) -> None:
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def link_dependencies(metadata: Path, packages: Path) -> None:
+    """Links into ``packages`` what a distribution requires, and what that requires; nothing else that is installed."""
+    wanted, present = [Distribution.at(metadata)], {"bpfrec"}
+    while wanted:
+        for requirement in map(Requirement, wanted.pop().requires or ()):
+            if requirement.name in present or (requirement.marker and not requirement.marker.evaluate({"extra": ""})):
+                continue
+            found = distribution(requirement.name)
+            assert requirement.specifier.contains(found.version, prereleases=True), f"{requirement}: {found.version}"
+            for top in {Path(file).parts[0] for file in found.files or ()} - {".."}:
+                if not (packages / top).exists():
+                    (packages / top).symlink_to(found.locate_file(top))
+            present.add(requirement.name)
+            wanted.append(found)
+
+
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of an environment that has the wheel and what it depends on."""
@@ -44,23 +67,16 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
         else:
             source.mkdir(exist_ok=True)
             shutil.copy(place, source / name)
-    built = subprocess.run(
-        [sys.executable, "-m", "build", "--wheel", "--outdir", folder, source],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert built.returncode == 0, built.stdout + built.stderr
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "-q"]
+    run_checked(*pip, "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", folder, source)
     [wheel] = folder.glob("*.whl")
     environment = folder / "environment"
-    venv.create(environment, with_pip=True)
-    done = subprocess.run(
-        [environment / "bin" / "pip", "install", "-q", "--disable-pip-version-check", wheel],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+    venv.create(environment)
+    python = environment / "bin" / "python"
+    run_checked(*pip, "--python", python, "install", "--no-deps", "--no-index", wheel)
+    [packages] = environment.glob("lib/python3*/site-packages")
+    [metadata] = packages.glob("bpfrec-*.dist-info")
+    link_dependencies(metadata, packages)
     shutil.copy(SAMPLE, folder / "trace.bpfrec")
     return folder
 
