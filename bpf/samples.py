@@ -1,4 +1,4 @@
-"""Samples, as the BPF program sends them through rings of their own: ``struct wire_sample``."""
+"""Samples as the BPF program sends them, through rings of their own: ``struct wire_sample``."""
 
 from __future__ import annotations
 
@@ -19,10 +19,11 @@ HEAD = struct.Struct(f"<QQIIIHHiiII16s{REGISTERS}Q")
 
 
 class Sample(NamedTuple):
-    """A thread that ran at ``time`` (ns on CLOCK_MONOTONIC) on ``cpu``; ``number``: counted on each CPU.
+    """The thread that ran at ``time`` (ns on CLOCK_MONOTONIC) on ``cpu``; ``number``: counts the samples of a CPU.
 
-    ``kernel``, ``user``: what there is of its stacks, ``user_bytes`` and ``kernel_bytes`` or -errno: return addresses,
-    or a copy of the user stack from ``below`` bytes under the stack pointer in ``registers`` on.
+    ``kernel``: return addresses in the kernel. ``user``: return addresses (``--stacks fp``), or a copy of the stack
+    from ``below`` bytes under the stack pointer on (``--stacks full``). ``kernel_bytes``, ``user_bytes``: their sizes
+    in the first fragment, or -errno. ``registers``: as in :class:`.Snapshot`.
     """
 
     cpu: int
@@ -42,7 +43,7 @@ class Sample(NamedTuple):
 
 
 def sample_stream() -> FragmentStream[Sample]:
-    """Samples out of the rings for them."""
+    """Puts samples together from their fragments."""
     return FragmentStream(_part, lambda before, more: before._replace(user=before.user + more.user), MOST_PARTS)
 
 

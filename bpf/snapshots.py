@@ -1,4 +1,4 @@
-"""Snapshots of stacks, as the BPF program sends them through rings of their own: ``struct wire_snapshot``."""
+"""Snapshots as the BPF program sends them, through rings of their own: ``struct wire_snapshot``."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import NamedTuple
 from bpfrec.bpf.fragments import FRAGMENT_BYTES, Fragment, FragmentStream
 
 REGISTERS = 8
-"""rip, rsp, rbp, rbx, r12 to r15."""
+"""How many registers a snapshot has: rip, rsp, rbp, rbx, r12 to r15, in this order."""
 
 MOST_PARTS = 32
 PAGE_BYTES = 4096
@@ -20,10 +20,10 @@ _CPU_SHIFT = 48
 
 
 class Snapshot(NamedTuple):
-    """``number``: as calls name it; ``time``: ns on CLOCK_MONOTONIC.
+    """The registers of a thread and a copy of its stack; ``number``: by which calls refer to it.
 
-    ``stack``: the bytes from the stack pointer on, or from ``below`` bytes under it. ``missing``: addresses of pages
-    that could not be read; they are zeros in ``stack``.
+    ``time``: ns on CLOCK_MONOTONIC. ``stack``: the bytes from the stack pointer on, or from ``below`` bytes under it.
+    ``missing``: addresses of pages that could not be read; they are zeros in ``stack``.
     """
 
     number: int
@@ -36,7 +36,7 @@ class Snapshot(NamedTuple):
     below: int = 0
 
     def word(self, offset: int, size: int = 8) -> int | None:
-        """The number of ``size`` bytes at ``offset`` from the stack pointer; None where the stack was not read."""
+        """The number of ``size`` bytes at ``offset`` from the stack pointer; None where the copy does not have it."""
         at = offset + self.below
         if at < 0 or at + size > len(self.stack):
             return None
@@ -48,13 +48,13 @@ class Snapshot(NamedTuple):
 
     @property
     def readable(self) -> int:
-        """How many bytes from the stack pointer on were read, up to the first page that was not."""
+        """How many bytes from the stack pointer on were copied, up to the first missing page."""
         end = len(self.stack) - self.below
         return max(0, min((page - self.registers[1] for page in self.missing), default=end))
 
 
 def snapshot_stream() -> FragmentStream[Snapshot]:
-    """Snapshots out of the rings for them."""
+    """Puts snapshots together from their fragments."""
     return FragmentStream(_part, _joined, MOST_PARTS)
 
 

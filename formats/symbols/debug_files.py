@@ -1,7 +1,7 @@
-"""Separate debug files: found by build id in folders, or by the link that a program has to its own.
+"""Finds separate debug files: by build id in folders, or by the link that a program has to its debug file.
 
-Layouts: gdb's manual, "Separate Debug Files"; debuginfod-find(1) for its cache. A file counts only if its own build id,
-or where there is none its checksum, is the one that was asked for.
+Layouts: gdb's manual, "Separate Debug Files"; debuginfod-find(1) for its cache. A file is taken only if its build id,
+or its checksum if there is none, is the one that was asked for.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from bpfrec.formats.symbols.elf import ElfFile, NotElfError
 from bpfrec.formats.untrusted_files import open_regular
 
 SYSTEM_FOLDER = Path("/usr/lib/debug")
-"""Where distributions put them."""
+"""Where distributions put debug files."""
 
 MOST_FILES = 200_000
-"""Files of one folder that are looked at for their build ids."""
+"""How many files in one folder are searched for a build id."""
 
 _BUILD_ID = re.compile(r"[0-9a-f]{4,128}")
 _BLOCK = 1 << 20
@@ -30,7 +30,7 @@ _LARGEST_WITHOUT_ID = 1 << 30
 class DebugFolders:
     """Folders with debug files.
 
-    ``search``: those that no layout leads to are found by their build ids, which are read once, in all that is there.
+    ``search``: also finds files that no layout leads to; reads the build ids of all files once for that.
     """
 
     def __init__(self, folders: Iterable[Path], *, search: bool = True) -> None:
@@ -38,8 +38,8 @@ class DebugFolders:
         self._index: dict[str, list[Path]] | None = None if search else {}
 
     def find(self, build_id: str) -> Iterator[BinaryIO]:
-        """The files of that build id (hex), open; the caller closes them."""
-        # It comes from a stranger's trace, and is to become a part of a path.
+        """Opens the files with this build id (hex); the caller closes them."""
+        # It may come from a stranger's trace, and becomes part of a path.
         if not _BUILD_ID.fullmatch(build_id):
             return
         found = False
@@ -60,7 +60,7 @@ class DebugFolders:
 
 
 def linked_file(elf: ElfFile, path: Path, folder: Path = SYSTEM_FOLDER) -> BinaryIO | None:
-    """The debug file that ``elf``, which lies at ``path``, has a link to: beside it, or under ``folder``."""
+    """Opens the debug file that ``elf``, the file at ``path``, has a link to: beside it, or under ``folder``."""
     link = elf.debug_link
     if link is None:
         return None
@@ -116,7 +116,7 @@ def _build_id(file: BinaryIO) -> str | None:
 
 
 def _index(folders: Sequence[Path]) -> dict[str, list[Path]]:
-    """The files in and below ``folders`` by build id; of each its headers and notes are read."""
+    """The files in and below ``folders`` by build id."""
     found: dict[str, list[Path]] = {}
     for folder in folders:
         for number, path in enumerate(_files(folder)):

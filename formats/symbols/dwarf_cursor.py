@@ -1,60 +1,99 @@
-"""Reading the encodings of DWARF: numbers, strings and attribute forms.
+"""Reads the encodings of DWARF: numbers, strings and attribute forms.
 
-Source: DWARF 5, chapters 7.5.5 and 7.6; LLVM and gcc's extensions of version 4 as in binutils' include/dwarf2.h.
+Source: DWARF 5, chapters 7.5.5 and 7.6; for the extensions of gcc and LLVM include/dwarf2.h of binutils.
 """
 
 from __future__ import annotations
 
 import struct
 
+from bpfrec.formats.symbols.dwarf_names import FORM
+
 _U16, _U32, _U64 = struct.Struct("<H"), struct.Struct("<I"), struct.Struct("<Q")
 _LONGEST_NUMBER = 10
 _WIDE = 0xFFFFFFFF
 
-ADDRESS, STRING, STRP, LINE_STRP, SEC_OFFSET = 0x01, 0x08, 0x0E, 0x1F, 0x17
-DATA2, DATA4, DATA8, DATA1, DATA16, UDATA, BLOCK = 0x05, 0x06, 0x07, 0x0B, 0x1E, 0x0F, 0x09
-STRX, ADDRX, RNGLISTX, IMPLICIT_CONST = 0x1A, 0x1B, 0x23, 0x21
-_INDIRECT, _REF_ADDR, _SDATA = 0x16, 0x10, 0x0D
 _FIXED = {
-    ADDRESS: 8,
-    DATA1: 1,
-    DATA2: 2,
-    DATA4: 4,
-    DATA8: 8,
-    DATA16: 16,
-    0x0C: 1,
-    0x11: 1,
-    0x12: 2,
-    0x13: 4,
-    0x14: 8,
-    0x19: 0,
-    0x1C: 4,
-    0x20: 8,
-    0x24: 8,
-    0x25: 1,
-    0x26: 2,
-    0x27: 3,
-    0x28: 4,
-    0x29: 1,
-    0x2A: 2,
-    0x2B: 3,
-    0x2C: 4,
+    FORM.DW_FORM_addr: 8,
+    FORM.DW_FORM_data1: 1,
+    FORM.DW_FORM_data2: 2,
+    FORM.DW_FORM_data4: 4,
+    FORM.DW_FORM_data8: 8,
+    FORM.DW_FORM_flag: 1,
+    FORM.DW_FORM_ref1: 1,
+    FORM.DW_FORM_ref2: 2,
+    FORM.DW_FORM_ref4: 4,
+    FORM.DW_FORM_ref8: 8,
+    FORM.DW_FORM_flag_present: 0,
+    FORM.DW_FORM_ref_sup4: 4,
+    FORM.DW_FORM_ref_sig8: 8,
+    FORM.DW_FORM_ref_sup8: 8,
+    FORM.DW_FORM_strx1: 1,
+    FORM.DW_FORM_strx2: 2,
+    FORM.DW_FORM_strx3: 3,
+    FORM.DW_FORM_strx4: 4,
+    FORM.DW_FORM_addrx1: 1,
+    FORM.DW_FORM_addrx2: 2,
+    FORM.DW_FORM_addrx3: 3,
+    FORM.DW_FORM_addrx4: 4,
 }
-_OFFSETS = frozenset((STRP, LINE_STRP, SEC_OFFSET, 0x1D, 0x1F20, 0x1F21))
-_NUMBERS = frozenset((UDATA, 0x15, STRX, ADDRX, 0x22, RNGLISTX, 0x1F01, 0x1F02))
-_SIZED = {0x0A: 1, 0x03: 2, 0x04: 4}
-_BLOCKS = frozenset((BLOCK, 0x18))
+"""Sizes in bytes of forms that are numbers of fixed size."""
 
-_SAME = {0x25: STRX, 0x26: STRX, 0x27: STRX, 0x28: STRX, 0x29: ADDRX, 0x2A: ADDRX, 0x2B: ADDRX, 0x2C: ADDRX}
-_SAME |= {0x1F01: ADDRX, 0x1F02: STRX}
+_OFFSETS = frozenset(
+    (
+        FORM.DW_FORM_strp,
+        FORM.DW_FORM_line_strp,
+        FORM.DW_FORM_sec_offset,
+        FORM.DW_FORM_ref_addr,
+        FORM.DW_FORM_strp_sup,
+        FORM.DW_FORM_GNU_ref_alt,
+        FORM.DW_FORM_GNU_strp_alt,
+    )
+)
+_NUMBERS = frozenset(
+    (
+        FORM.DW_FORM_udata,
+        FORM.DW_FORM_ref_udata,
+        FORM.DW_FORM_strx,
+        FORM.DW_FORM_addrx,
+        FORM.DW_FORM_loclistx,
+        FORM.DW_FORM_rnglistx,
+        FORM.DW_FORM_GNU_addr_index,
+        FORM.DW_FORM_GNU_str_index,
+    )
+)
+_SIZED_BLOCKS = {FORM.DW_FORM_block1: 1, FORM.DW_FORM_block2: 2, FORM.DW_FORM_block4: 4}
+"""Blocks behind a size that takes so many bytes."""
+_BLOCKS = frozenset((FORM.DW_FORM_block, FORM.DW_FORM_exprloc))
+
+_SAME = dict.fromkeys(
+    (
+        FORM.DW_FORM_strx1,
+        FORM.DW_FORM_strx2,
+        FORM.DW_FORM_strx3,
+        FORM.DW_FORM_strx4,
+        FORM.DW_FORM_GNU_str_index,
+    ),
+    FORM.DW_FORM_strx,
+) | dict.fromkeys(
+    (
+        FORM.DW_FORM_addrx1,
+        FORM.DW_FORM_addrx2,
+        FORM.DW_FORM_addrx3,
+        FORM.DW_FORM_addrx4,
+        FORM.DW_FORM_GNU_addr_index,
+    ),
+    FORM.DW_FORM_addrx,
+)
+"""The form that stands for all of its sizes."""
 
 
 class BadDwarfError(Exception):
-    """Debug information that cannot be read."""
+    """Debug information is damaged or not supported; the text says how."""
 
 
 class Cursor:
-    """A place in ``data``. All reading raises BadDwarfError at its end."""
+    """Reads ``data`` from ``at`` on. All methods raise BadDwarfError at its end."""
 
     def __init__(self, data: bytes, at: int = 0) -> None:
         self.data, self.at = data, at
@@ -89,7 +128,7 @@ class Cursor:
         return self.u64() if wide else self.u32()
 
     def length(self) -> tuple[int, bool]:
-        """The length that a unit begins with, and whether it is of the 64-bit format."""
+        """The length at the start of a unit, in bytes, and whether the unit is in the 64-bit format."""
         length = self.u32()
         return (self.u64(), True) if length == _WIDE else (length, False)
 
@@ -120,20 +159,28 @@ class Cursor:
         return raw
 
     def form(self, form: int, wide: bool) -> tuple[int, int | bytes]:
-        """An attribute's value, and its form: STRX and ADDRX for all of their sizes."""
-        if form == _INDIRECT:
+        """An attribute's form and value; ``wide``: in the 64-bit format.
+
+        All sizes of strx, and all of addrx, are given as one form.
+        """
+        if form == FORM.DW_FORM_indirect:
             form = self.unsigned()
-        if form in (STRING, DATA16):
-            return form, self.text() if form == STRING else self.take(16)
-        if form in _FIXED:
-            return _SAME.get(form, form), int.from_bytes(self.take(_FIXED[form]), "little")
-        if form in _OFFSETS or form == _REF_ADDR:
-            return form, self.offset(wide)
-        if form in _NUMBERS:
-            return _SAME.get(form, form), self.unsigned()
-        if form == _SDATA:
-            return form, self.signed()
-        if form in _BLOCKS or form in _SIZED:
-            size = int.from_bytes(self.take(_SIZED[form]), "little") if form in _SIZED else self.unsigned()
-            return form, self.take(size)
-        raise BadDwarfError(f"form {form:#x} is not known")
+        if form == FORM.DW_FORM_string:
+            value: int | bytes = self.text()
+        elif form == FORM.DW_FORM_data16:
+            value = self.take(16)
+        elif form in _FIXED:
+            value = int.from_bytes(self.take(_FIXED[form]), "little")
+        elif form in _OFFSETS:
+            value = self.offset(wide)
+        elif form in _NUMBERS:
+            value = self.unsigned()
+        elif form == FORM.DW_FORM_sdata:
+            value = self.signed()
+        elif form in _SIZED_BLOCKS:
+            value = self.take(int.from_bytes(self.take(_SIZED_BLOCKS[form]), "little"))
+        elif form in _BLOCKS:
+            value = self.take(self.unsigned())
+        else:
+            raise BadDwarfError(f"form {form:#x} is not known")
+        return _SAME.get(form, form), value

@@ -1,7 +1,7 @@
-"""The line programs of ``.debug_line``: which line of which source file the code at an address was made from.
+"""The line programs of ``.debug_line``: the source file and line that the code at an address was compiled from.
 
-Source: DWARF 5, chapter 6.2, and the same of DWARF 2 to 4. A program is run for all addresses that are asked of it at
-once, and nothing of it is kept: in Python it is read at a megabyte a second or two.
+Source: DWARF 5, chapter 6.2, and the same chapter of DWARF 2 to 4. A program is run once for all addresses that are
+asked for, and nothing is kept of it. Python runs one or two megabytes in a second.
 """
 
 from __future__ import annotations
@@ -11,25 +11,26 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from bpfrec.formats.symbols.dwarf_cursor import BadDwarfError, Cursor
+from bpfrec.formats.symbols.dwarf_names import LINE
 from bpfrec.formats.symbols.elf_sections import Content
 
-_PATH, _FOLDER = 1, 2
-_ADVANCE_PC, _ADVANCE_LINE, _SET_FILE, _NEGATE_STATEMENT, _CONST_ADD_PC, _FIXED_ADVANCE_PC = 2, 3, 4, 6, 8, 9
-_COPY = 1
-_END_SEQUENCE, _SET_ADDRESS = 1, 2
-_OPERANDS = (0, 0, 1, 1, 1, 1, 0, 0, 0, 1, 0, 0, 1)
+# Looking names up in LINE for every opcode would cost more than the opcode.
+_COPY, _ADVANCE_PC, _ADVANCE_LINE = LINE.DW_LNS_copy, LINE.DW_LNS_advance_pc, LINE.DW_LNS_advance_line
+_SET_FILE, _NEGATE_STATEMENT = LINE.DW_LNS_set_file, LINE.DW_LNS_negate_stmt
+_CONST_ADD_PC, _FIXED_ADVANCE_PC = LINE.DW_LNS_const_add_pc, LINE.DW_LNS_fixed_advance_pc
+_EXTENDED = 0
 _MOST_FILES = 1 << 16
 _HIGHEST_LINE = 1 << 31
 _ADDRESSES = (1 << 64) - 1
 _HEADER_BYTES = 16
 
 Text = Callable[[int, "int | bytes"], "bytes | None"]
-"""Gives the string of an attribute by its form and value."""
+"""Finds the string of an attribute by its form and value; None where it cannot be read."""
 
 
 @dataclass(frozen=True)
 class SourceLine:
-    """A line of a source file, whose name is as the compiler was given it, behind the folder that it ran in."""
+    """A line of a source file; ``file``: its path as given to the compiler, in the folder where that ran."""
 
     file: str
     line: int
@@ -37,7 +38,10 @@ class SourceLine:
 
 @dataclass(frozen=True)
 class _Program:
-    """The header of a line program; ``files`` by their numbers, of which the first is number ``first_file``."""
+    """The header of a line program; ``code``: header and opcodes, which begin at ``start``.
+
+    ``files``: names and numbers of folders; the first file has the number ``first_file``.
+    """
 
     code: bytes
     start: int
@@ -51,7 +55,7 @@ class _Program:
     first_file: int
 
     def path(self, number: int, folder: bytes) -> bytes | None:
-        """The path of a file, ``folder`` that of its unit."""
+        """The path of file ``number``; ``folder``: of its unit."""
         at = number - self.first_file
         if not 0 <= at < len(self.files):
             return None
@@ -68,9 +72,9 @@ def lines_of(
     text: Text,
     spend: Callable[[int], None],
 ) -> dict[int, SourceLine]:
-    """The lines of those of ``addresses`` (rising) that the program at ``offset`` knows; ``folder``: its unit's.
+    """The source lines of ``addresses`` (rising) by the program at ``offset``, as far as it has them.
 
-    ``spend`` is told the bytes of the program before it is run.
+    ``folder``: of the program's unit. ``spend`` is told how many bytes the program has before it runs.
 
     Raises:
         BadDwarfError: it is damaged.
@@ -88,7 +92,7 @@ def lines_of(
         if number not in paths:
             paths[number] = program.path(number, folder)
         path = paths[number]
-        # Line 0 is what the compiler says of code that is of no line.
+        # Compilers give line 0 to code that no line stands for.
         if path is not None and 0 < line < _HIGHEST_LINE:
             found[address] = SourceLine(path.decode("utf-8", "backslashreplace"), line)
     return found
@@ -129,7 +133,7 @@ def _parsed(raw: bytes, text: Text) -> _Program:
 
 
 def _entries(cursor: Cursor, wide: bool, text: Text) -> list[tuple[bytes, int]]:
-    """The names in a list of DWARF 5, and the numbers of their folders."""
+    """The names in a list of DWARF 5 (folders or files), with the numbers of their folders."""
     forms = [(cursor.unsigned(), cursor.unsigned()) for _ in range(cursor.u8())]
     count = cursor.unsigned()
     if count > _MOST_FILES or (count and not forms):
@@ -139,16 +143,16 @@ def _entries(cursor: Cursor, wide: bool, text: Text) -> list[tuple[bytes, int]]:
         name, place = b"", 0
         for what, kind in forms:
             of, value = cursor.form(kind, wide)
-            if what == _PATH:
+            if what == LINE.DW_LNCT_path:
                 name = text(of, value) or b""
-            elif what == _FOLDER and isinstance(value, int):
+            elif what == LINE.DW_LNCT_directory_index and isinstance(value, int):
                 place = value
         found.append((name, place))
     return found
 
 
 def _run(program: _Program, addresses: Sequence[int]) -> dict[int, tuple[int, int]]:  # noqa: PLR0912, PLR0915 - a machine
-    """File and line of those of ``addresses`` (rising) that lie between two rows of the program."""
+    """File number and line of ``addresses`` (rising), as far as the program has a row for them."""
     found: dict[int, tuple[int, int]] = {}
     lowest, highest = addresses[0], addresses[-1]
     raw, at = program.code, program.start
@@ -158,7 +162,7 @@ def _run(program: _Program, addresses: Sequence[int]) -> dict[int, tuple[int, in
     all_pc = (255 - first_special) // line_range * shortest
     cursor = Cursor(raw)
     address, file, line, statement = 0, 1, 1, program.statement
-    # Where the row before begins, and what it says; what lies at 0 is code that the linker left out.
+    # The row before: its address and what it says. Code at address 0 is code that the linker left out.
     row, row_file, row_line, row_statement = 0, 1, 1, False
     end = len(raw)
     while at < end:
@@ -170,15 +174,15 @@ def _run(program: _Program, addresses: Sequence[int]) -> dict[int, tuple[int, in
             line += line_base + step % line_range
         elif opcode == _COPY:
             pass
-        elif opcode == 0:
+        elif opcode == _EXTENDED:
             cursor.at = at
             size = cursor.unsigned()
             at = cursor.at + size
             kind = cursor.u8() if size else 0
-            if kind == _SET_ADDRESS:
+            if kind == LINE.DW_LNE_set_address:
                 address = int.from_bytes(cursor.take(size - 1), "little") & _ADDRESSES
                 continue
-            if kind != _END_SEQUENCE:
+            if kind != LINE.DW_LNE_end_sequence:
                 continue
         elif opcode == _CONST_ADD_PC:
             address += all_pc
@@ -203,7 +207,7 @@ def _run(program: _Program, addresses: Sequence[int]) -> dict[int, tuple[int, in
                     cursor.unsigned()
             at = cursor.at
             continue
-        # A row ends where the next one begins. Of those at one address the last statement counts, as in gdb.
+        # A row ends where the next one begins. Of several rows at one address the last statement counts, as in gdb.
         if row and row < address and row <= highest and address > lowest:
             first = bisect.bisect_left(addresses, row)
             for wanted in addresses[first : bisect.bisect_left(addresses, address)]:

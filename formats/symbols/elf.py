@@ -1,8 +1,7 @@
 """ELF files: load addresses, build ids and function symbols.
 
 Sources: System V ABI (gabi), chapters "ELF Header", "Program Loading" and "Symbol Table". pyelftools reads the
-section headers.
-Root reads here what any user may have mapped: nothing that a file says makes reading it long.
+section headers. Root reads here what any user may have mapped, so the time and memory that a file can cost are bounded.
 """
 
 from __future__ import annotations
@@ -45,7 +44,7 @@ _PROGRAM_HEADER = struct.Struct("<I4xQQ8xQQQ")
 
 
 class NotElfError(Exception):
-    """A file that is no ELF file, or one that cannot be read as one; the text says why."""
+    """A file is not an ELF file, or a damaged one; the text says why."""
 
 
 class _ProgramHeader(NamedTuple):
@@ -65,13 +64,13 @@ class _Segment:
 
 
 class ElfFile:
-    """One ELF file, read from an open binary ``file`` that stays the caller's.
+    """An ELF file, read from the open binary ``file``, which stays the caller's.
+
+    ``unwind_index``: address and size in bytes of its ``.eh_frame_hdr``, or None. ``entry``: the address at which a
+    process begins. Addresses are as the file numbers them.
 
     Raises:
-        NotElfError: not an ELF file of 64 bits, or its headers do not hold together.
-
-    ``unwind_index``: address and size of its ``.eh_frame_hdr``, or None. ``entry``: the
-    address where a process begins in it.
+        NotElfError: it is not an ELF file of 64 bits, or its headers are damaged.
     """
 
     def __init__(self, file: BinaryIO) -> None:
@@ -84,14 +83,14 @@ class ElfFile:
         self.unwind_index = (index.address, index.size) if index else None
 
     def address_of(self, file_offset: int) -> int | None:
-        """The address, as the file numbers it, of the byte at ``file_offset``; None where no segment loads it."""
+        """The address of the byte at ``file_offset``; None where no segment loads it."""
         for segment in self._segments:
             if segment.offset <= file_offset < segment.offset + segment.file_size:
                 return file_offset - segment.offset + segment.address
         return None
 
     def read_at(self, address: int, size: int) -> bytes:
-        """What the file has of ``size`` bytes at ``address``, as the file numbers it; fewer where a segment ends."""
+        """``size`` bytes at ``address``; fewer where a segment ends."""
         for segment in self._segments:
             if segment.address <= address < segment.address + segment.file_size:
                 skipped = address - segment.address
@@ -101,14 +100,14 @@ class ElfFile:
     @cached_property
     def build_id(self) -> str | None:
         """Its build id, hex; None where it has none."""
-        # In some debug files the segments are still those of the program, and lead nowhere.
+        # In some debug files the segments are still those of the program, and point nowhere.
         return _build_id(self._file, self._notes) or _build_id(
             self._file, [(s.offset, s.size, 4) for s in self.sections if s.kind == "SHT_NOTE"]
         )
 
     @cached_property
     def sections(self) -> list[Section]:
-        """Its sections, by their numbers; none where their headers are damaged."""
+        """Its sections in order; none where their headers are damaged."""
         try:
             return [
                 Section(s.name, s["sh_type"], s["sh_flags"], s["sh_addr"], s["sh_offset"], s["sh_size"], s["sh_link"])
@@ -119,7 +118,7 @@ class ElfFile:
 
     @cached_property
     def go_functions(self) -> GoFunctions | None:
-        """What a Go program says of its functions; None for others, and where that cannot be read."""
+        """The table of functions in a Go program; None in others, and where it cannot be read."""
         return go_functions_of(self)
 
     def section(self, name: str) -> tuple[int, int] | None:
@@ -128,13 +127,13 @@ class ElfFile:
         return None if found is None else (found.address, found.size)
 
     def content(self, name: str) -> Content | None:
-        """What the section ``name`` holds; None where there is none."""
+        """The content of the section ``name``; None where there is none."""
         found = self._section(name)
         return None if found is None else Content(self._file, found)
 
     @property
     def debug_link(self) -> tuple[str, int] | None:
-        """Name and checksum (CRC-32) of the separate debug file it asks for: gdb's manual, "Separate Debug Files"."""
+        """Name and checksum (CRC-32) of its separate debug file: gdb's manual, "Separate Debug Files"."""
         found = self.content(".gnu_debuglink")
         raw = b"" if found is None else found.read(0, _LONGEST_LINK)
         name, _, rest = raw.partition(b"\0")
@@ -145,11 +144,11 @@ class ElfFile:
 
     @property
     def symbol_bytes(self) -> int:
-        """How large its symbol tables say they are, without their names."""
+        """The size of its symbol tables by their headers, without names."""
         return sum(section.size for section in self.sections if section.kind in _SYMBOL_TABLES)
 
     def symbol_tables(self) -> list[SymbolTable]:
-        """Its symbol tables, and those in ``.gnu_debugdata``, which Fedora packs the local functions into."""
+        """Its symbol tables, and those in ``.gnu_debugdata``, where Fedora keeps the local functions."""
         tables = self._own_tables()
         packed = self.content(".gnu_debugdata")
         if packed is not None and packed.size <= _LARGEST_MINI:
@@ -181,7 +180,7 @@ class ElfFile:
             raw = read_bytes(self._file, section.offset, section.size)
             symbols = np.frombuffer(raw, SYMBOL, len(raw) // SYMBOL.itemsize)
             if section.kind == "SHT_DYNSYM":
-                # One that states no size reaches to the next function, and that need not be in this table.
+                # A symbol without a size reaches to the next function, which may be missing in this table.
                 symbols = symbols[symbols["size"] > 0]
             known = symbols["section"] < len(sections)
             end_of = np.where(known, ends[np.where(known, symbols["section"], 0)], np.uint64(0))
@@ -190,7 +189,7 @@ class ElfFile:
 
 
 class _Budgeted:
-    """A file that may be read so far and no further: bounds what a hostile header can make pyelftools do."""
+    """A file of which ``budget`` bytes can be read: a hostile header could make pyelftools read without end."""
 
     def __init__(self, file: BinaryIO, budget: int) -> None:
         self._file, self._left = file, budget
@@ -212,7 +211,7 @@ def _open(file: BinaryIO) -> Any:
 
 
 def _program_headers(file: BinaryIO) -> tuple[int, list[_ProgramHeader]]:
-    """The entry point and the program headers, which pyelftools takes a hundred times as long to read."""
+    """The entry point and the program headers; pyelftools takes a hundred times as long for them."""
     start = read_bytes(file, 0, _FILE_HEADER.size)
     if len(start) < _FILE_HEADER.size or start[:4] != b"\x7fELF":
         raise NotElfError("not an ELF file")
@@ -228,7 +227,7 @@ def _program_headers(file: BinaryIO) -> tuple[int, list[_ProgramHeader]]:
 
 
 def _build_id(file: BinaryIO, notes: Iterable[tuple[int, int, int]]) -> str | None:
-    """The build id, hex, from the first of ``notes`` (offset, size, alignment in bytes) that is one."""
+    """The build id, hex, from the first of ``notes`` (offset, size and alignment in bytes) that holds one."""
     for offset, length, alignment in islice(notes, _MOST_NOTES):
         if length > _LARGEST_NOTES:
             continue

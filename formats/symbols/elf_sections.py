@@ -1,4 +1,4 @@
-"""The contents of sections of ELF files, compressed ones too, read where they are asked for and never absurdly much.
+"""Reads the contents of sections of ELF files, compressed ones too, within bounds.
 
 Source: System V ABI (gabi), chapters "Sections" and "Section Compression".
 """
@@ -13,7 +13,7 @@ from typing import BinaryIO
 
 LARGEST_TABLE = 1 << 30
 LARGEST_DECOMPRESSED = 1 << 28
-"""What a compressed section may become, bytes: it is kept in memory as a whole."""
+"""The most bytes that a compressed section may unpack to: they are all kept in memory."""
 
 HIGHEST_OFFSET = 1 << 62
 SHF_COMPRESSED = 1 << 11
@@ -38,9 +38,9 @@ class Section:
 
 
 class Content:
-    """What a section of ``file`` holds; nothing where it has no content, or is packed in a way that is not known.
+    """The content of a section of ``file``; empty where it has none, or is compressed in an unknown way.
 
-    ``size``: in bytes; ``unpacked``: how many of them had to be decompressed.
+    ``size``: in bytes; ``unpacked``: how many of them were decompressed.
     """
 
     def __init__(self, file: BinaryIO, section: Section) -> None:
@@ -63,7 +63,7 @@ class Content:
 
 
 def read_bytes(file: BinaryIO, offset: int, size: int) -> bytes:
-    """What the file holds of ``size`` bytes at ``offset``; nothing where that is absurdly much."""
+    """Up to ``size`` bytes at ``offset``; none if more than a gigabyte is asked for."""
     if size > LARGEST_TABLE or offset > HIGHEST_OFFSET:
         return b""
     end = file.seek(0, os.SEEK_END)

@@ -16,7 +16,7 @@ SYMBOL = np.dtype(
 )
 
 HIGHEST_ADDRESS = 1 << 62
-"""Addresses and sizes from here on are absurd, and would overflow the columns they end up in."""
+"""Addresses and sizes from here on are absurd, and would overflow the columns of a trace."""
 
 _STT_NOTYPE, _STT_FUNC, _STT_GNU_IFUNC = 0, 2, 10
 _LONGEST_NAME = 1 << 14
@@ -34,7 +34,7 @@ class Symbol:
 
 @dataclass(frozen=True)
 class SymbolTable:
-    """``symbols`` (dtype :data:`SYMBOL`), the names they point into, and where the section of each ends (bytes)."""
+    """``symbols`` (dtype :data:`SYMBOL`), the string table ``names``, and ``ends``: where the section of each ends."""
 
     symbols: NDArray[np.void]
     names: bytes
@@ -50,7 +50,7 @@ def _functions(symbols: NDArray[np.void]) -> NDArray[np.bool_]:
 
 
 class SymbolIndex:
-    """Function symbols of several tables, sorted by address, the preferred name of an address first."""
+    """The function symbols of several tables, sorted by address."""
 
     def __init__(self, tables: list[SymbolTable]) -> None:
         self._names = [table.names for table in tables]
@@ -66,11 +66,11 @@ class SymbolIndex:
         self._values = np.ascontiguousarray(self._symbols["value"])
 
     def find(self, address: int) -> Symbol | None:
-        """The innermost symbol around ``address``: the latest start whose size reaches it."""
-        # Of a Python int numpy would make a float, and of the whole table too.
+        """The innermost symbol around ``address``: the last one that begins before it and is long enough."""
+        # With a Python int, numpy would convert the whole table to floats.
         after = int(np.searchsorted(self._values, np.uint64(address), side="right"))
         start = after
-        # A function may lie within the span of an earlier, larger symbol; look back over a few starts.
+        # A function may lie inside an earlier, larger symbol: look at the last few starts.
         for _ in range(8):
             if start == 0:
                 return None
@@ -87,11 +87,11 @@ class SymbolIndex:
         start, size = int(self._symbols["value"][index]), int(self._symbols["size"][index])
         if size:
             return address < start + size
-        # Hand-written assembly often states no size: such a symbol reaches to the next one, or to its section's end.
+        # Hand-written assembly often has no sizes: such a symbol reaches to the next one, or to its section's end.
         return address < int(self._ends[index]) and (after == len(self._values) or int(self._values[after]) > address)
 
     def _preference(self, index: int) -> tuple[bool, str]:
-        """Of several names of one function gdb takes the last, which has no underscores where another has."""
+        """The order of several names of one function. gdb takes the last by name, which has the fewest underscores."""
         return int(self._symbols["size"][index]) > 0, self._name(index)
 
     def _symbol(self, index: int) -> Symbol:
@@ -102,6 +102,6 @@ class SymbolIndex:
         start = int(self._symbols["name"][index])
         end = names.find(b"\0", start, start + _LONGEST_NAME)
         name = names[start : end if end >= 0 else start + _LONGEST_NAME]
-        # What follows is the version of the library's interface, as in realpath@@GLIBC_2.3.
+        # Symbol versions follow an @, as in realpath@@GLIBC_2.3.
         version = name.find(b"@", 1)
         return name[: version if version > 0 else None].decode("utf-8", "backslashreplace")

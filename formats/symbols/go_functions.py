@@ -1,6 +1,6 @@
-"""What a Go program says of its own functions: names, lines, and how far each has moved the stack pointer.
+"""Go's own table of a program's functions: names, source lines, and how far each has moved the stack pointer.
 
-Go's linker writes it into every program for its own stack traces, stripped programs too, and no ``.eh_frame``. Layout:
+Go's linker writes it into every program, stripped ones too, for Go's own stack traces, and no ``.eh_frame``. Layout:
 src/internal/abi/symtab.go, src/debug/gosym/pclntab.go and src/runtime/symtab.go of Go 1.18 and later.
 """
 
@@ -20,14 +20,14 @@ _MODULE = ".go.module"
 _RELOCATIONS = (".rela", ".rela.dyn")
 
 _MAGICS = {0xFFFFFFF0: 0, 0xFFFFFFF1: 4}
-"""Of Go 1.18 and 1.20, and how many bytes more than in the first are before the flags of a function."""
+"""The magic numbers of Go 1.18 and 1.20, and how many bytes the second has more before the flags of a function."""
 
 _HEADER = struct.Struct("<IxxBB8Q")
 # entry, name, args, deferreturn, pcsp, pcfile, pcln, npcdata, cu
 _FUNCTION = struct.Struct("<IiiIIIIII")
 _ENTRY = np.dtype([("start", "<u4"), ("place", "<u4")])
 _TOP_FRAME, _WRITES_SP = 1, 2
-# Of struct moduledata: the word that says where the code begins.
+# The offset in struct moduledata of the address where the code begins.
 _MODULE_TEXT = 22 * 8
 # Elf64_Rela
 _RELOCATION = np.dtype([("offset", "<u8"), ("info", "<u8"), ("addend", "<i8")])
@@ -38,17 +38,17 @@ _NO_FILE = 0xFFFFFFFF
 
 
 class Image(Protocol):
-    """A file as a process has it in memory."""
+    """An executable file, read by the addresses that it has in memory."""
 
     def read_at(self, address: int, size: int) -> bytes:
-        """What the file has of ``size`` bytes at ``address``, fewer where it has no more."""
+        """``size`` bytes at ``address``; fewer where a segment ends."""
 
     def section(self, name: str) -> tuple[int, int] | None:
         """Address and size in bytes of a section."""
 
 
 class BadGoTableError(Exception):
-    """A table that is of another kind, or damaged; the text says why."""
+    """A table is of an unknown kind, or damaged; the text says why."""
 
 
 @dataclass(frozen=True)
@@ -63,10 +63,10 @@ class GoFunction:
 
 
 class GoFunctions:
-    """The functions of a program, from its table ``data``; ``text``: where its code begins, if the table does not say.
+    """The functions of a program by its table ``data``; ``text``: where the code begins, if the table does not say so.
 
     Raises:
-        BadGoTableError: it is no such table, or not of a Go whose tables are known.
+        BadGoTableError: it is damaged, or of an unknown version of Go.
     """
 
     def __init__(self, data: bytes, text: int | None = None) -> None:
@@ -92,7 +92,7 @@ class GoFunctions:
         self._end = int.from_bytes(self._data[end : end + 4], "little")
 
     def find(self, address: int) -> GoFunction | None:
-        """The function at ``address``, as the file numbers it; None where none is, or the table is damaged there."""
+        """The function at ``address``, as the file numbers it; None where there is none, or the table is damaged."""
         number = self._number(address)
         if number is None:
             return None
@@ -107,7 +107,7 @@ class GoFunctions:
         return GoFunction(name, start, end, bool(flags & _TOP_FRAME), bool(flags & _WRITES_SP))
 
     def stack_moved(self, address: int) -> int:
-        """How many bytes the function has put on the stack at the instruction at ``address``.
+        """How many bytes the function has put on the stack when it is at ``address``.
 
         Raises:
             BadGoTableError: the table is damaged there.
@@ -121,7 +121,7 @@ class GoFunctions:
         return moved
 
     def line(self, address: int) -> tuple[str, int] | None:
-        """Source file and line of the instruction at ``address``."""
+        """The source file and line of the instruction at ``address``; None where the table has none."""
         number = self._number(address)
         if number is None:
             return None
@@ -145,7 +145,7 @@ class GoFunctions:
             raise BadGoTableError("it ends too early") from None
 
     def _value(self, number: int, field: int, address: int) -> int:
-        """What the table of a function says of ``address``; ``field``: where in the function's record it is named."""
+        """The value for ``address`` in a table of its function; ``field``: the index of that table in its record."""
         record = self._record(number)
         if not record[field]:
             raise BadGoTableError("a function without a table")
@@ -156,7 +156,7 @@ class GoFunctions:
         raise BadGoTableError("a table that ends before its function does")
 
     def _steps(self, at: int, code: int) -> Iterator[tuple[int, int]]:
-        """Values, and up to which instruction each holds: zigzag and plain differences, 7 bits a byte."""
+        """The values of a table, with the offset up to which each holds. Stored are differences, 7 bits a byte."""
         value = -1
         for step in range(_MOST_STEPS):
             change, at = self._number_at(at)
@@ -186,7 +186,7 @@ class GoFunctions:
 
 
 def go_functions_of(image: Image) -> GoFunctions | None:
-    """The functions of a Go program; None where it is none, or its table cannot be read."""
+    """The functions of a Go program; None where it is no Go program, or its table cannot be read."""
     place = next((found for name in _SECTIONS if (found := image.section(name))), None)
     if place is None or place[1] > _LARGEST:
         return None
@@ -197,7 +197,7 @@ def go_functions_of(image: Image) -> GoFunctions | None:
 
 
 def _module_text(image: Image) -> int | None:
-    """Where the code begins, by what the program's runtime goes by; Go 1.26 and later have that in its own section."""
+    """Where the code begins, by the record that Go's runtime uses; from Go 1.26 on that has a section of its own."""
     module = image.section(_MODULE)
     if module is None:
         return None
@@ -205,7 +205,7 @@ def _module_text(image: Image) -> int | None:
     text = int.from_bytes(image.read_at(word, 8), "little")
     if text:
         return text
-    # A position-independent program has no address there before it is loaded.
+    # In a position-independent program only a relocation has the address.
     for name in _RELOCATIONS:
         table = image.section(name)
         if table is not None and table[1] <= _LARGEST:

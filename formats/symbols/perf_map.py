@@ -1,4 +1,4 @@
-"""``perf-PID.map``: the names that a JIT compiler gives to the code it makes.
+"""``perf-PID.map``: the file in which a runtime names its JIT code.
 
 Format: tools/perf/Documentation/jit-interface.txt in the kernel's sources. A line is ``START SIZE NAME`` with START
 and SIZE in hex, some runtimes writing 0x before them; names may hold spaces. Lines are appended.
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 LARGEST = 1 << 30
-"""Bytes of a map that are read. Anybody may write one, and it may be sparse."""
+"""The most bytes of a map that are read. Anybody may write one, and it may be sparse."""
 
 _LINE_BYTES = 1 << 14
 _BLOCK = 1 << 20
@@ -43,9 +43,10 @@ class JitSymbol:
 
 @dataclass
 class Entries:
-    """What a map says of addresses: for each its entries, in their order, each behind the offset (bytes) where it ends.
+    """The entries of a map by address, in their order, each with the offset in bytes where its line ends.
 
-    ``cut``: there was more than is read. ``older``: addresses that had so many entries that the first were not kept.
+    ``cut``: the map is longer than what was read. ``older``: addresses with too many entries: the first are dropped.
+    ``lines``, ``kept``: how many lines were read, and entries found.
     """
 
     found: dict[int, list[tuple[int, JitSymbol]]] = field(default_factory=dict)
@@ -56,14 +57,14 @@ class Entries:
 
     @property
     def full(self) -> bool:
-        """Whether no more is to be read: these many take ten seconds."""
+        """Whether to stop reading: so many lines or entries take ten seconds."""
         return self.kept >= _MOST_ENTRIES or self.lines >= _MOST_LINES
 
 
 def entries_for(file: BinaryIO, addresses: Iterable[int], largest: int = LARGEST) -> Entries:
     """The entries of the map ``file`` that cover ``addresses``.
 
-    The first ``largest`` bytes are read; lines that do not read as entries are passed over, overlong ones are cut.
+    Reads at most ``largest`` bytes. Lines that are no entries are skipped, overlong ones cut.
     """
     wanted = np.array(sorted(a for a in set(addresses) if 0 <= a < _END), np.int64)
     entries = Entries()
@@ -74,7 +75,7 @@ def entries_for(file: BinaryIO, addresses: Iterable[int], largest: int = LARGEST
         text, at = rest + block, position - len(rest)
         position += len(block)
         if in_long_line:
-            # What comes behind the first bytes of an overlong line is no line.
+            # The rest of an overlong line is not a line.
             skipped = text.find(b"\n") + 1 or len(text)
             in_long_line = text[skipped - 1 : skipped] != b"\n"
             text, at = text[skipped:], at + skipped
@@ -91,7 +92,7 @@ def entries_for(file: BinaryIO, addresses: Iterable[int], largest: int = LARGEST
 
 
 def _add(entries: Entries, wanted: Integers, text: bytes, offset: int) -> None:
-    """Adds the entries in ``text``, which holds whole lines and stands at ``offset``, for ``wanted``."""
+    """Adds the entries for ``wanted`` in ``text``, whole lines that begin at ``offset`` in the file."""
     raw = np.frombuffer(text, np.uint8)
     ends = np.flatnonzero(raw == ord("\n"))
     if len(raw) and raw[-1] != ord("\n"):
@@ -123,7 +124,7 @@ def _add(entries: Entries, wanted: Integers, text: bytes, offset: int) -> None:
 
 
 def _hex(padded: NDArray[np.uint8], at: Integers) -> tuple[NDArray[np.uint64], Integers, NDArray[np.bool_]]:
-    """The numbers at ``at``, where the next fields begin, and whether they are numbers at all."""
+    """The hexadecimal numbers at ``at``, the offsets of the next fields, and whether they are numbers at all."""
     at = at + 2 * ((padded[at] == ord("0")) & ((padded[at + 1] | 0x20) == ord("x")))
     digits = _DIGITS[padded[at[:, None] + np.arange(_HEX_DIGITS + 1)]]
     count = np.argmax(digits < 0, axis=1)

@@ -1,4 +1,4 @@
-"""Source files and lines of addresses, by the debug information of one file."""
+"""Finds the source files and lines of addresses in the debug information of one file."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from bpfrec.formats.symbols.dwarf_lines import SourceLine, lines_of
 from bpfrec.formats.symbols.dwarf_units import Unit, Units, address_ranges
 from bpfrec.formats.symbols.elf_sections import Content
 
-# That many times as fast as bytes are read one by one, they are decompressed.
+# To decompress 256 bytes takes as long as to read one byte in Python.
 _UNPACKED_SHIFT = 8
 
 
 class OutOfBudgetError(Exception):
-    """There is more to read than may be read."""
+    """The budget does not allow what has to be read."""
 
 
 @dataclass
 class Budget:
-    """How many bytes of debug information may still be read one by one; a second is about a megabyte."""
+    """How many bytes of debug information may still be read one by one; a megabyte takes about a second."""
 
     left: int
 
     def spend(self, size: int) -> None:
-        """Takes ``size`` bytes of it.
+        """Takes ``size`` bytes from the budget.
 
         Raises:
-            OutOfBudgetError: there are fewer left; those stay.
+            OutOfBudgetError: fewer are left; they stay there.
         """
         if size > self.left:
             raise OutOfBudgetError
@@ -37,7 +37,7 @@ class Budget:
 
 
 class SourceLines:
-    """The lines of one file; ``content`` gives its sections by name."""
+    """The source lines of one file; ``content`` finds its sections by name."""
 
     def __init__(self, content: Callable[[str], Content | None]) -> None:
         self._content = content
@@ -45,9 +45,9 @@ class SourceLines:
         self._budget = Budget(0)
 
     def find(self, addresses: Iterable[int], budget: Budget) -> tuple[dict[int, SourceLine], set[int]]:
-        """The lines of ``addresses``, as the file numbers them, as far as they are known, and those left to look up.
+        """The source lines of ``addresses`` (as the file numbers them), and those for which ``budget`` was too small.
 
-        An address is left where ``budget`` did not suffice.
+        Addresses without a line are in neither.
         """
         self._budget = budget
         wanted = set(addresses)
@@ -91,7 +91,7 @@ class SourceLines:
     def _search(
         self, units: Units, indexed: set[int], rest: set[int], run: Callable[[Unit | None, set[int]], None]
     ) -> None:
-        """Looks for ``rest`` in the units that ``.debug_aranges`` does not have: not all compilers write it."""
+        """Looks for ``rest`` in the units that are not in ``.debug_aranges``: not all compilers write it."""
         for place in units.offsets():
             if not rest:
                 return

@@ -1,4 +1,4 @@
-"""What a program's file and its debug files say of the code at an address: function, source file and line."""
+"""The function, source file and line at an address of a program, from its file and its debug files."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ from bpfrec.formats.symbols.source_lines import Budget, SourceLines
 
 
 class Symbolizer:
-    """Asks ``files``, which are of one program: itself, debug files, or both. Addresses are as the files have them."""
+    """Asks ``files``, which all belong to one program: the program, its debug files, or both.
+
+    Addresses are as the files number them.
+    """
 
     def __init__(self, files: Sequence[ElfFile]) -> None:
         self._files = files
@@ -21,13 +24,13 @@ class Symbolizer:
 
     def symbol_at(self, address: int) -> Symbol | None:
         """The function that covers ``address``; None where no symbol does."""
-        # Every process that executes the same program asks for the same addresses.
+        # All processes with the same program ask for the same addresses.
         if address not in self._found:
             self._found[address] = self._go_function(address) or self._index.find(address)
         return self._found[address]
 
     def lines(self, addresses: Iterable[int], budget: Budget) -> tuple[dict[int, SourceLine], int]:
-        """The source lines of ``addresses`` as far as they are known, and for how many ``budget`` was too small."""
+        """The source lines of ``addresses``, and for how many of them ``budget`` was too small."""
         asked = set(addresses)
         found = {
             address: SourceLine(*line) for address in asked for go in self._go if (line := go.line(address)) is not None

@@ -113,9 +113,9 @@ class Surroundings:
     def look_for_perf_maps(self, *, finally_: bool = False) -> None:
         """Opens the perf maps of processes that execute memory which no file backs; ``finally_``: the last time."""
         if finally_:
-            self.perf_maps.look_again(self._with_jit)
+            self.perf_maps.look_last(self._with_jit)
         else:
-            self.perf_maps.look_for(self._with_jit)
+            self.perf_maps.look(self._with_jit)
 
     def history(self, events: list[Event]) -> History:
         """The history of the processes that matter, from the snapshot and ``events`` (any order)."""

@@ -1,4 +1,4 @@
-"""The functions of the running kernel and its modules, as /proc/kallsyms tells of them."""
+"""The functions of the running kernel and its modules, from /proc/kallsyms."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from typing import NamedTuple
 
 KALLSYMS = Path("/proc/kallsyms")
 
-# As nm(1) says: code, global before weak before local.
+# Kinds of symbols as in nm(1) that are code, global before weak before local.
 _CODE = "TWtw"
-# Where the kernel itself is mapped, wherever in there it was put: Documentation/arch/x86/x86_64/mm.rst.
+# The range in which the kernel itself is mapped: Documentation/arch/x86/x86_64/mm.rst.
 _IMAGE = range(0xFFFFFFFF80000000, 0xFFFFFFFFC0000000)
 _KERNEL = "[kernel]"
-# Sizes are not told. A function ends where the next thing begins; the last one of a module in this many bytes, and one
-# of the generated programs, of which those that have gone are not told, in as many of theirs.
-_LAST, _LAST_GENERATED = 1 << 13, 1 << 17
-_GENERATED = "[bpf]"
+# kallsyms has no sizes. A function ends where the next symbol begins. The last one of a module is taken to have at most
+# so many bytes, and so is every BPF program, for the one behind it may have been unloaded.
+_LAST_BYTES, _BPF_PROGRAM_BYTES = 1 << 13, 1 << 17
+_BPF_PROGRAMS = "[bpf]"
 
 
 class KernelSymbol(NamedTuple):
-    """A function ``name`` (NULL: not known) of ``module``: [kernel] or as [ext4]; ``address``: its first byte."""
+    """A function: ``name`` (None: not known), ``module``: [kernel], [ext4] ..., ``address``: of its first byte."""
 
     name: str | None
     module: str | None
@@ -28,7 +28,7 @@ class KernelSymbol(NamedTuple):
 
 
 class KernelSymbols:
-    """Looks up addresses in the text of /proc/kallsyms; ``are_hidden``: it tells of no address."""
+    """Finds functions by the text of /proc/kallsyms; ``are_hidden``: it has no addresses."""
 
     def __init__(self, text: str) -> None:
         found: dict[int, tuple[int, str, str]] = {}
@@ -55,17 +55,17 @@ class KernelSymbols:
 
     def _end(self, place: int, module: str) -> int:
         start = self._starts[place]
-        last = start + (_LAST_GENERATED if module == _GENERATED else _LAST)
+        last = start + (_BPF_PROGRAM_BYTES if module == _BPF_PROGRAMS else _LAST_BYTES)
         if place + 1 == len(self._starts):
             return last
         following = self._starts[place + 1]
-        if module != _GENERATED and self._found[following][2] == module:
+        if module != _BPF_PROGRAMS and self._found[following][2] == module:
             return following
         return min(following, last)
 
 
 def read_kernel_symbols() -> KernelSymbols:
-    """Those of the kernel that runs; hidden ones where they cannot be read."""
+    """Reads the symbols of the running kernel; they are hidden where /proc/kallsyms cannot be read."""
     try:
         return KernelSymbols(KALLSYMS.read_text())
     except OSError:

@@ -1,13 +1,14 @@
-"""The files that processes execute code from, opened while they can be, and the functions in them.
+"""Modules: the files that processes execute code from, with their functions and unwind tables.
 
-A process may end, or its files be replaced, before the recording is finished: each file is opened when its mapping is
-first seen and held open until then.
+A process may end, and its files may be replaced, before the recording is finished. So each file is opened when its
+mapping is first seen, and stays open until then.
 """
 
 from __future__ import annotations
 
 import ctypes
 import io
+import logging
 import os
 import resource
 from collections.abc import Iterable, Sequence
@@ -27,21 +28,23 @@ from bpfrec.formats.untrusted_files import open_regular
 from bpfrec.record.processes.procfs import PROC, executable_maps
 from bpfrec.record.stacks.unwind.eh_frame import UnwindTable
 
+_log = logging.getLogger(__name__)
+
 LINES_BUDGET = 8 << 20
-"""Bytes of debug information that the finish of a recording reads one by one: some seconds' worth."""
+"""How many bytes of debug information may be read one by one when a recording is finished: it takes some seconds."""
 
 SYMBOLS_BUDGET = 1 << 30
-"""Bytes of symbol tables that are kept for all files: forty million symbols."""
+"""How many bytes of symbol tables are kept for all files: forty million symbols."""
 
 _VDSO = "[vdso]"
 _DELETED = " (deleted)"
-# A runtime makes code in these, and a program may be executed from a memfd.
+# Runtimes put JIT code into these. A memfd may also hold a program.
 _NO_FILES = ("//anon", "/memfd:", "/dev/zero", "/anon_hugepage")
 
 Identity = tuple[str, ...]
 
 MappedAddress = tuple[Mapping, int]
-"""An address in a process, and what is mapped there."""
+"""A mapping, and an address in it."""
 
 
 @dataclass
@@ -56,10 +59,10 @@ class _Module:
 
 
 class Modules:
-    """Open files by what identifies them: build id, or device and inode, or path.
+    """The open files, each once: its identity is the build id, or device and inode, or the path.
 
-    ``unread_lines``: addresses whose source lines would have taken too long to find; ``unread_symbols``: files whose
-    symbol tables found no room.
+    ``unread_lines``: how many addresses have no source line because finding it would have taken too long.
+    ``unread_symbols``: how many files have no names because their symbol tables are too large.
     """
 
     def __init__(self) -> None:
@@ -73,19 +76,22 @@ class Modules:
                 resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
     def hold(self, mapping: Mapping, ancestors: Sequence[int] = ()) -> None:
-        """Opens the file of ``mapping`` unless it is held already; where that fails, another mapping may succeed.
+        """Opens the file of ``mapping`` unless it is open already. If that fails, another mapping of it may succeed.
 
-        ``ancestors`` of its process, nearest first, are in the same mount namespace, mostly: it may have ended.
+        The process may have ended. Its ``ancestors``, nearest first, mostly share its mount namespace.
         """
         identity = _identity(mapping)
         if identity is None or identity in self._modules:
             return
         file = _vdso() if mapping.path == _VDSO else _open(mapping, ancestors)
-        if file is not None:
-            self._modules[identity] = _Module(file, mapping.path)
+        if file is None:
+            _log.debug("pid %d: %s cannot be opened", mapping.pid, mapping.path)
+            return
+        _log.debug("pid %d: %s opened", mapping.pid, mapping.path)
+        self._modules[identity] = _Module(file, mapping.path)
 
     def locate(self, mapping: Mapping, address: int) -> tuple[int | None, Symbol | None]:
-        """The address in ``mapping``'s file that ``address`` of the process is, and the function there."""
+        """What ``address`` of the process is in the file of ``mapping``, as the file numbers it; the function there."""
         module = self._module(mapping)
         in_file = _in_file(module, mapping, address)
         if module is None or in_file is None:
@@ -111,23 +117,25 @@ class Modules:
         return found
 
     def unwind_table(self, mapping: Mapping) -> UnwindTable | None:
-        """The unwind table of ``mapping``'s file; None where the file is not held or is no ELF file."""
+        """The unwind table of ``mapping``'s file; None where the file is not open or is not an ELF file."""
         module = self._module(mapping)
         if module is None or module.elf is None:
             return None
         if module.unwinding is None:
             module.unwinding = UnwindTable(module.elf)
+            if module.unwinding.failure:
+                _log.info("%s: no unwind table: %s", module.path, module.unwinding.failure)
         return module.unwinding
 
     def build_id(self, mapping: Mapping) -> str | None:
-        """The build id of ``mapping``'s file, from the kernel or from the file."""
+        """The build id of ``mapping``'s file, from the kernel or from the file; None where it has none."""
         if mapping.build_id:
             return mapping.build_id
         module = self._module(mapping)
         return module.elf.build_id if module and module.elf else None
 
     def file(self, mapping: Mapping) -> BinaryIO | None:
-        """The file that is held for ``mapping``, if it is an ELF file; the same object for the same file."""
+        """The open file of ``mapping`` if it is an ELF file; the same object for the same file."""
         module = self._module(mapping)
         return module.file if module else None
 
@@ -139,7 +147,7 @@ class Modules:
         self._modules.clear()
 
     def _module(self, mapping: Mapping) -> _Module | None:
-        """What is held for ``mapping``, if it is an ELF file."""
+        """The module of ``mapping`` if its file is open and an ELF file."""
         identity = _identity(mapping)
         module = self._modules.get(identity) if identity else None
         if module is None or module.failure:
@@ -149,6 +157,7 @@ class Modules:
                 module.elf = ElfFile(module.file)
             except NotElfError as error:
                 module.failure = str(error)
+                _log.info("%s: %s", module.path, error)
                 return None
         return module
 
@@ -161,7 +170,9 @@ class Modules:
                 module.debug.append(linked)
             files = [*map(ElfFile, module.debug), elf]
             size = sum(file.symbol_bytes for file in files)
+            _log.debug("%s: %d bytes of symbols, %d debug files", module.path, size, len(module.debug))
             if size > self._symbols_left:
+                _log.info("%s: its symbol tables are too large to be read", module.path)
                 self.unread_symbols += 1
                 files = []
             else:
@@ -176,12 +187,12 @@ def _in_file(module: _Module | None, mapping: Mapping, address: int) -> int | No
 
 
 def has_file(mapping: Mapping) -> bool:
-    """Whether there is a file, or what can be read as one, behind the code there."""
+    """Whether a file is behind ``mapping``, or something that can be read as one."""
     return _identity(mapping) is not None
 
 
 def may_hold_jit_code(mapping: Mapping) -> bool:
-    """Whether a runtime may have made the code there: what is behind it, if anything, is no file that has a name."""
+    """Whether a runtime may have made the code in ``mapping``: no file with a name is behind it."""
     return not mapping.path.startswith(("/", "[v")) or mapping.path.startswith(_NO_FILES)
 
 
@@ -191,7 +202,7 @@ def _identity(mapping: Mapping) -> Identity | None:
     if mapping.build_id:
         return ("build-id", mapping.build_id)
     if not mapping.path.startswith("/") or mapping.path.startswith("//"):
-        # The kernel writes "//anon" where there is no file.
+        # The kernel calls it "//anon" where there is no file.
         return None
     if mapping.inode:
         return ("inode", str(mapping.device), str(mapping.inode))
@@ -201,7 +212,7 @@ def _identity(mapping: Mapping) -> Identity | None:
 def _open(mapping: Mapping, ancestors: Sequence[int]) -> BinaryIO | None:
     process = PROC / str(mapping.pid)
     inside = mapping.path.removesuffix(_DELETED).lstrip("/")
-    # map_files is the mapped file itself, deleted or in another mount namespace as it may be.
+    # map_files leads to the mapped file itself, even if that is deleted or in another mount namespace.
     for path in (
         process / "map_files" / f"{mapping.start:x}-{mapping.end:x}",
         *(PROC / str(pid) / "root" / inside for pid in (mapping.pid, *ancestors)),
@@ -217,7 +228,7 @@ def _open(mapping: Mapping, ancestors: Sequence[int]) -> BinaryIO | None:
 
 
 def _is_the_file(file: BinaryIO, mapping: Mapping) -> bool:
-    """Whether ``file`` is what was mapped and not what has taken its path since."""
+    """Whether ``file`` is what was mapped, and not another file that has its path now."""
     if mapping.build_id:
         try:
             return ElfFile(file).build_id == mapping.build_id
@@ -229,7 +240,7 @@ def _is_the_file(file: BinaryIO, mapping: Mapping) -> bool:
 
 
 def _vdso() -> BinaryIO | None:
-    """The vdso: the kernel maps the same one into every 64-bit process, this one too."""
+    """A copy of the vdso; the kernel maps the same one into all 64-bit processes."""
     for line in executable_maps(os.getpid()):
         if line.path == _VDSO:
             return io.BytesIO(ctypes.string_at(line.start, line.end - line.start))

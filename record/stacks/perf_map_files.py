@@ -1,7 +1,7 @@
-"""The perf-PID.map files of recorded processes, held open so that they can be read after the process has gone.
+"""The perf maps (``perf-PID.map``) of recorded processes, held open so that they can be read when the process has gone.
 
-Lines are appended to a map while its process runs, and code may be made where other code was. So it is noted how long
-each map was at what time: a line was written between two looks.
+A runtime appends lines while it runs, and may put new code where older code was. So the size of each map is noted again
+and again: a line was written between the looks before and after it appeared.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from bpfrec.formats.symbols.perf_map import LARGEST, JitSymbol, entries_for
 from bpfrec.formats.untrusted_files import open_regular
 from bpfrec.record.processes.procfs import PROC, status
 
-TEMPORARY = Path("/tmp")  # noqa: S108 - where perf has it
+TEMPORARY = Path("/tmp")  # noqa: S108 - perf's convention
 BEFORE = 0
 
 _MOST_LOOKS = 1 << 12
 _MOST_MAPS = 16
 _OPENING_SECONDS = 0.25
-# The clock of file systems stands still between two ticks of the kernel's.
+# Time stamps of files are those of the kernel's last tick.
 _FILE_CLOCK_NS = 10_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class JitEntry:
-    """A line of a map, written between ``since`` and ``until``, ns on CLOCK_MONOTONIC; None for lines not known."""
+    """A line of a map, written between ``since`` and ``until`` (ns on CLOCK_MONOTONIC); None: unknown lines."""
 
     since: int
     until: int
@@ -41,29 +41,30 @@ UNKNOWN = JitEntry(BEFORE, BEFORE, None)
 
 
 def at_time(entries: Sequence[JitEntry], when: int) -> JitSymbol | None:
-    """The code at an address at ``when`` by all the ``entries`` for it, in their order; None where they cannot tell."""
+    """The code at an address at ``when``; ``entries``: all for that address, in order. None where it is not certain."""
     sure = next((n for n in range(len(entries) - 1, -1, -1) if entries[n].until <= when), None)
     rest = entries[0 if sure is None else sure + 1 :]
     possible = {entry.symbol for entry in rest if entry.since <= when}
     if sure is not None:
         possible.add(entries[sure].symbol)
     if not possible and rest:
-        # Some runtimes write their maps late, Java at its end.
+        # Some runtimes write their maps late; Java does when it ends.
         possible = {entry.symbol for entry in rest if entry.since <= rest[0].until}
     return possible.pop() if len(possible) == 1 else None
 
 
 @dataclass
 class _Map:
-    """An open map. ``there``: when it last had its name.
+    """An open map; times in ns on CLOCK_MONOTONIC. ``named``: when the file was last seen under the map's name.
 
-    ``looks``: from when and until when it grew, to what size, and when it was last written to, as files say.
+    ``looks``, one for each time that it had grown: when it was looked at before, the latest time at which it was
+    written to, its size in bytes, and the earliest time of the last write.
     """
 
     file: BinaryIO
     identity: tuple[int, int]
     last_look: int
-    there: int
+    named: int
     looks: list[tuple[int, int, int, int]] = field(default_factory=list)
 
     def look(self) -> None:
@@ -74,7 +75,7 @@ class _Map:
             written = found.st_mtime_ns - time.time_ns() + now
             since = self.last_look
             if found.st_size < size:
-                # It was begun anew: of what was in it nothing is left.
+                # It was truncated, and nothing of what was in it is left.
                 self.looks.clear()
             until = max(since, min(now, written + _FILE_CLOCK_NS))
             self.looks.append((since, until, found.st_size, min(until, max(since, written))))
@@ -84,20 +85,20 @@ class _Map:
         self.last_look = now
 
     def written(self, end: int) -> tuple[int, int]:
-        """From when and until when the line that ends at ``end`` was written."""
+        """The earliest and the latest time at which the line that ends at offset ``end`` was written."""
         for since, until, size, last in self.looks:
             if end < size:
                 return since, until
             if end == size:
-                # The last write was that of the last line.
+                # The last write was that of this line.
                 return last, until
         return self.last_look, time.monotonic_ns()
 
 
 class PerfMaps:
-    """Open maps by pid. A runtime writes to /tmp of its own mount namespace, under its own namespace's pid.
+    """The open maps by pid. A runtime writes to /tmp of its mount namespace, under the pid of its pid namespace.
 
-    ``cut``: maps that were too long to be read to their ends.
+    ``cut``: how many maps were too long to be read to their ends.
     """
 
     def __init__(self) -> None:
@@ -108,8 +109,8 @@ class PerfMaps:
         self._left = LARGEST
         self.cut = 0
 
-    def look_for(self, pids: Iterable[int]) -> None:
-        """Opens the maps of ``pids`` that there are by now, and notes how long those are that are open."""
+    def look(self, pids: Iterable[int]) -> None:
+        """Notes the sizes of the maps of ``pids``, and opens those that are new."""
         now = time.monotonic()
         for pid in pids:
             for known in self._maps.get(pid, ())[-1:]:
@@ -118,17 +119,17 @@ class PerfMaps:
                 self._tried[pid] = now
                 self._open(pid)
 
-    def look_again(self, pids: Iterable[int]) -> None:
-        """The same, at once for all of them: it is the last time."""
+    def look_last(self, pids: Iterable[int]) -> None:
+        """The same for the last time: it tries to open the maps of all ``pids``, however recently it has tried."""
         self._tried = {pid: when for pid, when in self._tried.items() if when == math.inf}
-        self.look_for(pids)
+        self.look(pids)
 
     def name(self, pid: int) -> str | None:
-        """``perf-N.map`` of ``pid``, None where none was found."""
+        """The name of the map of ``pid``, as ``perf-N.map``; None where none was found."""
         return self._names.get(pid)
 
     def entries(self, pid: int, addresses: Iterable[int]) -> dict[int, list[JitEntry]]:
-        """The entries for ``addresses`` in the maps of ``pid``, in their order."""
+        """The entries that cover ``addresses`` in the maps of ``pid``, by address and in order."""
         wanted = set(addresses)
         entries: dict[int, list[JitEntry]] = {}
         for known in self._maps.get(pid, ()):
@@ -154,7 +155,7 @@ class PerfMaps:
         self._maps.clear()
 
     def _open(self, pid: int) -> None:
-        """Opens the map of ``pid`` if it is there and another one than the last."""
+        """Opens the map of ``pid`` if it exists and is not the one that is open."""
         name, folder = self._place(pid)
         file = open_regular(folder / name)
         if file is None:
@@ -165,11 +166,11 @@ class PerfMaps:
         is_stale = folder == TEMPORARY and found.st_mtime_ns < self._made - _FILE_CLOCK_NS
         now = time.monotonic_ns()
         if known and known[-1].identity == identity:
-            known[-1].there = now
+            known[-1].named = now
         if is_stale or len(known) >= _MOST_MAPS or any(one.identity == identity for one in known):
             file.close()
             return
-        known.append(_Map(file, identity, known[-1].there if known else BEFORE, now))
+        known.append(_Map(file, identity, known[-1].named if known else BEFORE, now))
         known[-1].look()
         self._names[pid] = name
 
@@ -177,6 +178,6 @@ class PerfMaps:
         found = status(pid)
         if found is not None:
             return f"perf-{found.namespace_pid}.map", PROC / str(pid) / "root" / "tmp"
-        # It has ended: where it was in no namespaces of its own, its map may be there still.
+        # It has ended. If it had no namespaces of its own, its map may still be there.
         self._tried[pid] = math.inf
         return f"perf-{pid}.map", TEMPORARY

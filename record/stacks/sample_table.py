@@ -1,4 +1,4 @@
-"""Samples of what ran: from their spool to rows of ``samples``, and of ``stacks`` and ``frames`` of the kernel."""
+"""Samples: from their spool to rows of ``samples``, and kernel stacks to rows of ``stacks`` and ``frames``."""
 
 from __future__ import annotations
 
@@ -34,7 +34,10 @@ _STATUSES = [name for _, name in _REASONS]
 
 @dataclass
 class _Columns:
-    """Samples by column; ``kernel``: the number of the kernel stack; -1 for what there is none of."""
+    """Samples by column; -1: there is none.
+
+    ``stack`` and ``kernel``: ids of the user and the kernel stack; ``status``: index of why there is no user stack.
+    """
 
     ts: Integers
     pid: NDArray[np.int32]
@@ -49,9 +52,9 @@ class _Columns:
 
 @dataclass
 class SampleTable:
-    """The samples of a recording: :meth:`read` first. ``pids``, ``tids``: seen in them; ``count``: how many.
+    """The samples of a recording. Call :meth:`read` first. ``pids``, ``tids``: seen in them; ``count``: how many.
 
-    ``has_stacks``: of user and kernel; else the samples tell who ran and no more.
+    ``has_stacks``: the samples have stacks; else they only tell which thread ran.
     """
 
     history: History
@@ -66,7 +69,7 @@ class SampleTable:
     _kernel_seen: list[int] = field(default_factory=list)
 
     def read(self, spool: Path, report: Callable[[float], None]) -> None:
-        """Takes the samples in ``spool``, and walks their user stacks; ``report`` gets the share done, 0 to 1."""
+        """Reads the samples in ``spool`` and finds their user stacks; ``report`` gets the share done, 0 to 1."""
         for samples in read_whole(spool, sample_stream(), report):
             columns = self._columns_of(samples)
             self.history.note_calls(columns.pid, columns.ts)
@@ -76,7 +79,7 @@ class SampleTable:
             self._columns.append(columns)
 
     def rows(self) -> pa.Table:
-        """Rows for ``samples``, whose kernel stacks are numbered after all others."""
+        """The rows for ``samples``. The ids of kernel stacks begin behind those of user stacks."""
         if not self._columns:
             return pa.table({c.name: [] for c in SAMPLES.columns})
         whole = {
@@ -132,7 +135,7 @@ class SampleTable:
         )
 
     def _status(self, sample: Sample) -> int:
-        """Which of :data:`_STATUSES`; -1: it has a user stack, or none was asked for."""
+        """The index of the reason in :data:`_STATUSES`; -1: it has a user stack, or none was asked for."""
         if not self.has_stacks:
             return -1
         for number, (bit, _) in enumerate(_REASONS):

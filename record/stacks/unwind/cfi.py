@@ -1,4 +1,4 @@
-"""Call frame information: what a function has done to the registers of its caller at each of its instructions.
+"""Call frame information: where a function has put the registers of its caller, for each of its instructions.
 
 Sources: DWARF 4, chapter 6.4; Linux Standard Base, Core, chapter 10.6 (.eh_frame, augmentations).
 """
@@ -6,15 +6,21 @@ Sources: DWARF 4, chapter 6.4; Linux Standard Base, Core, chapter 10.6 (.eh_fram
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
 
-from bpfrec.record.stacks.unwind.encoding import OMITTED, BadUnwindInfoError, Cursor
+from bpfrec.formats.symbols.dwarf_names import CFA, EH_PE
+from bpfrec.record.stacks.unwind.encoding import BadUnwindInfoError, Cursor
 
-_U16, _U32, _U64 = struct.Struct("<H"), struct.Struct("<I"), struct.Struct("<Q")
+_U16, _U32 = struct.Struct("<H"), struct.Struct("<I")
 _MOST_STATES = 64
-# The registers of DWARF that hold addresses: up to rip, which stands for the return address.
+# The general registers of DWARF end with 16, the return address. Vector registers follow.
 _MOST_REGISTER = 17
+# An instruction is in the two high bits of its byte, with an operand in the low ones; or, where those are 0, in all.
+_OPERATION_BITS, _OPERAND_BITS = 0xC0, 0x3F
+# Of an encoding of pointers, what does not say what they are relative to.
+_FORMAT_BITS = 0x0F
 
 
 class How(Enum):
@@ -45,7 +51,10 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Cie:
-    """What the functions of one Common Information Entry share; ``is_signal``: their callers were interrupted."""
+    """What the functions of one Common Information Entry share.
+
+    ``is_signal``: they are signal frames, so that their caller did not call but was interrupted.
+    """
 
     code_factor: int
     data_factor: int
@@ -58,7 +67,7 @@ class Cie:
 
 @dataclass(slots=True)
 class CfiRow:
-    """What holds at an instruction: the CFA is register + offset, or what an expression computes; rules by register."""
+    """The rules at an instruction, by register; the CFA is a register and an offset, or what an expression computes."""
 
     cfa_register: int = 0
     cfa_offset: int = 0
@@ -66,15 +75,15 @@ class CfiRow:
     rules: dict[int, Rule] = field(default_factory=dict)
 
     def copy(self) -> CfiRow:
-        """One that can change on its own."""
+        """An independent copy."""
         return CfiRow(self.cfa_register, self.cfa_offset, self.cfa_expression, dict(self.rules))
 
 
 def parse_cie(data: bytes, address: int) -> Cie:
-    """The CIE in ``data``, which begins behind its length and id; ``address``: of its first byte.
+    """Parses the CIE in ``data``, which begins behind its length and id; ``address``: of its first byte.
 
     Raises:
-        BadUnwindInfoError: it is none, or of a kind that no compiler for x86-64 writes.
+        BadUnwindInfoError: it is damaged, or of a kind that no compiler for x86-64 writes.
     """
     cursor = Cursor(data, 0, address)
     version = cursor.byte()
@@ -85,7 +94,7 @@ def parse_cie(data: bytes, address: int) -> Cie:
         cursor.take(2)
     code, factor = cursor.uleb(), cursor.sleb()
     register = cursor.byte() if version == 1 else cursor.uleb()
-    encoding, signal = 0, False
+    encoding, is_signal = EH_PE.DW_EH_PE_absptr, False
     if augmentation.startswith(b"z"):
         end = cursor.uleb()
         end += cursor.position
@@ -95,13 +104,13 @@ def parse_cie(data: bytes, address: int) -> Cie:
                     encoding = cursor.byte()
                 case "P":
                     kind = cursor.byte()
-                    if kind != OMITTED:
-                        # Where the pointer to the personality routine is does not matter, only how long it is.
-                        cursor.pointer(kind & 0x0F)
+                    if kind != EH_PE.DW_EH_PE_omit:
+                        # The personality routine does not matter, only how long the pointer to it is.
+                        cursor.pointer(kind & _FORMAT_BITS)
                 case "L":
                     cursor.byte()
                 case "S":
-                    signal = True
+                    is_signal = True
                 case _:
                     break
         cursor.position = end
@@ -109,11 +118,11 @@ def parse_cie(data: bytes, address: int) -> Cie:
         raise BadUnwindInfoError(f"CIE with augmentation {augmentation!r}")
     if cursor.position > len(data):
         raise BadUnwindInfoError("it ends too early")
-    return Cie(code, factor, register, encoding, augmentation.startswith(b"z"), signal, data[cursor.position :])
+    return Cie(code, factor, register, encoding, augmentation.startswith(b"z"), is_signal, data[cursor.position :])
 
 
 def row_at(cie: Cie, program: bytes, start: int, target: int) -> CfiRow:
-    """The row for the instruction at ``target`` of the function at ``start``, whose FDE has ``program``.
+    """The rules at the instruction at ``target`` in the function at ``start``, whose FDE has ``program``.
 
     Raises:
         BadUnwindInfoError: the program is damaged.
@@ -126,112 +135,124 @@ def row_at(cie: Cie, program: bytes, start: int, target: int) -> CfiRow:
 
 
 class _Machine:
+    """Executes the instructions of a CIE and an FDE: ``row`` is what holds so far."""
+
     def __init__(self, cie: Cie, start: int) -> None:
-        self._cie, self._at = cie, start
+        self.cie, self._at = cie, start
         self.row = CfiRow()
         self.initial = CfiRow()
-        self._states: list[CfiRow] = []
+        self.remembered: list[CfiRow] = []
 
     def run(self, program: bytes, target: int | None) -> None:
-        """Executes ``program`` up to the first instruction behind ``target``."""
+        """Executes ``program``, up to the first instruction that is for addresses behind ``target``."""
         cursor = Cursor(program)
         while cursor:
             code = cursor.byte()
-            advance = self._advance(code, cursor)
-            if advance is None:
-                self._define(code, cursor)
-            else:
-                self._at += advance * self._cie.code_factor
+            operation = code & _OPERATION_BITS or code
+            advance = _ADVANCE.get(operation)
+            if advance is not None:
+                self._at += advance(code, cursor) * self.cie.code_factor
                 if target is not None and self._at > target:
                     return
-
-    def _advance(self, code: int, cursor: Cursor) -> int | None:
-        match code:
-            case _ if code >> 6 == 1:
-                return code & 0x3F
-            case 0x02:
-                return cursor.byte()
-            case 0x03:
-                return cursor.fixed(_U16)
-            case 0x04:
-                return cursor.fixed(_U32)
-            case 0x01:
-                raise BadUnwindInfoError("DW_CFA_set_loc, which no compiler for x86-64 writes")
-        return None
-
-    def _define(self, code: int, cursor: Cursor) -> None:  # noqa: PLR0912 - a case for each instruction
-        factor = self._cie.data_factor
-        high, low = code >> 6, code & 0x3F
-        if high == 2:
-            self._set(low, Rule(How.OFFSET, cursor.uleb() * factor))
-            return
-        if high == 3:
-            self._restore(low)
-            return
-        match code:
-            case 0x00:
-                pass
-            case 0x05:
-                self._set(cursor.uleb(), Rule(How.OFFSET, cursor.uleb() * factor))
-            case 0x06:
-                self._restore(cursor.uleb())
-            case 0x07:
-                self._set(cursor.uleb(), Rule(How.UNDEFINED))
-            case 0x08:
-                self._set(cursor.uleb(), Rule(How.SAME))
-            case 0x09:
-                self._set(cursor.uleb(), Rule(How.REGISTER, cursor.uleb()))
-            case 0x0A:
-                if len(self._states) >= _MOST_STATES:
-                    raise BadUnwindInfoError("states are remembered without end")
-                self._states.append(self.row.copy())
-            case 0x0B:
-                if not self._states:
-                    raise BadUnwindInfoError("a state is restored that was not remembered")
-                self.row = self._states.pop()
-            case 0x10:
-                self._set(cursor.uleb(), Rule(How.EXPRESSION, expression=self._block(cursor)))
-            case 0x16:
-                self._set(cursor.uleb(), Rule(How.VALUE_EXPRESSION, expression=self._block(cursor)))
-            case 0x11:
-                self._set(cursor.uleb(), Rule(How.OFFSET, cursor.sleb() * factor))
-            case 0x14:
-                self._set(cursor.uleb(), Rule(How.VALUE_OFFSET, cursor.uleb() * factor))
-            case 0x15:
-                self._set(cursor.uleb(), Rule(How.VALUE_OFFSET, cursor.sleb() * factor))
-            case 0x2E:
-                cursor.uleb()
-            case _:
-                self._define_cfa(code, cursor)
-
-    def _define_cfa(self, code: int, cursor: Cursor) -> None:
-        row, factor = self.row, self._cie.data_factor
-        match code:
-            case 0x0C:
-                row.cfa_register, row.cfa_offset, row.cfa_expression = cursor.uleb(), cursor.uleb(), None
-            case 0x12:
-                row.cfa_register, row.cfa_offset, row.cfa_expression = cursor.uleb(), cursor.sleb() * factor, None
-            case 0x0D:
-                row.cfa_register = cursor.uleb()
-            case 0x0E:
-                row.cfa_offset = cursor.uleb()
-            case 0x13:
-                row.cfa_offset = cursor.sleb() * factor
-            case 0x0F:
-                row.cfa_expression = self._block(cursor)
-            case _:
+                continue
+            define = _DEFINE.get(operation)
+            if define is None:
                 raise BadUnwindInfoError(f"instruction {code:#x}")
+            define(self, code & _OPERAND_BITS, cursor)
 
-    def _set(self, register: int, rule: Rule) -> None:
+    def set(self, register: int, rule: Rule) -> None:
+        """Sets the rule of a register, if it is one that holds addresses."""
         if register < _MOST_REGISTER:
             self.row.rules[register] = rule
 
-    def _restore(self, register: int) -> None:
+    def restore(self, register: int) -> None:
+        """Gives a register the rule back that the CIE has for it."""
         if register in self.initial.rules:
             self.row.rules[register] = self.initial.rules[register]
         else:
             self.row.rules.pop(register, None)
 
-    @staticmethod
-    def _block(cursor: Cursor) -> bytes:
-        return cursor.take(cursor.uleb())
+    def offset(self, factored: int) -> Rule:
+        """The rule that a register is saved in memory; its offset from the CFA is a multiple of the data factor."""
+        return Rule(How.OFFSET, factored * self.cie.data_factor)
+
+    def value_offset(self, factored: int) -> Rule:
+        """The rule that a register's value is the CFA and such an offset."""
+        return Rule(How.VALUE_OFFSET, factored * self.cie.data_factor)
+
+    def set_cfa(self, register: int, offset: int) -> None:
+        """Makes the CFA a register and an offset in bytes."""
+        self.row.cfa_register, self.row.cfa_offset, self.row.cfa_expression = register, offset, None
+
+    def set_cfa_register(self, register: int) -> None:
+        """Changes the register of the CFA."""
+        self.row.cfa_register = register
+
+    def set_cfa_offset(self, offset: int) -> None:
+        """Changes the offset of the CFA, in bytes."""
+        self.row.cfa_offset = offset
+
+    def set_cfa_expression(self, expression: bytes) -> None:
+        """Makes the CFA what an expression computes."""
+        self.row.cfa_expression = expression
+
+    def remember(self) -> None:
+        """Keeps the row."""
+        if len(self.remembered) >= _MOST_STATES:
+            raise BadUnwindInfoError("states are remembered without end")
+        self.remembered.append(self.row.copy())
+
+    def recall(self) -> None:
+        """Brings the row back that was kept last."""
+        if not self.remembered:
+            raise BadUnwindInfoError("a state is restored that was not remembered")
+        self.row = self.remembered.pop()
+
+
+def _block(cursor: Cursor) -> bytes:
+    return cursor.take(cursor.uleb())
+
+
+def _set_location(_code: int, _cursor: Cursor) -> int:
+    raise BadUnwindInfoError("DW_CFA_set_loc, which no compiler for x86-64 writes")
+
+
+_ADVANCE: dict[int, Callable[[int, Cursor], int]] = {
+    CFA.DW_CFA_advance_loc: lambda code, _: code & _OPERAND_BITS,
+    CFA.DW_CFA_advance_loc1: lambda _, cursor: cursor.byte(),
+    CFA.DW_CFA_advance_loc2: lambda _, cursor: cursor.fixed(_U16),
+    CFA.DW_CFA_advance_loc4: lambda _, cursor: cursor.fixed(_U32),
+    CFA.DW_CFA_set_loc: _set_location,
+}
+"""By how many units of code each instruction moves on."""
+
+_DEFINE: dict[int, Callable[[_Machine, int, Cursor], None]] = {
+    CFA.DW_CFA_offset: lambda m, low, c: m.set(low, m.offset(c.uleb())),
+    CFA.DW_CFA_restore: lambda m, low, _: m.restore(low),
+    CFA.DW_CFA_nop: lambda _m, _low, _c: None,
+    CFA.DW_CFA_offset_extended: lambda m, _, c: m.set(c.uleb(), m.offset(c.uleb())),
+    CFA.DW_CFA_offset_extended_sf: lambda m, _, c: m.set(c.uleb(), m.offset(c.sleb())),
+    CFA.DW_CFA_val_offset: lambda m, _, c: m.set(c.uleb(), m.value_offset(c.uleb())),
+    CFA.DW_CFA_val_offset_sf: lambda m, _, c: m.set(c.uleb(), m.value_offset(c.sleb())),
+    CFA.DW_CFA_restore_extended: lambda m, _, c: m.restore(c.uleb()),
+    CFA.DW_CFA_undefined: lambda m, _, c: m.set(c.uleb(), Rule(How.UNDEFINED)),
+    CFA.DW_CFA_same_value: lambda m, _, c: m.set(c.uleb(), Rule(How.SAME)),
+    CFA.DW_CFA_register: lambda m, _, c: m.set(c.uleb(), Rule(How.REGISTER, c.uleb())),
+    CFA.DW_CFA_expression: lambda m, _, c: m.set(c.uleb(), Rule(How.EXPRESSION, expression=_block(c))),
+    CFA.DW_CFA_val_expression: lambda m, _, c: m.set(c.uleb(), Rule(How.VALUE_EXPRESSION, expression=_block(c))),
+    CFA.DW_CFA_remember_state: lambda m, _low, _c: m.remember(),
+    CFA.DW_CFA_restore_state: lambda m, _low, _c: m.recall(),
+    CFA.DW_CFA_def_cfa: lambda m, _, c: m.set_cfa(c.uleb(), c.uleb()),
+    CFA.DW_CFA_def_cfa_sf: lambda m, _, c: m.set_cfa(c.uleb(), c.sleb() * m.cie.data_factor),
+    CFA.DW_CFA_def_cfa_register: lambda m, _, c: m.set_cfa_register(c.uleb()),
+    CFA.DW_CFA_def_cfa_offset: lambda m, _, c: m.set_cfa_offset(c.uleb()),
+    CFA.DW_CFA_def_cfa_offset_sf: lambda m, _, c: m.set_cfa_offset(c.sleb() * m.cie.data_factor),
+    CFA.DW_CFA_def_cfa_expression: lambda m, _, c: m.set_cfa_expression(_block(c)),
+    # How many bytes of arguments are on the stack matters to exceptions alone.
+    CFA.DW_CFA_GNU_args_size: lambda _m, _low, c: _skip(c),
+}
+"""What each other instruction does; gets the machine, the operand in the low bits, and a cursor for more operands."""
+
+
+def _skip(cursor: Cursor) -> None:
+    cursor.uleb()

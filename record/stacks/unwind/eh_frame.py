@@ -1,4 +1,4 @@
-"""The unwind table of one ELF file: found by its index, ``.eh_frame_hdr``, and read only where it is asked for.
+"""The unwind table of one ELF file. Its index, ``.eh_frame_hdr``, leads to the few functions that are asked for.
 
 Source: Linux Standard Base, Core, chapters 10.6 and 10.6.2.
 """
@@ -11,27 +11,29 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from bpfrec.formats.symbols.dwarf_names import EH_PE
 from bpfrec.formats.symbols.elf import ElfFile
 from bpfrec.record.stacks.unwind.cfi import CfiRow, Cie, parse_cie, row_at
-from bpfrec.record.stacks.unwind.encoding import MASK, OMITTED, BadUnwindInfoError, Cursor
+from bpfrec.record.stacks.unwind.encoding import MASK, BadUnwindInfoError, Cursor
 from bpfrec.record.stacks.unwind.go_frames import RETURN_ADDRESS, go_rules
 
 _U32, _U64 = struct.Struct("<I"), struct.Struct("<Q")
 _HEADER_VERSION = 1
-_SORTED_BY_32_BITS_FROM_TABLE = 0x3B
+# What all linkers write: pairs of 32 bits, relative to the index, and sorted.
+_PAIRS = EH_PE.DW_EH_PE_datarel | EH_PE.DW_EH_PE_sdata4
 _LARGEST_ENTRY = 1 << 18
-# Bytes of entries that are executed for one file: some seconds' worth, and more than any program needs.
+# Bytes of entries that are executed for one file: they take some seconds, and no program needs as many.
 _MOST_EXECUTED = 1 << 24
-# _start of glibc's ld.so, which has no rules, with _dl_start_user behind it, takes 53; musl's takes 19.
+# _start of glibc's ld.so, which has no rules, takes 53 bytes with _dl_start_user behind it; musl's takes 19.
 _ENTRY_BYTES = 64
-# Some seconds' worth: 0.4 million functions.
+# Bytes of a table without an index: 0.4 million functions, which take some seconds.
 _LARGEST_UNINDEXED = 1 << 24
 _ENTRY = np.dtype([("start", "<i4"), ("place", "<i4")])
 
 
 @dataclass(frozen=True, slots=True)
 class FunctionRules:
-    """The row for an address, and whether its function is a signal frame, or ``switches_stacks`` on its way."""
+    """The rules of a function at an address. For ``is_signal`` see :class:`.Cie`, for the last :class:`.GoRules`."""
 
     row: CfiRow
     return_register: int
@@ -40,7 +42,7 @@ class FunctionRules:
 
 
 class UnwindTable:
-    """The unwind table of ``elf``; one that has none, or a damaged one, knows no function: ``failure`` says why."""
+    """The unwind table of ``elf``. It is empty where ``elf`` has none, or a damaged one: ``failure`` says why."""
 
     def __init__(self, elf: ElfFile) -> None:
         self._elf = elf
@@ -59,10 +61,10 @@ class UnwindTable:
             self.failure = str(error)
 
     def find(self, address: int) -> FunctionRules | None:
-        """The rules at ``address``, as the file numbers it; None where no function of the table covers it.
+        """The rules at ``address``, as the file numbers it; None where the table has no function.
 
         Raises:
-            BadUnwindInfoError: what the table has for it is damaged.
+            BadUnwindInfoError: the entry for it is damaged.
         """
         # The same return addresses come again and again.
         if address not in self._rows:
@@ -70,12 +72,12 @@ class UnwindTable:
         return self._rows[address]
 
     def find_offset(self, file_offset: int) -> FunctionRules | None:
-        """The same for the byte at ``file_offset``; of Go's functions, by Go's own table."""
+        """The same for the byte at ``file_offset``; Go's functions are found in Go's own table."""
         address = self._elf.address_of(file_offset)
         if address is None:
             return None
         row = self.find(address)
-        # Whether a file is Go's takes long to find out, and few addresses are left by then.
+        # It takes long to find out whether a file is Go's, and few addresses are left by now.
         if row is None and not self._is_entry(address) and self._elf.go_functions is not None:
             go = go_rules(self._elf.go_functions, address)
             return (
@@ -86,7 +88,7 @@ class UnwindTable:
         return row
 
     def is_entry(self, file_offset: int) -> bool:
-        """Whether the byte at ``file_offset`` is of the code in which a process begins; few have rules for it."""
+        """Whether the byte at ``file_offset`` is in the code where a process begins, for which few files have rules."""
         address = self._elf.address_of(file_offset)
         return address is not None and self._is_entry(address)
 
@@ -96,11 +98,11 @@ class UnwindTable:
     def _read_index(self, address: int, size: int) -> None:
         cursor = Cursor(self._elf.read_at(address, size), 0, address)
         version, frame, count, table = cursor.take(4)
-        if version != _HEADER_VERSION or OMITTED in (frame, count, table):
+        if version != _HEADER_VERSION or EH_PE.DW_EH_PE_omit in (frame, count, table):
             raise BadUnwindInfoError("the index of its unwind table is of a kind that is not known")
         cursor.pointer(frame, address)
         entries = cursor.pointer(count, address)
-        if table != _SORTED_BY_32_BITS_FROM_TABLE:
+        if table != _PAIRS:
             raise BadUnwindInfoError("the index of its unwind table is of a kind that is not known")
         held = (len(cursor.data) - cursor.position) // _ENTRY.itemsize
         index = np.frombuffer(cursor.data, _ENTRY, min(entries, held), cursor.position)
@@ -110,7 +112,7 @@ class UnwindTable:
             raise BadUnwindInfoError("the index of its unwind table is not sorted")
 
     def _make_index(self) -> None:
-        """Finds every function in the table itself: programs that are linked statically have no index."""
+        """Reads the whole table: programs that are linked statically have no index."""
         section = self._elf.section(".eh_frame")
         if section is None:
             raise BadUnwindInfoError("it has no unwind table")
@@ -137,7 +139,7 @@ class UnwindTable:
         cursor = Cursor(data, 0, place)
         distance = cursor.fixed(_U32)
         if not distance:
-            raise BadUnwindInfoError("its index points at what is no function")
+            raise BadUnwindInfoError("its index points at something that is not a function")
         cie = self._cie(place - distance)
         start = cursor.pointer(cie.pointer_encoding, None)
         length = cursor.pointer(cie.pointer_encoding & 0x0F)
@@ -155,12 +157,12 @@ class UnwindTable:
         if place not in self._cies:
             data, behind_length = self._entry(place)
             if _U32.unpack_from(data)[0]:
-                raise BadUnwindInfoError("a function refers to what is no CIE")
+                raise BadUnwindInfoError("a function refers to something that is not a CIE")
             self._cies[place] = parse_cie(data[4:], behind_length + 4)
         return self._cies[place]
 
     def _entry(self, address: int) -> tuple[bytes, int]:
-        """What stands behind the length of the entry at ``address``, and where that is."""
+        """The content of the entry at ``address``, behind its length, and the address of that content."""
         length = _U32.unpack(self._read(address, 4))[0]
         address += 4
         if length == MASK & 0xFFFFFFFF:

@@ -1,4 +1,4 @@
-"""Numbers as unwind tables hold them: fixed, LEB128, and pointers with an encoding byte.
+"""Numbers as unwind tables encode them: of fixed size, LEB128, and pointers with an encoding byte.
 
 Sources: DWARF 4, chapter 7.6 (LEB128); Linux Standard Base, Core, chapter 10.5 (DW_EH_PE_*).
 """
@@ -7,29 +7,30 @@ from __future__ import annotations
 
 import struct
 
+from bpfrec.formats.symbols.dwarf_names import EH_PE
+
 MASK = (1 << 64) - 1
 
-OMITTED = 0xFF
-_INDIRECT = 0x80
 _LONGEST_LEB = 10
 
+_FORMAT_BITS, _BASE_BITS = 0x0F, 0x70
 _FORMATS = {
-    0x00: struct.Struct("<Q"),
-    0x02: struct.Struct("<H"),
-    0x03: struct.Struct("<I"),
-    0x04: struct.Struct("<Q"),
-    0x0A: struct.Struct("<h"),
-    0x0B: struct.Struct("<i"),
-    0x0C: struct.Struct("<q"),
+    EH_PE.DW_EH_PE_absptr: struct.Struct("<Q"),
+    EH_PE.DW_EH_PE_udata2: struct.Struct("<H"),
+    EH_PE.DW_EH_PE_udata4: struct.Struct("<I"),
+    EH_PE.DW_EH_PE_udata8: struct.Struct("<Q"),
+    EH_PE.DW_EH_PE_sdata2: struct.Struct("<h"),
+    EH_PE.DW_EH_PE_sdata4: struct.Struct("<i"),
+    EH_PE.DW_EH_PE_sdata8: struct.Struct("<q"),
 }
 
 
 class BadUnwindInfoError(Exception):
-    """Unwind tables that do not hold together; the text says what is wrong."""
+    """An unwind table is damaged, or of a kind that is not supported; the text says what is wrong."""
 
 
 class Cursor:
-    """Reads ``data`` from ``position`` on; ``address``: where its first byte is, as the file numbers addresses."""
+    """Reads ``data`` from ``position`` on; ``address``: of its first byte, as the file numbers addresses."""
 
     def __init__(self, data: bytes, position: int = 0, address: int = 0) -> None:
         self.data, self.position, self.address = data, position, address
@@ -51,11 +52,11 @@ class Cursor:
         return found
 
     def fixed(self, kind: struct.Struct) -> int:
-        """One number of a fixed size."""
+        """A number of fixed size."""
         return int(kind.unpack(self.take(kind.size))[0])
 
     def uleb(self) -> int:
-        """An unsigned LEB128 number; bits beyond 64 are dropped."""
+        """An unsigned LEB128 number, of which the low 64 bits are kept."""
         value = 0
         for number in range(_LONGEST_LEB):
             byte = self.byte()
@@ -76,7 +77,7 @@ class Cursor:
         raise BadUnwindInfoError("a LEB128 number without an end")
 
     def string(self) -> bytes:
-        """Bytes up to a NUL."""
+        """The bytes up to a NUL."""
         end = self.data.find(b"\0", self.position)
         if end < 0:
             raise BadUnwindInfoError("a string without an end")
@@ -85,30 +86,30 @@ class Cursor:
         return found
 
     def pointer(self, encoding: int, table: int | None = None) -> int:
-        """A pointer; ``table``: what those relative to data are relative to.
+        """A pointer; ``table``: the address that a pointer relative to data (``datarel``) is relative to.
 
         Raises:
-            BadUnwindInfoError: an encoding that compilers for x86-64 do not use here.
+            BadUnwindInfoError: compilers for x86-64 do not use this encoding here.
         """
         here = self.address + self.position
-        kind = encoding & 0x0F
-        if kind == 0x01:
+        kind = encoding & _FORMAT_BITS
+        if kind == EH_PE.DW_EH_PE_uleb128:
             value = self.uleb()
-        elif kind == 0x09:
+        elif kind == EH_PE.DW_EH_PE_sleb128:
             value = self.sleb()
         elif kind in _FORMATS:
             value = self.fixed(_FORMATS[kind])
         else:
             raise BadUnwindInfoError(f"pointer encoding {encoding:#x}")
-        match encoding & 0x70:
-            case 0x00:
+        match encoding & _BASE_BITS:
+            case EH_PE.DW_EH_PE_absptr:
                 base = 0
-            case 0x10:
+            case EH_PE.DW_EH_PE_pcrel:
                 base = here
-            case 0x30 if table is not None:
+            case EH_PE.DW_EH_PE_datarel if table is not None:
                 base = table
             case _:
                 raise BadUnwindInfoError(f"pointer encoding {encoding:#x}")
-        if encoding & _INDIRECT:
+        if encoding & EH_PE.DW_EH_PE_indirect:
             raise BadUnwindInfoError(f"pointer encoding {encoding:#x}")
         return (base + value) & MASK

@@ -1,6 +1,6 @@
 """DWARF expressions, as far as unwind tables use them: DWARF 4, chapter 2.5.
 
-PLT entries have one for where their frame is, signal frames have one for every register.
+PLT entries have one that computes the CFA; signal frames have one for every register.
 """
 
 from __future__ import annotations
@@ -9,27 +9,28 @@ import operator
 import struct
 from collections.abc import Callable
 
+from bpfrec.formats.symbols.dwarf_names import OP
 from bpfrec.record.stacks.unwind.encoding import MASK, BadUnwindInfoError, Cursor
 
 ReadMemory = Callable[[int, int], int | None]
-"""The number of so many bytes at an address of the process; None where that was not copied."""
+"""Reads a number at an address of the process, of so many bytes; None where that was not copied."""
 
 ReadRegister = Callable[[int], int | None]
-"""The value of a register by its DWARF number; None where it is not known."""
+"""Reads a register by its DWARF number; None where its value is not known."""
 
 _MOST_STEPS = 256
 _MOST_DEPTH = 64
 
 _CONSTANTS = {
-    0x03: struct.Struct("<Q"),
-    0x08: struct.Struct("<B"),
-    0x09: struct.Struct("<b"),
-    0x0A: struct.Struct("<H"),
-    0x0B: struct.Struct("<h"),
-    0x0C: struct.Struct("<I"),
-    0x0D: struct.Struct("<i"),
-    0x0E: struct.Struct("<Q"),
-    0x0F: struct.Struct("<q"),
+    OP.DW_OP_addr: struct.Struct("<Q"),
+    OP.DW_OP_const1u: struct.Struct("<B"),
+    OP.DW_OP_const1s: struct.Struct("<b"),
+    OP.DW_OP_const2u: struct.Struct("<H"),
+    OP.DW_OP_const2s: struct.Struct("<h"),
+    OP.DW_OP_const4u: struct.Struct("<I"),
+    OP.DW_OP_const4s: struct.Struct("<i"),
+    OP.DW_OP_const8u: struct.Struct("<Q"),
+    OP.DW_OP_const8s: struct.Struct("<q"),
 }
 _JUMP = struct.Struct("<h")
 
@@ -56,40 +57,40 @@ def _compare(test: Callable[[int, int], bool]) -> Callable[[int, int], int]:
 
 
 _BINARY: dict[int, Callable[[int, int], int]] = {
-    0x1A: operator.and_,
-    0x1B: _divide,
-    0x1C: operator.sub,
-    0x1D: _modulo,
-    0x1E: operator.mul,
-    0x21: operator.or_,
-    0x22: operator.add,
-    0x24: lambda first, second: first << second if second < 64 else 0,
-    0x25: lambda first, second: first >> second if second < 64 else 0,
-    0x26: lambda first, second: _signed(first) >> min(second, 63),
-    0x27: operator.xor,
-    0x29: _compare(operator.eq),
-    0x2A: _compare(operator.ge),
-    0x2B: _compare(operator.gt),
-    0x2C: _compare(operator.le),
-    0x2D: _compare(operator.lt),
-    0x2E: _compare(operator.ne),
+    OP.DW_OP_and: operator.and_,
+    OP.DW_OP_div: _divide,
+    OP.DW_OP_minus: operator.sub,
+    OP.DW_OP_mod: _modulo,
+    OP.DW_OP_mul: operator.mul,
+    OP.DW_OP_or: operator.or_,
+    OP.DW_OP_plus: operator.add,
+    OP.DW_OP_shl: lambda first, second: first << second if second < 64 else 0,
+    OP.DW_OP_shr: lambda first, second: first >> second if second < 64 else 0,
+    OP.DW_OP_shra: lambda first, second: _signed(first) >> min(second, 63),
+    OP.DW_OP_xor: operator.xor,
+    OP.DW_OP_eq: _compare(operator.eq),
+    OP.DW_OP_ge: _compare(operator.ge),
+    OP.DW_OP_gt: _compare(operator.gt),
+    OP.DW_OP_le: _compare(operator.le),
+    OP.DW_OP_lt: _compare(operator.lt),
+    OP.DW_OP_ne: _compare(operator.ne),
 }
 _UNARY: dict[int, Callable[[int], int]] = {
-    0x19: lambda value: abs(_signed(value)),
-    0x1F: operator.neg,
-    0x20: operator.invert,
+    OP.DW_OP_abs: lambda value: abs(_signed(value)),
+    OP.DW_OP_neg: operator.neg,
+    OP.DW_OP_not: operator.invert,
 }
 
 
-class Unreadable(Exception):  # noqa: N818 - no fault of the tables: the copy of the stack does not reach that far
-    """Memory or a register that is needed is not known."""
+class Unreadable(Exception):  # noqa: N818 - not a fault of the table: the copy of the stack ends before
+    """The value of memory or of a register is needed and not known."""
 
 
 def evaluate(expression: bytes, register: ReadRegister, read: ReadMemory, initial: int | None = None) -> int:
     """What ``expression`` computes from registers and memory; ``initial`` is pushed first.
 
     Raises:
-        BadUnwindInfoError: it is no expression that computes something in bounded time.
+        BadUnwindInfoError: the expression is damaged, or takes more than 256 steps.
         Unreadable: it needs memory or a register that is not known.
     """
     cursor = Cursor(expression)
@@ -111,10 +112,10 @@ def _step(operation: int, cursor: Cursor, stack: list[int], register: ReadRegist
         stack.append(_BINARY[operation](first, second) & MASK)
     elif operation in _UNARY:
         stack.append(_UNARY[operation](_pop(stack)) & MASK)
-    elif 0x30 <= operation <= 0x4F:
-        stack.append(operation - 0x30)
-    elif 0x70 <= operation <= 0x8F:
-        stack.append((_known(register, operation - 0x70) + cursor.sleb()) & MASK)
+    elif OP.DW_OP_lit0 <= operation <= OP.DW_OP_lit31:
+        stack.append(operation - OP.DW_OP_lit0)
+    elif OP.DW_OP_breg0 <= operation <= OP.DW_OP_breg31:
+        stack.append((_known(register, operation - OP.DW_OP_breg0) + cursor.sleb()) & MASK)
     else:
         _step_rarely(operation, cursor, stack, register, read)
 
@@ -123,39 +124,39 @@ def _step_rarely(  # noqa: PLR0912 - a case for each operation
     operation: int, cursor: Cursor, stack: list[int], register: ReadRegister, read: ReadMemory
 ) -> None:
     match operation:
-        case 0x06:
+        case OP.DW_OP_deref:
             stack.append(_load(read, _pop(stack), 8))
-        case 0x94:
+        case OP.DW_OP_deref_size:
             stack.append(_load(read, _pop(stack), cursor.byte()))
-        case 0x10:
+        case OP.DW_OP_constu:
             stack.append(cursor.uleb())
-        case 0x11:
+        case OP.DW_OP_consts:
             stack.append(cursor.sleb() & MASK)
-        case 0x12:
+        case OP.DW_OP_dup:
             stack.append(_peek(stack, 0))
-        case 0x13:
+        case OP.DW_OP_drop:
             _pop(stack)
-        case 0x14:
+        case OP.DW_OP_over:
             stack.append(_peek(stack, 1))
-        case 0x15:
+        case OP.DW_OP_pick:
             stack.append(_peek(stack, cursor.byte()))
-        case 0x16:
+        case OP.DW_OP_swap:
             first, second = _pop(stack), _pop(stack)
             stack += [first, second]
-        case 0x17:
+        case OP.DW_OP_rot:
             first, second, third = _pop(stack), _pop(stack), _pop(stack)
             stack += [first, third, second]
-        case 0x23:
+        case OP.DW_OP_plus_uconst:
             stack.append((_pop(stack) + cursor.uleb()) & MASK)
-        case 0x92:
+        case OP.DW_OP_bregx:
             stack.append((_known(register, cursor.uleb()) + cursor.sleb()) & MASK)
-        case 0x28 | 0x2F:
+        case OP.DW_OP_bra | OP.DW_OP_skip:
             distance = cursor.fixed(_JUMP)
-            if operation == 0x2F or _pop(stack):
+            if operation == OP.DW_OP_skip or _pop(stack):
                 cursor.position += distance
                 if not 0 <= cursor.position <= len(cursor.data):
                     raise BadUnwindInfoError("an expression that jumps out of itself")
-        case 0x96:
+        case OP.DW_OP_nop:
             pass
         case _:
             raise BadUnwindInfoError(f"operation {operation:#x} in an expression")

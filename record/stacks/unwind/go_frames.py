@@ -1,6 +1,6 @@
-"""The rules of Go's functions, as :mod:`.cfi` has those of others: its frames are found by the stack pointer alone.
+"""Unwind rules for Go's functions, in the form of :mod:`.cfi`: their frames are found by the stack pointer alone.
 
-Source: src/cmd/compile/abi-internal.md of Go, "Architecture specifics", amd64: the return address is above the frame,
+Source: src/cmd/compile/abi-internal.md of Go, "Architecture specifics", amd64. The return address is above the frame,
 the caller's frame pointer in the frame's last word.
 """
 
@@ -17,14 +17,14 @@ _WORD = 8
 
 
 class GoRules(NamedTuple):
-    """``switches_stacks``: the function may be on another stack than its caller was."""
+    """The rules at an instruction; ``switches_stacks``: the function may run on another stack than its caller."""
 
     row: CfiRow
     switches_stacks: bool
 
 
 def go_rules(functions: GoFunctions, address: int) -> GoRules | None:
-    """The rules at ``address``, as the file numbers it; None where no function of Go's is.
+    """The rules at ``address``, as the file numbers it; None where no Go function is.
 
     Raises:
         BadUnwindInfoError: the table is damaged there.

@@ -83,14 +83,14 @@ def test_only_files_are_opened(tmp_path: Path, kind: str) -> None:
 
 def test_a_perf_map_is_found_in_the_process_own_tmp(proc: Path) -> None:
     maps = PerfMaps()
-    maps.look_for([7, NOBODY])
+    maps.look([7, NOBODY])
     assert maps.name(7) is None
     os.mkfifo(proc / "root" / "tmp" / "perf-3.map")
-    maps.look_again([7])
+    maps.look_last([7])
     assert maps.entries(7, [0x1000]) == {}, "a FIFO under that name is no perf map"
     (proc / "root" / "tmp" / "perf-3.map").unlink()
     (proc / "root" / "tmp" / "perf-3.map").write_text("1000 10 jitted\n")
-    maps.look_again([7])
+    maps.look_last([7])
     assert maps.name(7) == "perf-3.map", "the runtime writes the pid of its own namespace"
     (proc / "root" / "tmp" / "perf-3.map").unlink()
     assert maps.entries(7, [0x1000])[0x1000][0].symbol.name == "jitted", "the map is read when the process has gone"

@@ -88,11 +88,11 @@ def test_lines_have_the_time_between_two_looks(tmp: Path, monkeypatch: pytest.Mo
     clock, maps, path = Clock(monkeypatch), PerfMaps(), tmp / "perf-3.map"
     clock.write(path, "1000 10 old\n")
     clock.now += 10**9
-    maps.look_for([7])
+    maps.look([7])
     first = clock.now
     for _ in range(3):
         clock.now += 10**9
-        maps.look_for([7])
+        maps.look([7])
     before = clock.now
     clock.now += 10**8
     clock.write(path, "1000 10 new\n")
@@ -100,7 +100,7 @@ def test_lines_have_the_time_between_two_looks(tmp: Path, monkeypatch: pytest.Mo
     clock.write(path, "1000 10 old\n")
     last = clock.now
     clock.now += 5 * 10**9
-    maps.look_for([7])
+    maps.look([7])
     path.unlink()
     one, two, three = maps.entries(7, [0x1000])[0x1000]
     assert (one.symbol, two.symbol, three.symbol) == (OLD, NEW, OLD)
@@ -115,16 +115,16 @@ def test_lines_have_the_time_between_two_looks(tmp: Path, monkeypatch: pytest.Mo
 def test_a_map_begun_anew_is_another(tmp: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     clock, maps, path = Clock(monkeypatch), PerfMaps(), tmp / "perf-3.map"
     clock.write(path, "1000 10 old\n")
-    maps.look_for([7])
+    maps.look([7])
     clock.now += 10**9
     last_look = clock.now
-    maps.look_for([7])
+    maps.look([7])
     path.rename(tmp / "away")
     clock.now += 10**9
     clock.write(path, "1000 10 new\n2000 10 last\n")
     written = clock.now
     clock.now += 10**9
-    maps.look_for([7])
+    maps.look([7])
     old, new = maps.entries(7, [0x1000])[0x1000]
     assert (old.symbol, new.symbol) == (OLD, NEW)
     assert new.since == last_look, "it may have been there right after that"
@@ -141,7 +141,7 @@ def test_the_map_of_a_process_that_has_ended_is_found_if_it_was_made_meanwhile(m
     maps = PerfMaps()
     clock.now += 10**9
     clock.write(host / "perf-9.map", "1000 10 new\n")
-    maps.look_for([8, 9])
+    maps.look([8, 9])
     assert maps.entries(8, [0x1000]) == {}, "an earlier process of that id left it"
     assert maps.entries(9, [0x1000])[0x1000][0].symbol == NEW
     assert maps.name(9) == "perf-9.map"
