@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import ctypes
+import logging
 import os
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
-from importlib.resources import as_file, files
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -17,10 +16,12 @@ import numpy as np
 
 from bpfrec.bpf import wire
 from bpfrec.bpf.bcc_module import load_bcc
-from bpfrec.bpf.defines import defines_of, only_tgid
+from bpfrec.bpf.compiling import compile_program
+from bpfrec.bpf.defines import Defines, defines_of, only_tgid
 from bpfrec.bpf.known_stacks import KnownStacks
 from bpfrec.bpf.perf_event import Ring
 from bpfrec.bpf.permission import why_refused
+from bpfrec.bpf.quiet import quiet
 from bpfrec.bpf.selection import CAPTURES, Plan, Selection, plan_table
 from bpfrec.formats.errors import BpfrecError
 
@@ -39,21 +40,7 @@ COUNTERS = (
 )
 """The counters the program keeps, in the order of ``enum counter`` in ``programs/counters.c``."""
 
-SOURCES = (
-    "counters.c",
-    "plans.c",
-    "targets.c",
-    "slots.c",
-    "batches.c",
-    "processes.c",
-    "reading.c",
-    "captures.c",
-    "results.c",
-    "stacks.c",
-    "samples.c",
-    "recorder.c",
-)
-"""The parts of the program in ``programs/``, in the order in which they are compiled as one."""
+_log = logging.getLogger(__name__)
 
 _RECORDED, _UNTIL_EXEC = 1, 2
 _IN_CALL = 1
@@ -99,21 +86,32 @@ class LostBurst:
     last: int
 
 
-class RecorderProgram:
-    """The program in ``programs/``, loaded for one :class:`Selection`.
+def load_program(selection: Selection) -> RecorderProgram:
+    """Compiles the program in ``programs/`` for ``selection`` and loads it; it is not attached yet.
 
-    ``knows_ends``: it forgets processes that end by itself; of threads it always does.
+    Not for use beside other threads: see :func:`bpfrec.bpf.compiling.compile_program`.
 
     Raises:
         BpfrecError: bcc is missing, the program does not compile, or the kernel refuses it.
     """
+    bcc = load_bcc()
+    defines = defines_of(selection)
+    return RecorderProgram(bcc, compile_program(bcc, defines.flags), selection, defines)
 
-    def __init__(self, selection: Selection) -> None:
-        self._bcc = load_bcc()
+
+class RecorderProgram:
+    """The compiled program ``bpf``, loaded for ``selection``.
+
+    ``knows_ends``: it forgets processes that end by itself; of threads it always does.
+
+    Raises:
+        BpfrecError: the kernel refuses it.
+    """
+
+    def __init__(self, bcc: ModuleType, bpf: Any, selection: Selection, defines: Defines) -> None:
+        self._bcc, self._bpf = bcc, bpf
         self._selection = selection
-        defines = defines_of(selection)
         self.knows_ends, self._tells_births = defines.knows_ends, defines.tells_births
-        self._bpf = self._compile(defines.flags)
         self._attached: list[str] = []
         try:
             self._functions = self._load()
@@ -145,16 +143,17 @@ class RecorderProgram:
         for point in ("sched_process_exit", "sched_process_exec", "sched_process_fork", "sys_exit", "sys_enter"):
             function = self._functions.get(point)
             if function is not None:
-                with _quiet():
+                with quiet():
                     self._bpf.attach_raw_tracepoint(tp=point.encode(), fn_name=function.name)
                 self._attached.append(point)
+        _log.info("attached to %s", ", ".join(self._attached))
         table = self._bpf[b"began"]
         table[table.Key(0)] = table.Leaf(time.monotonic_ns())
 
     def detach(self) -> None:
         """Stops recording. Entry first: calls in progress still end, or are in :meth:`calls_in_progress`."""
         while self._attached:
-            with _quiet():
+            with quiet():
                 self._bpf.detach_raw_tracepoint(tp=self._attached.pop().encode())
 
     def forget(self, ended: int) -> None:
@@ -221,27 +220,13 @@ class RecorderProgram:
     def close(self) -> None:
         """Detaches and unloads."""
         self.detach()
-        with _quiet():
+        with quiet():
             self._bpf.cleanup()
 
     def _connect(self, name: bytes, rings: list[Ring]) -> None:
         table = self._bpf[name]
         for ring in rings:
             table[table.Key(ring.cpu)] = table.Leaf(ring.fileno())
-
-    def _compile(self, defines: list[str]) -> Any:
-        with as_file(files("bpfrec.bpf").joinpath("programs")) as programs:
-            flags = [f"-I{programs}", "-Wno-unused-function", *(f"-D{d}" for d in defines)]
-            # bcc rewrites the map accesses of one file alone: what #include brings in stays as it is.
-            source = "".join(f'#line 1 "{part}"\n{(programs / part).read_text()}' for part in SOURCES).encode()
-            with _quiet() as said:
-                for headers in (str(programs / "shim"), None):
-                    try:
-                        with _kernel_source(headers):
-                            return self._bcc.BPF(text=source, cflags=flags)
-                    except Exception:  # noqa: S112 - bcc raises bare Exception; why is in what it says
-                        continue
-            raise why_refused("the BPF program cannot be compiled and its maps made", said.text())
 
     def _load(self) -> dict[str, Any]:
         functions = {
@@ -257,12 +242,18 @@ class RecorderProgram:
         kinds = dict.fromkeys(functions, self._bcc.BPF.RAW_TRACEPOINT)
         if self._selection.profile:
             functions[_SAMPLE], kinds[_SAMPLE] = _SAMPLE, self._bcc.BPF.PERF_EVENT
-        with _quiet() as said:
+        begin, failure = time.monotonic(), ""
+        loaded: dict[str, Any] = {}
+        with quiet() as output:
             try:
-                return {point: self._bpf.load_func(name.encode(), kinds[point]) for point, name in functions.items()}
+                for point, name in functions.items():
+                    loaded[point] = self._bpf.load_func(name.encode(), kinds[point])
             except Exception as error:  # bcc raises bare Exception
                 failure = str(error)
-        raise why_refused("the kernel refuses the BPF program", f"{said.text()}\n{failure}")
+        if failure:
+            raise why_refused("the kernel refuses the BPF program", f"{output.text()}\n{failure}")
+        _log.info("loaded %s in %.2f s", ", ".join(loaded), time.monotonic() - begin)
+        return loaded
 
     def _fill_plans(self, plans: list[Plan]) -> None:
         table = self._bpf[b"plans"]
@@ -332,48 +323,3 @@ def _recursion_misses(bcc: ModuleType, descriptor: int) -> int:
     if get_info(descriptor, info, ctypes.byref(length)) or length.value < _RECURSION_MISSES + 8:
         return 0
     return int.from_bytes(info.raw[_RECURSION_MISSES : _RECURSION_MISSES + 8], "little")
-
-
-@contextmanager
-def _kernel_source(folder: str | None) -> Iterator[None]:
-    """bcc looks for kernel headers in $BCC_KERNEL_SOURCE first; None leaves what the user has set."""
-    before = os.environ.get("BCC_KERNEL_SOURCE")
-    if folder is not None:
-        os.environ["BCC_KERNEL_SOURCE"] = folder
-    try:
-        yield
-    finally:
-        if before is None:
-            os.environ.pop("BCC_KERNEL_SOURCE", None)
-        else:
-            os.environ["BCC_KERNEL_SOURCE"] = before
-
-
-class _Said:
-    def __init__(self, file: Any) -> None:
-        self._file = file
-        self._text: str | None = None
-
-    def text(self) -> str:
-        if self._text is None:
-            self._file.seek(0)
-            self._text = self._file.read().decode("utf-8", "replace")
-        return self._text
-
-
-@contextmanager
-def _quiet() -> Iterator[_Said]:
-    """Keeps what bcc, clang and libbpf write to file descriptors 1 and 2 for an error message."""
-    # In memory: recording has to end cleanly on a full disk too.
-    with os.fdopen(os.memfd_create("bpfrec"), "w+b") as file:
-        said = _Said(file)
-        kept = [os.dup(1), os.dup(2)]
-        try:
-            os.dup2(file.fileno(), 1)
-            os.dup2(file.fileno(), 2)
-            yield said
-        finally:
-            for number, copy in enumerate(kept, start=1):
-                os.dup2(copy, number)
-                os.close(copy)
-            said.text()

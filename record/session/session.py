@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import Protocol
 
 from bpfrec.bpf.permission import check_permission
-from bpfrec.bpf.program import RecorderProgram
+from bpfrec.bpf.program import RecorderProgram, load_program
 from bpfrec.bpf.sideband import Event, parse_events
 from bpfrec.formats.manifest import Clock
 from bpfrec.record.processes import procfs
@@ -83,7 +83,7 @@ class _Session:
 
     def run(self, listener: Listener, signals: StopSignals) -> Recorded:
         try:
-            program = RecorderProgram(self._selection)
+            program = load_program(self._selection)
             try:
                 return self._with_program(program, listener, signals)
             finally:

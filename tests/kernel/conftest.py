@@ -46,13 +46,13 @@ def _leave_nothing_running() -> Iterator[None]:
 def _permission() -> str | None:
     """Why BPF cannot be used here, None where it can: tried, not guessed."""
     from bpfrec.bpf.permission import check_permission
-    from bpfrec.bpf.program import RecorderProgram
+    from bpfrec.bpf.program import load_program
     from bpfrec.bpf.selection import Selection
     from bpfrec.formats.errors import BpfrecError
 
     try:
         check_permission()
-        RecorderProgram(Selection(tgids=frozenset({1}))).close()
+        load_program(Selection(tgids=frozenset({1}))).close()
     except BpfrecError as error:
         return str(error)
     return None

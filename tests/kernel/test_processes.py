@@ -11,7 +11,7 @@ from support.live import record_command, rows
 
 import bpfrec
 from bpfrec.bpf import btf
-from bpfrec.bpf.program import RecorderProgram
+from bpfrec.bpf.program import load_program
 from bpfrec.bpf.selection import Selection
 from bpfrec.formats.errors import BpfrecError
 
@@ -110,8 +110,8 @@ def test_the_user_of_a_process_is_the_one_it_was_born_with(tmp_path: Path) -> No
 def test_without_type_information_less_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(btf, "VMLINUX", tmp_path / "none")
     for selection in (Selection(tgids=frozenset({1})), Selection(tgids=frozenset({1, 2})), Selection(uid=0)):
-        program = RecorderProgram(selection)
+        program = load_program(selection)
         program.close()
         assert not program.knows_ends
     with pytest.raises(BpfrecError, match="following children"):
-        RecorderProgram(Selection(tgids=frozenset({1}), follow=True))
+        load_program(Selection(tgids=frozenset({1}), follow=True))

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from bpfrec.bpf import (
+    compiling,
     fragments,
     known_stacks,
     perf_event,
@@ -186,7 +187,7 @@ def test_recursion_misses_of_bpf_prog_info(tmp_path: Path) -> None:
 
 
 def test_constants_of_the_program() -> None:
-    source = "".join((PROGRAMS / part).read_text() for part in program.SOURCES)
+    source = "".join((PROGRAMS / part).read_text() for part in compiling.SOURCES)
     said = {
         name: int(value)
         for name, value in re.findall(r"^\s*(?:#define )?([A-Z_0-9]+) (?:= )?(\d+)\b", source, re.MULTILINE)
