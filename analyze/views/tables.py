@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from bpfrec.analyze.decode.calls import argument_text, call_text, return_text
-from bpfrec.analyze.decode.captured import captured_columns
+from bpfrec.analyze.decode.captures.kinds import capture_columns
 from bpfrec.analyze.decode.functions import functions
 from bpfrec.analyze.engine.sqltemplate import identifier, literal
 from bpfrec.analyze.engine.view import View, ViewColumn
@@ -111,7 +111,7 @@ def _is_contents(column: ViewColumn) -> bool:
 
 def _argument_columns(argument: Argument, call: Syscall) -> Iterator[ViewColumn]:
     """The argument, its text, and what was copied for it."""
-    copies = captured_columns(call, argument)
+    copies = capture_columns(call, argument)
     column = _argument(argument, call)
     stands_in = [copy for copy in copies if copy.name == column.name]
     if stands_in and stands_in[0].sql_type != "VARCHAR":
