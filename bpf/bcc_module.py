@@ -1,7 +1,7 @@
-"""Finding the distribution's ``bcc`` module, whatever Python runs bpfrec.
+"""Finds the distribution's ``bcc`` module, whichever Python runs bpfrec.
 
-bcc's Python side is pure ctypes over ``libbcc.so.0`` and belongs to the distribution; PyPI's project of the same name
-has nothing to do with BPF. So the distribution's copy is loaded by path.
+bcc's Python module is ctypes over ``libbcc.so.0`` and comes with the distribution. PyPI's project of that name has
+nothing to do with BPF. So the distribution's module is loaded by its path.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from types import ModuleType
 from bpfrec.formats.errors import BpfrecError
 
 SEARCH_VARIABLE = "BPFREC_BCC_PATH"
-"""Environment variable that names the folder which holds ``bcc/``, instead of the places searched."""
+"""Environment variable that names the folder with ``bcc/`` in it; no other place is searched then."""
 
 _INSTALL = "Install it with: apt-get install python3-bpfcc   (Fedora: dnf install python3-bcc; Arch: python-bcc)"
 

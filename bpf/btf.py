@@ -1,4 +1,4 @@
-"""Offsets of members of kernel structs, from the kernel's own type information.
+"""Offsets of members of kernel structs, read from the kernel's type information (BTF).
 
 Layout: Documentation/bpf/btf.rst and include/uapi/linux/btf.h.
 """
@@ -22,7 +22,7 @@ _KIND_STRUCT = 4
 
 
 def member_offsets(wanted: dict[str, tuple[str, ...]], blob: bytes | None = None) -> dict[tuple[str, str], int]:
-    """Offsets in bytes of members: ``wanted`` maps struct names to member names; keys of the result are pairs.
+    """Offsets in bytes by (struct, member); ``wanted`` maps names of structs to names of members.
 
     Reads :data:`VMLINUX` unless ``blob`` is given.
 
@@ -43,7 +43,7 @@ def member_offsets(wanted: dict[str, tuple[str, ...]], blob: bytes | None = None
     found: dict[tuple[str, str], int] = {}
     for name, members in wanted.items():
         place = strings.find(b"\0" + name.encode() + b"\0") + 1
-        # Only the start of a struct has its name and then a word of that kind: words elsewhere are type ids and sizes.
+        # The name and then a word of this kind are found only where a struct starts: other words are ids and sizes.
         for start in np.flatnonzero(words[:-2] == place).tolist() if place else []:
             info = int(words[start + 1])
             if info >> 24 & 0x1F == _KIND_STRUCT:
@@ -57,9 +57,9 @@ def member_offsets(wanted: dict[str, tuple[str, ...]], blob: bytes | None = None
 
 
 def offset_of_run(labels: tuple[str, ...], blob: bytes | None = None) -> int | None:
-    """The offset in bytes of the first of the members ``labels``, which stand in a row in one struct alone.
+    """The offset in bytes of the first of the members ``labels``, which follow one another in exactly one struct.
 
-    For members of a struct without a name, which the one around it has at its start. None where there is none such.
+    This finds members of a struct that has no name itself. None if no struct, or more than one, has such members.
     """
     try:
         blob = blob or VMLINUX.read_bytes()
@@ -76,7 +76,7 @@ def offset_of_run(labels: tuple[str, ...], blob: bytes | None = None) -> int | N
 
 
 def has_name(name: str, blob: bytes | None = None) -> bool:
-    """Whether the kernel's type information has something called ``name``, as the helper functions it has."""
+    """Whether the kernel's type information has something called ``name``, for example a helper function."""
     try:
         return b"\0" + name.encode() + b"\0" in (blob or VMLINUX.read_bytes())
     except OSError:
@@ -84,10 +84,10 @@ def has_name(name: str, blob: bytes | None = None) -> bool:
 
 
 def _sections(blob: bytes) -> tuple[bytes, bytes]:
-    """The types in ``blob``, whole words, and the strings that they name.
+    """The section of types in ``blob``, in whole words, and the section of strings.
 
     Raises:
-        BpfrecError: it is no type information.
+        BpfrecError: it is not type information.
     """
     magic, _version, _flags, header, type_offset, type_size, string_offset, string_size = _HEADER.unpack_from(blob)
     if magic != 0xEB9F:
@@ -97,7 +97,7 @@ def _sections(blob: bytes) -> tuple[bytes, bytes]:
 
 
 def _members(raw: bytes, info: int, strings: bytes) -> Iterator[tuple[str, int]]:
-    """Names and offsets in bytes of the members of a struct, whose btf_member array ``raw`` begins with."""
+    """Names and offsets in bytes of the members of a struct; ``raw`` begins with its array of btf_member."""
     elements, bitfields = info & 0xFFFF, bool(info >> 31)
     for name, _type, offset in _MEMBER.iter_unpack(raw[: elements * _MEMBER.size]):
         label = strings[name : strings.index(b"\0", name)].decode()

@@ -1,4 +1,4 @@
-"""What the BPF program is compiled with for one selection: a filter that is not asked for costs nothing."""
+"""The defines that the BPF program is compiled with: a filter that is not asked for is not in it and costs nothing."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from bpfrec.bpf.task_offsets import register_defines, stack_defines, task_define
 from bpfrec.formats.errors import BpfrecError
 
 MAX_THREADS = 32768
-"""Room for threads, recorded processes and named processes in the program's maps; a power of two."""
+"""How many threads, and how many processes, the program's maps have room for; a power of two."""
 
 MAX_LOST_RUNS = 65536
-"""How many accounts of lost calls the program keeps; calls lost beyond that are counted per CPU alone."""
+"""How many bursts of lost calls the program keeps account of; beyond that they are counted per CPU only."""
 
 _VECTORS = 64
 _COMM_BYTES = 16
@@ -23,30 +23,30 @@ _PROFILE_STACKS: dict[str, list[str]] = {"full": ["PROFILE_FULL"], "fp": ["PROFI
 
 @dataclass(frozen=True)
 class Defines:
-    """``flags``: as ``NAME`` or ``NAME=value``. ``knows_ends``: with them the program forgets processes that end.
+    """``flags``: the defines, as ``NAME`` or ``NAME=value``, and what the program can do with them.
 
-    ``tells_births``: and tells of those that begin.
+    ``knows_ends``: it forgets recorded processes when they end. ``reports_births``: it reports new processes.
     """
 
     flags: list[str]
     knows_ends: bool
-    tells_births: bool
+    reports_births: bool
 
 
 def defines_of(selection: Selection) -> Defines:
     """The defines for ``selection``.
 
     Raises:
-        BpfrecError: it needs what the kernel's type information does not tell.
+        BpfrecError: the kernel's type information lacks what it needs.
     """
     offsets = _offsets(selection)
-    tells_births = bool(offsets) and _can_gain_processes(selection)
-    births = ["TELL_BIRTHS"] if tells_births else []
-    return Defines([*selection_defines(selection), *offsets, *births], bool(offsets), tells_births)
+    reports_births = bool(offsets) and _can_gain_processes(selection)
+    births = ["TELL_BIRTHS"] if reports_births else []
+    return Defines([*selection_defines(selection), *offsets, *births], bool(offsets), reports_births)
 
 
 def only_tgid(selection: Selection) -> int | None:
-    """The one process that is recorded, and stays so to its end; None where that is not all there is to know."""
+    """The pid, if exactly one process is recorded from start to end; None for any other selection."""
     if len(selection.tgids) == 1 and not (selection.tids or selection.follow or selection.until_exec):
         return next(iter(selection.tgids))
     return None
@@ -57,7 +57,7 @@ def _can_gain_processes(selection: Selection) -> bool:
 
 
 def _offsets(selection: Selection) -> list[str]:
-    """Offsets of the kernel's structs; without them only following children is impossible."""
+    """Offsets in the kernel's structs. Without them all works but following children."""
     try:
         return task_defines()
     except BpfrecError:
@@ -67,7 +67,7 @@ def _offsets(selection: Selection) -> list[str]:
 
 
 def selection_defines(selection: Selection) -> list[str]:
-    """Those that follow from ``selection`` alone, but for offsets that stacks need."""
+    """The defines that follow from ``selection`` alone, and offsets that stacks need."""
     defines = [f"MAX_THREADS={MAX_THREADS}", f"MAX_LOST_RUNS={MAX_LOST_RUNS}", f"SELF_TGID={os.getpid()}"]
     only = only_tgid(selection)
     if only is not None:

@@ -1,4 +1,4 @@
-"""The rings through which the BPF program sends its records: one per CPU."""
+"""The rings that the BPF program sends its records through: one per CPU."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from bpfrec.bpf.perf_event import (
 SMALLEST_RING = 1 << 18
 """Bytes of the smallest ring: room for a few of the largest samples."""
 
-# Holds what a thread at full speed does in a second: about 1.5 million calls of 72 bytes.
+# Room for what one thread can do in a second: about 1.5 million calls of 72 bytes.
 _LARGEST_DEFAULT = 1 << 27
 _MEMORY_SHARE = 64
 _WATERMARK_AT_MOST = 1 << 28
 
 
 def default_ring_size(cpus: int) -> int:
-    """Bytes of one CPU's ring: a power of two, all rings together at most 1/64 of the memory, each at most 128 MiB."""
+    """Bytes of one CPU's ring, a power of two: at most 128 MiB, and all rings at most 1/64 of the memory."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     share = memory // _MEMORY_SHARE // cpus
     return max(SMALLEST_RING, min(_LARGEST_DEFAULT, 1 << (share.bit_length() - 1)))
 
 
 def open_event_rings(cpus: list[int], size: int, watermark: int | None = None) -> list[Ring]:
-    """A ring of ``size`` bytes per CPU; each wakes its reader when ``watermark`` bytes, or a quarter of it, are full.
+    """A ring of ``size`` bytes for each of ``cpus``; it wakes its reader at ``watermark`` bytes (None: a quarter).
 
     Raises:
         OSError: perf_event_open failed.

@@ -76,10 +76,10 @@ class PerfEventAttr(ctypes.Structure):
 
 
 def open_on_cpu(attr: PerfEventAttr, cpu: int) -> int:
-    """A file descriptor of the event ``attr`` for every process on ``cpu``.
+    """Opens the event ``attr`` for all processes on ``cpu``. Returns its file descriptor.
 
     Raises:
-        OSError: what the kernel said.
+        OSError: the kernel refused.
     """
     attr.size = ctypes.sizeof(PerfEventAttr)
     descriptor: int = _libc.syscall(_NR_PERF_EVENT_OPEN, ctypes.byref(attr), -1, cpu, -1, _PERF_FLAG_FD_CLOEXEC)
@@ -92,7 +92,8 @@ def open_on_cpu(attr: PerfEventAttr, cpu: int) -> int:
 class Ring:
     """The ring buffer of one perf event: ``2**n`` pages of data behind a control page.
 
-    ``fileno`` serves epoll. Head and tail are aligned 8-byte words read and written at once; x86-64 orders them.
+    It can be registered with epoll. Head and tail are aligned words of 8 bytes, each read or written in one go, and
+    x86-64 keeps loads and stores in order, so no barrier is needed.
     """
 
     def __init__(self, descriptor: int, cpu: int, size: int) -> None:
@@ -119,7 +120,7 @@ class Ring:
         return self._descriptor
 
     def pending(self) -> tuple[int, list[memoryview]]:
-        """The head, and what lies between tail and head: whole records, in one or two slices of the ring."""
+        """The head, and what is between tail and head: whole records, in one or two slices of the ring."""
         head, tail = self._head.value, self._tail.value
         if head == tail:
             return head, []
@@ -136,19 +137,19 @@ class Ring:
         """Unmaps the ring and closes the event."""
         del self._head, self._tail
         self._data.release()
-        # A failure on its way up may hold slices in its traceback: the memory then goes with the process.
+        # The traceback of a failure may hold slices of it. The memory is then freed with the process.
         with suppress(BufferError):
             self._memory.close()
         os.close(self._descriptor)
 
 
 def size_text(size: int) -> str:
-    """A ring's size, a power of two of at least 1 KiB, for people."""
+    """The size of a ring, a power of two of at least 1 KiB, as people write it."""
     return f"{size >> 20} MiB" if size >= 1 << 20 else f"{size >> 10} KiB"
 
 
 def online_cpus() -> list[int]:
-    """The CPUs that are online."""
+    """The numbers of the CPUs that are online."""
     cpus: list[int] = []
     for part in Path("/sys/devices/system/cpu/online").read_text().strip().split(","):
         first, _, last = part.partition("-")

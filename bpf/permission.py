@@ -1,4 +1,4 @@
-"""Why recording is not permitted here, and what to do about it."""
+"""Why recording is not permitted here, and what the user can do about it."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _CONTAINER_MARKS = (Path("/.dockerenv"), Path("/run/.containerenv"))
 
 
 def check_permission() -> None:
-    """Passes where BPF programs may be loaded, as far as that shows beforehand.
+    """Checks that BPF programs may be loaded, as far as that can be known beforehand.
 
     Raises:
-        BpfrecError: a capability is missing, or the ids of processes here are not those that BPF sees.
+        BpfrecError: a capability is missing, or pids here are not those that BPF sees.
     """
     missing = _missing_capabilities()
     if not missing:
@@ -43,7 +43,7 @@ def check_permission() -> None:
 
 
 def why_refused(what: str, said: str) -> BpfrecError:
-    """The error for ``what`` failed in bcc or the kernel; ``said`` is what they printed meanwhile."""
+    """The error for a failure in bcc or the kernel: ``what`` failed, and ``said`` is what they printed meanwhile."""
     lines = [line.strip() for line in said.splitlines() if line.strip()]
     if _lockdown() == "confidentiality":
         return BpfrecError(

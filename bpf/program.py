@@ -38,7 +38,7 @@ COUNTERS = (
     "lost_samples",
     "capped_samples",
 )
-"""The counters the program keeps, in the order of ``enum counter`` in ``programs/counters.c``."""
+"""The counters of the program, in the order of ``enum counter`` in ``programs/counters.c``."""
 
 _log = logging.getLogger(__name__)
 
@@ -72,9 +72,10 @@ class _Plan(ctypes.Structure):
 
 @dataclass(frozen=True)
 class LostBurst:
-    """Calls of one thread that found no room on one CPU between two times that calls did.
+    """Calls of one thread that found no room in the ring of one CPU, without a call in between that did.
 
-    ``first`` and ``last``: entry of the first and the last of them, ns on CLOCK_MONOTONIC.
+    ``burst``: counts such stretches on each CPU. ``count``: calls. ``first`` and ``last``: entry of the first and the
+    last of them, ns on CLOCK_MONOTONIC.
     """
 
     cpu: int
@@ -102,7 +103,7 @@ def load_program(selection: Selection) -> RecorderProgram:
 class RecorderProgram:
     """The compiled program ``bpf``, loaded for ``selection``.
 
-    ``knows_ends``: it forgets processes that end by itself; of threads it always does.
+    ``knows_ends``: it forgets recorded processes when they end; threads it always forgets.
 
     Raises:
         BpfrecError: the kernel refuses it.
@@ -111,7 +112,7 @@ class RecorderProgram:
     def __init__(self, bcc: ModuleType, bpf: Any, selection: Selection, defines: Defines) -> None:
         self._bcc, self._bpf = bcc, bpf
         self._selection = selection
-        self.knows_ends, self._tells_births = defines.knows_ends, defines.tells_births
+        self.knows_ends, self._reports_births = defines.knows_ends, defines.reports_births
         self._attached: list[str] = []
         try:
             self._functions = self._load()
@@ -122,7 +123,7 @@ class RecorderProgram:
             raise
 
     def connect(self, rings: list[Ring]) -> None:
-        """Makes the program send what happens on a CPU to that CPU's ring."""
+        """Makes the program send its records to ``rings``, which has one for each CPU."""
         self._connect(b"rings", rings)
 
     def known_stacks(self, rings: list[Ring]) -> KnownStacks:
@@ -133,13 +134,13 @@ class RecorderProgram:
         return KnownStacks(self._bpf[b"paths"])
 
     def sampling(self, rings: list[Ring]) -> int:
-        """Makes the program for samples send to ``rings``; its descriptor. For a selection with ``profile`` alone."""
+        """Makes the program for samples send to ``rings``; its descriptor. For a selection with ``profile``."""
         self._connect(b"samples", rings)
         descriptor: int = self._functions[_SAMPLE].fd
         return descriptor
 
     def attach(self) -> None:
-        """Starts recording. Exit before entry: a call is complete or was not seen, never half seen."""
+        """Starts recording. Exits are attached before entries: a call whose entry is seen has its exit seen too."""
         for point in ("sched_process_exit", "sched_process_exec", "sched_process_fork", "sys_exit", "sys_enter"):
             function = self._functions.get(point)
             if function is not None:
@@ -151,20 +152,20 @@ class RecorderProgram:
         table[table.Key(0)] = table.Leaf(time.monotonic_ns())
 
     def detach(self) -> None:
-        """Stops recording. Entry first: calls in progress still end, or are in :meth:`calls_in_progress`."""
+        """Stops recording. Entries are detached first, so that calls in progress can end."""
         while self._attached:
             with quiet():
                 self._bpf.detach_raw_tracepoint(tp=self._attached.pop().encode())
 
     def forget(self, ended: int) -> None:
-        """No longer records the process or thread ``ended``: its number may be used again."""
+        """Stops recording the process or thread ``ended``, whose number may be used again."""
         for name in self._target_maps():
             table = self._bpf[name]
             with suppress(KeyError):
                 del table[table.Key(ended)]
 
     def has_targets(self) -> bool:
-        """Whether a process or thread that was named, or a child that is followed, is there."""
+        """Whether a chosen process or thread, or a child that is followed, still exists."""
         return any(True for name in self._target_maps() for _ in self._bpf[name])
 
     def _target_maps(self) -> list[bytes]:
@@ -172,7 +173,7 @@ class RecorderProgram:
         return [*maps, b"tids"] if self._selection.tids else maps
 
     def sent_and_lost(self) -> tuple[int, int]:
-        """How many calls the program has sent so far, and how many found no room."""
+        """How many calls the program has sent so far, and how many found no room in a ring."""
         table = self._bpf[b"counters"]
         sent, lost = (int(sum(table[table.Key(COUNTERS.index(n))])) for n in ("sent_syscalls", "lost_syscalls"))
         return sent, lost
@@ -197,7 +198,7 @@ class RecorderProgram:
         return sorted(bursts, key=lambda burst: (burst.first, burst.cpu, burst.tid))
 
     def calls_in_progress(self) -> bytes:
-        """The calls that threads are in now, as a perf sample each; they have ``wire.NO_RETURN`` set."""
+        """The calls that threads are in now, as perf samples, with the flag ``wire.NO_RETURN``."""
         slots, owners = self._bpf[b"slots"], self._bpf[b"owners"]
         taken = [slots[slots.Key(index.value)] for index in owners]
         in_progress = [slot for slot in [*taken, *self._bpf[b"crowded"].values()] if slot.state & _IN_CALL]
@@ -209,7 +210,7 @@ class RecorderProgram:
         return [bytes(spilled[key]) for key in keys if key in spilled] if slot.aside else []
 
     def unsent(self) -> list[tuple[int, bytes, int]]:
-        """The batches that were not full when recording stopped: CPU, perf sample, number of calls in it."""
+        """The batches that were not full when recording stopped: CPU, perf sample, number of calls."""
         batches = self._bpf[b"batches"][0]
         return [
             (cpu, wire.batch_sample(bytes(batch.data)[: batch.used], batch.calls), batch.calls)
@@ -235,7 +236,7 @@ class RecorderProgram:
             "sched_process_exit": "on_process_exit",
             "sched_process_exec": "on_process_exec",
         }
-        if self._tells_births:
+        if self._reports_births:
             functions["sched_process_fork"] = "on_process_fork"
         if self._selection.has_full_stacks:
             functions[_STACK] = _STACK
@@ -284,7 +285,7 @@ class RecorderProgram:
             os.close(descriptor)
 
     def add_named_processes(self, tgids: frozenset[int]) -> None:
-        """Processes that have the selection's name already: their threads count even while the main one sleeps."""
+        """Adds processes that have the selection's name already, so that their threads are recorded at once."""
         self._set_all("named_tgids", tgids, 1)
 
     def _set_all(self, name: str, keys: frozenset[int], value: int) -> None:
@@ -300,7 +301,7 @@ class RecorderProgram:
 
 
 def _as_sample(slot: bytes, aside: list[bytes]) -> bytes:
-    """A perf sample of a ``struct call_slot`` and what is kept aside for it, as if its call had ended."""
+    """A perf sample of a ``struct call_slot`` and the captures kept aside for it, as if the call had ended."""
     call = np.frombuffer(slot, wire.SYSCALL, 1, wire.SLOT_CALL)
     end = wire.SLOT_ARGS + int(call["nargs"][0]) * 8
     head = call.tobytes()[:5] + bytes([int(call["flags"][0]) | wire.NO_RETURN]) + call.tobytes()[6:]

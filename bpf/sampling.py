@@ -1,4 +1,4 @@
-"""The timers that find out what runs: a perf event on each CPU, whose overflows run a BPF program."""
+"""Timers that sample what runs: a perf event on each CPU, which runs a BPF program when it overflows."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from bpfrec.bpf.permission import perf_refused
 from bpfrec.formats.errors import BpfrecError
 
 MOST_HZ = 1000
-"""The most samples a second that are taken on a CPU: beyond that they are mostly of their own cost."""
+"""The most samples a second on a CPU. At higher rates they would mostly show their own cost."""
 
 # include/uapi/linux/perf_event.h
 _ENABLE, _DISABLE, _SET_BPF = 0x2400, 0x2401, 0x40042408
@@ -31,9 +31,9 @@ _MAX_RATE = Path("/proc/sys/kernel/perf_event_max_sample_rate")
 
 
 class Sampling:
-    """Timers of ``hz`` on each of ``cpus`` that run the loaded program ``program`` (its descriptor), once started.
+    """A timer on each of ``cpus`` that runs ``program`` (the descriptor of a loaded program) ``hz`` times a second.
 
-    They count CPU time that is not idle, by the CPU's own clock.
+    The timers count only time in which the CPU is not idle. They run between :meth:`start` and :meth:`stop`.
 
     Raises:
         BpfrecError: the kernel refuses them.
@@ -49,7 +49,7 @@ class Sampling:
                     sample_period=hz,
                     flags=FLAG_DISABLED | FLAG_EXCLUDE_IDLE | FLAG_FREQUENCY,
                 )
-                # The ring takes what the kernel says of the timer itself.
+                # The ring is for what the kernel says about the timer itself.
                 timer = Ring(open_on_cpu(attr, cpu), cpu, mmap.PAGESIZE)
                 self._timers.append(timer)
                 fcntl.ioctl(timer.fileno(), _SET_BPF, program)
@@ -61,17 +61,17 @@ class Sampling:
             raise
 
     def start(self) -> None:
-        """Samples from now on."""
+        """Starts the timers."""
         for timer in self._timers:
             fcntl.ioctl(timer.fileno(), _ENABLE, 0)
 
     def stop(self) -> None:
-        """Samples no more."""
+        """Stops the timers."""
         for timer in self._timers:
             fcntl.ioctl(timer.fileno(), _DISABLE, 0)
 
     def throttled(self) -> int:
-        """How often the kernel has stopped a timer for a while because it took too much time; each is told once."""
+        """How often the kernel stopped a timer that took too much time, since this was last called."""
         count = 0
         for timer in self._timers:
             head, slices = timer.pending()
@@ -81,7 +81,7 @@ class Sampling:
         return count
 
     def close(self) -> None:
-        """Gives the timers back."""
+        """Closes the timers."""
         for timer in self._timers:
             timer.close()
         self._timers.clear()

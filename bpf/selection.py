@@ -1,4 +1,4 @@
-"""What is to be recorded, as the BPF program needs to know it."""
+"""What has to be recorded, in the form in which the BPF program needs it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ NATIVE_ABI = "x86_64"
 
 PLANS = 1024
 PLAN_COMPAT = 512
-"""Rows of the plan table: native calls from 0, 32-bit ones from ``PLAN_COMPAT``; the last of each is for all others."""
+"""Rows of the plan table: native calls from 0, 32-bit ones from ``PLAN_COMPAT``. The last of each is for all others."""
 
 PLAN_RECORD, PLAN_STACK, PLAN_REPLACES_MEMORY, PLAN_EXEC, PLAN_SETS_UID, PLAN_AT_EXIT = 1, 2, 4, 8, 16, 32
 PLAN_FORKS = 64
@@ -22,7 +22,7 @@ CAPTURE_BITS, CAPTURE_MESSAGE, CAPTURE_CONTENTS, CAPTURE_BUFFERS = 6, 7, 8, 9
 CAPTURE_AT_EXIT = 16
 LENGTH_NONE, LENGTH_RET = 6, 7
 DATA_MOST = 4096
-"""Most bytes of contents that are copied with a call."""
+"""The most bytes that are copied of what a call reads, writes, sends or receives."""
 
 _KINDS = {
     "path": CAPTURE_STRING,
@@ -37,7 +37,7 @@ _KINDS = {
 }
 _EXEC = frozenset({"execve", "execveat"})
 _FORKS = frozenset({"fork", "vfork", "clone", "clone3"})
-# Nobody returns from them to where they were called: what is to be known of that has to be read at entry.
+# These do not return to where they were called from, so the stack has to be read at entry.
 _NO_RETURN = frozenset({"exit", "exit_group", "rt_sigreturn", "sigreturn"})
 _SETS_UID = frozenset({"setuid", "setreuid", "setresuid", "setuid32", "setreuid32", "setresuid32"})
 _ARGUMENTS = 6
@@ -45,7 +45,7 @@ _ARGUMENTS = 6
 
 @dataclass(frozen=True)
 class StackChoice:
-    """Which calls have their user stack recorded: those that fail, those that take a path, those named, or all."""
+    """Which calls have a user stack recorded: those that fail, those that take a path, those named, or all."""
 
     failed: bool = True
     paths: bool = True
@@ -61,12 +61,12 @@ class Selection:
     """Which calls are recorded.
 
     ``tgids`` and ``tids`` name processes and threads; with neither, every process counts. ``comm``, ``uid`` and
-    ``cgroup`` (the folder of one of version 2, which stands for those below it too) narrow that down. ``calls`` holds
-    syscall names, None: all; ``unknown_calls``: also those that have no name here. ``data_bytes``: how much of what is
-    read, written, sent and received is copied; ``environment``: whether the environments of executed programs are.
-    ``stacks``: how stacks are found, ``fp`` or ``full`` or not at all (``off``); ``stack_on``: of which calls.
-    ``until_exec``: the processes of ``tgids`` are recorded from their next execve on. ``follow``: and their children.
-    ``profile``: how often a second it is sampled what runs on each CPU, 0: not at all; whichever ``calls`` are chosen.
+    ``cgroup`` (a folder of cgroup version 2; cgroups below it count too) narrow that down. ``calls``: names of system
+    calls, None: all; ``unknown_calls``: also those whose number has no name here. ``data_bytes``: how many bytes to
+    copy of what a call reads, writes, sends or receives, 0: none. ``environment``: copy the environments of executed
+    programs. ``stacks``: how stacks are found, ``fp``, ``full`` or ``off``; ``stack_on``: for which calls.
+    ``until_exec``: record the processes of ``tgids`` from their next execve on. ``follow``: also record children.
+    ``profile``: samples a second on each CPU, 0: none; they do not depend on ``calls``.
     """
 
     tgids: frozenset[int] = frozenset()
@@ -92,7 +92,7 @@ class Selection:
 
     @property
     def has_full_stacks(self) -> bool:
-        """Whether any call has one by unwind tables."""
+        """Whether any call has a stack that is unwound by unwind tables."""
         return self.has_stacks and self.stacks == "full"
 
     @property
@@ -103,7 +103,7 @@ class Selection:
 
 @dataclass(frozen=True)
 class PlannedCapture:
-    """``struct capture`` of ``plans.c``; ``size``: most bytes of a struct; ``length``: as in :class:`Capture`."""
+    """``struct capture`` of ``plans.c``; ``size``: the most bytes of a struct; others as in :class:`Capture`."""
 
     argument: int
     kind: int
@@ -118,8 +118,8 @@ class PlannedCapture:
 class Plan:
     """One row of the plan table: ``struct call_plan`` of ``programs/plans.c``.
 
-    ``captures``: first, if any, the one whose data goes inline; ``nargs``: how many arguments are recorded;
-    ``buffers``: ``CAPTURES`` and which capture names buffers whose contents are wanted, 0: none.
+    ``captures``: the first one, if any, has its data inline in the record. ``nargs``: how many arguments are recorded.
+    ``buffers``: ``CAPTURES`` plus the index of the capture that names buffers to copy, 0: none.
     """
 
     flags: int
@@ -160,7 +160,7 @@ def plan_table(selection: Selection) -> list[Plan]:
 def _planned(capture: Capture) -> PlannedCapture:
     kind = _KINDS.get(capture.kind, CAPTURE_ARRAY if capture.kind in ELEMENTS else CAPTURE_BYTES)
     if capture.kind == "string" and capture.at_exit:
-        # The kernel says how long it is.
+        # The result of the call says how long it is.
         kind = CAPTURE_ARRAY
     return PlannedCapture(
         argument=capture.index,

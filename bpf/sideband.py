@@ -1,6 +1,7 @@
-"""What perf tells besides the calls: processes that start and end, names, executable mappings.
+"""The side band: perf's own records of processes that start and end, of names and of executable mappings.
 
-One dummy event per CPU, on CLOCK_MONOTONIC as ``bpf_ktime_get_ns()`` is. Layouts: include/uapi/linux/perf_event.h.
+A dummy event on each CPU gives them. Times are ns on CLOCK_MONOTONIC, as those of the calls.
+Layouts: include/uapi/linux/perf_event.h.
 """
 
 from __future__ import annotations
@@ -81,7 +82,7 @@ class Exit(NamedTuple):
 class Mapping(NamedTuple):
     """An executable mapping of ``pid``: addresses ``start``..``end``, ``offset`` in the file, all in bytes.
 
-    ``build_id`` is hex where the kernel gave it; ``device`` (major, minor) and ``inode`` where it gave those instead.
+    ``build_id``: in hex, if the kernel gave it. If it gave the file instead: ``device`` (major, minor) and ``inode``.
     """
 
     time: int
@@ -96,7 +97,7 @@ class Mapping(NamedTuple):
 
 
 class Lost(NamedTuple):
-    """``number`` records of this kind that found no room in the ring."""
+    """``number`` records of the side band found no room in the ring."""
 
     number: int
 
@@ -141,7 +142,7 @@ def open_sideband_rings(cpus: list[int], size: int) -> list[Ring]:
 
 
 def parse_events(data: bytes | memoryview) -> Iterator[Event]:
-    """The events in ``data``, which holds whole perf records as drained from a ring, in its order."""
+    """The events in ``data``, whole perf records drained from one ring, in their order."""
     for kind, misc, body in _records(data):
         event = _event(kind, misc, body)
         if event is not None:
@@ -149,7 +150,7 @@ def parse_events(data: bytes | memoryview) -> Iterator[Event]:
 
 
 def parse_forks(data: bytes | memoryview) -> Iterator[Fork]:
-    """The forks in ``data`` alone."""
+    """Only the forks in ``data``."""
     return (_fork(body) for kind, _misc, body in _records(data) if kind == perf_records.FORK)
 
 
@@ -201,7 +202,7 @@ def _sample_time(body: memoryview) -> int:
     return when
 
 
-# The same few names, paths and build ids come again and again: one object for each saves most of the memory.
+# The same few names, paths and build ids come again and again. One object for each saves most of the memory.
 @lru_cache(maxsize=4096)
 def _decoded(raw: bytes) -> str:
     return raw.split(b"\0", 1)[0].decode("utf-8", "backslashreplace")

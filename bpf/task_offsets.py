@@ -1,4 +1,4 @@
-"""Where the kernel keeps what the program asks of tasks, and of execve, as defines for the program."""
+"""Offsets in structs of the kernel that the BPF program reads, as defines for compiling it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _DEFINES = {
     "BPRM_INTERP": ("linux_binprm", "interp"),
     "BPRM_P": ("linux_binprm", "p"),
 }
-# A struct within another.
+# A member of a struct that is a member of another.
 _NESTED = {
     "PID_NAMESPACE_INUM": (("pid_namespace", "ns"), ("ns_common", "inum")),
     "TASK_STATUS": (("task_struct", "thread_info"), ("thread_info", "status")),
@@ -32,7 +32,7 @@ _NESTED = {
 
 
 def task_defines() -> list[str]:
-    """The defines, as ``NAME=offset in bytes``.
+    """The defines that every recording needs, as ``NAME=offset in bytes``.
 
     Raises:
         BpfrecError: the kernel's type information is missing or lacks a member.
@@ -47,7 +47,7 @@ def task_defines() -> list[str]:
 
 
 def stack_defines() -> list[str]:
-    """The same for how far the stack of a thread goes; none where it is not to be had."""
+    """The defines that say where a thread's stack begins; none if the kernel's type information lacks them."""
     start = offset_of_run(("start_stack", "arg_start", "arg_end", "env_start", "env_end", "saved_auxv"))
     try:
         offsets = member_offsets({"task_struct": ("mm", "thread"), "thread_struct": ("fsbase",)})
@@ -60,7 +60,10 @@ def stack_defines() -> list[str]:
 
 
 def register_defines() -> list[str]:
-    """The same for where the registers are that a thread left user code with: the kernel says, or its stack does."""
+    """The defines that say where the registers are that a thread entered the kernel with.
+
+    Either a helper function gives them, or they are at the end of the thread's kernel stack.
+    """
     if has_name("BPF_FUNC_task_pt_regs"):
         return ["TASK_REGISTERS"]
     try:

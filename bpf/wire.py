@@ -1,6 +1,6 @@
-"""The numpy side of ``programs/wire.h``: finding and reading records in what the rings held.
+"""The numpy side of ``programs/wire.h``: finds and reads the records of calls in what the rings held.
 
-A test compiles the header and compares every size and offset with the dtypes here.
+A test compiles the header and compares all sizes and offsets with the dtypes here.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from bpfrec.bpf.perf_records import HEADER, SAMPLE, perf_records
 KIND_SYSCALL, KIND_DATA, KIND_STACK, KIND_PROCESS, KIND_PATH = 1, 2, 3, 4, 5
 
 BORN, ENDED = 1, 2
-"""What a ``struct wire_process`` tells."""
+"""In ``what`` of a ``struct wire_process``."""
 
 COMPAT, X32, NO_RETURN, RETRIED, SPILLED, NO_ENTRY, EARLIER, INLINE_CUT = 1, 2, 4, 8, 16, 32, 64, 128
 
 NOT_CAPTURED = -61
-"""In ``captured`` of a call: nobody tried to read what it points at. -ENODATA, which reading does not give."""
+"""In ``captured`` of a call: its memory was not read. It is -ENODATA, an error that reading does not give."""
 
 ARGS = 6
 DATA_MAX = 4104
@@ -76,13 +76,13 @@ PATH_CAPPED, PATH_LOST, PATH_32_BIT, PATH_KNOWN = 1, 2, 4, 8
 """In ``flags`` of a ``struct wire_path``, whose data is the snapshot's number, 0: none."""
 
 CUT, AT_EXIT = 1, 2
-"""In ``flags`` of a ``struct wire_data``: there is more than this; it is a result."""
+"""In ``flags`` of a ``struct wire_data``: only the beginning was copied; it was copied at exit."""
 
 ASIDE = 8
 """How many captures can be kept aside for one call."""
 
 NAME, CONTROL, CONTENTS = 8, 16, 32
-"""In ``arg`` of a ``struct wire_data``, above the argument: what it points at in turn."""
+"""In ``arg`` of a ``struct wire_data``, above the bits of the argument: which part of a message or vector it is."""
 ARG_BITS = 7
 
 # Length of the batch, and how many calls are in it: the head of struct wire_batch.
@@ -98,7 +98,7 @@ Integers = NDArray[np.int64]
 class Calls:
     """System calls by column, each an array of one element per call: the members of ``struct wire_syscall``.
 
-    ``data_at``: where the inline data starts, a byte offset into the piece.
+    ``data_at``: where the inline data starts, in bytes from the start of the decoded data.
     """
 
     ts: Integers
@@ -119,7 +119,7 @@ class Calls:
         return len(self.ts)
 
     def argument(self, index: int) -> NDArray[np.uint64]:
-        """Argument ``index`` (0-5) of every call; what stands for one that a call has not means nothing."""
+        """Argument ``index`` (0-5) of every call; meaningless for a call with fewer arguments."""
         return self._words.take(self._args_at + index, mode="clip")
 
     def pointer(self, index: NDArray[np.int8]) -> NDArray[np.uint64]:
@@ -133,12 +133,11 @@ class Calls:
 
 @dataclass
 class Records:
-    """The records found in a piece of one CPU's stream; positions are byte offsets into ``data``.
+    """The records found in ``data``, a part of one ring's stream; positions are bytes from its start.
 
     ``extras`` (dtype :data:`EXTRA`), ``extra_data`` (where the data of each starts) and ``extra_owner`` (the index in
-    ``calls`` of the call that it belongs to) run in parallel. ``processes`` (dtype :data:`PROCESS`): what was told of
-    processes. ``consumed``: bytes that need not be seen again; the rest
-    is a perf record cut off at the end, and comes again.
+    ``calls`` of the call that it belongs to) run in parallel. ``processes`` (dtype :data:`PROCESS`): births and ends of
+    processes. ``consumed``: bytes that are dealt with; the rest is a perf record that is cut off, to be given again.
     """
 
     data: Bytes
@@ -151,9 +150,9 @@ class Records:
 
 
 def decode(data: Bytes) -> Records:
-    """The records in ``data``, a piece of one ring's stream that starts at a perf record; its length a multiple of 8.
+    """The records in ``data``, a part of one ring's stream that starts at a perf record; its length is a multiple of 8.
 
-    Records are found by their sizes alone, never by what they hold: user memory cannot pass for one.
+    Records are found by their sizes and never by their content, so user memory cannot pass for a record.
     """
     words = data.view("<u8")
     first, behind, consumed = _batches(data)
@@ -177,7 +176,7 @@ def decode(data: Bytes) -> Records:
 
 
 def record(head: bytes, data: bytes) -> bytes:
-    """One record of a batch: ``head``, whose ``captured`` says how much of ``data`` follows; its size is filled in."""
+    """One record of a batch: ``head`` with its size filled in, and as much of ``data`` as its ``captured`` says."""
     captured = max(int.from_bytes(head[2:4], "little", signed=True), 0)
     body = head + data[:captured]
     body += bytes(-len(body) % _WORD)
@@ -185,7 +184,7 @@ def record(head: bytes, data: bytes) -> bytes:
 
 
 def call_sample(arguments: Sequence[int], **members: int) -> bytes:
-    """The perf sample of one call that points at nothing; ``members``: those of :data:`SYSCALL` that are not 0."""
+    """The perf sample of one call without captures; ``members``: those of :data:`SYSCALL` that are not 0."""
     head = np.zeros(1, SYSCALL)
     for name, value in (members | {"kind": KIND_SYSCALL, "nargs": len(arguments), "captured": NOT_CAPTURED}).items():
         head[name] = value
@@ -194,7 +193,7 @@ def call_sample(arguments: Sequence[int], **members: int) -> bytes:
 
 
 def batch_sample(records: bytes, calls: int) -> bytes:
-    """The perf sample that sending a ``struct wire_batch`` with ``records`` as its data would have left in a ring."""
+    """The perf sample that a ``struct wire_batch`` with ``records`` as its data leaves in a ring when it is sent."""
     body = _SAMPLE_HEAD.pack(4 + len(records), calls) + records
     return HEADER.pack(SAMPLE, 0, HEADER.size + len(body)) + body
 
@@ -213,9 +212,9 @@ def _batches(data: Bytes) -> tuple[Integers, Integers, int]:
 
 
 def _record_starts(words: Words, first: Integers, behind: Integers) -> Integers:
-    """Where every record begins, in words and in their order: one step through all batches at a time.
+    """Where every record begins, in words and in order: takes one step through all batches at a time.
 
-    A batch ends at its first record that cannot be one, as damage would leave it.
+    A batch ends before the first record whose size is impossible, which only damage can leave.
     """
     steps: list[Integers] = []
     batches = np.arange(len(first))

@@ -20,74 +20,76 @@ from bpfrec.record.processes.cgroup import find_cgroup
 from bpfrec.record.request import Request, check_targets
 
 RECORDING_FAILED = 125
-"""Exit status of ``record -- COMMAND`` when recording itself failed, as of timeout(1) and env(1)."""
+"""Exit status of ``record -- COMMAND`` if recording itself failed, as timeout(1) and env(1) have it."""
 
 
 @click.command(context_settings={"allow_interspersed_args": False})
 @click.option("-p", "--pid", "pids", type=int, multiple=True, metavar="PID", help="Record this process (repeatable).")
-@click.option("-f", "--follow", is_flag=True, help="With -p: also the children that these processes start from now on.")
+@click.option("-f", "--follow", is_flag=True, help="With -p: also record children started from now on.")
 @click.option("-t", "--tid", "tids", type=int, multiple=True, metavar="TID", help="Record this thread (repeatable).")
-@click.option("-n", "--name", "comm", metavar="COMM", help="Record processes, and threads, of this name.")
+@click.option("-n", "--name", "comm", metavar="COMM", help="Record processes and threads with this name.")
 @click.option(
     "-u", "--uid", type=click.IntRange(0, 0xFFFFFFFF), metavar="UID", help="Record calls made with this real user id."
 )
 @click.option(
-    "--cgroup", metavar="PATH", help="Record threads in this cgroup (version 2) and below it; self: in that of bpfrec."
+    "--cgroup", metavar="PATH", help="Record threads in this cgroup (version 2) and below it; 'self': that of bpfrec."
 )
-@click.option("-a", "--all", "everything", is_flag=True, help="Record every process but the recorder itself.")
+@click.option("-a", "--all", "everything", is_flag=True, help="Record every process except bpfrec itself.")
 @click.option(
     "-e",
     "--events",
     "events",
     multiple=True,
     metavar="SYSCALLS",
-    help="Record these calls alone, as strace spells them: openat,read or %file or '!futex' (all but).",
+    help="Record only these calls, written as for strace: openat,read or %file or '!futex' (all except futex).",
 )
-@click.option("-x", "--failed", "failed_only", is_flag=True, help="Record failed calls alone.")
+@click.option("-x", "--failed", "failed_only", is_flag=True, help="Record only calls that fail.")
 @click.option(
     "-d", "--duration", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS", help="Stop after this time."
 )
 @click.option(
-    "-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Write the trace here. [trace.bpfrec]"
+    "-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Write the trace to FILE. [trace.bpfrec]"
 )
-@click.option("--force", is_flag=True, help="Replace an existing FILE.")
+@click.option("--force", is_flag=True, help="Replace FILE if it exists.")
 @click.option(
     "--stacks",
     type=click.Choice(["off", "fp", "full"]),
     default="full",
     show_default=True,
-    help="User stacks: none, as far as frame pointers lead, or whole ones by unwind tables.",
+    help="User stacks: none, by frame pointers, or whole ones by unwind tables.",
 )
 @click.option(
     "--stack-on",
     metavar="CALLS",
-    help="The calls that have one: all, none, or a list of failed, paths (that take one), names. [failed,paths]",
+    help="Calls to record a stack for: all, none, or a list of failed, paths (calls that take a path) and names. "
+    "[failed,paths]",
 )
 @click.option(
     "--data",
     "data_bytes",
     type=click.IntRange(1, DATA_MOST),
     metavar="N",
-    help="Copy the first N bytes of what is read, written, sent and received, with its secrets. [none; at most 4096]",
+    help="Copy the first N bytes of what calls read, write, send and receive, secrets included. [none; at most 4096]",
 )
-@click.option("--env", "environment", is_flag=True, help="Copy environments of executed programs, with their secrets.")
+@click.option("--env", "environment", is_flag=True, help="Copy environments of executed programs, secrets included.")
 @click.option(
     "--save-binaries",
     is_flag=True,
-    help="Save the programs and libraries executed, for symbols and source lines on another machine. [at most 1 GiB]",
+    help="Save executed programs and libraries, for symbols and source lines on another machine. [at most 1 GiB]",
 )
 @click.option(
     "--profile",
     type=click.IntRange(1, MOST_HZ),
     metavar="HZ",
-    help=f"Also sample what runs, with its stacks, so often a second on each CPU: 99. [at most {MOST_HZ}]",
+    help=f"Also sample what runs on each CPU, with its stacks, HZ times a second; 99 is usual. [at most {MOST_HZ}]",
 )
 @click.option(
     "--buffer",
     "ring_bytes",
     type=RingSize(),
     metavar="SIZE",
-    help="Ring buffer of each CPU: 512K, 64M, 1G; rounded up to a power of two. [by the memory, at most 128M]",
+    help="Ring buffer for each CPU, such as 512K, 64M or 1G, rounded up to a power of two. "
+    "[depends on the memory, at most 128M]",
 )
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
 def record(
@@ -114,8 +116,8 @@ def record(
 ) -> None:
     """Record the system calls of processes into a trace file.
 
-    Names what to record with -p, -t, --name, -u, --cgroup or -a, or gives a command after --, which is recorded with
-    its children from its execve to its end. Ctrl-C stops and finishes the file.
+    Say what to record with -p, -t, --name, -u, --cgroup or -a, or give a command after --. A command is recorded with
+    its children, from its execve to its end. Ctrl-C stops the recording and finishes the file.
     """
     chosen = bool(pids or tids) or any(option is not None for option in (comm, uid, cgroup))
     if command and (chosen or everything):
@@ -163,7 +165,7 @@ def record(
             command=command,
             follow=follow,
         )
-        # numpy, pyarrow and rich are slow to import: a usage error need not wait for them.
+        # numpy, pyarrow and rich are slow to import, and a usage error need not wait for them.
         from bpfrec.record.run import run  # noqa: PLC0415
 
         sys.exit(run(request))
@@ -171,7 +173,7 @@ def record(
 
 @contextmanager
 def _failures_of(command: tuple[str, ...]) -> Iterator[None]:
-    """A recording that fails ends with another status than the command that it was for."""
+    """Gives a recording that fails another exit status than its command could have."""
     try:
         yield
     except BpfrecError as error:

@@ -1,4 +1,4 @@
-"""What a recording says on standard error: a live line on a terminal, plain lines elsewhere, a summary at the end."""
+"""What a recording prints on standard error: a live line on a terminal, plain lines elsewhere, a summary at the end."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from bpfrec.record.session.recorded import Progress, Recorded
 
 
 class Display:
-    """Speaks of the recording of ``subject`` on standard error; a context manager: it leaves the terminal as it was."""
+    """Reports on the recording of ``subject``; a context manager that leaves the terminal as it was."""
 
     def __init__(self, subject: str) -> None:
         self._subject = subject
@@ -33,13 +33,13 @@ class Display:
         self._stop_live()
 
     def started(self) -> None:
-        """Says that recording has begun."""
+        """Prints that recording has begun."""
         self.say(f"recording {self._subject}")
         if self._live:
             self._live.start()
 
     def progress(self, now: Progress) -> None:
-        """Shows how far a recording is; nothing where there is no terminal."""
+        """Shows how far the recording is, if standard error is a terminal."""
         if not self._live:
             return
         elapsed = now.seconds - self._before.seconds
@@ -50,11 +50,11 @@ class Display:
         self._show(Text(text, no_wrap=True, overflow="ellipsis"))
 
     def finishing(self, share: float) -> None:
-        """Shows how much of the trace is written."""
+        """Shows how much of the work on the trace is done: ``share``, 0 to 1."""
         self._show(Text(f"writing the trace: {share:.0%}"))
 
     def summary(self, recorded: Recorded, finished: Finished, target: Path, old: Path | None) -> None:
-        """The line at the end, and what to run next."""
+        """Prints what was recorded and lost, where the trace is, and what to run next."""
         self._stop_live()
         seconds = (recorded.stop_ns - recorded.start_ns) / 1e9
         # Calls are all there where only stacks or names are missing; but something was lost.
@@ -78,7 +78,7 @@ class Display:
         self.say(f"next: bpfrec analyze{name} report summary")
 
     def say(self, text: str) -> None:
-        """One line."""
+        """Prints one line."""
         with suppress(OSError):  # a terminal that has hung up must not cost the recording
             self._console.print(Text(f"bpfrec: {text}"))
 
@@ -95,7 +95,7 @@ class Display:
 
 
 def loss_lines(losses: list[dict[str, Any]], start_ns: int) -> Iterator[str]:
-    """A line for each remedy in rows of ``losses``: what was lost, how many, where and when, and the remedy."""
+    """A line for each remedy in ``losses``, rows of that table: what was lost, how much, where and when."""
     for remedy in dict.fromkeys(row["remedy"] for row in losses):
         rows = [row for row in losses if row["remedy"] == remedy]
         kinds = sorted({row["kind"] for row in rows})
@@ -112,7 +112,7 @@ def loss_lines(losses: list[dict[str, Any]], start_ns: int) -> Iterator[str]:
 
 
 def size_text(count: int) -> str:
-    """A number of bytes for people: 4.2 MB."""
+    """A number of bytes as people write it: 4.2 MB."""
     value = float(count)
     for unit in ("B", "KB", "MB", "GB"):
         if value < 1000:

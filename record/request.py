@@ -1,4 +1,4 @@
-"""What the user asked to record, and how it was found in /proc."""
+"""What the user asked to record."""
 
 from __future__ import annotations
 
@@ -13,10 +13,12 @@ from bpfrec.record.processes import procfs
 
 @dataclass(frozen=True)
 class Request:
-    """The options of ``bpfrec record``, parsed; ``follow``: also the children that :attr:`pids` come to have.
+    """The options of ``bpfrec record``, parsed.
 
-    ``seconds`` None: until something else ends it. ``data_bytes``: how much of what is read, written, sent and received
-    is copied. ``profile``: samples a second, 0: none. ``ring_bytes`` (a power of two): of each CPU; None: by memory.
+    ``follow``: also record children that the processes :attr:`pids` start from now on. ``calls``: names, None: all;
+    ``unknown_calls``: also those whose number has no name here. ``seconds``: None: until something else ends it.
+    ``data_bytes``: how many bytes to copy of what a call reads, writes, sends or receives, 0: none. ``profile``:
+    samples a second on each CPU, 0: none. ``ring_bytes``: bytes of each CPU's ring, a power of two; None: by memory.
     """
 
     pids: tuple[int, ...] = ()
@@ -42,7 +44,7 @@ class Request:
     profile: int = 0
 
     def selection(self, command_pid: int | None) -> Selection:
-        """What the BPF program is to record; ``command_pid``: the process that will become :attr:`command`."""
+        """What the BPF program has to record; ``command_pid``: the process that will become :attr:`command`."""
         return Selection(
             tgids=frozenset(self.pids if command_pid is None else (*self.pids, command_pid)),
             tids=frozenset(self.tids),
@@ -62,14 +64,14 @@ class Request:
         )
 
     def processes(self) -> set[int] | None:
-        """The processes that can have calls in the trace as far as is known before it; None: any."""
+        """The pids whose calls may be in the trace, as far as that is known now; None: any."""
         if not self.pids and not self.tids and not self.command:
             return None
         owners = {known.pid for tid in self.tids if (known := procfs.status(tid)) is not None}
         return set(self.pids) | owners
 
     def subject(self) -> str:
-        """What is recorded, for people."""
+        """What is recorded, as a phrase."""
         if self.command:
             return self.command[0]
         children = " with its children" if self.follow else ""
@@ -83,10 +85,10 @@ class Request:
 
 
 def check_targets(pids: Sequence[int], tids: Sequence[int]) -> None:
-    """Passes where every process and thread exists.
+    """Checks that every process and thread exists.
 
     Raises:
-        BpfrecError: one does not, or a pid is only a thread's.
+        BpfrecError: one does not, or a pid is the id of a thread.
     """
     for pid in pids:
         known = procfs.status(pid)

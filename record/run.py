@@ -1,4 +1,4 @@
-"""``record`` from the request to the exit status: output, session, finishing, summary."""
+"""``bpfrec record`` from the request to the exit status: prepare the output, record, finish, sum up."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _INTERRUPTED = 130
 
 
 def run(request: Request) -> int:
-    """Records and writes the trace; the exit status: 0, or that of the recorded command.
+    """Records and writes the trace. Returns the exit status: 0, or that of the recorded command.
 
     Raises:
         BpfrecError: recording or writing failed.
@@ -52,7 +52,7 @@ def _record_and_finish(
         old = output.make_way()
         finished = finish(request, recorded, output, user, display.finishing)
     finally:
-        recorded.surroundings.close()
+        recorded.tracker.close()
     display.summary(recorded, finished, output.target, old)
     return child.exit_code if child is not None else 0
 

@@ -4,7 +4,7 @@
  *
  * Entry writes into the thread's slot; exit completes the slot and adds it to the batch of its CPU, which is sent when it
  * is full: bpf_perf_event_output() costs more than all the rest, and a batch pays it once for dozens of calls. Compiled by
- * bcc, behind the other files here, with the defines of bpf/program.py: a filter that was not asked for costs nothing.
+ * bcc, behind the other files here, with the defines of bpf/defines.py: a filter that was not asked for costs nothing.
  *   ONLY_TGID=n                one process
  *   BY_TGID, BY_TID            the processes in the map tgids, the threads in the map tids
  *   COMM_WORD0=n COMM_WORD1=n  threads and processes of that name, given as two little-endian words
@@ -19,7 +19,7 @@
  *   VECTORS_MAX=n              ... from as many buffers of one call
  *   ENVIRONMENT                the environments of executed programs
  *   STACKS                     user stacks by frame pointers, of the calls whose plan asks for one
- *   FULL_STACKS MAX_PATHS=n    user stacks by unwind tables; room for paths
+ *   FULL_STACKS MAX_PATHS=n    user stacks by unwind tables; room for known stacks
  *   TASK_MM=n TASK_FSBASE=n MM_START_STACK=n
  *                              offsets in task_struct and mm_struct, for where a stack ends
  *   STACKS_OF_FAILED           of calls that fail too

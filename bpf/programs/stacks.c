@@ -330,7 +330,7 @@ static __always_inline void add_path(struct wire_batch *batch, const struct path
 	add_record(batch, &path->size, sizeof(*path));
 }
 
-/* Adds what on_stack_at_entry() kept for the call that ends to `batch`, if there is one; 0: nothing was kept. */
+/* Adds the stack kept in entry_paths for the call that ends to `batch`, if one was; 0: nothing was kept. */
 static __always_inline int finish_entry_path(struct wire_batch *batch, const struct call_slot *slot)
 {
 	u32 tid = slot->call.tid;

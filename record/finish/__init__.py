@@ -1,1 +1,1 @@
-"""From the spools of a recording that has stopped to the trace file."""
+"""Finishing: makes the trace file from the spools of a recording that has stopped."""

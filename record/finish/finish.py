@@ -1,4 +1,4 @@
-"""From the spools to the trace: calls, stacks, processes and losses written, the file closed and named."""
+"""Finishing a recording: reads the spools, writes calls, stacks, processes and losses, and makes the trace file."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from bpfrec.record.request import Request
 from bpfrec.record.session.output import Output, SpoolKind
 from bpfrec.record.session.recorded import Recorded
 from bpfrec.record.session.sudo_user import User
-from bpfrec.record.session.tracker import Surroundings
+from bpfrec.record.session.tracker import ProcessTracker
 from bpfrec.record.spool import read_chunks
 from bpfrec.record.stacks.frames import StackRows
 from bpfrec.record.stacks.sample_table import SampleTable
@@ -60,9 +60,9 @@ def finish(
     """
     stages = Stages({kind: output.spool(kind).stat().st_size for kind in SpoolKind}, report)
     writer = TraceWriter(output.folder)
-    surroundings = recorded.surroundings
+    tracker = recorded.tracker
     with stages.stage(SpoolKind.SIDE_BAND):
-        history = surroundings.history(_side_band_events(output, surroundings))
+        history = tracker.history(_side_band_events(output, tracker))
     if recorded.child is not None and user is not None:
         # It was found before it became that user.
         for life in history.lives(recorded.child.pid)[:1]:
@@ -71,8 +71,8 @@ def finish(
         stacks = read_stack_table(
             request.stacks,
             history,
-            surroundings.modules,
-            surroundings.perf_maps,
+            tracker.modules,
+            tracker.perf_maps,
             output.spool(SpoolKind.SNAPSHOTS),
             output.spool(SpoolKind.LEARNED),
             snapshots_report,
@@ -97,11 +97,11 @@ def finish(
     }
     pids = calls.pids | samples.pids | set(request.pids)
     with stages.stage("processes"):
-        _write_processes(writer, surroundings, history, pids, calls.tids | samples.tids)
+        _write_processes(writer, tracker, history, pids, calls.tids | samples.tids)
     left_out = 0
     if request.save_binaries:
         with stages.stage("binaries"):
-            binaries = BinaryWriter(writer, surroundings.modules)
+            binaries = BinaryWriter(writer, tracker.modules)
             binaries.write(mapping for pid in sorted(pids) for mapping in history.mappings(pid))
         counters |= {"saved_binaries": binaries.saved, "saved_binaries_bytes": binaries.bytes}
         left_out = binaries.left_out
@@ -112,9 +112,9 @@ def finish(
         | {
             "not_spooled": recorded.counters["sent_syscalls"] - calls.decoded,
             "lost_samples": counters["lost_samples"] + counters["sent_samples"] - samples.count,
-            "unread_lines": surroundings.modules.unread_lines,
-            "unread_symbols": surroundings.modules.unread_symbols,
-            "cut_perf_maps": surroundings.perf_maps.cut,
+            "unread_lines": tracker.modules.unread_lines,
+            "unread_symbols": tracker.modules.unread_symbols,
+            "cut_perf_maps": tracker.perf_maps.cut,
             "binaries_left_out": left_out,
         },
     )
@@ -140,21 +140,21 @@ def _write_stacks(writer: TraceWriter, recorded: Recorded, stacks: StackTable, s
 
 
 def _write_processes(
-    writer: TraceWriter, surroundings: Surroundings, history: History, pids: set[int], tids: set[int]
+    writer: TraceWriter, tracker: ProcessTracker, history: History, pids: set[int], tids: set[int]
 ) -> None:
-    writer.write_rows(PROCESSES, process_rows(history, surroundings.descriptors, pids))
-    writer.write_rows(DESCRIPTORS, descriptor_rows(surroundings.descriptors, pids))
+    writer.write_rows(PROCESSES, process_rows(history, tracker.descriptors, pids))
+    writer.write_rows(DESCRIPTORS, descriptor_rows(tracker.descriptors, pids))
     writer.write_rows(THREADS, thread_rows(history, tids))
-    writer.write_rows(MAPPINGS, mapping_rows(history, surroundings.modules, pids))
+    writer.write_rows(MAPPINGS, mapping_rows(history, tracker.modules, pids))
 
 
-def _side_band_events(output: Output, surroundings: Surroundings) -> list[Event]:
+def _side_band_events(output: Output, tracker: ProcessTracker) -> list[Event]:
     """The events of processes that can matter, for the side band tells of every process there is."""
     chunks = [chunk.data.tobytes() for chunk in read_chunks(output.spool(SpoolKind.SIDE_BAND), _SIDE_BAND_BATCH)]
-    surroundings.learn_children(event for data in chunks for event in parse_forks(data))
+    tracker.learn_children(event for data in chunks for event in parse_forks(data))
     return [
         event
         for data in chunks
         for event in parse_events(data)
-        if isinstance(event, Fork | Lost) or surroundings.matters(event.pid)
+        if isinstance(event, Fork | Lost) or tracker.matters(event.pid)
     ]

@@ -17,7 +17,7 @@ from bpfrec.record.session.recorded import Recorded
 def manifest_of(
     request: Request, recorded: Recorded, counters: dict[str, int], per_syscall: Mapping[str, int]
 ) -> Manifest:
-    """What the trace says about its own making; ``per_syscall`` counts rows by syscall name."""
+    """The manifest of the trace: how it was made. ``per_syscall``: rows by name of the system call."""
     host = os.uname()
     child = recorded.child
     configuration: dict[str, Any] = {
@@ -74,5 +74,5 @@ def _stack_on(choice: StackChoice) -> list[str]:
 
 
 def _text(argument: str) -> str:
-    """An argument of a command line, whose bytes need not be UTF-8, as text that can be stored."""
+    """An argument of a command line as text that can be stored; bytes that are not UTF-8 are escaped."""
     return os.fsencode(argument).decode("utf-8", "backslashreplace")

@@ -16,16 +16,16 @@ from bpfrec.formats.trace_writer import TraceWriter
 from bpfrec.record.stacks.modules import Modules
 
 MOST_BYTES = 1 << 30
-"""What all files together may have, bytes."""
+"""The most bytes of all saved files together."""
 
 _PART = 1 << 20
 _PARTS_AT_ONCE = 8
 
 
 class BinaryWriter:
-    """Writes to ``writer`` what ``modules`` holds, the smallest files first, each content once.
+    """Writes the files that ``modules`` holds to ``writer``: the smallest first, and the same content once.
 
-    ``saved``, ``bytes``: what was saved. ``left_out``: files that were not.
+    ``saved`` and ``bytes``: files and bytes that were saved. ``left_out``: files that were not.
     """
 
     def __init__(self, writer: TraceWriter, modules: Modules, most: int = MOST_BYTES) -> None:
@@ -54,7 +54,7 @@ class BinaryWriter:
             self._writer.write_rows(BINARIES, [row])
 
     def _save(self, number: int, file: BinaryIO, size: int) -> tuple[str | None, str | None]:
-        """SHA-256 and status of the file."""
+        """The file's SHA-256 and its status; each may be None."""
         if self.bytes + size > self._most:
             return None, "too-large"
         try:

@@ -1,1 +1,1 @@
-"""What the options of ``bpfrec record`` can say."""
+"""Values of options of ``bpfrec record`` that need more than a click type."""

@@ -14,21 +14,21 @@ _LARGEST = 1 << 36
 
 
 class RingSize(click.ParamType):  # type: ignore[type-arg, unused-ignore]
-    """Bytes, rounded up to a power of two, as the rings of perf events must be."""
+    """A size in bytes, rounded up to a power of two, as the size of a perf ring has to be."""
 
     name = "size"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """The size of ``value``, as 64M."""
+        """The bytes that ``value`` stands for; ``64M`` is 67108864."""
         if isinstance(value, int):
             return value
         match = _SIZE.fullmatch(str(value).strip())
         size = int(match[1]) << _UNITS[match[2].upper()] if match else 0
         if not SMALLEST_RING <= size <= _LARGEST:
-            self.fail(f"{value!r} is no size from {SMALLEST_RING >> 10}K to 64G, as 64M", param, ctx)
+            self.fail(f"{value!r} is not a size between {SMALLEST_RING >> 10}K and 64G, such as 64M", param, ctx)
         return 1 << (size - 1).bit_length()
 
 
 def as_option(size: int) -> str:
-    """A size of at least 1 KiB as :class:`RingSize` takes it."""
+    """``size`` (bytes, at least 1 KiB) in the form that :class:`RingSize` takes."""
     return f"{size >> 20}M" if size >= 1 << 20 else f"{size >> 10}K"

@@ -1,4 +1,4 @@
-"""``-e``: which system calls, in strace's spelling."""
+"""``-e`` and ``--stack-on``: names and classes of system calls, written as for strace."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from bpfrec.formats.kernel.syscalls import CLASSES, syscalls
 
 
 def parse_calls(specs: Sequence[str]) -> tuple[frozenset[str] | None, bool]:
-    """The names that ``specs`` choose (None: all) and whether calls without a name here are among them.
+    """The names that ``specs`` choose (None: all), and whether they choose calls whose number has no name here.
 
-    A spec is ``openat,read``, ``%file`` (a class of strace's), ``!futex`` (all but), with or without ``trace=`` before
-    it; several are applied in order.
+    A spec is a list of names and classes, such as ``openat,%file``; ``!`` in front means all others. It may begin
+    with ``trace=``, as for strace. Several specs are applied in order.
 
     Raises:
         BpfrecError: a name or class that does not exist.
@@ -39,7 +39,7 @@ def parse_calls(specs: Sequence[str]) -> tuple[frozenset[str] | None, bool]:
 
 
 def parse_stack_on(spec: str) -> StackChoice:
-    """The calls that ``spec`` chooses: ``all``, ``none``, or a list of ``failed``, ``paths`` and names and classes.
+    """The calls that ``spec`` chooses: ``all``, ``none``, or a list of ``failed``, ``paths``, names and classes.
 
     Raises:
         BpfrecError: a name or class that does not exist.
@@ -61,7 +61,7 @@ def _names(body: str, option: str = "-e") -> frozenset[str]:
         word = item.strip()
         if word.startswith("!"):
             raise BpfrecError(
-                f"{option}: '!' stands before the whole list, not before one name", "As in: -e '!futex,%memory'"
+                f"{option}: '!' stands before the whole list, not before one name", "For example: -e '!futex,%memory'"
             )
         if word == "all":
             names |= set(syscalls())
@@ -73,7 +73,7 @@ def _names(body: str, option: str = "-e") -> frozenset[str]:
             close = difflib.get_close_matches(word, syscalls(), n=3)
             raise BpfrecError(
                 f"{option}: no system call is called '{word}'",
-                f"Did you mean {' or '.join(close)}?" if close else "Names are the kernel's, as in: man 2 syscalls",
+                f"Did you mean {' or '.join(close)}?" if close else "Use the kernel's names: man 2 syscalls",
             )
     return frozenset(names)
 

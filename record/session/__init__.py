@@ -1,1 +1,1 @@
-"""One recording while it goes on: rings drained to spools, what ends it, the command it runs."""
+"""A recording while it goes on: draining rings to spools, when to stop, and the command that is recorded."""

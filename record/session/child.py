@@ -1,4 +1,4 @@
-"""The command of ``record -- COMMAND``: made first, held until recording runs, then executed."""
+"""The command of ``record -- COMMAND``: forked first, held until recording has begun, then executed."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from bpfrec.formats.errors import BpfrecError
 from bpfrec.record.session.sudo_user import User
 
 NOT_FOUND, NOT_EXECUTABLE = 127, 126
-"""Exit statuses for a command that cannot be started, as those of a shell."""
+"""Exit statuses for a command that cannot be started, as a shell has them."""
 
 
 class CommandError(BpfrecError):
-    """A command that cannot be started; ``exit_code`` is what a shell would give."""
+    """A command that cannot be started; ``exit_code`` is the status that a shell would exit with."""
 
     def __init__(self, message: str, exit_code: int) -> None:
         super().__init__(message)
@@ -27,9 +27,9 @@ class CommandError(BpfrecError):
 
 
 class Child:
-    """A child process that waits for :meth:`release` and then executes ``argv``, as ``user`` where one is given.
+    """A child process that waits for :meth:`release` and then executes ``argv``, as ``user`` if one is given.
 
-    ``ignored``: signals that the command is to ignore besides those that this process does.
+    ``ignored``: signals that the command has to ignore, as bpfrec did when it was started.
 
     Raises:
         CommandError: there is no such program.
@@ -44,7 +44,7 @@ class Child:
                 f"{argv[0]}: {'not executable' if exists else 'command not found'}",
                 NOT_EXECUTABLE if exists else NOT_FOUND,
             )
-        # Where bpfrec was started with SIGCHLD ignored, the kernel would keep no exit status.
+        # With SIGCHLD ignored, as bpfrec may have been started, the kernel keeps no exit status.
         ends_ignored = signal.signal(signal.SIGCHLD, signal.SIG_DFL) == signal.SIG_IGN
         self._ignored = {*ignored, signal.SIGCHLD} if ends_ignored else set(ignored)
         self._go, self._failed = os.pipe(), os.pipe()
@@ -56,13 +56,13 @@ class Child:
         os.close(self._failed[1])
 
     def release(self) -> None:
-        """Lets the command start; returns when it has.
+        """Lets the command start, and returns when it has.
 
         Raises:
             CommandError: it cannot be executed.
         """
         with suppress(BrokenPipeError):
-            # Somebody may have ended it meanwhile.
+            # Somebody may have killed it meanwhile.
             os.write(self._go[1], b"g")
         os.close(self._go[1])
         code = os.read(self._failed[0], 16)
@@ -88,7 +88,7 @@ class Child:
         self.signal(signal.SIGTERM)
 
     def wait(self, seconds: float) -> bool:
-        """Waits that long for the command to end; whether it did."""
+        """Waits at most ``seconds`` for the command to end. True: it has."""
         deadline = time.monotonic() + seconds
         while not self.ended() and time.monotonic() < deadline:
             time.sleep(0.01)
@@ -96,7 +96,7 @@ class Child:
 
     @property
     def exit_code(self) -> int:
-        """Its exit status as a shell gives it: 128 + N when signal N ended it; 0 while it runs."""
+        """Its exit status as a shell gives it: 128 + N if signal N killed it; 0 while it runs."""
         if self._status is None:
             return 0
         code = os.waitstatus_to_exitcode(self._status)
@@ -104,7 +104,7 @@ class Child:
 
     @property
     def outcome(self) -> str:
-        """How it ended, for people."""
+        """How it ended, as the end of a sentence."""
         if self._status is None:
             return "is still running"
         code = os.waitstatus_to_exitcode(self._status)
@@ -122,13 +122,13 @@ class Child:
         return self._status is not None
 
     def _become(self, program: str, user: User | None) -> NoReturn:
-        """In the child: wait, drop privileges, execute. Its calls up to execve are not recorded."""
+        """In the child: waits, drops privileges, executes. Calls before execve are not recorded."""
         code = errno.EPERM
         try:
             os.close(self._go[1])
             os.close(self._failed[0])
             for number in (signal.SIGPIPE, signal.SIGXFSZ):
-                # Python ignores these, and what is ignored stays so through execve.
+                # Python ignores these, and an ignored signal stays ignored through execve.
                 signal.signal(number, signal.SIG_DFL)
             for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD):
                 stays = number in self._ignored or signal.getsignal(number) == signal.SIG_IGN

@@ -1,4 +1,4 @@
-"""Where the trace goes: never over a file in silence, never half written."""
+"""Where the trace goes. No file is replaced in silence, and none is left half written."""
 
 from __future__ import annotations
 
@@ -25,7 +25,10 @@ class SpoolKind(StrEnum):
 
 @dataclass(frozen=True)
 class Output:
-    """The target file and the working folder beside it, on the same file system, that becomes it."""
+    """The file ``target``, and a working folder beside it, so that the finished trace can be renamed.
+
+    ``keep_old``: a file that stands at the target is renamed and not replaced.
+    """
 
     target: Path
     folder: Path
@@ -37,22 +40,22 @@ class Output:
 
     @property
     def old(self) -> Path:
-        """Where a file that stands at the target goes."""
+        """The name that a file at the target gets."""
         return self.target.with_name(self.target.name + ".old")
 
     def make_way(self) -> Path | None:
-        """Moves an existing file to ``NAME.old``, as perf does, unless it was to be replaced; where it went."""
+        """Renames an existing file to ``NAME.old``, as perf does, unless it may be replaced. Returns the new name."""
         if not self.keep_old or not self.target.exists():
             return None
         return self.target.replace(self.old)
 
     def remove_folder(self) -> None:
-        """Removes the working folder and what is left in it."""
+        """Removes the working folder with all that is in it."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def prepare(named: Path | None, force: bool) -> Output:
-    """The output for ``-o named`` (None: :data:`DEFAULT`).
+    """The output for ``-o named``; None stands for :data:`DEFAULT`.
 
     Raises:
         BpfrecError: the target exists and ``force`` is not given, is a folder, or cannot be written.

@@ -8,7 +8,7 @@ from bpfrec.bpf.program import LostBurst
 from bpfrec.formats.manifest import Clock
 from bpfrec.record.processes.calls_in_progress import WaitingCall
 from bpfrec.record.session.child import Child
-from bpfrec.record.session.tracker import Surroundings
+from bpfrec.record.session.tracker import ProcessTracker
 from bpfrec.record.stacks.kernel_symbols import KernelSymbols
 
 
@@ -43,7 +43,7 @@ class Recorded:
     ring_cpus: frozenset[int]
     in_progress: bytes
     waiting: list[WaitingCall]
-    surroundings: Surroundings
+    tracker: ProcessTracker
     ring_bytes: int
     spooled_bytes: int
     child: Child | None

@@ -27,7 +27,7 @@ from bpfrec.record.session.recorded import Progress, Recorded
 from bpfrec.record.session.spools import Spools
 from bpfrec.record.session.stop import StopCondition, StopSignals
 from bpfrec.record.session.sudo_user import User
-from bpfrec.record.session.tracker import Surroundings
+from bpfrec.record.session.tracker import ProcessTracker
 from bpfrec.record.stacks.kernel_symbols import read_kernel_symbols
 from bpfrec.record.stacks.stack_learner import StackLearner
 
@@ -78,8 +78,8 @@ class _Session:
         wanted = request.processes()
         if wanted is not None and child is not None:
             wanted.add(child.pid)
-        unborn = child.pid if child else None
-        self._surroundings = Surroundings(wanted, request.follow or child is not None, unborn, request.command)
+        command_pid = child.pid if child else None
+        self._tracker = ProcessTracker(wanted, request.follow or child is not None, command_pid, request.command)
 
     def run(self, listener: Listener, signals: StopSignals) -> Recorded:
         try:
@@ -96,11 +96,11 @@ class _Session:
         channels = open_channels(program, self._selection, request.ring_bytes, self._spools)
         try:
             channels.side_band.consumer = self._take_events
-            self._surroundings.snapshot()
+            self._tracker.snapshot()
             if request.comm is not None:
                 program.add_named_processes(_named(request.comm))
             if channels.snapshots is not None:
-                self._learner = StackLearner(program.known_stacks(channels.snapshots.rings), self._surroundings.modules)
+                self._learner = StackLearner(program.known_stacks(channels.snapshots.rings), self._tracker.modules)
                 channels.snapshots.consumer = self._learner.take
             stop = StopCondition(
                 request.seconds, signals, request.pids, request.tids, child, request.follow, program.has_targets
@@ -141,7 +141,7 @@ class _Session:
             self._spools.write(SpoolKind.CALLS, cpu, [memoryview(sample)])
             counters["sent_syscalls"] += calls
         _log.info("counters: %s", counters)
-        self._surroundings.look_for_perf_maps(finally_=True)
+        self._tracker.find_perf_maps(finally_=True)
         return Recorded(
             clock=clock,
             start_ns=start,
@@ -152,7 +152,7 @@ class _Session:
             lost_bursts=program.lost_bursts(),
             in_progress=program.calls_in_progress(),
             waiting=waiting,
-            surroundings=self._surroundings,
+            tracker=self._tracker,
             ring_cpus=frozenset(ring.cpu for ring in channels.calls.rings),
             ring_bytes=channels.calls.rings[0].size,
             spooled_bytes=self._spools.bytes_written(SpoolKind.CALLS),
@@ -163,14 +163,14 @@ class _Session:
 
     def _at_the_start(self) -> set[int]:
         """The processes that can be in a call to be recorded when recording begins."""
-        wanted = self._surroundings.wanted
+        wanted = self._tracker.wanted
         own = {os.getpid()} | ({self._child.pid} if self._child else set())
         return (set(procfs.pids()) if wanted is None else wanted) - own
 
     def _read_descriptors(self, channels: Channels) -> None:
         """Reads what is open, and drains the rings meanwhile: there may be thousands of processes."""
         next_drain = time.monotonic() + _TICK
-        for _ in self._surroundings.read_descriptors():
+        for _ in self._tracker.read_descriptors():
             if time.monotonic() >= next_drain:
                 self._drain(channels)
                 next_drain = time.monotonic() + _TICK
@@ -184,7 +184,7 @@ class _Session:
             for ring in channels.rings():
                 epoll.register(ring.fileno(), select.EPOLLIN)
             while (reason := stop.reason()) is None:
-                is_urgent = self._surroundings.is_lively or (self._learner is not None and self._learner.is_behind)
+                is_urgent = self._tracker.is_lively or (self._learner is not None and self._learner.is_behind)
                 epoll.poll(stop.remaining(_SHORT_TICK if is_urgent else _TICK))
                 self._drain(channels)
                 self._learn()
@@ -194,7 +194,7 @@ class _Session:
                     program.forget(pid)
                 now = time.monotonic()
                 if now >= next_maps:
-                    self._surroundings.look_for_perf_maps()
+                    self._tracker.find_perf_maps()
                     next_maps = now + _PERF_MAP_SECONDS
                 if now >= next_report:
                     self._report(program, channels, listener, start)
@@ -215,7 +215,7 @@ class _Session:
         now = time.monotonic_ns()
         channels.side_band.drain()
         events, self._events = self._events, []
-        self._surroundings.notice(events, now)
+        self._tracker.notice(events, now)
         if channels.snapshots is not None:
             channels.snapshots.drain()
         if self._learner is not None:
@@ -231,7 +231,7 @@ class _Session:
 
 
 def read_clock() -> Clock:
-    """CLOCK_MONOTONIC and the wall clock, read as close together as can be."""
+    """CLOCK_MONOTONIC and the wall clock, read at nearly the same time, and the offset of local time from UTC."""
     before = time.monotonic_ns()
     wall = time.time_ns()
     after = time.monotonic_ns()
@@ -240,6 +240,6 @@ def read_clock() -> Clock:
 
 
 def _named(comm: str) -> frozenset[int]:
-    # The kernel keeps 15 bytes of a name.
+    # The kernel keeps the first 15 bytes of a name.
     kept = os.fsencode(comm)[:15].decode("utf-8", "backslashreplace")
     return frozenset(pid for pid in procfs.pids() if procfs.comm(pid, pid) == kept)

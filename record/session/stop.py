@@ -1,4 +1,4 @@
-"""When a recording ends: time is up, a signal came, the targets or the command ended."""
+"""When a recording ends: the time is up, a signal came, or the recorded processes or the command ended."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class StopSignals:
 
 
 class StopCondition:
-    """Says why to stop, once there is a reason.
+    """Watches for a reason to stop.
 
     ``others_live``: whether threads of ``tids`` or followed children are left; asked when all of ``pids`` have ended.
     """
@@ -79,13 +79,13 @@ class StopCondition:
         self._targets = _targets(len(self._pidfds) + len(self._ended), len(self._tids), follow)
 
     def close(self) -> None:
-        """Closes what it watches with."""
+        """Closes the descriptors that it watches processes with."""
         for descriptor in self._pidfds.values():
             os.close(descriptor)
         self._pidfds.clear()
 
     def remaining(self, at_most: float) -> float:
-        """Seconds until the time is up, but at most ``at_most``."""
+        """Seconds until the time is up, at most ``at_most``."""
         if self._deadline is None:
             return at_most
         return max(0.0, min(at_most, self._deadline - time.monotonic()))
@@ -104,7 +104,7 @@ class StopCondition:
         return None
 
     def ended_unseen(self) -> list[int]:
-        """The processes and threads that ended before the program was attached; to be asked once, when it is."""
+        """The processes and threads that ended before the program was attached. To be called once, right after that."""
         self._notice_ends()
         return self.ended() + [tid for tid in self._tids if not Path(f"/proc/{tid}").exists()]
 

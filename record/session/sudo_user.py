@@ -1,4 +1,4 @@
-"""The user behind sudo: owner of the file, and who a recorded command runs as."""
+"""The user who called sudo: they own the trace, and a recorded command runs as them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class User:
-    """A user: ids, login name and home."""
+    """A user: ids, login name and home folder."""
 
     uid: int
     gid: int
@@ -18,7 +18,7 @@ class User:
 
 
 def user_behind_sudo() -> User | None:
-    """Who called sudo; None where nobody did, or root itself."""
+    """The user who called sudo; None if nobody did, or if it was root."""
     uid, gid = os.environ.get("SUDO_UID", ""), os.environ.get("SUDO_GID", "")
     if os.geteuid() != 0 or not uid.isdigit() or not gid.isdigit() or int(uid) == 0:
         return None

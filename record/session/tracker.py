@@ -1,4 +1,4 @@
-"""What is known of the recorded processes besides their calls: gathered at the start and kept up while recording."""
+"""What a recording knows of processes besides their calls: read at the start, and kept up to date while it goes on."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _MOST_PARENTS = 1 << 12
 
 
 def in_order(events: Iterable[Event]) -> list[Event]:
-    """``events`` of several rings in order of time; a child's event may come out of its ring before its parent's."""
+    """``events`` of several rings in order of time. Rings are read one after the other, so a child may come first."""
     return sorted(events, key=lambda event: 0 if isinstance(event, Lost) else event.time)
 
 
@@ -40,15 +40,16 @@ class _Found:
 
 
 @dataclass
-class Surroundings:
-    """``wanted``: the processes that matter, None: all; grows by the children of its members where ``follow``.
+class ProcessTracker:
+    """Follows processes from their events, and opens the files they execute before they are gone.
 
-    ``unborn``: a process that will become the recorded command ``argv``; what it executes before that is bpfrec's own.
+    ``wanted``: the pids that matter, None: all. With ``follow``, children of these are added. ``command_pid``: the
+    process that will become the recorded command ``argv``; what it maps before that is bpfrec's own.
     """
 
     wanted: set[int] | None
     follow: bool
-    unborn: int | None = None
+    command_pid: int | None = None
     argv: tuple[str, ...] = ()
     modules: Modules = field(default_factory=Modules)
     perf_maps: PerfMaps = field(default_factory=PerfMaps)
@@ -61,13 +62,13 @@ class Surroundings:
     _parents: dict[int, int] = field(default_factory=dict)
 
     def snapshot(self) -> None:
-        """Reads the processes there are, and opens the files they execute."""
-        for pid in self._there():
+        """Reads the processes that exist now, and opens the files they execute."""
+        for pid in self._present():
             status = procfs.status(pid)
             if status is None:
                 continue
             names, namespace = procfs.thread_names(pid), procfs.pid_namespace(pid)
-            if pid == self.unborn:
+            if pid == self.command_pid:
                 self._found.append(_Found(status, names, [], None, None, namespace))
                 continue
             maps = procfs.executable_maps(pid)
@@ -76,19 +77,20 @@ class Surroundings:
             for line in maps:
                 self._note_mapping(mapping_of(pid, line))
         _log.info("read %d processes from /proc", len(self._found))
-        self.look_for_perf_maps()
+        self.find_perf_maps()
 
     def read_descriptors(self) -> Iterator[int]:
-        """Reads what the processes there are have open, one by one, as they are asked for.
+        """Reads the open descriptors of the processes that exist now, one process a step.
 
-        To be called while calls are recorded: changes made meanwhile are in the calls.
+        To be called once calls are recorded: what changes meanwhile is then in the calls.
         """
-        return self.descriptors.take(self._there())
+        return self.descriptors.take(self._present())
 
     def notice(self, events: list[Event], drained_at: int) -> None:
-        """Opens what ``events``, drained from all rings since ``drained_at`` (ns), say will be needed.
+        """Takes in ``events``, drained from all rings, and opens the files that they show to be needed.
 
-        Later ones wait for the next drain: what led to them may still be in another ring.
+        Events later than ``drained_at`` (ns, CLOCK_MONOTONIC: before the first ring was drained) wait for the next
+        call, for an earlier event may still be in another ring.
         """
         waiting = self._later + events
         self._later = [event for event in waiting if not isinstance(event, Lost) and event.time > drained_at]
@@ -97,28 +99,28 @@ class Surroundings:
 
     @property
     def is_lively(self) -> bool:
-        """Whether the processes named executed programs lately: such may be gone soon, and their files with them."""
+        """Whether chosen processes executed programs in the last half second. Such processes are often short-lived."""
         return self.wanted is not None and time.monotonic() - self._last_exec < _LIVELY_SECONDS
 
     def learn_children(self, forks: Iterable[Fork]) -> None:
-        """Adds the children that ``forks`` (any order) tell of to :attr:`wanted`."""
+        """Adds the children in ``forks`` (any order) to :attr:`wanted`, where children are followed."""
         if self.follow:
             for event in in_order(forks):
                 self._follow(event)
 
     def matters(self, pid: int) -> bool:
-        """Whether ``pid`` may have calls in the trace."""
+        """Whether the trace may have calls of ``pid``."""
         return self.wanted is None or pid in self.wanted
 
-    def look_for_perf_maps(self, *, finally_: bool = False) -> None:
-        """Opens the perf maps of processes that execute memory which no file backs; ``finally_``: the last time."""
+    def find_perf_maps(self, *, finally_: bool = False) -> None:
+        """Looks for perf maps of processes that execute memory without a file; ``finally_``: for the last time."""
         if finally_:
             self.perf_maps.look_last(self._with_jit)
         else:
             self.perf_maps.look(self._with_jit)
 
     def history(self, events: list[Event]) -> History:
-        """The history of the processes that matter, from the snapshot and ``events`` (any order)."""
+        """The history of the processes that matter, from what :meth:`snapshot` read and ``events`` (any order)."""
         history = History()
         for found in self._found:
             life = history.snapshot(found.status, found.names, found.maps)
@@ -136,7 +138,7 @@ class Surroundings:
         self.modules.close()
         self.perf_maps.close()
 
-    def _there(self) -> list[int]:
+    def _present(self) -> list[int]:
         return list(procfs.pids()) if self.wanted is None else sorted(self.wanted)
 
     def _notice(self, event: Event) -> None:
@@ -173,6 +175,6 @@ class Surroundings:
         if life is not None:
             life.executed = event.time
             life.exe, life.cmdline = self._started.get((event.pid, event.time), (None, None))
-            if event.pid == self.unborn:
-                # Its arguments are known, however short it lived; what it executes later is another program.
-                life.cmdline, self.unborn = life.cmdline or shlex.join(self.argv), None
+            if event.pid == self.command_pid:
+                # We know its arguments even if it ended before /proc was read. Its next execve is another program.
+                life.cmdline, self.command_pid = life.cmdline or shlex.join(self.argv), None
