@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bpfrec.formats.kernel.captures import ELEMENTS, captured_bytes
+from bpfrec.formats.kernel.roles import calls_that
 from bpfrec.formats.kernel.syscalls import Capture, by_number
 
 NATIVE_ABI = "x86_64"
@@ -35,11 +36,11 @@ _KINDS = {
     "data": CAPTURE_CONTENTS,
     "buffers": CAPTURE_BUFFERS,
 }
-_EXEC = frozenset({"execve", "execveat"})
-_FORKS = frozenset({"fork", "vfork", "clone", "clone3"})
+_EXEC = frozenset(calls_that("executes"))
+_FORKS = frozenset(calls_that("forks"))
 # These do not return to where they were called from, so the stack has to be read at entry.
-_NO_RETURN = frozenset({"exit", "exit_group", "rt_sigreturn", "sigreturn"})
-_SETS_UID = frozenset({"setuid", "setreuid", "setresuid", "setuid32", "setreuid32", "setresuid32"})
+_NO_RETURN = frozenset(calls_that("never_returns"))
+_SETS_UID = frozenset(calls_that("sets_uid"))
 _ARGUMENTS = 6
 
 

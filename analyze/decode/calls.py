@@ -8,7 +8,7 @@ from bpfrec.analyze.decode.numbers import masked, number_text, ubigint
 from bpfrec.analyze.decode.sql_parts import listed, sql
 from bpfrec.analyze.engine.sqltemplate import Fragment, literal
 from bpfrec.analyze.engine.view import Late
-from bpfrec.analyze.views.c_types import ctype
+from bpfrec.analyze.views.argument_types import argument_type
 from bpfrec.formats.kernel.decoding import RESULT, Condition, Decoding, decoders, decodings
 from bpfrec.formats.kernel.errnos import MAX_ERRNO
 from bpfrec.formats.kernel.syscalls import Argument, Syscall
@@ -114,7 +114,7 @@ def _number(call: Syscall, argument: Argument, decoding: Decoding | None) -> Fra
     if decoding and (text := _decoded(call, decoding, raw)):
         return text
     form = decoding.decoder if decoding and not argument.is_pointer else _form_of_type(argument)
-    bits = 32 if form == "fd" else 64 if argument.is_pointer else _BITS.get(ctype(argument.ctype).sql_type, 64)
+    bits = 32 if form == "fd" else 64 if argument.is_pointer else _BITS.get(argument_type(argument.ctype).sql_type, 64)
     return number_text("int" if form == "fd" else form, masked(raw, bits), bits)
 
 
@@ -122,7 +122,7 @@ def _form_of_type(argument: Argument) -> str:
     """How a number of this C type is written."""
     if argument.is_pointer:
         return "address"
-    return "int" if ctype(argument.ctype).sql_type in ("INTEGER", "BIGINT") else "uint"
+    return "int" if argument_type(argument.ctype).sql_type in ("INTEGER", "BIGINT") else "uint"
 
 
 def _test(call: Syscall, when: Condition) -> Fragment:

@@ -12,20 +12,21 @@ import pyarrow as pa
 from bpfrec.analyze.names.tables import numbers
 from bpfrec.analyze.names.timeline import FOREVER, Booleans, Integers, Timeline
 from bpfrec.formats.kernel.descriptors import makers
+from bpfrec.formats.kernel.roles import calls_that
 
-CLOSING = frozenset(("close", "close_range", "dup2", "dup3", "execve", "execveat"))
+CLOSING = frozenset(calls_that("ends_descriptors"))
 """Calls that can end what a descriptor is: without them none can be followed."""
 
-MAKING = CLOSING | {m.syscall for m in makers()} | {"dup", "fcntl", "ioctl", "pipe", "pipe2", "socketpair"}
+MAKING = CLOSING | {m.syscall for m in makers()} | set(calls_that("makes_descriptors"))
 """Calls that tell of every descriptor there is: without them it is not known that one is not open."""
 
-MOVING = frozenset(("chdir", "fchdir", "setns"))
+MOVING = frozenset(calls_that("changes_directory"))
 """Calls that change the working directory."""
 
-FORKING = frozenset(("fork", "vfork", "clone", "clone3"))
+FORKING = frozenset(calls_that("forks"))
 """Calls that make processes, and say whether they share."""
 
-ADDRESSING = frozenset(("socket", "bind", "connect", "accept", "accept4"))
+ADDRESSING = frozenset(calls_that("addresses"))
 """Calls that tell a socket's addresses."""
 
 _NARROWING = ("comm", "uid", "cgroup")

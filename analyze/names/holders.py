@@ -20,6 +20,7 @@ from bpfrec.analyze.names.reasons import (
 )
 from bpfrec.analyze.names.tables import Tables, flags, numbers
 from bpfrec.analyze.names.timeline import FOREVER, Booleans, Integers, Timeline
+from bpfrec.formats.kernel.roles import calls_that
 
 _ROUNDS = 64
 
@@ -112,7 +113,7 @@ class Holders:
         asked = numbers(breaks, "arg2", 0)[ranged]
         marks = asked & CLOSE_RANGE_CLOEXEC != 0
         when = np.where(marks, ended[ranged], numbers(breaks, "entered", 0)[ranged] + 1)
-        executes = np.flatnonzero((name == "execve") | (name == "execveat"))
+        executes = np.flatnonzero(np.isin(name, calls_that("executes")))
         no = np.zeros(len(name), bool)
         self._executes = Timeline.of(self._tables.of(pid[executes], no[executes], ended[executes]), ended[executes])
         self._ranges = Timeline.of(self._tables.of(pid[ranged], no[ranged], when), when)

@@ -15,8 +15,9 @@ from bpfrec.analyze.names.kinds import (
 )
 from bpfrec.analyze.names.reasons import NONE, SHARING_UNKNOWN
 from bpfrec.analyze.names.timeline import FOREVER, Booleans, Integers, Timeline
+from bpfrec.formats.kernel.roles import calls_that
 
-_ENDING = ("execve", "execveat")
+_EXECUTING = calls_that("executes")
 
 
 def numbers(table: pa.Table, name: str, null: int) -> Integers:
@@ -118,6 +119,6 @@ def _unsharing(breaks: pa.Table, flag: int) -> tuple[tuple[Integers, Integers], 
     unshared = (name == "unshare") & (asked & mask != 0)
     if flag == CLONE_FILES:
         unshared |= (name == "close_range") & (numbers(breaks, "arg2", 0) & CLOSE_RANGE_UNSHARE != 0)
-    ends = unshared | np.isin(name, _ENDING) if flag == CLONE_FILES else unshared
+    ends = unshared | np.isin(name, _EXECUTING) if flag == CLONE_FILES else unshared
     alone = unshared & flags(breaks, "has_threads")
     return (pid[ends], ended[ends]), (pid[alone], ended[alone])

@@ -8,9 +8,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from bpfrec.analyze.probes import cexpr
-from bpfrec.analyze.probes import ctype as ct
-from bpfrec.analyze.probes.ctype import CType, parse_type
+from bpfrec.analyze.probes import c_syntax, c_types
+from bpfrec.analyze.probes.c_types import CType, parse_type
 from bpfrec.analyze.probes.scope import Site
 from bpfrec.analyze.probes.sites import locate
 from bpfrec.analyze.probes.splitting import check_text, closing, outside, split
@@ -23,7 +22,7 @@ class Collected:
 
     shown: str
     ctype: CType
-    tree: cexpr.Expression
+    tree: c_syntax.Expression
 
 
 @dataclass(frozen=True)
@@ -34,7 +33,7 @@ class ArgdistSpec:
     label: str | None
     site: Site
     collected: tuple[Collected, ...]
-    condition: cexpr.Expression | None
+    condition: c_syntax.Expression | None
 
     @property
     def title(self) -> str:
@@ -69,14 +68,14 @@ def parse_argdist(text: str, histogram: bool) -> ArgdistSpec:
         raise _wrong(text, "there are more than six parts between colons")
     site = locate(kind, library, function, signature)
     collected = _collected(text, site, histogram, parts)
-    condition = cexpr.parse_expression(parts[2]) if len(parts) == 3 and parts[2].strip() else None
+    condition = c_syntax.parse_expression(parts[2]) if len(parts) == 3 and parts[2].strip() else None
     return ArgdistSpec(text, label, site, collected, condition)
 
 
 def _collected(text: str, site: Site, histogram: bool, parts: list[str]) -> tuple[Collected, ...]:
     if len(parts) < 2:
         if site.at_exit and not site.tracepoint:
-            return (Collected("retval", ct.INT, cexpr.Name("$retval")),)
+            return (Collected("retval", c_types.INT, c_syntax.Name("$retval")),)
         if histogram:
             raise _wrong(text, "a histogram needs an expression")
         return ()
@@ -89,7 +88,7 @@ def _collected(text: str, site: Site, histogram: bool, parts: list[str]) -> tupl
     if histogram and types[0].is_string:
         raise _wrong(text, "a histogram needs numbers, and a string is none")
     return tuple(
-        Collected(re.sub(r"\$entry\((\w+)\)", r"\1", e), t, cexpr.parse_expression(e))
+        Collected(re.sub(r"\$entry\((\w+)\)", r"\1", e), t, c_syntax.parse_expression(e))
         for e, t in zip(expressions, types, strict=True)
     )
 

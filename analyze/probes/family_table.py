@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
-class Member:
+class FamilyCall:
     """A system call of a family: where its parameters differ by name, and ``only`` (C), which of its calls belong."""
 
     renamed: dict[str, str | int | None] = field(default_factory=dict)
@@ -25,7 +25,7 @@ class Family:
 
     name: str
     signature: str
-    members: dict[str, Member]
+    members: dict[str, FamilyCall]
     reason: str = ""
     aliases: tuple[str, ...] = ()
 
@@ -40,12 +40,12 @@ def _family(
     members: str,
     reason: str = "",
     aliases: str = "",
-    **special: Member | dict[str, str | int | None],
+    **special: FamilyCall | dict[str, str | int | None],
 ) -> Family:
     table = {}
     for member in members.split():
-        given = special.pop(member, Member())
-        table[member] = given if isinstance(given, Member) else Member(given)
+        given = special.pop(member, FamilyCall())
+        table[member] = given if isinstance(given, FamilyCall) else FamilyCall(given)
     if special:
         raise ValueError(f"{name}: no members: {', '.join(special)}")
     return Family(name, signature, table, reason, tuple(aliases.split()))
@@ -116,8 +116,10 @@ FAMILIES: tuple[Family, ...] = (
     _family("fstat", "unsigned int fd; struct stat *statbuf", "fstat fstat64 oldfstat", aliases="newfstat"),
     _family("access", "const char *filename; int mode", "access faccessat faccessat2", _AT),
     _family("rename", "const char *oldname; const char *newname", "rename renameat renameat2", _AT),
-    _family("unlink", "const char *pathname", "unlink unlinkat", _AT, unlinkat=Member(only="!(flag & AT_REMOVEDIR)")),
-    _family("rmdir", "const char *pathname", "rmdir unlinkat", _AT, unlinkat=Member(only="flag & AT_REMOVEDIR")),
+    _family(
+        "unlink", "const char *pathname", "unlink unlinkat", _AT, unlinkat=FamilyCall(only="!(flag & AT_REMOVEDIR)")
+    ),
+    _family("rmdir", "const char *pathname", "rmdir unlinkat", _AT, unlinkat=FamilyCall(only="flag & AT_REMOVEDIR")),
     _family("mkdir", "const char *pathname; umode_t mode", "mkdir mkdirat", _AT),
     _family("mknod", "const char *filename; umode_t mode; unsigned int dev", "mknod mknodat", _AT),
     _family("link", "const char *oldname; const char *newname", "link linkat", _AT),
@@ -266,14 +268,14 @@ FAMILIES: tuple[Family, ...] = (
         "unsigned int resource; struct rlimit *rlim",
         "getrlimit prlimit64 ugetrlimit",
         "glibc calls prlimit64 for getrlimit",
-        prlimit64=Member({"rlim": "old_rlim"}, only="old_rlim != 0"),
+        prlimit64=FamilyCall({"rlim": "old_rlim"}, only="old_rlim != 0"),
     ),
     _family(
         "setrlimit",
         "unsigned int resource; struct rlimit *rlim",
         "setrlimit prlimit64",
         "glibc calls prlimit64 for setrlimit",
-        prlimit64=Member({"rlim": "new_rlim"}, only="new_rlim != 0"),
+        prlimit64=FamilyCall({"rlim": "new_rlim"}, only="new_rlim != 0"),
     ),
     _family(
         "prlimit",

@@ -6,16 +6,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from bpfrec.analyze.engine.sqltemplate import literal
-from bpfrec.analyze.probes import cexpr
-from bpfrec.analyze.probes import ctype as ct
-from bpfrec.analyze.probes.ctype import CType
-from bpfrec.analyze.probes.families import Function, Parameter, Source, exact
-from bpfrec.analyze.probes.translate import POINTED_TO, Value, as_condition, convert, translate
+from bpfrec.analyze.probes import c_syntax, c_types
+from bpfrec.analyze.probes.c_to_sql import POINTED_TO, Value, as_condition, convert, translate
+from bpfrec.analyze.probes.c_types import CType
+from bpfrec.analyze.probes.functions import Parameter, ProbedFunction, Source, exact
 from bpfrec.formats.errors import ReportError
 from bpfrec.formats.kernel.captures import STRUCTS
 from bpfrec.formats.kernel.syscalls import syscalls
 
-_MACROS = {ct.INT: "c_int", ct.UINT: "c_uint", ct.LONG: "c_long", CType(16, False): "c_ushort"}
+_MACROS = {c_types.INT: "c_int", c_types.UINT: "c_uint", c_types.LONG: "c_long", CType(16, False): "c_ushort"}
 """Macros of the trace's database that read a raw argument, shorter than the general conversion."""
 
 
@@ -27,7 +26,7 @@ class Site:
     -1, as its callers see it, instead of -errno. ``tracepoint``: arguments are members of ``args``.
     """
 
-    function: Function
+    function: ProbedFunction
     at_exit: bool
     parameters: tuple[tuple[str, CType], ...] = ()
     libc: bool = False
@@ -93,7 +92,7 @@ class SiteScope:
         for member in self.members:
             if member in function.only:
                 scope = SiteScope(Site(exact(syscalls()[member]), at_exit=False))
-                condition = as_condition(translate(cexpr.parse_expression(function.only[member]), scope))
+                condition = as_condition(translate(c_syntax.parse_expression(function.only[member]), scope))
                 conditions.append(
                     condition if self.members == [member] else f"(syscall <> {literal(member)} OR {condition})"
                 )
@@ -104,18 +103,18 @@ class SiteScope:
         return conditions
 
     def name(self, name: str) -> Value:
-        """See :class:`bpfrec.analyze.probes.translate.Scope`."""
+        """See :class:`bpfrec.analyze.probes.c_to_sql.Scope`."""
         if name in self._declared:
             index, ctype = self._declared[name]
             return self._parameter(index, ctype, name)
         if len(name) == 4 and name.startswith("arg") and name[3] in "123456" and not self.site.tracepoint:
-            return self._parameter(int(name[3]) - 1, ct.ULONG, name)
+            return self._parameter(int(name[3]) - 1, c_types.ULONG, name)
         if name in {"$retval", "retval"}:
             return self._retval(name)
         if name == "$latency":
             if not self.site.at_exit:
                 raise ReportError("$latency is known only when a function returns", "Ask in an exit probe: r:...")
-            return Value("duration_ns", ct.ULONG, origin=name)
+            return Value("duration_ns", c_types.ULONG, origin=name)
         if name in _EVENT:
             return _EVENT[name]
         if not self.site.tracepoint:
@@ -124,9 +123,9 @@ class SiteScope:
                     return self._parameter(index, _declared_type(parameter), name)
         raise ReportError(f"unknown name in an expression: {name}", self._known())
 
-    def call(self, function: str, argument: cexpr.Expression) -> Value:
+    def call(self, function: str, argument: c_syntax.Expression) -> Value:
         """``$entry(x)``: the value of x at entry, which is how arguments are recorded."""
-        if not self.site.at_exit or not isinstance(argument, cexpr.Name):
+        if not self.site.at_exit or not isinstance(argument, c_syntax.Name):
             raise ReportError(f"{function}(name) gives a parameter at entry, in an exit probe: r:...")
         return self.name(argument.name)
 
@@ -135,10 +134,10 @@ class SiteScope:
         if base != "args" or not self.site.tracepoint:
             return None
         if member in {"__syscall_nr", "nr", "id"}:
-            return Value("nr", ct.LONG, origin=f"args->{member}")
+            return Value("nr", c_types.LONG, origin=f"args->{member}")
         if self.site.at_exit:
             if member == "ret":
-                return Value("ret", ct.LONG, origin="args->ret")
+                return Value("ret", c_types.LONG, origin="args->ret")
             raise ReportError(f"the tracepoint has no field {member}", "It has: ret, __syscall_nr")
         for index, parameter in enumerate(self.site.function.parameters):
             if parameter.name == member:
@@ -153,7 +152,7 @@ class SiteScope:
             raise ReportError(f"{name} is not known in a tracepoint", "Ask for args->ret.")
         # Callers of libc see -1 and errno; the range is that of include/linux/err.h.
         sql = "(CASE WHEN ret BETWEEN -4095 AND -1 THEN -1 ELSE ret END)" if self.site.libc else "ret"
-        return Value(sql, ct.LONG, origin=name)
+        return Value(sql, c_types.LONG, origin=name)
 
     def _parameter(self, index: int, ctype: CType, name: str) -> Value:
         function = self.site.function
@@ -169,7 +168,7 @@ class SiteScope:
             return Value("NULL", ctype, origin=origin)
         macro = _MACROS.get(ctype)
         constant = int(raw) if raw.isdigit() else None
-        value = Value(raw, ct.ULONG, constant=constant, origin=origin)
+        value = Value(raw, c_types.ULONG, constant=constant, origin=origin)
         converted = (
             replace(value, sql=f"{macro}({raw})", ctype=ctype) if macro and constant is None else convert(value, ctype)
         )
@@ -187,7 +186,7 @@ class SiteScope:
             return {}
         self._joins.add(index)
         return {
-            name: Value(f"timespec{index}.{name}", ct.LONG, origin=f"{name} of {origin}")
+            name: Value(f"timespec{index}.{name}", c_types.LONG, origin=f"{name} of {origin}")
             for name in ("tv_sec", "tv_nsec")
         }
 
@@ -197,7 +196,9 @@ class SiteScope:
         for member in STRUCTS[kind]:
             word = f"struct{index}.word{member.word}"
             raw = Value(
-                f"({word} >> {member.shift})" if member.shift else word, ct.ULONG, origin=f"{member.name} of {origin}"
+                f"({word} >> {member.shift})" if member.shift else word,
+                c_types.ULONG,
+                origin=f"{member.name} of {origin}",
             )
             members[member.name] = convert(raw, CType(member.bits, member.signed))
         return members
@@ -226,18 +227,18 @@ class SiteScope:
 
 
 _EVENT = {
-    "$PID": Value("pid", ct.UINT, origin="$PID"),
-    "$tgid": Value("pid", ct.UINT, origin="$tgid"),
-    "$pid": Value("tid", ct.UINT, origin="$pid"),
-    "$uid": Value("(uid & 4294967295)", ct.UINT, origin="$uid"),
-    "$cpu": Value("cpu", ct.UINT, origin="$cpu"),
-    "$COMM": Value("1", ct.STRING, text="comm", origin="$COMM"),
+    "$PID": Value("pid", c_types.UINT, origin="$PID"),
+    "$tgid": Value("pid", c_types.UINT, origin="$tgid"),
+    "$pid": Value("tid", c_types.UINT, origin="$pid"),
+    "$uid": Value("(uid & 4294967295)", c_types.UINT, origin="$uid"),
+    "$cpu": Value("cpu", c_types.UINT, origin="$cpu"),
+    "$COMM": Value("1", c_types.STRING, text="comm", origin="$COMM"),
 }
 """Names that every event has; in bcc's trace $pid is the thread and $tgid the process."""
 
 
 def _declared_type(parameter: Parameter) -> CType:
     try:
-        return ct.parse_type(parameter.declared)
+        return c_types.parse_type(parameter.declared)
     except ReportError:
-        return ct.ULONG
+        return c_types.ULONG

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
-from bpfrec.analyze.probes import ctype as ct
-from bpfrec.analyze.probes.ctype import CType
-from bpfrec.analyze.probes.families import ANY, find, refusal
+from bpfrec.analyze.probes import c_types
+from bpfrec.analyze.probes.c_types import CType
+from bpfrec.analyze.probes.functions import ANY, find_function, refusal
 from bpfrec.analyze.probes.scope import Site
 from bpfrec.analyze.probes.splitting import split
 from bpfrec.formats.errors import ReportError
@@ -37,7 +37,7 @@ def locate(kind: str, library: str, function: str, signature: str | None) -> Sit
         raise ReportError(f"{function}: an offset into a function is not recorded", "Ask for the function itself.")
     if any(char in function for char in "*?["):
         raise ReportError(f"{function}: one function at a time can be asked", "Name one, as in 'p::openat'.")
-    return Site(find(function), kind == "r", parse_signature(signature or ""), libc)
+    return Site(find_function(function), kind == "r", parse_signature(signature or ""), libc)
 
 
 def parse_signature(text: str) -> tuple[tuple[str, CType], ...]:
@@ -61,7 +61,7 @@ def _parameter(declaration: str) -> tuple[str, CType]:
             f"not a parameter in a signature: {declaration.strip() or '(empty)'}",
             "Give type and name, as in: char *filename",
         )
-    return match[3], ct.named_type(tuple(match[1].split()), match[2].count("*")) or ct.ULONG
+    return match[3], c_types.named_type(tuple(match[1].split()), match[2].count("*")) or c_types.ULONG
 
 
 def _tracepoint(category: str, event: str) -> Site:
@@ -69,7 +69,7 @@ def _tracepoint(category: str, event: str) -> Site:
     if match and category == "raw_syscalls" and not match[3]:
         return Site(ANY, match[1] == "exit", tracepoint=True)
     if match and category == "syscalls" and match[3]:
-        return Site(find(match[3]), match[1] == "exit", tracepoint=True)
+        return Site(find_function(match[3]), match[1] == "exit", tracepoint=True)
     raise ReportError(
         f"the tracepoint {category}:{event} is not recorded",
         "A trace answers for t:syscalls:sys_enter_NAME and sys_exit_NAME, and raw_syscalls:sys_enter and sys_exit.",

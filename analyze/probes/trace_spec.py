@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from bpfrec.analyze.probes import cexpr
-from bpfrec.analyze.probes.message import Message, parse_message
+from bpfrec.analyze.probes import c_syntax
+from bpfrec.analyze.probes.printf import Message, parse_message
 from bpfrec.analyze.probes.scope import Site
 from bpfrec.analyze.probes.sites import locate
 from bpfrec.analyze.probes.splitting import check_text, closing
@@ -19,7 +19,7 @@ class TraceProbe:
 
     shown: str
     site: Site
-    condition: cexpr.Expression | None
+    condition: c_syntax.Expression | None
     message: Message | None
 
 
@@ -46,7 +46,7 @@ def parse_trace_probe(text: str) -> TraceProbe:
     rest = rest.lstrip()
     if rest.startswith("("):
         predicate, rest = _bracket(text, rest)
-        condition = cexpr.parse_expression(predicate)
+        condition = c_syntax.parse_expression(predicate)
     return TraceProbe(function, site, condition, parse_message(rest.strip()))
 
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from bpfrec.analyze.engine.result import Result
 from bpfrec.analyze.engine.sqltemplate import Fragment, literal, render
 from bpfrec.analyze.probes.argdist_spec import ArgdistSpec, parse_argdist
-from bpfrec.analyze.probes.matching import match_notes
-from bpfrec.analyze.probes.message import shown_number, shown_string
+from bpfrec.analyze.probes.c_to_sql import as_condition, convert, translate
+from bpfrec.analyze.probes.match_notes import match_notes
+from bpfrec.analyze.probes.printf import shown_number, shown_string
 from bpfrec.analyze.probes.scope import SiteScope
-from bpfrec.analyze.probes.translate import as_condition, convert, translate
 from bpfrec.analyze.reports.filters import conditions, where
 from bpfrec.analyze.trace import Trace
 from bpfrec.formats.errors import ReportError

@@ -5,8 +5,8 @@ from __future__ import annotations
 from bpfrec.analyze.engine.result import Result
 from bpfrec.analyze.engine.sqltemplate import identifier, render
 from bpfrec.analyze.reports.filters import comm_contains, conditions, where
-from bpfrec.analyze.reports.opensnoop import FAMILY
 from bpfrec.analyze.trace import Trace
+from bpfrec.formats.kernel.roles import calls_that
 
 SORTS = {
     "time": "total_ns",
@@ -17,11 +17,6 @@ SORTS = {
     "written": "bytes_written",
 }
 """What the files can be sorted by, and the column that is."""
-
-READING = ("read", "pread64", "readv", "preadv", "preadv2")
-WRITING = ("write", "pwrite64", "writev", "pwritev", "pwritev2")
-COPYING = ("copy_file_range", "splice")
-"""From the first descriptor to the second; sendfile is the other way round."""
 
 
 def compute(
@@ -43,11 +38,11 @@ def compute(
         render(
             "files",
             where=where(chosen),
-            opening=FAMILY,
-            reading=(*READING, *COPYING),
-            writing=(*WRITING, "sendfile"),
-            reading_second=("sendfile",),
-            writing_second=COPYING,
+            opening=calls_that("opens"),
+            reading=calls_that("reads", "copies"),
+            writing=calls_that("writes", "copies_back"),
+            reading_second=calls_that("copies_back"),
+            writing_second=calls_that("copies"),
             sort=identifier(SORTS[sort]),
             top=top,
         )

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from bpfrec.analyze.engine.result import Result
 from bpfrec.analyze.engine.sqltemplate import Fragment, identifier, render
-from bpfrec.analyze.reports.files import READING, WRITING
 from bpfrec.analyze.reports.filters import comm_contains, conditions, where
 from bpfrec.analyze.trace import Trace
+from bpfrec.formats.kernel.roles import calls_that
 
 SORTS = {
     "time": "total_ns",
@@ -19,9 +19,6 @@ SORTS = {
 }
 """What the peers can be sorted by, and the column that is."""
 
-_CONNECTING = ("connect", "accept", "accept4")
-_SENDING = ("sendto", "sendmsg")
-_RECEIVING = ("recvfrom", "recvmsg")
 _INTERNET = "^(TCP|UDP|UDPLITE|SCTP|MPTCP|ICMP|RAW)( |$)"
 
 
@@ -46,10 +43,10 @@ def compute(
         render(
             "network",
             where=where(chosen),
-            calls=(*_CONNECTING, *_SENDING, *_RECEIVING, *READING, *WRITING, "sendfile"),
-            sockets_only=(*_CONNECTING, *_SENDING, *_RECEIVING),
-            sending=(*_SENDING, *WRITING, "sendfile"),
-            receiving=(*_RECEIVING, *READING),
+            calls=calls_that("connects", "sends", "receives", "reads", "writes", "copies_back"),
+            sockets_only=calls_that("connects", "sends", "receives"),
+            sending=calls_that("sends", "writes", "copies_back"),
+            receiving=calls_that("receives", "reads"),
             internet=_INTERNET,
             peer=Fragment(without_port if hosts else "peer"),
             sort=identifier(SORTS[sort]),

@@ -10,8 +10,9 @@ from bpfrec.analyze.engine.sqltemplate import Fragment, literal, render
 from bpfrec.analyze.reports.filters import comm_contains, conditions, where
 from bpfrec.analyze.trace import Trace
 from bpfrec.formats.kernel.open_flags import OPEN_FLAGS
+from bpfrec.formats.kernel.roles import calls_that
 
-FAMILY = ("open", "openat", "openat2", "creat")
+FAMILY = calls_that("opens")
 """The system calls that open a file by its path."""
 
 _ACCESS_MODE = OPEN_FLAGS["O_ACCMODE"]

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 from bpfrec.analyze.engine.result import Result
 from bpfrec.analyze.engine.sqltemplate import Fragment, literal, render
-from bpfrec.analyze.probes.matching import match_notes
-from bpfrec.analyze.probes.message import message_sql
+from bpfrec.analyze.probes.c_to_sql import as_condition, translate
+from bpfrec.analyze.probes.match_notes import match_notes
+from bpfrec.analyze.probes.printf import message_sql
 from bpfrec.analyze.probes.scope import SiteScope
 from bpfrec.analyze.probes.trace_spec import parse_trace_probe
-from bpfrec.analyze.probes.translate import as_condition, translate
 from bpfrec.analyze.reports.filters import comm_contains, conditions, where
 from bpfrec.analyze.trace import Trace
 from bpfrec.analyze.views.recording import wall_offset_ns

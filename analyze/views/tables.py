@@ -17,7 +17,7 @@ from bpfrec.analyze.engine.sqltemplate import identifier, literal
 from bpfrec.analyze.engine.view import View, ViewColumn
 from bpfrec.analyze.names.columns import resolved_columns
 from bpfrec.analyze.views import stack_text as frames
-from bpfrec.analyze.views.c_types import ULONG, ctype
+from bpfrec.analyze.views.argument_types import ULONG, argument_type
 from bpfrec.formats import schema
 from bpfrec.formats.columns import Column, Table
 from bpfrec.formats.kernel.descriptors import uses
@@ -149,7 +149,7 @@ def _argument(argument: Argument, call: Syscall) -> ViewColumn:
             f"{declared}: as passed; the pointer is syscalls.arg{argument.index}",
             f"s.{column}",
         )
-    kind = ULONG if argument.is_pointer else ctype(argument.ctype)
+    kind = ULONG if argument.is_pointer else argument_type(argument.ctype)
     return ViewColumn(f"arg_{name}" if taken else name, kind.sql_type, declared, kind.cast(f"s.arg{argument.index}"))
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from bpfrec.analyze.probes.cexpr import parse_expression
-from bpfrec.analyze.probes.families import find, heads_of
+from bpfrec.analyze.probes.c_syntax import parse_expression
+from bpfrec.analyze.probes.c_to_sql import translate
 from bpfrec.analyze.probes.family_table import FAMILIES, NOT_CALLS
+from bpfrec.analyze.probes.functions import find_function, heads_of
 from bpfrec.analyze.probes.scope import Site, SiteScope
-from bpfrec.analyze.probes.translate import translate
 from bpfrec.formats.errors import ReportError
 from bpfrec.formats.kernel.syscalls import syscalls
 
@@ -31,7 +31,7 @@ def test_every_member_is_a_system_call_and_every_mapping_names_an_argument(famil
         for parameter in parameters:
             wanted = member.renamed.get(parameter, parameter)
             assert wanted is None or isinstance(wanted, int) or call.argument(wanted), (name, parameter)
-    function = find(family.name)
+    function = find_function(family.name)
     assert [p.name for p in function.parameters] == parameters
     for sources in function.members.values():
         assert len(sources) == len(parameters)
@@ -40,17 +40,17 @@ def test_every_member_is_a_system_call_and_every_mapping_names_an_argument(famil
 
 @pytest.mark.parametrize("family", FAMILIES, ids=lambda f: f.name)
 def test_a_parameter_is_a_path_for_all_members_or_for_none(family):
-    for i, _ in enumerate(find(family.name).parameters):
-        found = {s[i].path_column for s in find(family.name).members.values() if s[i] is not None}
+    for i, _ in enumerate(find_function(family.name).parameters):
+        found = {s[i].path_column for s in find_function(family.name).members.values() if s[i] is not None}
         assert len(found) <= 1
 
 
 @pytest.mark.parametrize(("function", "calls"), NOT_CALLS.items())
 def test_advice_names_what_can_be_asked(function, calls):
     with pytest.raises(ReportError):
-        find(function)
+        find_function(function)
     for call in calls:
-        assert find(call).members
+        assert find_function(call).members
 
 
 @pytest.mark.parametrize(
@@ -81,25 +81,25 @@ def test_advice_names_what_can_be_asked(function, calls):
     ],
 )
 def test_names(name, members):
-    assert set(find(name).members) == members
+    assert set(find_function(name).members) == members
 
 
 def test_the_stat_family():
-    assert {"stat", "lstat", "newfstatat", "statx"} <= set(find("stat").members)
-    assert set(find("lstat").members) == {"lstat"}
+    assert {"stat", "lstat", "newfstatat", "statx"} <= set(find_function("stat").members)
+    assert set(find_function("lstat").members) == {"lstat"}
     assert heads_of("newfstatat")[0] == "stat"
 
 
 @pytest.mark.parametrize("name", ["vfs_open", "malloc", "tcp_connect", "do_nothing", "opne", "", "__", "sys_", "64"])
 def test_what_no_call_stands_for_is_refused(name):
     with pytest.raises(ReportError) as caught:
-        find(name)
+        find_function(name)
     assert "system calls" in caught.value.hint
 
 
 def test_a_close_name_is_offered():
     with pytest.raises(ReportError, match="Close to it: open"):
-        find("opne")
+        find_function("opne")
 
 
 @pytest.mark.parametrize(
@@ -119,17 +119,17 @@ def test_a_close_name_is_offered():
     ],
 )
 def test_where_arguments_stand(function, expression, sql):
-    scope = SiteScope(Site(find(function), at_exit=False))
+    scope = SiteScope(Site(find_function(function), at_exit=False))
     assert translate(parse_expression(expression), scope).sql == sql
 
 
 def test_calls_that_lack_what_is_asked_are_left_out():
-    scope = SiteScope(Site(find("open"), at_exit=False))
+    scope = SiteScope(Site(find_function("open"), at_exit=False))
     translate(parse_expression("flags & O_CREAT"), scope)
     assert scope.members == ["open", "openat", "creat"]
     assert scope.lacking == {"openat2": "flags"}
 
 
 def test_rmdir_is_told_from_unlink():
-    conditions = SiteScope(Site(find("rmdir"), at_exit=False)).conditions()
+    conditions = SiteScope(Site(find_function("rmdir"), at_exit=False)).conditions()
     assert any("512" in condition for condition in conditions)

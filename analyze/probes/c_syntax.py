@@ -1,4 +1,4 @@
-"""Expressions of C as a tree; the grammar is ``cexpr.lark``."""
+"""Expressions of C as a tree; the grammar is ``c_syntax.lark``."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from functools import cache
 from importlib.resources import files
 from typing import Any, TypeAlias, cast
 
-from bpfrec.analyze.probes import ctype as ct
-from bpfrec.analyze.probes.ctype import CType, named_type
+from bpfrec.analyze.probes import c_types
+from bpfrec.analyze.probes.c_types import CType, named_type
 from bpfrec.formats.errors import ReportError
 
 _MAX_LENGTH = 4096
@@ -41,7 +41,7 @@ class Name:
 
 
 @dataclass(frozen=True)
-class Member:
+class MemberAccess:
     """``base->field`` or ``base.field``."""
 
     base: Expression
@@ -98,7 +98,7 @@ class Call:
     arguments: tuple[Expression, ...]
 
 
-Expression: TypeAlias = Number | Text | Name | Member | Index | Unary | Binary | Conditional | Cast | Call
+Expression: TypeAlias = Number | Text | Name | MemberAccess | Index | Unary | Binary | Conditional | Cast | Call
 
 _ESCAPES = {"n": 10, "t": 9, "r": 13, "a": 7, "b": 8, "f": 12, "v": 11, "e": 27}
 
@@ -147,8 +147,9 @@ def children(node: Expression) -> tuple[Expression, ...]:
 def _parser() -> Callable[[str], Expression]:
     import lark  # noqa: PLC0415
 
-    words = "|".join(sorted(ct.KEYWORDS | ct.QUALIFIERS | set(ct.TYPE_NAMES) | {"void"}, key=len, reverse=True))
-    grammar = files("bpfrec.analyze.probes").joinpath("cexpr.lark").read_text("utf-8").replace("@TYPE_WORDS@", words)
+    words = {*c_types.KEYWORDS, *c_types.QUALIFIERS, *c_types.TYPE_NAMES, "void"}
+    grammar = files("bpfrec.analyze.probes").joinpath("c_syntax.lark").read_text("utf-8")
+    grammar = grammar.replace("@TYPE_WORDS@", "|".join(sorted(words, key=len, reverse=True)))
 
     class Builder(lark.Transformer[Any, Any]):
         """Turns lark's matches into nodes; the methods are called like the rules they serve."""
@@ -157,7 +158,7 @@ def _parser() -> Callable[[str], Expression]:
             return _number(str(items[0]))
 
         def character(self, items: list[Any]) -> Number:
-            return Number(ct.TYPE_NAMES["s8"].wrap(ord(_unescape(str(items[0])[1:-1])) & 0xFF), ct.INT)
+            return Number(c_types.TYPE_NAMES["s8"].wrap(ord(_unescape(str(items[0])[1:-1])) & 0xFF), c_types.INT)
 
         def string(self, items: list[Any]) -> Text:
             return Text("".join(_unescape(str(item)[1:-1]) for item in items))
@@ -165,8 +166,8 @@ def _parser() -> Callable[[str], Expression]:
         def name(self, items: list[Any]) -> Name:
             return Name(str(items[0]).removesuffix("@user"))
 
-        def member(self, items: list[Any]) -> Member:
-            return Member(items[0], str(items[2]))
+        def member(self, items: list[Any]) -> MemberAccess:
+            return MemberAccess(items[0], str(items[2]))
 
         def index(self, items: list[Any]) -> Index:
             return Index(*items)
@@ -222,12 +223,12 @@ def _number(text: str) -> Number:
     else:
         value, decimal = int(digits), True
     unsigned, is_long = "u" in suffix, "l" in suffix
-    for ctype in (ct.INT, ct.UINT, ct.LONG, ct.ULONG):
+    for ctype in (c_types.INT, c_types.UINT, c_types.LONG, c_types.ULONG):
         allowed = (ctype.signed or unsigned or not decimal) and not (ctype.signed and unsigned)
         if allowed and not (is_long and ctype.bits < 64) and value <= ctype.high:
             return Number(value, ctype)
-    if value <= ct.ULONG.high:
-        return Number(value, ct.ULONG)
+    if value <= c_types.ULONG.high:
+        return Number(value, c_types.ULONG)
     raise ReportError(f"number too large for 64 bits: {text}")
 
 

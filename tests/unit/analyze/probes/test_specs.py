@@ -6,15 +6,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bpfrec.analyze.probes import cexpr
-from bpfrec.analyze.probes import ctype as ct
+from bpfrec.analyze.probes import c_syntax, c_types
 from bpfrec.analyze.probes.argdist_spec import parse_argdist
-from bpfrec.analyze.probes.message import Message, Piece, parse_message
+from bpfrec.analyze.probes.c_to_sql import string_of, translate
+from bpfrec.analyze.probes.printf import Conversion, Message, parse_message
 from bpfrec.analyze.probes.scope import SiteScope
 from bpfrec.analyze.probes.sites import parse_signature
 from bpfrec.analyze.probes.splitting import split
 from bpfrec.analyze.probes.trace_spec import parse_trace_probe
-from bpfrec.analyze.probes.translate import string_of, translate
 from bpfrec.formats.errors import BpfrecError, ReportError
 
 
@@ -26,8 +25,8 @@ def test_all_parts_of_a_specifier():
     assert spec.site.libc
     assert not spec.site.at_exit
     assert [name for name, _ in spec.site.parameters] == ["fd", "buf", "n"]
-    assert [(c.shown, c.ctype) for c in spec.collected] == [("n", ct.ULONG), ("fd", ct.INT)]
-    assert spec.condition == cexpr.Binary("==", cexpr.Name("fd"), cexpr.Number(1, ct.INT))
+    assert [(c.shown, c.ctype) for c in spec.collected] == [("n", c_types.ULONG), ("fd", c_types.INT)]
+    assert spec.condition == c_syntax.Binary("==", c_syntax.Name("fd"), c_syntax.Number(1, c_types.INT))
     assert spec.title == "my: label"
 
 
@@ -46,7 +45,7 @@ def test_a_conditional_and_strings_do_not_cut():
     spec = parse_argdist('p:c:open(char *f):int,char*:f == "a:b,#c" ? 1 : 2,f:STRCMP("x:,#(", f)#l', histogram=False)
     assert [c.shown for c in spec.collected] == ['f == "a:b,#c" ? 1 : 2', "f"]
     assert spec.label == "l"
-    assert isinstance(spec.condition, cexpr.Call)
+    assert isinstance(spec.condition, c_syntax.Call)
 
 
 @pytest.mark.parametrize(
@@ -107,9 +106,14 @@ def test_wrong_histograms(text):
 def test_a_trace_probe():
     probe = parse_trace_probe('r:c:open(const char *f) ((int)retval < 0) "%s: %-5d%%", f, retval')
     assert (probe.shown, probe.site.at_exit, probe.site.libc) == ("open", True, True)
-    assert isinstance(probe.condition, cexpr.Binary)
+    assert isinstance(probe.condition, c_syntax.Binary)
     assert probe.message == Message(
-        (Piece("%s", None, cexpr.Name("f")), ": ", Piece("%-5d", ct.INT, cexpr.Name("retval")), "%")
+        (
+            Conversion("%s", None, c_syntax.Name("f")),
+            ": ",
+            Conversion("%-5d", c_types.INT, c_syntax.Name("retval")),
+            "%",
+        )
     )
 
 
@@ -159,12 +163,12 @@ def test_wrong_trace_probes(text):
 
 def test_signatures():
     assert parse_signature("void") == parse_signature(" ") == ()
-    assert parse_signature("struct timespec *time") == (("time", ct.CType(64, False, "struct timespec")),)
+    assert parse_signature("struct timespec *time") == (("time", c_types.CType(64, False, "struct timespec")),)
     assert parse_signature("const char __user *f, unsigned  int fl, char* const g, foo_t x") == (
-        ("f", ct.STRING),
-        ("fl", ct.UINT),
-        ("g", ct.STRING),
-        ("x", ct.ULONG),
+        ("f", c_types.STRING),
+        ("fl", c_types.UINT),
+        ("g", c_types.STRING),
+        ("x", c_types.ULONG),
     )
     for wrong in ("int", "char *", "int a,", "int a[2]", "..."):
         with pytest.raises(ReportError):

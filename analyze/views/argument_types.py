@@ -1,4 +1,4 @@
-"""C types of syscall arguments in SQL."""
+"""The SQL types of syscall arguments, by their C types."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class CType:
+class ArgumentType:
     """How a raw UBIGINT argument is read: the SQL type, and the macro of sql/casts.sql that casts ('' for none)."""
 
     sql_type: str
@@ -17,11 +17,11 @@ class CType:
         return f"{self.macro}({expression})" if self.macro else expression
 
 
-INT = CType("INTEGER", "c_int")
-UINT = CType("UINTEGER", "c_uint")
-USHORT = CType("USMALLINT", "c_ushort")
-LONG = CType("BIGINT", "c_long")
-ULONG = CType("UBIGINT", "")
+INT = ArgumentType("INTEGER", "c_int")
+UINT = ArgumentType("UINTEGER", "c_uint")
+USHORT = ArgumentType("USMALLINT", "c_ushort")
+LONG = ArgumentType("BIGINT", "c_long")
+ULONG = ArgumentType("UBIGINT", "")
 
 _NAMES = {
     INT: ("int", "s32", "__s32", "pid_t", "key_t", "key_serial_t", "clockid_t", "mqd_t", "timer_t", "rwf_t"),
@@ -32,7 +32,7 @@ _NAMES = {
 _BY_NAME = {name: kind for kind, names in _NAMES.items() for name in names}
 
 
-def ctype(declaration: str) -> CType:
+def argument_type(declaration: str) -> ArgumentType:
     """The type of an argument declared as ``declaration``; pointers and what is not known are unsigned 64-bit."""
     name = declaration.removeprefix("const ").strip()
     return UINT if name.startswith("enum ") else _BY_NAME.get(name, ULONG)

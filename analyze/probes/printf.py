@@ -6,11 +6,10 @@ import re
 from dataclasses import dataclass, replace
 
 from bpfrec.analyze.engine.sqltemplate import literal
-from bpfrec.analyze.probes import cexpr
-from bpfrec.analyze.probes import ctype as ct
-from bpfrec.analyze.probes.ctype import CType
+from bpfrec.analyze.probes import c_syntax, c_types
+from bpfrec.analyze.probes.c_to_sql import Scope, Value, convert, string_of, translate
+from bpfrec.analyze.probes.c_types import CType
 from bpfrec.analyze.probes.splitting import split
-from bpfrec.analyze.probes.translate import Scope, Value, convert, string_of, translate
 from bpfrec.formats.errors import ReportError
 
 _CONVERSION = re.compile(
@@ -18,32 +17,32 @@ _CONVERSION = re.compile(
 )
 
 _TYPES = {
-    "d": ct.INT,
-    "i": ct.INT,
-    "u": ct.UINT,
-    "x": ct.UINT,
-    "X": ct.UINT,
-    "o": ct.UINT,
+    "d": c_types.INT,
+    "i": c_types.INT,
+    "u": c_types.UINT,
+    "x": c_types.UINT,
+    "X": c_types.UINT,
+    "o": c_types.UINT,
     "c": CType(8, True),
-    "p": ct.ULONG,
+    "p": c_types.ULONG,
 }
 _LENGTHS = {"hh": 8, "h": 16, "": 32, "l": 64, "ll": 64, "z": 64, "j": 64}
 
 
 @dataclass(frozen=True)
-class Piece:
+class Conversion:
     """One conversion: how printf writes it, the C type it converts to (None: a string) and what it converts."""
 
     format: str
     ctype: CType | None
-    tree: cexpr.Expression
+    tree: c_syntax.Expression
 
 
 @dataclass(frozen=True)
 class Message:
     """A format: literal text and conversions, in order."""
 
-    parts: tuple[str | Piece, ...]
+    parts: tuple[str | Conversion, ...]
 
 
 def parse_message(text: str) -> Message | None:
@@ -61,7 +60,7 @@ def parse_message(text: str) -> Message | None:
         raise ReportError(f"expected a format in double quotes: {text}", "As in: 'do_sys_open \"%s\", arg2'")
     rest = text[match.end() :]
     expressions = split(rest, ",") if rest.strip() else []
-    parts: list[str | Piece] = []
+    parts: list[str | Conversion] = []
     position, used = 0, 0
     for found in _CONVERSION.finditer(match[1]):
         parts.append(match[1][position : found.start()])
@@ -72,7 +71,7 @@ def parse_message(text: str) -> Message | None:
         form, ctype = _conversion(found)
         if used >= len(expressions):
             raise ReportError(f"{found[0]} has no expression: the format has more conversions than expressions")
-        parts.append(Piece(form, ctype, cexpr.parse_expression(expressions[used])))
+        parts.append(Conversion(form, ctype, c_syntax.parse_expression(expressions[used])))
         used += 1
     if used < len(expressions):
         raise ReportError(f"the format has {used} conversions but {len(expressions)} expressions follow")
@@ -83,20 +82,20 @@ def message_sql(message: Message | None, scope: Scope, string_size: int) -> str:
     """The SQL (VARCHAR) of ``message``; strings cut after ``string_size`` characters."""
     if message is None or not message.parts:
         return "''"
-    pieces = [literal(p) if isinstance(p, str) else _piece_sql(p, scope, string_size) for p in message.parts]
-    return pieces[0] if len(pieces) == 1 else f"concat({', '.join(pieces)})"
+    parts = [literal(p) if isinstance(p, str) else _conversion_sql(p, scope, string_size) for p in message.parts]
+    return parts[0] if len(parts) == 1 else f"concat({', '.join(parts)})"
 
 
-def _piece_sql(piece: Piece, scope: Scope, string_size: int) -> str:
-    value = translate(piece.tree, scope)
-    if piece.ctype is None:
+def _conversion_sql(conversion: Conversion, scope: Scope, string_size: int) -> str:
+    value = translate(conversion.tree, scope)
+    if conversion.ctype is None:
         text = shown_string(value, string_size)
-        return text if piece.format == "%s" else f"printf({literal(piece.format)}, {text})"
-    number = convert(value, piece.ctype)
-    if piece.format == "%c":
+        return text if conversion.format == "%s" else f"printf({literal(conversion.format)}, {text})"
+    number = convert(value, conversion.ctype)
+    if conversion.format == "%c":
         return f"chr(CAST({convert(number, CType(7, False)).sql} AS INTEGER))"
-    kind = "BIGINT" if piece.ctype.signed else "UBIGINT"
-    return f"coalesce(printf({literal(piece.format)}, CAST({number.sql} AS {kind})), '<not read>')"
+    kind = "BIGINT" if conversion.ctype.signed else "UBIGINT"
+    return f"coalesce(printf({literal(conversion.format)}, CAST({number.sql} AS {kind})), '<not read>')"
 
 
 def shown_string(value: Value, string_size: int) -> str:

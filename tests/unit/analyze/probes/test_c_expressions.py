@@ -7,12 +7,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bpfrec.analyze.probes import cexpr
-from bpfrec.analyze.probes import ctype as ct
-from bpfrec.analyze.probes.translate import Value, as_number, translate
+from bpfrec.analyze.probes import c_syntax, c_types
+from bpfrec.analyze.probes.c_to_sql import Value, as_number, translate
 from bpfrec.formats.errors import BpfrecError, ReportError
 
-TYPES = {"a": ct.INT, "b": ct.UINT, "c": ct.LONG, "d": ct.ULONG, "e": ct.CType(8, False), "f": ct.CType(16, True)}
+TYPES = {
+    "a": c_types.INT,
+    "b": c_types.UINT,
+    "c": c_types.LONG,
+    "d": c_types.ULONG,
+    "e": c_types.CType(8, False),
+    "f": c_types.CType(16, True),
+}
 CASTS = ("int", "unsigned int", "long", "u64", "u8", "s16", "char", "size_t")
 
 
@@ -32,34 +38,34 @@ class Columns:
 def evaluate(tree, values):  # noqa: PLR0911
     """Value and type, as C (LP64, two's complement) computes them; x / 0 is 0 and x % 0 is x, as in BPF."""
     match tree:
-        case cexpr.Number(value, ctype):
+        case c_syntax.Number(value, ctype):
             return value, ctype
-        case cexpr.Name(name):
+        case c_syntax.Name(name):
             return values[name], TYPES[name]
-        case cexpr.Cast(ctype, operand):
+        case c_syntax.Cast(ctype, operand):
             return ctype.wrap(evaluate(operand, values)[0]), ctype
-        case cexpr.Unary("!", operand):
-            return int(evaluate(operand, values)[0] == 0), ct.INT
-        case cexpr.Unary(operator, operand):
+        case c_syntax.Unary("!", operand):
+            return int(evaluate(operand, values)[0] == 0), c_types.INT
+        case c_syntax.Unary(operator, operand):
             value, ctype = evaluate(operand, values)
-            ctype = ct.promoted(ctype)
+            ctype = c_types.promoted(ctype)
             return ctype.wrap({"-": -value, "+": value, "~": ~value}[operator]), ctype
-        case cexpr.Conditional(condition, yes, no):
+        case c_syntax.Conditional(condition, yes, no):
             left, right = evaluate(yes, values), evaluate(no, values)
-            ctype = left[1] if left[1] == right[1] else ct.common_type(left[1], right[1])
+            ctype = left[1] if left[1] == right[1] else c_types.common_type(left[1], right[1])
             return ctype.wrap((left if evaluate(condition, values)[0] else right)[0]), ctype
     (x, left), (y, right) = evaluate(tree.left, values), evaluate(tree.right, values)
     if tree.operator in {"&&", "||"}:
-        return int((x and y) != 0 if tree.operator == "&&" else (x or y) != 0), ct.INT
+        return int((x and y) != 0 if tree.operator == "&&" else (x or y) != 0), c_types.INT
     if tree.operator in {"<<", ">>"}:
-        ctype = ct.promoted(left)
+        ctype = c_types.promoted(left)
         count = y & (ctype.bits - 1)
         return ctype.wrap(x << count if tree.operator == "<<" else x >> count), ctype
-    ctype = ct.common_type(left, right)
+    ctype = c_types.common_type(left, right)
     x, y = ctype.wrap(x), ctype.wrap(y)
     compared = {"==": x == y, "!=": x != y, "<": x < y, "<=": x <= y, ">": x > y, ">=": x >= y}
     if tree.operator in compared:
-        return int(compared[tree.operator]), ct.INT
+        return int(compared[tree.operator]), c_types.INT
     quotient = 0 if y == 0 else abs(x) // abs(y) * (1 if (x < 0) == (y < 0) else -1)
     results = {
         "+": x + y,
@@ -105,7 +111,7 @@ CONNECTION = duckdb.connect()
 @settings(max_examples=200, deadline=None)
 @given(expressions(), st.fixed_dictionaries({name: numbers(ctype) for name, ctype in TYPES.items()}))
 def test_sql_has_the_value_that_c_computes(text, values):
-    tree = cexpr.parse_expression(text)
+    tree = c_syntax.parse_expression(text)
     expected, ctype = evaluate(tree, values)
     value = as_number(translate(tree, Columns()))
     columns = ", ".join(f"{number}::HUGEINT AS {name}" for name, number in values.items())
@@ -141,7 +147,7 @@ def test_sql_has_the_value_that_c_computes(text, values):
     ],
 )
 def test_constants(text, value):
-    sql = as_number(translate(cexpr.parse_expression(text), Columns())).sql
+    sql = as_number(translate(c_syntax.parse_expression(text), Columns())).sql
     assert CONNECTION.sql(f"SELECT {sql}").fetchall() == [(value,)]
 
 
@@ -153,7 +159,7 @@ def test_constants(text, value):
 )  # fmt: skip
 def test_what_is_not_understood_is_refused(text):
     with pytest.raises((ReportError, KeyError)) as caught:
-        translate(cexpr.parse_expression(text), Columns())
+        translate(c_syntax.parse_expression(text), Columns())
     assert caught.type is ReportError or caught.value.args == ("x",)
 
 
@@ -161,7 +167,7 @@ def test_what_is_not_understood_is_refused(text):
 @given(st.text(max_size=60))
 def test_garbage_is_refused_without_a_traceback(text):
     try:
-        cexpr.parse_expression(text)
+        c_syntax.parse_expression(text)
     except BpfrecError as error:
         said = error.message
     else:
@@ -170,4 +176,4 @@ def test_garbage_is_refused_without_a_traceback(text):
 
 
 def test_deep_nesting_of_brackets_is_no_nesting():
-    assert cexpr.parse_expression("(" * 1500 + "a" + ")" * 1500) == cexpr.Name("a")
+    assert c_syntax.parse_expression("(" * 1500 + "a" + ")" * 1500) == c_syntax.Name("a")

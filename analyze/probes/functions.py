@@ -62,7 +62,7 @@ class Parameter:
 
 
 @dataclass(frozen=True)
-class Function:
+class ProbedFunction:
     """A function that system calls stand for.
 
     ``members`` maps each system call to the source of every parameter, None where the call has no such value;
@@ -82,11 +82,11 @@ class Function:
         return set(self.members) != {self.name}
 
 
-ANY = Function("any", (), {}, {})
+ANY = ProbedFunction("any", (), {}, {})
 """Every system call, as the raw tracepoints see them."""
 
 
-def find(name: str) -> Function:
+def find_function(name: str) -> ProbedFunction:
     """The function of that name: a family by its head or an alias, else a system call alone.
 
     Prefixes of the kernel and of glibc (``SyS_``, ``__x64_sys_``, ``__libc_`` ...) do not count, nor does the ``64``
@@ -124,13 +124,13 @@ def heads_of(syscall: str) -> list[str]:
     return [family.name for family in FAMILIES if syscall in family.members]
 
 
-def exact(call: Syscall) -> Function:
+def exact(call: Syscall) -> ProbedFunction:
     """A system call as a function of its own; arguments that are not described have no names."""
     if call.arguments is None:
         parameters = tuple(Parameter("", "unsigned long") for _ in range(6))
-        return Function(call.name, parameters, {call.name: tuple(Source(i) for i in range(6))}, {})
+        return ProbedFunction(call.name, parameters, {call.name: tuple(Source(i) for i in range(6))}, {})
     parameters = tuple(Parameter(a.name, a.ctype) for a in call.arguments)
-    return Function(call.name, parameters, {call.name: tuple(_source(call, a.index) for a in call.arguments)}, {})
+    return ProbedFunction(call.name, parameters, {call.name: tuple(_source(call, a.index) for a in call.arguments)}, {})
 
 
 @cache
@@ -151,15 +151,15 @@ def _spellings(name: str) -> list[str]:
 
 
 @cache
-def _from_family_name(name: str) -> Function:
+def _from_family_name(name: str) -> ProbedFunction:
     family = _families()[name]
     parameters = tuple(_parameter(declaration) for declaration in family.signature.split("; ") if declaration)
     members = {m: tuple(_member_source(family, m, p.name) for p in parameters) for m in family.members}
     only = {m: member.only for m, member in family.members.items() if member.only}
-    return Function(family.name, parameters, members, only, family.reason)
+    return ProbedFunction(family.name, parameters, members, only, family.reason)
 
 
-def _from_family(family: Family) -> Function:
+def _from_family(family: Family) -> ProbedFunction:
     return _from_family_name(family.name)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from bpfrec.analyze.engine.sqltemplate import Fragment, literal
-from bpfrec.analyze.probes.families import Function, find, heads_of
+from bpfrec.analyze.probes.functions import ProbedFunction, find_function, heads_of
 from bpfrec.analyze.probes.scope import SiteScope
 from bpfrec.analyze.reports.filters import where
 from bpfrec.analyze.trace import Trace
@@ -36,7 +36,7 @@ def match_notes(trace: Trace, scope: SiteScope, chosen: Sequence[Fragment]) -> l
     return notes
 
 
-def _counts(trace: Trace, function: Function, chosen: Sequence[Fragment] = ()) -> dict[str, int]:
+def _counts(trace: Trace, function: ProbedFunction, chosen: Sequence[Fragment] = ()) -> dict[str, int]:
     condition = where([Fragment(f"syscall IN {literal(list(function.members))}"), *chosen])
     query = f"SELECT syscall, count(*) FROM syscalls WHERE {condition} GROUP BY ALL ORDER BY ALL"  # noqa: S608
     return {str(name): int(count) for name, count in trace.query(query).rows}
@@ -55,7 +55,7 @@ def _nothing(trace: Trace, scope: SiteScope) -> str:
 
 def _others(trace: Trace, name: str) -> str:
     for head in heads_of(name):
-        counts = _counts(trace, find(head))
+        counts = _counts(trace, find_function(head))
         if counts:
             return f"; it holds {', '.join(counts)}, which the probe {head} matches too"
     return ""

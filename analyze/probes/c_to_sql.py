@@ -12,10 +12,9 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from bpfrec.analyze.engine.sqltemplate import literal
-from bpfrec.analyze.probes import cexpr
-from bpfrec.analyze.probes import ctype as ct
-from bpfrec.analyze.probes.constants import CONSTANTS
-from bpfrec.analyze.probes.ctype import CType
+from bpfrec.analyze.probes import c_syntax, c_types
+from bpfrec.analyze.probes.c_constants import CONSTANTS
+from bpfrec.analyze.probes.c_types import CType
 from bpfrec.formats.errors import ReportError
 
 POINTED_TO = "Probes read paths, and times and structs that are passed; what else is recorded is in `analyze schema`."
@@ -46,7 +45,7 @@ class Scope(Protocol):
     def name(self, name: str) -> Value:
         """The value of an identifier, as ``filename``, ``arg1`` or ``$retval``."""
 
-    def call(self, function: str, argument: cexpr.Expression) -> Value:
+    def call(self, function: str, argument: c_syntax.Expression) -> Value:
         """The value of ``$entry(x)`` and its like."""
 
     def member(self, base: str, member: str) -> Value | None:
@@ -61,10 +60,10 @@ def integer(value: int, ctype: CType) -> Value:
 
 def boolean(sql: str) -> Value:
     """A truth value, an ``int`` in C, from an SQL BOOLEAN."""
-    return Value(sql, ct.INT, boolean=True)
+    return Value(sql, c_types.INT, boolean=True)
 
 
-def translate(tree: cexpr.Expression, scope: Scope) -> Value:
+def translate(tree: c_syntax.Expression, scope: Scope) -> Value:
     """``tree`` in SQL, its names looked up in ``scope``.
 
     Raises:
@@ -135,41 +134,41 @@ class _Translator:
     def __init__(self, scope: Scope) -> None:
         self._scope = scope
 
-    def value(self, tree: cexpr.Expression) -> Value:
+    def value(self, tree: c_syntax.Expression) -> Value:
         match tree:
-            case cexpr.Number(number, ctype):
+            case c_syntax.Number(number, ctype):
                 value = integer(number, ctype)
-            case cexpr.Text(text):
-                value = Value("1", ct.STRING, text=literal(text), origin="a string")
-            case cexpr.Name(name):
+            case c_syntax.Text(text):
+                value = Value("1", c_types.STRING, text=literal(text), origin="a string")
+            case c_syntax.Name(name):
                 value = self._name(name)
-            case cexpr.Member(base, member):
+            case c_syntax.MemberAccess(base, member):
                 value = self._member(base, member)
-            case cexpr.Index(base, _):
+            case c_syntax.Index(base, _):
                 raise _not_recorded(self.value(base))
-            case cexpr.Unary(operator, operand):
+            case c_syntax.Unary(operator, operand):
                 value = self._unary(operator, operand)
-            case cexpr.Binary(operator, left, right):
+            case c_syntax.Binary(operator, left, right):
                 value = self._binary(operator, self.value(left), self.value(right))
-            case cexpr.Conditional(condition, yes, no):
+            case c_syntax.Conditional(condition, yes, no):
                 value = self._conditional(as_condition(self.value(condition)), self.value(yes), self.value(no))
-            case cexpr.Cast(ctype, operand):
+            case c_syntax.Cast(ctype, operand):
                 value = self._cast(ctype, self.value(operand))
-            case cexpr.Call(function, arguments):
+            case c_syntax.Call(function, arguments):
                 value = self._call(function, arguments)
         return value
 
     def _name(self, name: str) -> Value:
         if name in CONSTANTS:
-            return integer(CONSTANTS[name], ct.INT if CONSTANTS[name] <= ct.INT.high else ct.LONG)
+            return integer(CONSTANTS[name], c_types.INT if CONSTANTS[name] <= c_types.INT.high else c_types.LONG)
         return self._scope.name(name)
 
-    def _member(self, base: cexpr.Expression, member: str) -> Value:
-        if isinstance(base, cexpr.Name):
+    def _member(self, base: c_syntax.Expression, member: str) -> Value:
+        if isinstance(base, c_syntax.Name):
             found = self._scope.member(base.name, member)
             if found is not None:
                 return found
-        if isinstance(base, cexpr.Unary) and base.operator == "*":
+        if isinstance(base, c_syntax.Unary) and base.operator == "*":
             base = base.operand
         value = self.value(base)
         if member in value.fields:
@@ -178,7 +177,7 @@ class _Translator:
             raise ReportError(f"{value.origin} has no member {member}", f"Recorded are: {', '.join(value.fields)}")
         raise _not_recorded(value)
 
-    def _unary(self, operator: str, tree: cexpr.Expression) -> Value:
+    def _unary(self, operator: str, tree: c_syntax.Expression) -> Value:
         value = self.value(tree)
         if operator == "*":
             raise _not_recorded(value)
@@ -186,7 +185,7 @@ class _Translator:
             raise ReportError("the address of a value (&) cannot be asked for in a recorded trace")
         if operator == "!":
             return boolean(f"(NOT {as_condition(value)})")
-        value = convert(value, ct.promoted(value.ctype))
+        value = convert(value, c_types.promoted(value.ctype))
         if operator == "+":
             return Value(value.sql, value.ctype, constant=value.constant)
         if value.constant is not None:
@@ -201,20 +200,20 @@ class _Translator:
         if operator in {"==", "!="} and left.text is not None and right.text is not None:
             return boolean(f"({left.text} IS {'NOT ' if operator == '==' else ''}DISTINCT FROM {right.text})")
         if operator in _COMPARISONS:
-            ctype = ct.common_type(left.ctype, right.ctype)
+            ctype = c_types.common_type(left.ctype, right.ctype)
             return boolean(f"({convert(left, ctype).sql} {_COMPARISONS[operator]} {convert(right, ctype).sql})")
         if operator in {"<<", ">>"}:
             return self._shift(operator, left, right)
-        ctype = ct.common_type(left.ctype, right.ctype)
+        ctype = c_types.common_type(left.ctype, right.ctype)
         sql = _ARITHMETIC[operator](_wide(convert(left, ctype)), _right(convert(right, ctype)))
-        if operator == "*" and ctype == ct.ULONG:
+        if operator == "*" and ctype == c_types.ULONG:
             # Two unsigned 64-bit factors leave 128 signed bits; read as signed they do not, and the low 64 bits agree.
-            sql = f"({_wide(convert(left, ct.LONG))} * {_right(convert(right, ct.LONG))})"
+            sql = f"({_wide(convert(left, c_types.LONG))} * {_right(convert(right, c_types.LONG))})"
         exact = operator in {"&", "|", "^", "%"} or (operator == "/" and not ctype.signed)
         return Value(sql if exact else _wrap(sql, ctype), ctype)
 
     def _shift(self, operator: str, left: Value, right: Value) -> Value:
-        left = convert(left, ct.promoted(left.ctype))
+        left = convert(left, c_types.promoted(left.ctype))
         # BPF's shifts take the low bits of the count; C leaves larger counts undefined.
         count = f"({_wide(as_number(right))} & {left.ctype.bits - 1})"
         if operator == ">>":
@@ -223,10 +222,10 @@ class _Translator:
         return Value(_wrap(f"({_wide(unsigned)} * (1::HUGEINT << CAST({count} AS INTEGER)))", left.ctype), left.ctype)
 
     def _conditional(self, condition: str, yes: Value, no: Value) -> Value:
-        ctype = yes.ctype if yes.ctype == no.ctype else ct.common_type(yes.ctype, no.ctype)
+        ctype = yes.ctype if yes.ctype == no.ctype else c_types.common_type(yes.ctype, no.ctype)
         text = None
         if yes.text is not None and no.text is not None:
-            ctype, text = ct.STRING, f"(CASE WHEN {condition} THEN {yes.text} ELSE {no.text} END)"
+            ctype, text = c_types.STRING, f"(CASE WHEN {condition} THEN {yes.text} ELSE {no.text} END)"
         sql = f"(CASE WHEN {condition} THEN {convert(yes, ctype).sql} ELSE {convert(no, ctype).sql} END)"
         return Value(sql, ctype, text=text)
 
@@ -234,7 +233,7 @@ class _Translator:
         converted = convert(value, ctype)
         return converted if ctype.pointee is not None else replace(converted, text=None, fields={})
 
-    def _call(self, function: str, arguments: tuple[cexpr.Expression, ...]) -> Value:
+    def _call(self, function: str, arguments: tuple[c_syntax.Expression, ...]) -> Value:
         if function == "STRCMP":
             if len(arguments) != 2:
                 raise ReportError('STRCMP takes two arguments: STRCMP("text", name)')
