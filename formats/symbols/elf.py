@@ -17,9 +17,10 @@ from typing import IO, Any, BinaryIO, NamedTuple, cast
 
 import numpy as np
 from elftools.elf.elffile import ELFFile
+from numpy.typing import NDArray
 
-from bpfrec.formats.symbols.elf_sections import SHF_COMPRESSED, Content, Section, read_bytes
-from bpfrec.formats.symbols.elf_symbols import HIGHEST_ADDRESS, SYMBOL, SymbolTable
+from bpfrec.formats.symbols.elf_sections import SHF_COMPRESSED, SHF_EXECINSTR, Content, Section, read_bytes
+from bpfrec.formats.symbols.elf_symbols import HIGHEST_ADDRESS, STT_NOTYPE, SYMBOL, SymbolTable
 from bpfrec.formats.symbols.go_functions import GoFunctions, go_functions_of
 
 _LARGEST_BUILD_ID = 64
@@ -182,10 +183,19 @@ class ElfFile:
             if section.kind == "SHT_DYNSYM":
                 # A symbol without a size reaches to the next function, which may be missing in this table.
                 symbols = symbols[symbols["size"] > 0]
+            symbols = symbols[(symbols["size"] > 0) | _is_code(symbols, sections)]
             known = symbols["section"] < len(sections)
             end_of = np.where(known, ends[np.where(known, symbols["section"], 0)], np.uint64(0))
             tables.append(SymbolTable(symbols, read_bytes(self._file, names.offset, names.size), end_of))
         return tables
+
+
+def _is_code(symbols: NDArray[np.void], sections: list[Section]) -> NDArray[np.bool_]:
+    """Whether each symbol has a type, or is in a section of code: a label without a type may be one of data."""
+    code = np.array([bool(section.flags & SHF_EXECINSTR) for section in sections] + [False])
+    chosen: NDArray[np.bool_] = code[np.minimum(symbols["section"], len(sections))]
+    chosen |= symbols["info"] & 0xF != STT_NOTYPE
+    return chosen
 
 
 class _Budgeted:

@@ -18,9 +18,10 @@ SYMBOL = np.dtype(
 HIGHEST_ADDRESS = 1 << 62
 """Addresses and sizes from here on are absurd, and would overflow the columns of a trace."""
 
-_STT_NOTYPE, _STT_FUNC, _STT_GNU_IFUNC = 0, 2, 10
+STT_NOTYPE, _STT_FUNC, _STT_GNU_IFUNC = 0, 2, 10
 _LONGEST_NAME = 1 << 14
 _ALIASES = 64
+_NESTED = 8
 
 
 @dataclass(frozen=True)
@@ -42,15 +43,16 @@ class SymbolTable:
 
 
 def _functions(symbols: NDArray[np.void]) -> NDArray[np.bool_]:
+    # Symbols without a type may be labels of hand-written assembly, as _start of glibc's ld.so.
     kind = symbols["info"] & 0xF
-    code = (kind == _STT_FUNC) | (kind == _STT_GNU_IFUNC) | ((kind == _STT_NOTYPE) & (symbols["size"] > 0))
+    code = (kind == _STT_FUNC) | (kind == _STT_GNU_IFUNC) | (kind == STT_NOTYPE)
     sane = (symbols["value"] < HIGHEST_ADDRESS) & (symbols["size"] < HIGHEST_ADDRESS)
     chosen: NDArray[np.bool_] = code & sane & (symbols["section"] != 0)
     return chosen
 
 
 class SymbolIndex:
-    """The function symbols of several tables, sorted by address."""
+    """The function symbols of several tables, looked up as gdb does."""
 
     def __init__(self, tables: list[SymbolTable]) -> None:
         self._names = [table.names for table in tables]
@@ -63,36 +65,57 @@ class SymbolIndex:
         self._symbols = unsorted[order]
         self._ends = np.concatenate([np.empty(0, np.uint64), *ends])[order]
         self._tables = np.concatenate([np.empty(0, np.int64), *numbers])[order]
-        self._values = np.ascontiguousarray(self._symbols["value"])
+        is_sized = self._symbols["size"] > 0
+        # Indexes into the symbols with and without a size, and their addresses, which rise.
+        self._sized, self._unsized = np.flatnonzero(is_sized), np.flatnonzero(~is_sized)
+        self._starts = np.ascontiguousarray(self._symbols["value"][self._sized])
+        self._unsized_starts = np.ascontiguousarray(self._symbols["value"][self._unsized])
 
     def find(self, address: int) -> Symbol | None:
-        """The innermost symbol around ``address``: the last one that begins before it and is long enough."""
+        """The function around ``address``: the last symbol that begins before it and is long enough.
+
+        Hand-written assembly often has no sizes. Where no symbol with a size is around it, one without a size reaches
+        to the next symbol, or to the end of its section.
+        """
+        found = self._find_sized(address)
+        if found is None:
+            found = self._find_unsized(address)
+        symbol = None if found is None else self._symbol(found)
+        return symbol if symbol is not None and symbol.name else None
+
+    def _find_sized(self, address: int) -> int | None:
         # With a Python int, numpy would convert the whole table to floats.
-        after = int(np.searchsorted(self._values, np.uint64(address), side="right"))
-        start = after
+        start = int(np.searchsorted(self._starts, np.uint64(address), side="right"))
         # A function may lie inside an earlier, larger symbol: look at the last few starts.
-        for _ in range(8):
+        for _ in range(_NESTED):
             if start == 0:
                 return None
-            value = self._values[start - 1]
-            first = int(np.searchsorted(self._values, value, side="left"))
-            covering = [i for i in range(max(first, start - _ALIASES), start) if self._covers(i, address, after)]
+            first = int(np.searchsorted(self._starts, self._starts[start - 1], side="left"))
+            covering = [int(i) for i in self._sized[max(first, start - _ALIASES) : start] if self._covers(i, address)]
             if covering:
-                symbol = self._symbol(max(covering, key=self._preference))
-                return symbol if symbol.name else None
+                # Of several names of one function gdb takes the last, which has the fewest underscores.
+                return max(covering, key=self._name)
             start = first
         return None
 
-    def _covers(self, index: int, address: int, after: int) -> bool:
-        start, size = int(self._symbols["value"][index]), int(self._symbols["size"][index])
-        if size:
-            return address < start + size
-        # Hand-written assembly often has no sizes: such a symbol reaches to the next one, or to its section's end.
-        return address < int(self._ends[index]) and (after == len(self._values) or int(self._values[after]) > address)
+    def _find_unsized(self, address: int) -> int | None:
+        start = int(np.searchsorted(self._unsized_starts, np.uint64(address), side="right"))
+        if start == 0:
+            return None
+        value = self._unsized_starts[start - 1]
+        between = np.searchsorted(self._starts, np.array([value, address], np.uint64), side="right")
+        if between[0] != between[1]:
+            return None
+        first = int(np.searchsorted(self._unsized_starts, value, side="left"))
+        aliases = self._unsized[max(first, start - _ALIASES) : start]
+        reaching = [int(i) for i in aliases if address < int(self._ends[i])]
+        return max(reaching, key=self._preference, default=None)
+
+    def _covers(self, index: int, address: int) -> bool:
+        return address < int(self._symbols["value"][index]) + int(self._symbols["size"][index])
 
     def _preference(self, index: int) -> tuple[bool, str]:
-        """The order of several names of one function. gdb takes the last by name, which has the fewest underscores."""
-        return int(self._symbols["size"][index]) > 0, self._name(index)
+        return int(self._symbols["info"][index]) & 0xF != STT_NOTYPE, self._name(index)
 
     def _symbol(self, index: int) -> Symbol:
         return Symbol(self._name(index), int(self._symbols["value"][index]), int(self._symbols["size"][index]))

@@ -96,7 +96,10 @@ class Modules:
         in_file = _in_file(module, mapping, address)
         if module is None or in_file is None:
             return None, None
-        return in_file, self._symbols(module).symbol_at(in_file)
+        symbol = self._symbols(module).symbol_at(in_file)
+        if symbol is None and module.elf is not None:
+            symbol = self._unwind_table(module, module.elf).conventional_symbol(in_file)
+        return in_file, symbol
 
     def lines(self, addresses: Iterable[MappedAddress]) -> dict[MappedAddress, SourceLine]:
         """The source lines of ``addresses``, as far as debug information has them."""
@@ -121,8 +124,12 @@ class Modules:
         module = self._module(mapping)
         if module is None or module.elf is None:
             return None
+        return self._unwind_table(module, module.elf)
+
+    @staticmethod
+    def _unwind_table(module: _Module, elf: ElfFile) -> UnwindTable:
         if module.unwinding is None:
-            module.unwinding = UnwindTable(module.elf)
+            module.unwinding = UnwindTable(elf)
             if module.unwinding.failure:
                 _log.info("%s: no unwind table: %s", module.path, module.unwinding.failure)
         return module.unwinding

@@ -74,11 +74,11 @@ class MappedCode:
         return self._unwind_info[address]
 
 
-def unwind_snapshot(snapshot: Snapshot, code: MappedCode) -> UnwoundStack:
-    """Unwinds the stack of ``snapshot``."""
+def unwind_snapshot(snapshot: Snapshot, code: MappedCode, *, in_call: bool = True) -> UnwoundStack:
+    """Unwinds the stack of ``snapshot``, taken in a system call unless ``in_call`` is false."""
     stack = StackCopy(snapshot.registers[1], snapshot.word)
     registers = Registers(stack, dict(zip(_DWARF_NUMBERS, snapshot.registers, strict=True)))
-    result = unwind(registers, code.unwind_info, MOST_FRAMES)
+    result = unwind(registers, code.unwind_info, MOST_FRAMES, in_call=in_call)
     used = frozenset(_DWARF_NUMBERS.index(number) for number in registers.used)
     # An expression may read less than a word, though no compiler makes one that does. Such a stack is never cached.
     words = {address: value for (address, size), value in stack.used.items() if size == _WORD}

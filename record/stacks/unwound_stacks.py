@@ -161,7 +161,7 @@ class UnwoundStacks:
         snapshots = [Snapshot(s.number, s.time, s.pid, s.tid, s.registers, s.user, below=s.below) for s in samples]
         pids, times = (np.array([s[i] for s in snapshots], np.uint64).view(np.int64) for i in (2, 1))
         epochs = self._epochs.lookup(pids, times).tolist()
-        found = [self._unwound(s, epoch).stack for s, epoch in zip(snapshots, epochs, strict=True)]
+        found = [self._unwound(s, epoch, in_call=False).stack for s, epoch in zip(snapshots, epochs, strict=True)]
         self._ids = np.concatenate([self._ids, np.full(len(self._stacks) - len(self._ids), -1, np.int64)])
         return self._stack_ids(np.array(found, np.int64))
 
@@ -171,12 +171,13 @@ class UnwoundStacks:
         used = order[self._ids[order] >= 0].tolist()
         return frame_rows([self._stacks[number] for number in used], self._modules, self._maps, self._jit)
 
-    def _unwound(self, snapshot: Snapshot, epoch: int) -> _CachedStack:
-        key = (snapshot.pid, epoch, snapshot.registers[0], snapshot.registers[1], snapshot.below)
+    def _unwound(self, snapshot: Snapshot, epoch: int, *, in_call: bool = True) -> _CachedStack:
+        key = (snapshot.pid, epoch, snapshot.registers[0], snapshot.registers[1], snapshot.below, in_call)
         for cached in self._cache.get(key, ()):
             if cached.is_of(snapshot):
                 return cached
-        unwound = unwind_snapshot(snapshot, self._mapped_code(snapshot.pid, epoch, snapshot.time))
+        code = self._mapped_code(snapshot.pid, epoch, snapshot.time)
+        unwound = unwind_snapshot(snapshot, code, in_call=in_call)
         sp = snapshot.registers[1]
         found = _CachedStack(
             self._stack(snapshot, epoch, unwound),

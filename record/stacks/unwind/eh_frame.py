@@ -13,9 +13,11 @@ from numpy.typing import NDArray
 
 from bpfrec.formats.symbols.dwarf_names import EH_PE
 from bpfrec.formats.symbols.elf import ElfFile
+from bpfrec.formats.symbols.elf_symbols import Symbol
 from bpfrec.record.stacks.unwind.cfi import CfiRow, Cie, parse_cie, row_at
 from bpfrec.record.stacks.unwind.encoding import MASK, BadUnwindInfoError, Cursor
 from bpfrec.record.stacks.unwind.go_frames import RETURN_ADDRESS, go_rules
+from bpfrec.record.stacks.unwind.signal_frames import NAME, RULES, trampoline_start
 
 _U32, _U64 = struct.Struct("<I"), struct.Struct("<Q")
 _HEADER_VERSION = 1
@@ -26,6 +28,7 @@ _LARGEST_ENTRY = 1 << 18
 _MOST_EXECUTED = 1 << 24
 # _start of glibc's ld.so, which has no rules, takes 53 bytes with _dl_start_user behind it; musl's takes 19.
 _ENTRY_BYTES = 64
+_ENTRY_NAME = "_start"
 # Bytes of a table without an index: 0.4 million functions, which take some seconds.
 _LARGEST_UNINDEXED = 1 << 24
 _ENTRY = np.dtype([("start", "<i4"), ("place", "<i4")])
@@ -43,6 +46,8 @@ class FunctionRules:
 
 class UnwindTable:
     """The unwind table of ``elf``. It is empty where ``elf`` has none, or a damaged one: ``failure`` says why."""
+
+    TRAMPOLINE = FunctionRules(RULES, RETURN_ADDRESS, is_signal=True)
 
     def __init__(self, elf: ElfFile) -> None:
         self._elf = elf
@@ -76,6 +81,8 @@ class UnwindTable:
         address = self._elf.address_of(file_offset)
         if address is None:
             return None
+        if trampoline_start(self._elf.read_at, address) is not None:
+            return self.TRAMPOLINE
         row = self.find(address)
         # It takes long to find out whether a file is Go's, and few addresses are left by now.
         if row is None and not self._is_entry(address) and self._elf.go_functions is not None:
@@ -86,6 +93,13 @@ class UnwindTable:
                 else None
             )
         return row
+
+    def conventional_symbol(self, address: int) -> Symbol | None:
+        """The function at ``address``, as the file numbers it, if it is one that has its name by convention."""
+        start = trampoline_start(self._elf.read_at, address)
+        if start is not None and start <= address:
+            return Symbol(NAME, start, 0)
+        return Symbol(_ENTRY_NAME, self._elf.entry, 0) if self._is_entry(address) else None
 
     def is_entry(self, file_offset: int) -> bool:
         """Whether the byte at ``file_offset`` is in the code where a process begins, for which few files have rules."""

@@ -132,7 +132,8 @@ FindUnwindInfo = Callable[[int], UnwindInfo | None]
 class Frame:
     """A frame: ``ip``, the next instruction of the function; ``source``, how it was found: ip, cfi or fp.
 
-    ``is_return``: ip is a return address, the end of a call instruction. Else the function was interrupted there.
+    ``is_return``: ip is the end of the call (or the system call) that the function has made, so the function is the one
+    before ip. Else it was interrupted, and ip is what it would have executed next.
     """
 
     ip: int
@@ -148,9 +149,12 @@ class UnwindResult:
     status: str
 
 
-def unwind(registers: Registers, find: FindUnwindInfo, most: int) -> UnwindResult:
-    """Unwinds from the frame that ``registers`` are of, and changes them on the way; stops after ``most`` frames."""
-    frames = [Frame(registers.known(RIP), "ip", is_return=False)]
+def unwind(registers: Registers, find: FindUnwindInfo, most: int, *, in_call: bool) -> UnwindResult:
+    """Unwinds from the frame that ``registers`` are of, and changes them on the way; stops after ``most`` frames.
+
+    ``in_call``: the thread is in a system call, so that its ip is the end of an instruction; else it was interrupted.
+    """
+    frames = [Frame(registers.known(RIP), "ip", is_return=in_call)]
     while len(frames) < most:
         try:
             found = _caller(registers, frames, find)
@@ -189,6 +193,9 @@ def _caller(registers: Registers, frames: list[Frame], find: FindUnwindInfo) -> 
         ended = rules is not None or code.is_jit or here.source == "fp"
         return "root" if ended else "no-unwind-info"
     is_signal = rules is not None and rules.is_signal
+    if is_signal and len(frames) > 1:
+        # The handler returns to its first instruction, though nothing was called there.
+        frames[-1] = Frame(here.ip, here.source, is_return=False)
     if registers.known(RSP) <= depth and not is_signal and len(frames) > 1:
         return "loop"
     return Frame(caller, "cfi" if rules else "fp", is_return=not is_signal)
