@@ -1,0 +1,115 @@
+"""Structs that a script may look into: those of ``kernel_structs.bt``, and its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+
+from bpfrec.analyze.bpftrace import tree
+from bpfrec.analyze.bpftrace.errors import Problem, Source
+from bpfrec.analyze.bpftrace.kinds import Array, Bool, Int, Kind, Pointer, Struct, named_type
+from bpfrec.analyze.bpftrace.parse import parse
+
+_PACKED = frozenset({"epoll_event"})
+"""Packed on x86-64: include/uapi/linux/eventpoll.h."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """A member: its type and its offset in bytes."""
+
+    kind: Kind
+    offset: int
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A struct or union: its members by name, and its size and alignment in bytes."""
+
+    members: dict[str, Place]
+    size: int
+    alignment: int
+
+
+class Structs:
+    """The structs that a script knows."""
+
+    def __init__(self, definitions: Iterable[tree.StructDefinition] = ()) -> None:
+        self._layouts = dict(_kernel_structs()) if definitions is not _NO_STRUCTS else {}
+        for definition in definitions:
+            self._layouts[definition.name] = self._layout(definition)
+
+    def get(self, name: str) -> Layout | None:
+        """The struct of that name."""
+        return self._layouts.get(name)
+
+    def size(self, kind: Kind) -> int | None:
+        """Bytes of a value of ``kind``; None where that is not known."""
+        match kind:
+            case Int():
+                return kind.bits // 8
+            case Bool():
+                return 1
+            case Pointer():
+                return 8
+            case Struct(name):
+                layout = self.get(name)
+                return layout.size if layout else None
+            case Array(item, length):
+                inner = self.size(item)
+                return None if inner is None else inner * length
+        return None
+
+    def resolve(self, written: tree.TypeName) -> Kind:
+        """The type that a script names.
+
+        Raises:
+            Problem: there is none of that name.
+        """
+        kind = named_type(written.words)
+        if kind is None:
+            raise Problem(written.span, f"Unknown type: {' '.join(written.words)}")
+        for _ in range(written.stars):
+            kind = Pointer(None if str(kind) == "void" else kind)
+        for length in reversed(written.lengths):
+            kind = Array(kind, length)
+        return kind
+
+    def _layout(self, definition: tree.StructDefinition) -> Layout:
+        members: dict[str, Place] = {}
+        end, alignment = 0, 1
+        for member in definition.members:
+            kind = self.resolve(member.type_name)
+            size = self.size(kind)
+            if size is None:
+                raise Problem(member.span, f"Cannot resolve unknown type: {kind}")
+            boundary = 1 if definition.name in _PACKED else self._alignment(kind)
+            offset = 0 if definition.is_union else -(-end // boundary) * boundary
+            members[member.name] = Place(kind, offset)
+            end = max(end, offset + size)
+            alignment = max(alignment, boundary)
+        return Layout(members, -(-end // alignment) * alignment, alignment)
+
+    def _alignment(self, kind: Kind) -> int:
+        match kind:
+            case Struct(name):
+                layout = self.get(name)
+                return layout.alignment if layout else 1
+            case Array(item, _):
+                return self._alignment(item)
+        return self.size(kind) or 1
+
+
+_NO_STRUCTS: tuple[tree.StructDefinition, ...] = ()
+
+
+@cache
+def _kernel_structs() -> dict[str, Layout]:
+    name = "kernel_structs.bt"
+    text = files("bpfrec.analyze.bpftrace").joinpath(name).read_text("utf-8")
+    known = Structs(_NO_STRUCTS)
+    for definition in parse(Source(name, text)).structs:
+        known._layouts[definition.name] = known._layout(definition)
+    return known._layouts
