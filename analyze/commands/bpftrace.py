@@ -1,0 +1,117 @@
+"""``bpfrec analyze bpftrace``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from bpfrec.analyze.bpftrace.dialect import DIALECTS
+from bpfrec.analyze.bpftrace.errors import Source
+from bpfrec.analyze.commands.options import note, pass_trace
+from bpfrec.analyze.trace import Trace
+from bpfrec.formats.errors import BpfrecError
+
+_MOST_BYTES = 1 << 20
+
+
+@click.command("bpftrace", context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="[SCRIPT.bt] [ARG]...")
+@click.option("-e", "program", metavar="PROGRAM", help="The script itself, instead of a file.")
+@click.option(
+    "-f",
+    "form",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="How answers are written.",
+)
+@click.option("-o", "target", type=click.Path(dir_okay=False, path_type=Path), help="Write into a file.")
+@click.option(
+    "--like",
+    type=click.Choice(list(DIALECTS)),
+    default="latest",
+    show_default=True,
+    help="Which version of bpftrace to be like where they differ: latest is 0.27.",
+)
+@click.option("-l", "listing", is_flag=True, help="List the probes that the trace answers for, or those named.")
+@click.option("-v", "verbose", is_flag=True, help="With -l: also their arguments.")
+@click.option("--dry-run", is_flag=True, help="Check the script, and do not run it.")
+@pass_trace
+def command(
+    trace: Trace,
+    arguments: tuple[str, ...],
+    program: str | None,
+    form: str,
+    target: Path | None,
+    like: str,
+    listing: bool,
+    verbose: bool,
+    dry_run: bool,
+) -> int:
+    """Replay a bpftrace script on the trace: what it prints is what bpftrace would have printed.
+
+    The script is a file, - for standard input, or PROGRAM; what follows it is $1, $2 ..., and what follows -- is for
+    getopt().
+
+    \b
+    bpfrec analyze bpftrace -e 'tracepoint:syscalls:sys_enter_openat { @[comm] = count(); }'
+    bpfrec analyze bpftrace opensnoop.bt
+    bpfrec analyze bpftrace -lv 'tracepoint:syscalls:sys_enter_open*'
+    """
+    from bpfrec.analyze.bpftrace.holdings import holdings  # noqa: PLC0415
+
+    held = holdings(trace)
+    if listing:
+        from bpfrec.analyze.bpftrace.listing import listed  # noqa: PLC0415
+
+        for line in listed(arguments[0] if arguments else "*", held, verbose):
+            click.echo(line)
+        return 0
+    from bpfrec.analyze.bpftrace.check import check  # noqa: PLC0415
+    from bpfrec.analyze.bpftrace.output import Output  # noqa: PLC0415
+    from bpfrec.analyze.bpftrace.parse import parse  # noqa: PLC0415
+    from bpfrec.analyze.bpftrace.replay import replay  # noqa: PLC0415
+
+    if program is None and not arguments:
+        raise click.UsageError("Give a script: a file, - for standard input, or -e PROGRAM.")
+    rest = list(arguments) if program is not None else list(arguments[1:])
+    source = Source("stdin", program) if program is not None else _read(arguments[0])
+    parameters, options = split_arguments(rest)
+    checked = check(source, parse(source), held, DIALECTS[like], parameters, options)
+    for warning in checked.warnings:
+        click.echo(warning, err=True)
+    if dry_run:
+        return 0
+    note(*trace.loss_notes(), *checked.context.remarks)
+    if target is None:
+        return replay(trace, checked, Output(), form == "json")
+    with target.open("wb") as file:
+        return replay(trace, checked, Output(file, safe=False), form == "json")
+
+
+def split_arguments(arguments: list[str]) -> tuple[list[str], dict[str, str]]:
+    """Positional parameters, and what stands behind ``--`` as ``--name=value``, ``--name`` or more parameters."""
+    if "--" not in arguments:
+        return arguments, {}
+    place = arguments.index("--")
+    parameters, options = arguments[:place], {}
+    for argument in arguments[place + 1 :]:
+        if argument.startswith("--") and len(argument) > 2:
+            name, _, value = argument[2:].partition("=")
+            options[name] = value if "=" in argument else "true"
+        else:
+            parameters.append(argument)
+    return parameters, options
+
+
+def _read(name: str) -> Source:
+    try:
+        data = sys.stdin.buffer.read(_MOST_BYTES + 1) if name == "-" else Path(name).read_bytes()
+    except OSError as error:
+        raise BpfrecError(f"{name}: {error.strerror}", "Give a script, or -e PROGRAM.") from None
+    try:
+        return Source("stdin" if name == "-" else name, data.decode("utf-8"))
+    except UnicodeDecodeError:
+        raise BpfrecError(f"{name}: not UTF-8 text", "A bpftrace script was expected.") from None
