@@ -73,8 +73,8 @@ class FramePointerStacks:
         ids = self.add(records)
         return pa.array(ids, mask=ids < 0), choice(np.full(len(ids), -1, np.int32), ())
 
-    def of_samples(self, samples: Sequence[Sample]) -> Integers:
-        """The ``stack_id`` of each of ``samples``, which hold return addresses."""
+    def add_samples(self, samples: Sequence[Sample]) -> Integers:
+        """Adds the stacks of ``samples``, which hold return addresses; the handles are their ids."""
         pids, times = (np.array([s[i] for s in samples], np.uint64).view(np.int64) for i in (3, 2))
         epochs = self._epochs.lookup(pids, times)
         ids = [
@@ -86,6 +86,10 @@ class FramePointerStacks:
             for process, sample in zip(np.column_stack([pids, epochs]).view(np.uint64), samples, strict=True)
         ]
         return np.array(ids, np.int64)
+
+    def sample_ids(self, handles: Integers, times: Integers) -> Integers:  # noqa: ARG002 - the protocol's
+        """The ``stack_id`` of all samples."""
+        return handles
 
     def resolve(self) -> Iterator[StackRows]:
         """The rows for all stacks, with their functions, some at a time."""

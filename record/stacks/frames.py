@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -93,12 +93,12 @@ def addresses_of(stack: Stack) -> Iterator[int]:
     return (within(ip, bool(source & INTERRUPTED)) for ip, source in zip(stack.ips, stack.sources, strict=True))
 
 
-def jit_entries(stacks: Iterable[Stack], maps: PerfMaps) -> JitEntries:
-    """The perf map entries for all frames of ``stacks`` that may be in JIT code."""
+def jit_entries(stacks: Iterable[Stack], maps: PerfMaps, known: Container[tuple[int, int]] = ()) -> JitEntries:
+    """The perf map entries for frames of ``stacks`` in JIT code, but for those whose (pid, address) is ``known``."""
     wanted: dict[int, set[int]] = {}
     for stack in stacks:
         for address, mapping in zip(addresses_of(stack), stack.mappings, strict=True):
-            if may_hold_jit_code(mapping):
+            if may_hold_jit_code(mapping) and (stack.pid, address) not in known:
                 wanted.setdefault(stack.pid, set()).add(address)
     return {
         (pid, address): entries

@@ -36,7 +36,8 @@ _STATUSES = [name for _, name in _REASONS]
 class _Columns:
     """Samples by column; -1: there is none.
 
-    ``stack`` and ``kernel``: ids of the user and the kernel stack; ``status``: index of why there is no user stack.
+    ``stack``: first the handle, then the id of the user stack; ``kernel``: index of the kernel stack; ``status``: index
+    of why there is no user stack.
     """
 
     ts: Integers
@@ -77,6 +78,19 @@ class SampleTable:
             self.tids.update(np.unique(columns.tid).tolist())
             self.count += len(samples)
             self._columns.append(columns)
+        self._find_stack_ids()
+
+    def _find_stack_ids(self) -> None:
+        """Turns the handles of stacks into ids."""
+        if not self.has_stacks or not self._columns:
+            return
+        handles, times = (np.concatenate([getattr(c, name) for c in self._columns]) for name in ("stack", "ts"))
+        having = handles >= 0
+        handles[having] = self.stacks.sample_ids(handles[having], times[having])
+        begin = 0
+        for columns in self._columns:
+            columns.stack = handles[begin : begin + len(columns.stack)]
+            begin += len(columns.stack)
 
     def rows(self) -> pa.Table:
         """The rows for ``samples``. The ids of kernel stacks begin behind those of user stacks."""
@@ -121,7 +135,7 @@ class SampleTable:
         stack = np.full(len(samples), -1, np.int64)
         if self.has_stacks:
             having = np.flatnonzero(status < 0)
-            stack[having] = self.stacks.of_samples([samples[i] for i in having.tolist()])
+            stack[having] = self.stacks.add_samples([samples[i] for i in having.tolist()])
         return _Columns(
             ts=np.array([sample.time for sample in samples], np.uint64).view(np.int64),
             pid=_numbers(sample.pid for sample in samples),

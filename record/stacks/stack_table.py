@@ -37,8 +37,11 @@ class StackTable(Protocol):
     def columns(self, records: wire.Records) -> tuple[pa.Array, pa.Array]:
         """The columns ``stack_id`` and ``stack_status`` of the calls in ``records``."""
 
-    def of_samples(self, samples: Sequence[Sample]) -> Integers:
-        """The ``stack_id`` of each of ``samples``, all of which have a user stack."""
+    def add_samples(self, samples: Sequence[Sample]) -> Integers:
+        """Adds the stacks of ``samples``, all of which have a user stack; gives a handle for each."""
+
+    def sample_ids(self, handles: Integers, times: Integers) -> Integers:
+        """The ``stack_id`` of all samples, taken at ``times`` (ns on CLOCK_MONOTONIC): to be called once."""
 
     def resolve(self) -> Iterator[StackRows]:
         """The rows for all stacks that have an id, with their functions, some at a time: to be called last."""
@@ -82,9 +85,13 @@ class NoStacks:
         size = len(records.calls)
         return pa.nulls(size, pa.int64()), choice(np.full(size, -1, np.int32), ())
 
-    def of_samples(self, samples: Sequence[Sample]) -> Integers:
+    def add_samples(self, samples: Sequence[Sample]) -> Integers:
         """-1 for each."""
         return np.full(len(samples), -1, np.int64)
+
+    def sample_ids(self, handles: Integers, times: Integers) -> Integers:  # noqa: ARG002 - the protocol's
+        """-1 for each."""
+        return handles
 
     def resolve(self) -> Iterator[StackRows]:
         """Nothing."""

@@ -17,17 +17,21 @@ _MOST_VERSIONS = 1 << 10
 
 
 class StackVersions:
-    """Appends to ``stacks`` a version for each time in which a frame had another name, by the perf map entries ``jit``.
-
-    A stack with more than 1,024 versions gets none, and its frames lose their names in ``jit``.
-    """
+    """The versions of ``stacks``, by the perf map entries ``jit``. Both may grow before each :meth:`divide`."""
 
     def __init__(self, stacks: list[Stack], jit: JitEntries) -> None:
         self._stacks, self._jit = stacks, jit
         self._versions: dict[int, tuple[Integers, Integers]] = {}
         self._unseen: set[int] = set()
+
+    def divide(self, first: int) -> None:
+        """Appends a version for each time in which a frame had another name, for the stacks from index ``first`` on.
+
+        A stack with more than 1,024 versions gets none, and its frames lose their names in ``jit``.
+        """
+        stacks, jit = self._stacks[first:], self._jit
         changing = {address for address, entries in jit.items() if len(entries) > 1}
-        for number, stack in enumerate(stacks[:] if changing else ()):
+        for number, stack in enumerate(stacks if changing else (), first):
             addresses = dict.fromkeys((stack.pid, address) for address in addresses_of(stack))
             changed = [address for address in addresses if address in changing]
             if changed:

@@ -94,6 +94,7 @@ class UnwoundStacks:
         self._same_mappings: dict[tuple[int, int], bool] = {}
         self._jit: JitEntries = {}
         self._versions = StackVersions(self._stacks, self._jit)
+        self._named = 0
         self._ids = np.empty(0, np.int64)
         self._count = 0
         nothing = np.empty(0, np.int64)
@@ -115,9 +116,7 @@ class UnwoundStacks:
             tables.append(np.array(rows, np.uint64))
         self._cache.clear()
         self._code.clear()
-        self._jit = jit_entries(self._stacks, self._maps)
-        self._versions = StackVersions(self._stacks, self._jit)
-        self._ids = np.full(len(self._stacks), -1, np.int64)
+        self._name_jit_code()
         if not tables:
             return
         table = np.concatenate(tables)
@@ -156,20 +155,31 @@ class UnwoundStacks:
         """How many stacks have an id so far."""
         return self._count
 
-    def of_samples(self, samples: Sequence[Sample]) -> Integers:
-        """The ``stack_id`` of each of ``samples``, which hold copies of their stacks."""
+    def add_samples(self, samples: Sequence[Sample]) -> Integers:
+        """Unwinds ``samples``, which hold copies of their stacks; the handles are indexes of stacks."""
         snapshots = [Snapshot(s.number, s.time, s.pid, s.tid, s.registers, s.user, below=s.below) for s in samples]
         pids, times = (np.array([s[i] for s in snapshots], np.uint64).view(np.int64) for i in (2, 1))
         epochs = self._epochs.lookup(pids, times).tolist()
         found = [self._unwound(s, epoch, in_call=False).stack for s, epoch in zip(snapshots, epochs, strict=True)]
-        self._ids = np.concatenate([self._ids, np.full(len(self._stacks) - len(self._ids), -1, np.int64)])
-        return self._stack_ids(np.array(found, np.int64))
+        return np.array(found, np.int64)
+
+    def sample_ids(self, handles: Integers, times: Integers) -> Integers:
+        """The ``stack_id`` of all samples, taken at ``times``: by now it is known which JIT code needs names."""
+        self._name_jit_code()
+        return self._stack_ids(self._versions.at(handles, times))
 
     def resolve(self) -> Iterator[StackRows]:
         """The rows for all stacks that have an id, with their functions, some at a time."""
         order = np.argsort(self._ids, kind="stable")
         used = order[self._ids[order] >= 0].tolist()
         return frame_rows([self._stacks[number] for number in used], self._modules, self._maps, self._jit)
+
+    def _name_jit_code(self) -> None:
+        """Finds names for the JIT code in stacks that are new since the last time, and makes versions of those."""
+        self._jit.update(jit_entries(self._stacks[self._named :], self._maps, self._jit))
+        self._versions.divide(self._named)
+        self._named = len(self._stacks)
+        self._ids = np.concatenate([self._ids, np.full(len(self._stacks) - len(self._ids), -1, np.int64)])
 
     def _unwound(self, snapshot: Snapshot, epoch: int, *, in_call: bool = True) -> _CachedStack:
         key = (snapshot.pid, epoch, snapshot.registers[0], snapshot.registers[1], snapshot.below, in_call)

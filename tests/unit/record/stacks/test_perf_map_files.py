@@ -154,6 +154,7 @@ def test_stacks_through_replaced_code_are_several() -> None:
     entries = [JitEntry(0, 100, OLD), JitEntry(500, 600, NEW), JitEntry(800, 900, OLD)]
     stacks = [stack, other]
     versions = StackVersions(stacks, {(7, 0x1004): entries, (7, 0x1014): entries[:1]})
+    versions.divide(0)
     numbers = versions.at(np.array([0, 0, 0, 0, 1, 0]), np.array([300, 700, 650, 950, 700, 550])).tolist()
     assert numbers[0] == numbers[3] == 0
     assert numbers[4] == 1
@@ -167,6 +168,7 @@ def test_code_replaced_without_end_has_no_name() -> None:
     jit = {(7, 0x1004): [JitEntry(10 * i, 10 * i + 1, symbol) for i, symbol in enumerate(symbols)]}
     stacks = [Stack(7, 300, (0x1004,), b"\4", (CODE,), "root")]
     versions = StackVersions(stacks, jit)
+    versions.divide(0)
     assert versions.at(np.array([0]), np.array([305])).tolist() == [0]
     assert len(stacks) == 1
     assert at_time(jit[7, 0x1004], 300) is None

@@ -90,7 +90,7 @@ class FakeStacks(NoStacks):
     def count(self) -> int:
         return len(self.seen)
 
-    def of_samples(self, samples: Sequence[Sample]) -> np.ndarray[Any, np.dtype[np.int64]]:
+    def add_samples(self, samples: Sequence[Sample]) -> np.ndarray[Any, np.dtype[np.int64]]:
         return np.array([self.seen.setdefault(s.user, len(self.seen)) for s in samples], np.int64)
 
 

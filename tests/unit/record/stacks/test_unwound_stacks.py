@@ -12,14 +12,16 @@ from support import ring_bytes, snapshot_bytes
 
 from bpfrec.bpf import wire
 from bpfrec.bpf.known_stacks import Key, KnownStack, KnownStacks
+from bpfrec.bpf.samples import Sample
 from bpfrec.bpf.sideband import Comm, Exit, Mapping
 from bpfrec.bpf.snapshots import snapshot_stream
+from bpfrec.formats.symbols.perf_map import JitSymbol
 from bpfrec.record.processes.history import History
 from bpfrec.record.processes.procfs import MapsLine, ProcessStatus
 from bpfrec.record.spool import SpoolWriter
 from bpfrec.record.stacks import stack_learner as learner
 from bpfrec.record.stacks.modules import Modules
-from bpfrec.record.stacks.perf_map_files import PerfMaps
+from bpfrec.record.stacks.perf_map_files import JitEntry, PerfMaps
 from bpfrec.record.stacks.stack_learner import LEARNED, StackLearner
 from bpfrec.record.stacks.unwind.cfi import CfiRow, How, Rule
 from bpfrec.record.stacks.unwind.eh_frame import FunctionRules
@@ -132,6 +134,49 @@ def test_calls_find_their_stacks(spool: Spool) -> None:
     assert [(row["stack_id"], row["status"], row["depth"]) for row in stacks] == [(0, "root", 3), (1, "root", 3)]
     assert [f["ip"] for f in frames if f["stack_id"] == ids[1]] == [0x1010, 0x2005, 0x4005]
     assert [f["source"] for f in frames if f["stack_id"] == ids[1]] == ["ip", "cfi", "cfi"]
+
+
+class FakeMaps:
+    """All of 0x1000 to 0x2000 is one function, which another replaces between 5000 and 5001."""
+
+    def name(self, pid: int) -> str:
+        return f"perf-{pid}.map"
+
+    def entries(self, _pid: int, addresses: Any) -> dict[int, list[JitEntry]]:
+        found = [
+            JitEntry(0, 1, JitSymbol(0x1000, 0x1000, "old")),
+            JitEntry(5000, 5001, JitSymbol(0x1000, 0x800, "new")),
+        ]
+        return dict.fromkeys(addresses, found)
+
+
+def sampled(ts: int, *words: int) -> Sample:
+    registers = snapshot_bytes.REGISTERS
+    stack = snapshot_bytes.words(*words)
+    return Sample(CPU, 1, ts, PID, PID, 0, 0, b"x", registers, 0, 0, b"", len(stack), stack)
+
+
+@pytest.mark.parametrize("called", [False, True])
+def test_samples_have_names_for_jit_code_as_of_their_times(spool: Spool, called: bool) -> None:
+    found = History()
+    jit = MapsLine(0x1000, 0x2000, 0, (0, 0), 0, "//anon")
+    found.snapshot(
+        ProcessStatus(PID, 1, 0, PID), {PID: "x"}, [jit, MapsLine(0x2000, 0x5000, 0x1000, (8, 1), 5, "/bin/x")]
+    )
+    if called:
+        spool.snapshots(snapshot_bytes.sample(1, snapshot_bytes.words(0x2005, 0x4005)))
+    table = UnwoundStacks(found, MODULES, cast("PerfMaps", FakeMaps()))
+    table.read(spool.path, spool.learned_path, lambda _share: None)
+    if called:
+        columns(table, call_by(named(1), ts=4000))
+    times = np.array([2000, 6000])
+    handles = table.add_samples([sampled(int(ts), 0x2005, 0x4005) for ts in times])
+    ids = table.sample_ids(handles, times).tolist()
+    assert len(set(ids)) == 2, "a stack whose function was replaced is one"
+    parts = list(table.resolve())
+    names = {row["stack_id"]: row["symbol"] for part in parts for row in part.frames if row["depth"] == 0}
+    assert [names[stack] for stack in ids] == ["old", "new"]
+    assert {row["name"] for part in parts for row in part.jit_symbols} == {"old", "new"}
 
 
 def test_a_call_without_a_stack_says_why(spool: Spool) -> None:
