@@ -27,5 +27,5 @@ def command(trace: Trace, output: Output, pid: int | None, tid: int | None, name
     """
     from bpfrec.analyze.render import plain  # noqa: PLC0415
 
-    result = trace.ask("failed-opens", pid=pid, tid=tid, name=name)
+    result = trace.report("failed-opens", pid=pid, tid=tid, name=name, lazy=True)
     output.write(result, lambda r: plain.failed_opens(r.records(), output_width()))

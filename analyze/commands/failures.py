@@ -32,5 +32,5 @@ def command(
     """
     from bpfrec.analyze.render import plain  # noqa: PLC0415
 
-    result = trace.ask("failures", pid=pid, tid=tid, name=name, syscall=syscall)
+    result = trace.report("failures", pid=pid, tid=tid, name=name, syscall=syscall, lazy=True)
     output.write(result, lambda r: plain.failures(r.records(), output_width()))

@@ -33,5 +33,5 @@ def command(
     """
     from bpfrec.analyze.render import plain  # noqa: PLC0415
 
-    result = trace.ask("files", pid=pid, tid=tid, name=name, sort=sort, top=top)
+    result = trace.report("files", pid=pid, tid=tid, name=name, sort=sort, top=top, lazy=True)
     output.write(result, lambda r: plain.files(r.records(), output_width()))

@@ -42,5 +42,5 @@ def command(
     """
     from bpfrec.analyze.render import plain  # noqa: PLC0415
 
-    result = trace.ask("network", pid=pid, tid=tid, name=name, hosts=hosts, sort=sort, top=top)
+    result = trace.report("network", pid=pid, tid=tid, name=name, hosts=hosts, sort=sort, top=top, lazy=True)
     output.write(result, lambda r: plain.network(r.records(), output_width()))

@@ -77,8 +77,16 @@ def command(
     """
     from bpfrec.analyze.render import bcc  # noqa: PLC0415
 
-    result = trace.ask(
-        "opensnoop", pid=pid, tid=tid, uid=uid, name=name, failed=failed, flags=list(flags), duration_s=duration
+    result = trace.report(
+        "opensnoop",
+        lazy=True,
+        pid=pid,
+        tid=tid,
+        uid=uid,
+        name=name,
+        failed=failed,
+        flags=list(flags),
+        duration_s=duration,
     )
     columns = (timestamp, print_uid, tid is not None, extended)
     header, line = bcc.opensnoop_header(*columns), bcc.opensnoop_line(*columns)

@@ -23,5 +23,5 @@ def command(*, trace: Trace, output: Output, pid: int | None, name: str | None, 
     """
     from bpfrec.analyze.render import plain  # noqa: PLC0415
 
-    result = trace.ask("processes", pid=pid, name=name)
+    result = trace.report("processes", pid=pid, name=name, lazy=True)
     output.write(result, lambda r: plain.processes(r.records(), output_width(), calls))

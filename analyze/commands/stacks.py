@@ -39,8 +39,9 @@ def command(
     """
     from bpfrec.analyze.render import stacks as text  # noqa: PLC0415
 
-    result = trace.ask(
+    result = trace.report(
         "stacks",
+        lazy=True,
         pid=pid,
         tid=tid,
         uid=uid,

@@ -71,8 +71,9 @@ def command(
     from bpfrec.analyze.render import probes as text  # noqa: PLC0415
 
     clock = "unix" if unix_timestamp else "offset" if timestamp else "local" if local else None
-    result = trace.ask(
+    result = trace.report(
         "trace",
+        lazy=True,
         probes=probes,
         pid=pid,
         tid=tid,

@@ -1,4 +1,4 @@
-"""A SQL view: its columns, which of them cost something, and what those need."""
+"""A SQL view as data: its columns, which of them are deferred, and the joins that those need."""
 
 from __future__ import annotations
 
@@ -11,50 +11,52 @@ from bpfrec.analyze.engine.sqltemplate import Fragment, identifier, literal
 from bpfrec.formats.columns import Table
 
 if TYPE_CHECKING:
-    from bpfrec.analyze.trace import Trace
+    from bpfrec.analyze.engine.protocols import Queries
 
 
 @dataclass(frozen=True)
-class Computed:
-    """A table that is computed from the trace when a query first needs what is in it, and empty until then.
+class ComputedTable:
+    """A table that code computes from the trace when a query first requires it; it is empty until then.
 
-    SQL finds it as ``computed.NAME``. ``fill`` puts the rows in, by :meth:`bpfrec.analyze.trace.Trace.execute`.
+    SQL finds it as ``computed.NAME``. ``fill`` puts the rows in. It gets queries for which no table is computed.
     """
 
     table: Table
-    fill: Callable[[Trace], None]
+    fill: Callable[[Queries], None]
 
 
 @dataclass(frozen=True)
-class Late:
-    """What some columns of a view cost: ``join`` joins them to the row ``s`` of the view.
+class Join:
+    """A join of a view that some of its columns need: ``sql`` joins something to the row ``s`` of the view.
 
-    ``tables`` are the views of schema main that it reads, ``computed`` what has to be computed before.
+    ``tables``: the views of schema main that it reads. ``computed``: a table that has to be computed before.
     """
 
-    join: str
+    sql: str
     tables: tuple[str, ...] = ()
-    computed: Computed | None = None
+    computed: ComputedTable | None = None
 
 
 @dataclass(frozen=True)
 class ViewColumn:
     """A column of a view: name, SQL type, comment, and the SQL expression behind it.
 
-    ``late``: None for a column that costs nothing unless it is read; another is in the view only once a query can
-    need it, with the joins that it says.
+    ``joins``: None for a column that is always there. A deferred column has the joins that it needs, perhaps none; the
+    view has it only when a query requires it.
     """
 
     name: str
     sql_type: str
     comment: str
     expression: str
-    late: tuple[Late, ...] | None = None
+    joins: tuple[Join, ...] | None = None
 
 
 @dataclass(frozen=True)
 class View:
-    """A view ``schema.name`` over ``source`` (what stands behind FROM; '' for none) as far as ``where`` holds."""
+    """A view ``schema.name`` over ``source`` (the SQL behind FROM; '' for none), of the rows for which ``where``
+    holds.
+    """
 
     schema: str
     name: str
@@ -62,6 +64,8 @@ class View:
     columns: tuple[ViewColumn, ...]
     source: str
     where: str = "TRUE"
+    reads: tuple[str, ...] = ()
+    """Views of schema main that ``source`` names."""
 
     @property
     def qualified(self) -> str:
@@ -69,28 +73,28 @@ class View:
         return f"{identifier(self.schema)}.{identifier(self.name)}"
 
     @cached_property
-    def late(self) -> dict[str, ViewColumn]:
-        """Its late columns, by their names in lower case."""
-        return {c.name.lower(): c for c in self.columns if c.late is not None}
+    def deferred(self) -> dict[str, ViewColumn]:
+        """Its deferred columns, by their names in lower case."""
+        return {c.name.lower(): c for c in self.columns if c.joins is not None}
 
     @property
-    def needed(self) -> tuple[Late, ...]:
-        """What all its columns need."""
-        return tuple(dict.fromkeys(late for c in self.columns for late in c.late or ()))
+    def joins(self) -> tuple[Join, ...]:
+        """The joins that its columns need, each once."""
+        return tuple(dict.fromkeys(join for c in self.columns for join in c.joins or ()))
 
     @property
-    def computed(self) -> Iterator[Computed]:
-        """What has to be computed for its columns."""
-        return (late.computed for late in self.needed if late.computed)
+    def computed(self) -> Iterator[ComputedTable]:
+        """The tables that have to be computed for its columns."""
+        return (join.computed for join in self.joins if join.computed)
 
-    def having(self, late: Collection[str]) -> View:
-        """The view with those of its late columns that are named in ``late`` and no other."""
-        return replace(self, columns=tuple(c for c in self.columns if c.late is None or c.name.lower() in late))
+    def having(self, deferred: Collection[str]) -> View:
+        """The view with only those of its deferred columns that are named in ``deferred``."""
+        return replace(self, columns=tuple(c for c in self.columns if c.joins is None or c.name.lower() in deferred))
 
     def create(self) -> str:
         """The statement that makes the view."""
         columns = ", ".join(f"{c.expression} AS {identifier(c.name)}" for c in self.columns)
-        joins = dict.fromkeys(late.join for late in self.needed)
+        joins = dict.fromkeys(join.sql for join in self.joins)
         source = " ".join(("FROM", self.source, *joins)) if self.source else ""
         return f"CREATE OR REPLACE VIEW {self.qualified} AS SELECT {columns} {source} WHERE {self.where}"
 
@@ -101,7 +105,7 @@ class View:
         )
 
 
-def table_statements(computed: Computed) -> str:
+def table_statements(computed: ComputedTable) -> str:
     """The statements that make the table, empty, and comment it."""
     table = computed.table
     name = f"computed.{identifier(table.name)}"
@@ -119,3 +123,7 @@ def fact(name: str, sql_type: str, comment: str, value: object) -> ViewColumn:
     else:
         expression = literal(value)
     return ViewColumn(name, sql_type, comment, f"CAST({expression} AS {sql_type})")
+
+
+# The name that modules of analyze.decode still use.
+Late = Join

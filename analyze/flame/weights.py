@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from bpfrec.analyze.engine.filters import where
+from bpfrec.analyze.engine.protocols import Queries
 from bpfrec.analyze.engine.sqltemplate import Fragment, bundled_sql, render_text
 from bpfrec.analyze.flame.frame import Frame, Kind, function_frame
-from bpfrec.analyze.reports.filters import where
 from bpfrec.analyze.reports.stacks import missing_notes
-from bpfrec.analyze.trace import Trace
 from bpfrec.analyze.views.stack_text import MODULE, function_name
 
 Numbers = np.ndarray[Any, np.dtype[np.int64]]
@@ -44,7 +44,7 @@ class Paths:
 
 
 def measure_calls(
-    trace: Trace, chosen: list[Fragment], by: str, *, comm: bool = True, call: bool = True, lines: bool = False
+    trace: Queries, chosen: list[Fragment], by: str, *, comm: bool = True, call: bool = True, lines: bool = False
 ) -> Paths:
     """The paths of the calls that meet ``chosen``, measured ``by`` calls, time or failures.
 
@@ -61,7 +61,7 @@ def measure_calls(
 
 
 def measure_samples(
-    trace: Trace, chosen: list[Fragment], period_ns: int | None = None, *, comm: bool = True, lines: bool = False
+    trace: Queries, chosen: list[Fragment], period_ns: int | None = None, *, comm: bool = True, lines: bool = False
 ) -> Paths:
     """The paths that CPU samples meeting ``chosen`` hit: kernel frames stand on those of the user stack.
 
@@ -79,7 +79,7 @@ def _comm(wanted: bool) -> str:
     return "coalesce(comm, '[unknown]')" if wanted else "NULL"
 
 
-def _sample_notes(trace: Trace, chosen: list[Fragment]) -> list[str]:
+def _sample_notes(trace: Queries, chosen: list[Fragment]) -> list[str]:
     query = f"""
         SELECT coalesce(stack_status, 'none was asked for') AS reason, kernel_stack_id IS NULL AS bare, count(*)
         FROM samples WHERE stack_id IS NULL AND stack_status IS DISTINCT FROM 'kernel-thread' AND {where(chosen)}
@@ -94,7 +94,7 @@ def _sample_notes(trace: Trace, chosen: list[Fragment]) -> list[str]:
     ]
 
 
-def _paths(trace: Trace, rows: str, lines: bool, unit: str, notes: list[str]) -> Paths:
+def _paths(trace: Queries, rows: str, lines: bool, unit: str, notes: list[str]) -> Paths:
     trace.execute(f"CREATE OR REPLACE TEMP TABLE flame_rows AS SELECT * FROM ({rows}) WHERE amount > 0")  # noqa: S608
     trace.execute(render_text(bundled_sql("flame_frames"), lines=lines))
     ends: dict[int, str] = dict(

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from bpfrec.analyze.engine.protocols import Queries
 from bpfrec.analyze.engine.sqltemplate import literal
-from bpfrec.analyze.engine.view import Computed, Late, ViewColumn
+from bpfrec.analyze.engine.view import ComputedTable, Join, ViewColumn
 from bpfrec.analyze.names.paths import joined_expression
 from bpfrec.analyze.names.reasons import REASONS
 from bpfrec.formats.columns import Column, Table
-
-if TYPE_CHECKING:
-    from bpfrec.analyze.trace import Trace
 
 RESOLVED = Table(
     "resolved",
@@ -38,9 +34,9 @@ NAMES = Table(
 
 
 def resolved_columns(most: int = 2, paths: tuple[str, str] = ("s.path", "s.path2")) -> tuple[ViewColumn, ...]:
-    """The columns of names for a view with the row ``s`` of a call that names so many things at ``most``.
+    """The columns of names for a view whose row ``s`` is a call that names at most ``most`` things (0 to 2).
 
-    ``paths``: SQL for its paths.
+    ``paths``: SQL for its two paths.
     """
     first, second = _shown("", paths[0]), _shown("2", paths[1])
     listed = "[" + ", ".join(literal(reason) for reason in REASONS) + "]"
@@ -71,23 +67,23 @@ def _shown(which: str, path: str) -> str:
     return f"CASE WHEN resolved.is_path{which} THEN {joined} ELSE {table}.name END"
 
 
-def _fill_resolved(trace: Trace) -> None:
-    # numpy is loaded by those who need it.
+def _fill_resolved(queries: Queries) -> None:
+    # Most queries do not need numpy.
     from bpfrec.analyze.names.resolve import fill_resolved  # noqa: PLC0415
 
-    fill_resolved(trace)
+    fill_resolved(queries)
 
 
-def _fill_names(trace: Trace) -> None:
+def _fill_names(queries: Queries) -> None:
     from bpfrec.analyze.names.resolve import fill_names  # noqa: PLC0415
 
-    fill_names(trace)
+    fill_names(queries)
 
 
-_CALLS = Late(
+_CALLS = Join(
     "LEFT JOIN computed.resolved AS resolved ON resolved.event_id = s.event_id",
-    computed=Computed(RESOLVED, _fill_resolved),
+    computed=ComputedTable(RESOLVED, _fill_resolved),
 )
-_NAMES = Computed(NAMES, _fill_names)
-_NAME = Late("LEFT JOIN computed.names AS name ON name.id = resolved.name", computed=_NAMES)
-_NAME2 = Late("LEFT JOIN computed.names AS name2 ON name2.id = resolved.name2", computed=_NAMES)
+_NAMES = ComputedTable(NAMES, _fill_names)
+_NAME = Join("LEFT JOIN computed.names AS name ON name.id = resolved.name", computed=_NAMES)
+_NAME2 = Join("LEFT JOIN computed.names AS name2 ON name2.id = resolved.name2", computed=_NAMES)

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from bpfrec.analyze.names.tables import numbers
-from bpfrec.analyze.names.timeline import FOREVER, Booleans, Integers, Timeline
+from bpfrec.analyze.names.descriptor_tables import numbers
 from bpfrec.formats.kernel.descriptors import makers
 from bpfrec.formats.kernel.roles import calls_that
+from bpfrec.formats.numeric.asof import FOREVER, AsOf, Booleans, Integers
 
 CLOSING = frozenset(calls_that("ends_descriptors"))
 """Calls that can end what a descriptor is: without them none can be followed."""
@@ -76,10 +76,10 @@ class Losses:
             numbers(losses, "first", -FOREVER),
             numbers(losses, "last", FOREVER),
         )
-        self._begun = Timeline.of(pid, first)
+        self._begun = AsOf(pid, first)
         ended = last[self._begun.order]
         # Of all that began by then, the latest end counts: within a process, not across.
-        heads = np.flatnonzero(np.diff(self._begun.groups, prepend=self._begun.groups[:1] - 1))
+        heads = np.flatnonzero(np.diff(self._begun.keys, prepend=self._begun.keys[:1] - 1))
         parts = np.split(ended, heads[1:]) if len(ended) else []
         self._ended = np.concatenate([np.maximum.accumulate(part) for part in parts]) if parts else ended
 

@@ -1,26 +1,23 @@
-"""The names of what every call is about: the rows of the computed tables ``resolved`` and ``names``."""
+"""Fills the computed tables ``resolved`` and ``names``: the name of what each call is about."""
 
 from __future__ import annotations
 
 from importlib.resources import files
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 
+from bpfrec.analyze.engine.protocols import Queries
 from bpfrec.analyze.engine.sqltemplate import Fragment, literal, render_text
 from bpfrec.analyze.names import kinds, reasons
 from bpfrec.analyze.names.coverage import FORKING, MAKING, MOVING, Coverage, Losses
-from bpfrec.analyze.names.holders import Changes, Holders
-from bpfrec.analyze.names.names import Addresses, Naming
+from bpfrec.analyze.names.descriptor_lookup import Changes, DescriptorLookup
+from bpfrec.analyze.names.descriptor_tables import flags, numbers, tables_of
+from bpfrec.analyze.names.naming import Addresses, Naming
 from bpfrec.analyze.names.sockets import TYPE_SQL
-from bpfrec.analyze.names.tables import flags, numbers, tables_of
-from bpfrec.analyze.names.timeline import FOREVER
 from bpfrec.formats.kernel.descriptors import O_CLOEXEC, makers, uses
 from bpfrec.formats.kernel.syscalls import syscalls
-
-if TYPE_CHECKING:
-    from bpfrec.analyze.trace import Trace
+from bpfrec.formats.numeric.asof import FOREVER
 
 _ROWS_AT_ONCE = 1 << 20
 _O_TMPFILE, _O_NOFOLLOW, _MAP_ANONYMOUS = 0o20000000, 0o400000, 0x20
@@ -31,30 +28,30 @@ _BPF_MAKERS = (0, 5, 7, 13, 14, 17, 18, 19, 28, 30, 32, 33, 36)
 """Commands of enum bpf_cmd (include/uapi/linux/bpf.h) that give a descriptor."""
 
 
-def fill_resolved(trace: Trace) -> None:
+def fill_resolved(queries: Queries) -> None:
     """Puts the rows into ``computed.resolved``, and keeps the names for :func:`fill_names`."""
-    _make(trace, "uses", rules=_rules())
-    naming = _naming(trace)
-    trace.execute(_sql("results"))
-    (rows,) = trace.arrow("SELECT count(*) AS n FROM world_uses")["n"].to_pylist()
+    _make(queries, "uses", rules=_rules())
+    naming = _naming(queries)
+    queries.execute(_sql("results"))
+    (rows,) = queries.arrow("SELECT count(*) AS n FROM world_uses")["n"].to_pylist()
     for begin in range(0, rows, _ROWS_AT_ONCE):
-        _resolve(trace, naming, begin)
-    trace.execute(_sql("resolved"))
+        _resolve(queries, naming, begin)
+    queries.execute(_sql("resolved"))
     names = naming.names
-    trace.append(
+    queries.append(
         "world_names",
         pa.table({"id": np.arange(len(names.text), dtype=np.int32), "name": names.text, "canonical": names.canonical}),
     )
 
 
-def fill_names(trace: Trace) -> None:
+def fill_names(queries: Queries) -> None:
     """Puts the names into ``computed.names``: the columns that need them need ``computed.resolved`` first."""
-    trace.execute("INSERT INTO computed.names SELECT id, name, canonical FROM world_names; DROP TABLE world_names")
+    queries.execute("INSERT INTO computed.names SELECT id, name, canonical FROM world_names; DROP TABLE world_names")
 
 
-def _resolve(trace: Trace, naming: Naming, begin: int) -> None:
+def _resolve(queries: Queries, naming: Naming, begin: int) -> None:
     end = begin + _ROWS_AT_ONCE
-    rows = trace.arrow(f"SELECT * FROM world_uses WHERE rowid >= {begin} AND rowid < {end}")  # noqa: S608 - numbers
+    rows = queries.arrow(f"SELECT * FROM world_uses WHERE rowid >= {begin} AND rowid < {end}")  # noqa: S608 - numbers
     reason = numbers(rows, "reason", 0)
     asked = np.flatnonzero(reason == reasons.NONE)
     name = np.full(len(reason), -1)
@@ -73,24 +70,24 @@ def _resolve(trace: Trace, naming: Naming, begin: int) -> None:
         "is_path": rows["is_path"],
         "reason": pa.array(reason.astype(np.uint8), mask=name >= 0),
     }
-    trace.append("world_found", pa.table(found))
+    queries.append("world_found", pa.table(found))
 
 
-def _naming(trace: Trace) -> Naming:
-    coverage = Coverage.of(trace.manifest.configuration)
-    losses = Losses(_rows(trace, "losses", BEFORE=-FOREVER, FOREVER=FOREVER))
-    breaks = _rows(trace, "breaks")
-    forks = _rows(trace, "forks", calls=sorted(FORKING), CLONE_THREAD=kinds.CLONE_THREAD)
-    tables = tables_of(_rows(trace, "processes"), forks, breaks, coverage.forking, reasons.NOT_RECORDED)
+def _naming(queries: Queries) -> Naming:
+    coverage = Coverage.of(queries.manifest.configuration)
+    losses = Losses(_rows(queries, "losses", BEFORE=-FOREVER, FOREVER=FOREVER))
+    breaks = _rows(queries, "breaks")
+    forks = _rows(queries, "forks", calls=sorted(FORKING), CLONE_THREAD=kinds.CLONE_THREAD)
+    tables = tables_of(_rows(queries, "processes"), forks, breaks, coverage.forking, reasons.NOT_RECORDED)
     changed = sorted(MAKING | MOVING | {"chroot", "pivot_root", "getcwd", "recvmsg", "socketcall", "fcntl64"})
-    _make(trace, "changes", makers=_makers(), changers=changed, bpf_makers=_BPF_MAKERS, socket_type=TYPE_SQL)
-    trace.execute(_sql("texts"))
-    texts: list[str] = trace.arrow("SELECT text FROM world_texts ORDER BY id")["text"].to_pylist()
-    changes = Changes.of(trace.arrow(_sql("numbered")))
-    trace.execute("DROP TABLE world_changes; DROP TABLE world_texts")
-    addresses = _addresses(_rows(trace, "addresses"))
-    holders = Holders(changes, tables, breaks, losses, coverage)
-    return Naming(holders, texts, addresses, coverage.addressing)
+    _make(queries, "changes", makers=_makers(), changers=changed, bpf_makers=_BPF_MAKERS, socket_type=TYPE_SQL)
+    queries.execute(_sql("texts"))
+    texts: list[str] = queries.arrow("SELECT text FROM world_texts ORDER BY id")["text"].to_pylist()
+    changes = Changes.of(queries.arrow(_sql("numbered")))
+    queries.execute("DROP TABLE world_changes; DROP TABLE world_texts")
+    addresses = _addresses(_rows(queries, "addresses"))
+    lookup = DescriptorLookup(changes, tables, breaks, losses, coverage)
+    return Naming(lookup, texts, addresses, coverage.addressing)
 
 
 def _addresses(rows: pa.Table) -> Addresses:
@@ -131,9 +128,9 @@ def _sql(name: str, **values: object) -> str:
     return render_text(text, **(named | values))
 
 
-def _make(trace: Trace, name: str, **values: object) -> None:
-    trace.execute(_sql(name, **values))
+def _make(queries: Queries, name: str, **values: object) -> None:
+    queries.execute(_sql(name, **values))
 
 
-def _rows(trace: Trace, name: str, **values: object) -> pa.Table:
-    return trace.arrow(_sql(name, **values))
+def _rows(queries: Queries, name: str, **values: object) -> pa.Table:
+    return queries.arrow(_sql(name, **values))

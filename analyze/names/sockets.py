@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bpfrec.analyze.engine.sqltemplate import Fragment
-from bpfrec.analyze.names.timeline import Integers
+from bpfrec.formats.numeric.asof import Integers
 
 _SHOWN = re.compile(r"([A-Z]+) (\S+?)(?:->(\S+))?")
 _ANYWHERE = ("0.0.0.0:", "[::]:")

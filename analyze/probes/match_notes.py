@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from bpfrec.analyze.engine.filters import where
+from bpfrec.analyze.engine.protocols import Queries
 from bpfrec.analyze.engine.sqltemplate import Fragment, literal
 from bpfrec.analyze.probes.functions import ProbedFunction, find_function, heads_of
 from bpfrec.analyze.probes.scope import SiteScope
-from bpfrec.analyze.reports.filters import where
-from bpfrec.analyze.trace import Trace
 from bpfrec.formats.kernel.syscalls import syscalls
 
 
-def match_notes(trace: Trace, scope: SiteScope, chosen: Sequence[Fragment]) -> list[str]:
+def match_notes(trace: Queries, scope: SiteScope, chosen: Sequence[Fragment]) -> list[str]:
     """What the probe of ``scope`` matched, if that is not just the call it names, and what it left out.
 
     ``chosen``: the conditions (pid, tid ...) on the rows of syscalls that the report looks at.
@@ -36,13 +36,13 @@ def match_notes(trace: Trace, scope: SiteScope, chosen: Sequence[Fragment]) -> l
     return notes
 
 
-def _counts(trace: Trace, function: ProbedFunction, chosen: Sequence[Fragment] = ()) -> dict[str, int]:
+def _counts(trace: Queries, function: ProbedFunction, chosen: Sequence[Fragment] = ()) -> dict[str, int]:
     condition = where([Fragment(f"syscall IN {literal(list(function.members))}"), *chosen])
     query = f"SELECT syscall, count(*) FROM syscalls WHERE {condition} GROUP BY ALL ORDER BY ALL"  # noqa: S608
     return {str(name): int(count) for name, count in trace.query(query).rows}
 
 
-def _nothing(trace: Trace, scope: SiteScope) -> str:
+def _nothing(trace: Queries, scope: SiteScope) -> str:
     """Why no call matched."""
     function = scope.site.function
     calls = " or ".join(dict.fromkeys([function.name, *scope.members]))
@@ -53,7 +53,7 @@ def _nothing(trace: Trace, scope: SiteScope) -> str:
     return f"the trace holds no call of {calls}: {_recorded(trace.manifest.configuration, scope.members)}{others}"
 
 
-def _others(trace: Trace, name: str) -> str:
+def _others(trace: Queries, name: str) -> str:
     for head in heads_of(name):
         counts = _counts(trace, find_function(head))
         if counts:

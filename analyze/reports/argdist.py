@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from bpfrec.analyze.engine.filters import conditions, where
+from bpfrec.analyze.engine.protocols import Queries
 from bpfrec.analyze.engine.result import Result
 from bpfrec.analyze.engine.sqltemplate import Fragment, literal, render
 from bpfrec.analyze.probes.argdist_spec import ArgdistSpec, parse_argdist
@@ -12,8 +14,6 @@ from bpfrec.analyze.probes.c_to_sql import as_condition, convert, translate
 from bpfrec.analyze.probes.match_notes import match_notes
 from bpfrec.analyze.probes.printf import shown_number, shown_string
 from bpfrec.analyze.probes.scope import SiteScope
-from bpfrec.analyze.reports.filters import conditions, where
-from bpfrec.analyze.trace import Trace
 from bpfrec.formats.errors import ReportError
 
 _MOST_INTERVALS = 100_000
@@ -33,7 +33,7 @@ class Distribution(Result):
 
 
 def compute(
-    trace: Trace,
+    trace: Queries,
     *,
     counts: Sequence[str] = (),
     histograms: Sequence[str] = (),

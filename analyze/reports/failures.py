@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from bpfrec.analyze.engine.filters import comm_contains, conditions, where
+from bpfrec.analyze.engine.protocols import Queries
 from bpfrec.analyze.engine.result import Result
 from bpfrec.analyze.engine.sqltemplate import render
-from bpfrec.analyze.reports.filters import comm_contains, conditions, where
-from bpfrec.analyze.trace import Trace
 
 
 def compute(
-    trace: Trace, *, pid: int | None = None, tid: int | None = None, name: str | None = None, syscall: str | None = None
+    trace: Queries,
+    *,
+    pid: int | None = None,
+    tid: int | None = None,
+    name: str | None = None,
+    syscall: str | None = None,
 ) -> Result:
     """Failed calls by system call, error and path, the most frequent first.
 
@@ -18,4 +23,4 @@ def compute(
     processes_succeeded: in how many of them.
     """
     chosen = conditions(pid=pid, tid=tid, syscall=syscall) + comm_contains(name)
-    return trace.answer(render("failures", where=where(chosen)))
+    return trace.query(render("failures", where=where(chosen)), lazy=True)

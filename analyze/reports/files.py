@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from bpfrec.analyze.engine.filters import comm_contains, conditions, where
+from bpfrec.analyze.engine.protocols import Queries
 from bpfrec.analyze.engine.result import Result
 from bpfrec.analyze.engine.sqltemplate import identifier, render
-from bpfrec.analyze.reports.filters import comm_contains, conditions, where
-from bpfrec.analyze.trace import Trace
 from bpfrec.formats.kernel.roles import calls_that
 
 SORTS = {
@@ -20,7 +20,7 @@ SORTS = {
 
 
 def compute(
-    trace: Trace,
+    trace: Queries,
     *,
     pid: int | None = None,
     tid: int | None = None,
@@ -34,7 +34,7 @@ def compute(
     bytes_written, calls, total_ns, processes, path, resolved.
     """
     chosen = conditions(pid=pid, tid=tid) + comm_contains(name)
-    return trace.answer(
+    return trace.query(
         render(
             "files",
             where=where(chosen),
@@ -45,5 +45,6 @@ def compute(
             writing_second=calls_that("copies"),
             sort=identifier(SORTS[sort]),
             top=top,
-        )
+        ),
+        lazy=True,
     )

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from bpfrec.analyze.engine.filters import comm_contains, conditions, where
+from bpfrec.analyze.engine.protocols import Queries
 from bpfrec.analyze.engine.result import Result
 from bpfrec.analyze.engine.sqltemplate import Fragment, identifier, render
-from bpfrec.analyze.reports.filters import comm_contains, conditions, where
-from bpfrec.analyze.trace import Trace
 from bpfrec.formats.kernel.roles import calls_that
 
 SORTS = {
@@ -23,7 +23,7 @@ _INTERNET = "^(TCP|UDP|UDPLITE|SCTP|MPTCP|ICMP|RAW)( |$)"
 
 
 def compute(
-    trace: Trace,
+    trace: Queries,
     *,
     pid: int | None = None,
     tid: int | None = None,
@@ -39,7 +39,7 @@ def compute(
     """
     chosen = conditions(pid=pid, tid=tid) + comm_contains(name)
     without_port = r"CASE protocol WHEN 'unix' THEN peer ELSE regexp_replace(peer, ':\d+$', '') END"
-    return trace.answer(
+    return trace.query(
         render(
             "network",
             where=where(chosen),
@@ -51,5 +51,6 @@ def compute(
             peer=Fragment(without_port if hosts else "peer"),
             sort=identifier(SORTS[sort]),
             top=top,
-        )
+        ),
+        lazy=True,
     )

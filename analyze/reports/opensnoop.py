@@ -5,10 +5,10 @@ from __future__ import annotations
 from functools import reduce
 from operator import or_
 
+from bpfrec.analyze.engine.filters import comm_contains, conditions, where
+from bpfrec.analyze.engine.protocols import Queries
 from bpfrec.analyze.engine.result import Result
 from bpfrec.analyze.engine.sqltemplate import Fragment, literal, render
-from bpfrec.analyze.reports.filters import comm_contains, conditions, where
-from bpfrec.analyze.trace import Trace
 from bpfrec.formats.kernel.open_flags import OPEN_FLAGS
 from bpfrec.formats.kernel.roles import calls_that
 
@@ -21,7 +21,7 @@ _CREATING_FLAGS = OPEN_FLAGS["O_CREAT"] | (OPEN_FLAGS["O_TMPFILE"] & ~OPEN_FLAGS
 
 
 def compute(
-    trace: Trace,
+    trace: Queries,
     *,
     pid: int | None = None,
     tid: int | None = None,
@@ -58,4 +58,4 @@ def compute(
     unfinished = f"SELECT count(*) FROM syscalls WHERE syscall IN {literal(list(FAMILY))} AND ret IS NULL"  # noqa: S608 - only literals
     if count := trace.query(f"{unfinished} AND {where(conditions(pid=pid, tid=tid, uid=uid))}").rows[0][0]:
         notes.append(f"opens that never returned, which are not shown: {count}")
-    return trace.answer(sql, notes)
+    return trace.query(sql, notes, lazy=True)

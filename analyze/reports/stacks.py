@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from bpfrec.analyze.engine.filters import comm_contains, conditions, where
+from bpfrec.analyze.engine.protocols import Queries
 from bpfrec.analyze.engine.result import Result
 from bpfrec.analyze.engine.sqltemplate import Fragment, render
-from bpfrec.analyze.reports.filters import comm_contains, conditions, where
-from bpfrec.analyze.trace import Trace
 from bpfrec.analyze.views.stack_text import MODULE, NAMES_ITS_LINE, function_name
 from bpfrec.formats.errors import ReportError
 
@@ -14,7 +14,7 @@ MEASURES = {"calls": "calls", "time": "total_ns", "failures": "failures"}
 
 
 def compute(
-    trace: Trace,
+    trace: Queries,
     *,
     pid: int | None = None,
     tid: int | None = None,
@@ -49,7 +49,7 @@ def compute(
         only_measured=by == "failures",
         top=top,
     )
-    return trace.answer(sql, missing_notes(trace, chosen, by))
+    return trace.query(sql, missing_notes(trace, chosen, by), lazy=True)
 
 
 def chosen_calls(
@@ -60,7 +60,7 @@ def chosen_calls(
     return chosen + ([Fragment("failed(ret)")] if failed else [])
 
 
-def missing_notes(trace: Trace, chosen: list[Fragment], by: str = "calls") -> list[str]:
+def missing_notes(trace: Queries, chosen: list[Fragment], by: str = "calls") -> list[str]:
     """What is not counted among the chosen calls: those without a stack, and for times those without an end."""
     counted = [*chosen, Fragment("failed(ret)")] if by == "failures" else chosen
     query = f"""
@@ -89,7 +89,7 @@ def missing_notes(trace: Trace, chosen: list[Fragment], by: str = "calls") -> li
     return notes
 
 
-def _reason(trace: Trace, reason: str) -> str:
+def _reason(trace: Queries, reason: str) -> str:
     configuration = trace.manifest.configuration
     if reason != "none was asked for":
         return reason

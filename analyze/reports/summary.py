@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from bpfrec.analyze.engine.protocols import Queries
 from bpfrec.analyze.engine.result import Result
 from bpfrec.analyze.engine.sqltemplate import render
-from bpfrec.analyze.trace import Trace
 
 
-def compute(trace: Trace, *, top: int = 5) -> Result:
+def compute(trace: Queries, *, top: int = 5) -> Result:
     """The recording, its ``top`` processes, calls and failures, and all that is missing.
 
     Columns: section, name, value, detail, all of them text.

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from bpfrec.analyze.engine.filters import conditions, where
+from bpfrec.analyze.engine.protocols import Queries
 from bpfrec.analyze.engine.result import Result
 from bpfrec.analyze.engine.sqltemplate import Fragment, render
-from bpfrec.analyze.reports.filters import conditions, where
-from bpfrec.analyze.trace import Trace
 
 
 def compute(
-    trace: Trace,
+    trace: Queries,
     *,
     pid: int | None = None,
     tid: int | None = None,

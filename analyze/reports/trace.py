@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from bpfrec.analyze.engine.filters import comm_contains, conditions, where
+from bpfrec.analyze.engine.protocols import Queries
 from bpfrec.analyze.engine.result import Result
 from bpfrec.analyze.engine.sqltemplate import Fragment, literal, render
 from bpfrec.analyze.probes.c_to_sql import as_condition, translate
@@ -11,14 +13,12 @@ from bpfrec.analyze.probes.match_notes import match_notes
 from bpfrec.analyze.probes.printf import message_sql
 from bpfrec.analyze.probes.scope import SiteScope
 from bpfrec.analyze.probes.trace_spec import parse_trace_probe
-from bpfrec.analyze.reports.filters import comm_contains, conditions, where
-from bpfrec.analyze.trace import Trace
 from bpfrec.analyze.views.recording import wall_offset_ns
 from bpfrec.formats.errors import ReportError
 
 
 def compute(
-    trace: Trace,
+    trace: Queries,
     *,
     probes: Sequence[str],
     pid: int | None = None,
@@ -77,13 +77,13 @@ def compute(
         max_events=max_events,
         aggregate=aggregate,
     )
-    result = trace.answer(sql, list(dict.fromkeys(notes)))
+    result = trace.query(sql, list(dict.fromkeys(notes)), lazy=True)
     if user_stack:
         _note_stacks(trace, result)
     return result
 
 
-def _time(trace: Trace, clock: str | None) -> Fragment | None:
+def _time(trace: Queries, clock: str | None) -> Fragment | None:
     manifest = trace.manifest
     offset = wall_offset_ns(manifest)
     match clock:
@@ -99,7 +99,7 @@ def _time(trace: Trace, clock: str | None) -> Fragment | None:
     raise ReportError(f"no clock is called {clock}", "There are: offset, unix, local")
 
 
-def _note_stacks(trace: Trace, result: Result) -> None:
+def _note_stacks(trace: Queries, result: Result) -> None:
     column = result.columns.index("stack")
     without = sum(row[column] is None for row in result.rows)
     if without:

@@ -1,9 +1,11 @@
-"""The SQL function ``demangled``: names of functions as they stand in the source of C++ and Rust."""
+"""The SQL function ``demangled``: names of functions as in the source, for C++ and Rust."""
 
 from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING
+
+from bpfrec.analyze.engine.protocols import SqlFunction
 
 if TYPE_CHECKING:
     import duckdb
@@ -11,11 +13,15 @@ if TYPE_CHECKING:
 DEMANGLED = "demangled"
 
 _THUNK = re.compile(r"_ZT(?:hn?\d+|(?P<virtual>v)n?\d+_n?\d+)_(?=.)")
-"""Itanium C++ ABI, 5.1.4.4: the library names thunks in words of its own, gdb and bcc in these."""
+"""Mangled thunks (Itanium C++ ABI, 5.1.4.4). The library has its own words for them; we use those of gdb and bcc."""
 
 
-def add_demangled(connection: duckdb.DuckDBPyConnection) -> None:
-    """Makes the function in ``connection``; a name that is not mangled it gives as it is."""
+def demangled_function() -> SqlFunction:
+    """The function. A name that is not mangled stays as it is."""
+    return SqlFunction(DEMANGLED, _make)
+
+
+def _make(connection: duckdb.DuckDBPyConnection) -> None:
     from multi_demangle import demangle_symbol  # noqa: PLC0415 - half the reports need none
 
     def demangled(name: str) -> str:

@@ -18,15 +18,15 @@ _COUNTS = "MAP(VARCHAR, BIGINT)"
 
 
 def wall_offset_ns(manifest: Manifest) -> int:
-    """What takes a time on the recording host's CLOCK_MONOTONIC to ns since the epoch (UTC)."""
+    """What has to be added to a time on the recording host's CLOCK_MONOTONIC for ns since the epoch (UTC)."""
     return manifest.clock.wall_ns - manifest.clock.monotonic_ns
 
 
 def check_clock(manifest: Manifest, where: str) -> None:
-    """Refuses a manifest whose clock leads out of what a TIMESTAMP_NS can say.
+    """Checks that the times of a manifest fit into a TIMESTAMP_NS.
 
     Raises:
-        TraceFileError: with ``where`` for the file's name.
+        TraceFileError: they do not. ``where`` is the file's name.
     """
     offset = wall_offset_ns(manifest)
     if not all(t in _INT64 for t in (offset, manifest.start_ns + offset, manifest.stop_ns + offset)):

@@ -1,50 +1,51 @@
-"""The files that a recording saved, taken out of the trace where a question needs them.
+"""The binaries that a recording saved, unpacked when a query requires them.
 
-The trace may be a stranger's: what it says of itself is compared with what is in it, and bounded.
+The trace may come from a stranger, so what it says of itself is checked, and sizes are bounded.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import BinaryIO
 
+from bpfrec.analyze.engine.protocols import Queries
 from bpfrec.analyze.engine.sqltemplate import bundled_sql
 from bpfrec.formats.schema import BINARIES, BINARY_PARTS
 from bpfrec.formats.trace_reader import TraceReader, table_rows
-
-if TYPE_CHECKING:
-    from bpfrec.analyze.trace import Trace
 
 _MOST_BYTES = 4 << 30
 _LARGEST_GROUP = 1 << 28
 
 
 class SavedBinaries:
-    """The files in the trace that ``reader`` reads, unpacked into ``folder`` once one is asked for."""
+    """The saved files in the trace of ``reader``, unpacked into the folder that ``folder`` makes when one is asked for.
 
-    def __init__(self, trace: Trace, reader: TraceReader, folder: str) -> None:
-        self._trace, self._reader, self._folder = trace, reader, folder
+    ``remarks`` gets what the user has to be told.
+    """
+
+    def __init__(self, reader: TraceReader, folder: Callable[[], str], remarks: list[str]) -> None:
+        self._reader, self._folder, self._remarks = reader, folder, remarks
         self._paths: dict[str, list[Path]] | None = None
 
     @property
     def exist(self) -> bool:
         """Whether the trace has any."""
-        rows = table_rows(self._trace.manifest)
+        rows = table_rows(self._reader.manifest)
         return rows.get(BINARIES.name, 0) > 0 and rows.get(BINARY_PARTS.name, 0) > 0
 
-    def find(self, build_id: str) -> Iterator[BinaryIO]:
-        """Those of that build id (hex), open; the caller closes them."""
+    def find(self, build_id: str, queries: Queries) -> Iterator[BinaryIO]:
+        """The files with that build id (hex), open. The caller closes them."""
         if self._paths is None:
-            self._paths = self._unpacked() if self.exist and self._folder else {}
+            folder = self._folder() if self.exist else ""
+            self._paths = self._unpacked(folder, queries) if folder else {}
         for path in self._paths.get(build_id, ()):
             yield path.open("rb")
 
-    def _unpacked(self) -> dict[str, list[Path]]:
-        """The files of those that frames are of, by build id."""
+    def _unpacked(self, folder: str, queries: Queries) -> dict[str, list[Path]]:
+        """Unpacks the files that frames are in; their paths by build id."""
         wanted = {
-            number: (build_id, size)
-            for number, build_id, size in self._trace.query(bundled_sql("wanted_binaries")).rows
+            number: (build_id, size) for number, build_id, size in queries.query(bundled_sql("wanted_binaries")).rows
         }
         left = _MOST_BYTES
         paths: dict[str, list[Path]] = {}
@@ -52,18 +53,18 @@ class SavedBinaries:
         for number, position, part in self._parts():
             if number not in wanted or position != at.get(number, 0) or len(part) > left:
                 continue
-            path = Path(self._folder) / f"binary-{number}"
+            path = Path(folder) / f"binary-{number}"
             try:
                 with path.open("ab") as file:
                     file.write(part)
             except OSError as error:
-                self._trace.remarks.append(f"{self._folder}: saved binaries cannot be unpacked: {error.strerror}")
+                self._remarks.append(f"{folder}: saved binaries cannot be unpacked: {error.strerror}")
                 return {}
             left -= len(part)
             at[number] = position + len(part)
         for number, (build_id, size) in wanted.items():
             if number in at and at[number] == size:
-                paths.setdefault(build_id, []).append(Path(self._folder) / f"binary-{number}")
+                paths.setdefault(build_id, []).append(Path(folder) / f"binary-{number}")
         return paths
 
     def _parts(self) -> Iterator[tuple[int, int, bytes]]:
@@ -84,4 +85,4 @@ class SavedBinaries:
                         if isinstance(number, int) and isinstance(position, int) and isinstance(part, bytes):
                             yield number, position, part
         except (OSError, pa.ArrowException, KeyError) as error:
-            self._trace.remarks.append(f"saved binaries are damaged: {str(error).splitlines()[0]}")
+            self._remarks.append(f"saved binaries are damaged: {str(error).splitlines()[0]}")

@@ -1,15 +1,12 @@
-"""How frames of stacks are written, in SQL, and the SQL function ``stack_text``."""
+"""Frames of stacks as text, in SQL, and the SQL function ``stack_text``."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from bpfrec.analyze.engine.protocols import Queries, SqlFunction
 from bpfrec.analyze.engine.sqltemplate import Fragment, bundled_sql, render_text
-from bpfrec.analyze.engine.view import Computed
+from bpfrec.analyze.engine.view import ComputedTable
 from bpfrec.formats.columns import Column, Table
-
-if TYPE_CHECKING:
-    from bpfrec.analyze.trace import Trace
+from bpfrec.formats.schema import FRAMES
 
 STACK_TEXT = "stack_text"
 SIGNATURE = f"{STACK_TEXT}(stack_id)"
@@ -41,20 +38,24 @@ def function_name(lines: bool = False) -> Fragment:
     return Fragment(f"coalesce(shown{f' || {line}' if lines else ''}, {place})")
 
 
-def stack_text_table() -> Computed:
-    """What ``stack_text`` looks up, computed when a query first names it."""
-    return Computed(_TEXTS, _fill)
+def stack_text_function() -> SqlFunction:
+    """The function, which looks texts up in a table that is computed when a query first names the function."""
+    return SqlFunction(
+        STACK_TEXT,
+        lambda connection: connection.execute(_create()),
+        view=FRAMES.name,
+        computed=ComputedTable(_TEXTS, _fill),
+    )
 
 
-def create_stack_text() -> str:
-    """The statement that makes the function; the table has to be there."""
-    # No parameter of a macro may be called as a column in it.
+def _create() -> str:
+    # No parameter of a macro may have the name of a column in it.
     found = f"SELECT t.text FROM computed.{_TEXTS.name} AS t WHERE t.number = wanted_stack"  # noqa: S608 - ours
     return f"CREATE OR REPLACE MACRO {STACK_TEXT}(wanted_stack) AS ({found})"
 
 
-def _fill(trace: Trace) -> None:
-    trace.execute(
+def _fill(queries: Queries) -> None:
+    queries.execute(
         render_text(
             bundled_sql("stack_texts"),
             module=MODULE,

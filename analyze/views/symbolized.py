@@ -1,25 +1,29 @@
-"""Functions and source lines of frames from debug files: folders that the user names, and files that are in the trace.
+"""Functions and source lines of frames from debug files: folders that the user names, and files saved in the trace.
 
-What they say goes before what the recorder found: it may have had less to look into.
+What these files say replaces what the recorder found, because the recorder may have had fewer files.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
+from bpfrec.analyze.engine.protocols import Queries
 from bpfrec.analyze.engine.sqltemplate import bundled_sql
-from bpfrec.analyze.engine.view import Computed, Late, View, ViewColumn
+from bpfrec.analyze.engine.view import ComputedTable, Join, View, ViewColumn
+from bpfrec.analyze.views.saved_binaries import SavedBinaries
 from bpfrec.formats.columns import Column, Table
 
 if TYPE_CHECKING:
-    from bpfrec.analyze.trace import Trace
+    from bpfrec.formats.symbols.debug_files import DebugFolders
     from bpfrec.formats.symbols.source_lines import Budget
 
 LINES_BUDGET = 64 << 20
-"""Bytes of debug information that are read one by one for one trace: a minute's worth."""
+"""Bytes of debug information that are read for one trace at most; Python reads this much in about a minute."""
 
 SYMBOLIZED = Table(
     "symbolized",
@@ -36,16 +40,40 @@ SYMBOLIZED = Table(
 )
 
 
-def symbolized_view(frames: View) -> View:
-    """The view ``frames`` with what debug files say, found once a query needs it."""
+@dataclass
+class DebugFiles:
+    """Where debug files are: ``folders`` of the user, and ``saved``, those in the trace.
+
+    ``remarks`` gets what the user has to be told of them.
+    """
+
+    folders: tuple[Path, ...]
+    saved: SavedBinaries
+    remarks: list[str]
+
+    def find(self, build_id: str, queries: Queries) -> Iterator[BinaryIO]:
+        """The files with that build id (hex), open. The caller closes them."""
+        yield from self._folders.find(build_id)
+        yield from self.saved.find(build_id, queries)
+
+    @cached_property
+    def _folders(self) -> DebugFolders:
+        from bpfrec.formats.symbols.debug_files import DebugFolders  # noqa: PLC0415 - it needs numpy
+
+        return DebugFolders(self.folders)
+
+
+def symbolized_view(frames: View, files: DebugFiles) -> View:
+    """The view ``frames`` with what ``files`` say, which are read when a query requires it."""
     had = {column.name: column.expression for column in frames.columns}
     address = had["module_address"]
-    join = Late(
+    join = Join(
         f"LEFT JOIN computed.symbolized AS debug ON debug.build_id = {had['build_id']} "
         f"AND debug.module_address = {address}",
-        computed=Computed(SYMBOLIZED, _fill),
+        computed=ComputedTable(SYMBOLIZED, lambda queries: _fill(queries, files)),
     )
-    # Files are mapped by pages: what is left is the byte between an address and the return address behind it.
+    # Files are mapped by pages, so the last 12 bits of both differ only by the byte between a call and its return
+    # address.
     behind = f"CAST((CAST({had['ip']} & 4095 AS BIGINT) - CAST({address} & 4095 AS BIGINT)) & 4095 AS BIGINT)"
     inside = f"debug.inside + {behind}"
     by_debug = f"debug.symbol IS NOT NULL AND (debug.whole OR {had['symbol']} IS NULL)"
@@ -59,45 +87,42 @@ def symbolized_view(frames: View) -> View:
     def column(was: ViewColumn) -> ViewColumn:
         if was.name not in better:
             return was
-        return replace(was, expression=f"CAST({better[was.name]} AS {was.sql_type})", late=(join,))
+        return replace(was, expression=f"CAST({better[was.name]} AS {was.sql_type})", joins=(join,))
 
     return replace(frames, columns=tuple(map(column, frames.columns)))
 
 
-def _fill(trace: Trace) -> None:
-    # numpy, pyarrow and the readers of ELF files are loaded by those who need them.
+def _fill(queries: Queries, debug: DebugFiles) -> None:
+    # Only traces with debug files need numpy, pyarrow and the readers of ELF files.
     import pyarrow as pa  # noqa: PLC0415
 
     from bpfrec.formats.arrow import arrow_schema  # noqa: PLC0415
     from bpfrec.formats.symbols.source_lines import Budget  # noqa: PLC0415
 
-    asked = trace.query(bundled_sql("frame_addresses")).rows
+    asked = queries.query(bundled_sql("frame_addresses")).rows
     budget = Budget(LINES_BUDGET)
     unread = found = 0
     for build_id, addresses in asked:
         with ExitStack() as files:
-            opened = [files.enter_context(file) for file in _files(trace, build_id)]
+            opened = [files.enter_context(file) for file in debug.find(build_id, queries)]
             found += bool(opened)
             rows, left = _rows(build_id, addresses, opened, budget)
             unread += left
         if rows:
-            trace.append(f"computed.{SYMBOLIZED.name}", pa.Table.from_pylist(rows, schema=arrow_schema(SYMBOLIZED)))
-    if trace.symbols and asked and not found:
-        folders = ", ".join(map(str, trace.symbols))
-        trace.remarks.append(f"no file in {folders} has the build id of a module in frames")
+            queries.append(f"computed.{SYMBOLIZED.name}", pa.Table.from_pylist(rows, schema=arrow_schema(SYMBOLIZED)))
+    if debug.folders and asked and not found:
+        folders = ", ".join(map(str, debug.folders))
+        debug.remarks.append(f"no file in {folders} has the build id of a module in frames")
     if unread:
-        trace.remarks.append(f"source lines of {unread:,} addresses would have taken too long to find, and are NULL")
-
-
-def _files(trace: Trace, build_id: str) -> Iterator[BinaryIO]:
-    yield from trace.debug_folders.find(build_id)
-    yield from trace.saved_binaries.find(build_id)
+        debug.remarks.append(f"source lines of {unread:,} addresses would have taken too long to find, and are NULL")
 
 
 def _rows(
     build_id: str, addresses: Collection[int], files: Collection[BinaryIO], budget: Budget
 ) -> tuple[list[dict[str, object]], int]:
-    """What ``files`` say of ``addresses``, and of how many the lines were too much to read."""
+    """Rows of what ``files`` say of ``addresses``, and for how many of them finding the line would have taken too
+    long.
+    """
     from bpfrec.formats.symbols.elf import ElfFile  # noqa: PLC0415
     from bpfrec.formats.symbols.symbolizer import Symbolizer  # noqa: PLC0415
 

@@ -1,6 +1,6 @@
 """The SQL views over a trace: one per table, one per system call, one for the recording as a whole.
 
-What stands in the manifest is a stranger's: it reaches SQL as a literal or not at all.
+What the manifest says may come from a stranger: it reaches SQL only as a literal.
 """
 
 from __future__ import annotations
@@ -10,20 +10,19 @@ from collections.abc import Collection, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from bpfrec.analyze.decode.argument_types import ULONG, argument_type
 from bpfrec.analyze.decode.calls import argument_text, call_text, return_text
 from bpfrec.analyze.decode.captures.kinds import capture_columns
 from bpfrec.analyze.decode.functions import functions
+from bpfrec.analyze.engine.catalog import SYS_SCHEMA
 from bpfrec.analyze.engine.sqltemplate import identifier, literal
 from bpfrec.analyze.engine.view import View, ViewColumn
 from bpfrec.analyze.names.columns import resolved_columns
 from bpfrec.analyze.views import stack_text as frames
-from bpfrec.analyze.views.argument_types import ULONG, argument_type
 from bpfrec.formats import schema
 from bpfrec.formats.columns import Column, Table
 from bpfrec.formats.kernel.descriptors import uses
 from bpfrec.formats.kernel.syscalls import Argument, Syscall, syscalls
-
-SYS_SCHEMA = "sys"
 
 _UNKNOWN = re.compile(r"unknown_-?\d{1,10}")
 _LAST = ("abi", "path_status", "path2_status", "unfinished", "entry_status", "stack_status")
@@ -34,10 +33,10 @@ _SAMPLE_TS = "when, wall clock (UTC) of the recording host"
 
 
 def table_view(table: Table, parquet: Path | None, present: Collection[str], wall_offset_ns: int) -> View:
-    """The view over a table: exactly the columns of the format, in the types of the format.
+    """The view over a table: the columns of the format, with the types of the format.
 
-    A column that is not among those ``present`` in the Parquet file is NULL; without a file the view is empty.
-    ``wall_offset_ns`` takes CLOCK_MONOTONIC to the wall clock.
+    A column that is not ``present`` in the Parquet file is NULL. Without a file the view is empty. ``wall_offset_ns``
+    is what has to be added to a time on CLOCK_MONOTONIC for ns since the epoch.
     """
     columns = [
         ViewColumn(
@@ -63,14 +62,14 @@ def table_view(table: Table, parquet: Path | None, present: Collection[str], wal
 
 
 def parquet_source(parquet: Path) -> str:
-    """What stands behind FROM for the rows ``s`` of a Parquet file."""
-    # DuckDB would take *, ? and [ in the name for a pattern, and key=value folders in it for columns.
+    """The SQL behind FROM for the rows ``s`` of a Parquet file."""
+    # DuckDB would take *, ? and [ in the name for a pattern, and folders named key=value for columns.
     path = re.sub(r"([*?\[])", r"[\1]", parquet.resolve().as_posix())
     return f"read_parquet({literal(path)}, hive_partitioning = false) AS s"
 
 
 def recorded_syscalls(counts: dict[str, int]) -> list[str]:
-    """The names of the system calls in a trace, as its manifest counts them; what is no such name is left out."""
+    """The system calls in a trace, from the counts of its manifest. What is not the name of a call is left out."""
     return sorted(name for name, rows in counts.items() if rows > 0 and is_syscall(name))
 
 
@@ -80,10 +79,10 @@ def is_syscall(name: str) -> bool:
 
 
 def syscall_view(name: str, *, has_data: bool = True) -> View:
-    """The view ``sys.NAME`` of one system call: its arguments by name and C type.
+    """The view ``sys.NAME`` of one system call, with its arguments by name and C type.
 
-    Only the calls of the native ABI are in it: in the others' tables the arguments can stand elsewhere. Contents have
-    columns where the trace ``has_data``, which few have.
+    It has only calls of the native ABI, because others can have their arguments in other places. Contents have columns
+    if the trace ``has_data``.
     """
     call = syscalls().get(name)
     common = {c.name: c for c in (*schema.SYSCALLS.columns, _TS)}
@@ -98,26 +97,27 @@ def syscall_view(name: str, *, has_data: bool = True) -> View:
         text = return_text(call) if call and column.name == "ret" else None
         columns += [column, *([_text(column, "result", text)] if text else [])]
     columns += resolved_columns(len(uses(name)) if call else 0)
-    whole, late = call_text(call, name)
-    columns.append(ViewColumn("call_text", "VARCHAR", "the whole call, as strace -v writes it", whole, late))
+    whole, joins = call_text(call, name)
+    columns.append(ViewColumn("call_text", "VARCHAR", "the whole call, as strace -v writes it", whole, joins))
     where = f"s.syscall = {literal(name)} AND s.abi = 'x86_64'"
     comment = f"Calls of {name}, with named arguments."
-    return View(SYS_SCHEMA, name, comment, tuple(columns), "main.syscalls AS s", where)
+    return View(SYS_SCHEMA, name, comment, tuple(columns), "main.syscalls AS s", where, reads=("syscalls",))
 
 
 def _is_contents(column: ViewColumn) -> bool:
-    return bool(column.late) and {table for late in column.late or () for table in late.tables} == {schema.DATA.name}
+    joins = column.joins or ()
+    return bool(joins) and {table for join in joins for table in join.tables} == {schema.DATA.name}
 
 
 def _argument_columns(argument: Argument, call: Syscall) -> Iterator[ViewColumn]:
-    """The argument, its text, and what was copied for it."""
+    """The columns of an argument: its value, its text, and what was copied from where it points."""
     copies = capture_columns(call, argument)
     column = _argument(argument, call)
     stands_in = [copy for copy in copies if copy.name == column.name]
     if stands_in and stands_in[0].sql_type != "VARCHAR":
         column = replace(column, name=f"arg_{column.name}")
         stands_in = []
-    # A string stands for its pointer, as a path does.
+    # A string replaces its pointer, as a path does.
     yield from stands_in or [column]
     copies = [copy for copy in copies if copy not in stands_in]
     decoded = argument_text(call, argument)
@@ -154,14 +154,16 @@ def _argument(argument: Argument, call: Syscall) -> ViewColumn:
 
 
 def execs_view(calls: str) -> View:
-    """The view of the programs that were executed; ``calls``: SQL of those calls, with their arguments as ``argv``."""
+    """The view of the programs that were executed. ``calls`` is the SQL of those calls, with their arguments as
+    ``argv``.
+    """
     common = {c.name: c for c in (*schema.SYSCALLS.columns, _TS)}
     columns = [_common(common[n]) for n in ("event_id", "ts", "ts_ns", "duration_ns", "pid", "tid", "comm", "path")]
     argv = "arguments, quoted for a shell, ... for the rest that is missing; NULL: they were not read"
     columns.append(ViewColumn("argv", "VARCHAR", argv, "s.argv"))
     columns += [_common(common[n]) for n in ("ret", "errno")]
     comment = "One row per execve and execveat, failed ones too (ret < 0)."
-    return View("main", "execs", comment, tuple(columns), f"({calls}) AS s")
+    return View("main", "execs", comment, tuple(columns), f"({calls}) AS s", reads=("syscalls", "exec_args"))
 
 
 def functions_view() -> View:

@@ -1,4 +1,4 @@
-"""As-of lookup: what held for a key at a time, for whole columns at once."""
+"""As-of search: which entry of a key was the last at a time, for whole columns at once."""
 
 from __future__ import annotations
 
@@ -8,40 +8,76 @@ from numpy.typing import NDArray
 from bpfrec.formats.numeric.run_lengths import run_starts, spread
 
 Integers = NDArray[np.int64]
+Booleans = NDArray[np.bool_]
+
+FOREVER = 1 << 62
+"""A time after all others, in ns; its negative is before them."""
 
 
 class AsOf:
-    """Entries ``(key, time)``: entry ``i`` holds for ``keys[i]`` from ``times[i]`` on until that key's next entry.
+    """Entries ``(key, time)``, sorted: entry ``i`` holds for ``keys[i]`` from ``times[i]`` until that key's next entry.
 
-    Of entries with the same key and time the last given wins.
+    Of entries with the same key and time, the one given last holds. ``order`` sorts the entries as they were given;
+    ``keys`` and ``times`` are sorted by it. A *position* is an index into these three.
     """
 
-    def __init__(self, keys: Integers, times: Integers) -> None:
-        self._keys = np.unique(keys)
-        self._times = np.unique(times)
-        order = np.lexsort((np.arange(len(keys)), times, keys))
-        self._order = order
-        self._composite = self._combine(np.searchsorted(self._keys, keys[order]), times[order])
+    def __init__(self, keys: NDArray[np.signedinteger], times: Integers) -> None:
+        in_order = bool((times[1:] >= times[:-1]).all())
+        self.order: Integers = np.argsort(keys, kind="stable") if in_order else np.lexsort((times, keys))
+        self.keys, self.times = keys[self.order], times[self.order]
+        self._distinct_keys = self.keys[_is_first(self.keys)]
+        moments = times if in_order else np.sort(times)
+        self._distinct_times = moments[_is_first(moments)]
+        # Ranks take less room than times: key and time then fit into one word.
+        rank = np.cumsum(_is_first(self.keys), dtype=np.int64) - 1
+        self._composite = rank << 32 | np.searchsorted(self._distinct_times, self.times, side="right")
 
     def lookup(self, keys: NDArray[np.signedinteger], times: Integers) -> Integers:
-        """Index of the entry that holds for each key at each time; -1 where none does."""
-        if not len(self._composite) or not len(keys):
+        """Index of the entry, as given, that holds for each key at each time; -1 if there is none."""
+        if not len(self.order) or not len(keys):
             return np.full(len(keys), -1, np.int64)
-        first, last = np.searchsorted(self._times, (times.min(), times.max()), side="right")
+        first, last = np.searchsorted(self._distinct_times, (times.min(), times.max()), side="right")
         if first != last:
-            return self._lookup(keys, times)
-        # Nothing changed meanwhile: rows in a row that have the same key have the same entry.
+            return self._entries(keys, times)
+        # No entry begins in between, so equal keys in a row have the same answer.
         heads = run_starts(keys)
-        return spread(self._lookup(keys[heads], times[heads]), heads, len(keys))
+        return spread(self._entries(keys[heads], times[heads]), heads, len(keys))
 
-    def _lookup(self, keys: NDArray[np.signedinteger], times: Integers) -> Integers:
-        positions = np.searchsorted(self._keys, keys)
-        known = self._keys[np.minimum(positions, len(self._keys) - 1)] == keys
-        at = np.searchsorted(self._composite, self._combine(positions, times), side="right") - 1
-        entries = self._order[np.maximum(at, 0)]
-        same_key = (at >= 0) & known & (self._composite[np.maximum(at, 0)] >> 32 == positions)
-        return np.where(same_key, entries, -1)
+    def last(self, keys: NDArray[np.signedinteger], times: Integers) -> Integers:
+        """Position of each key's last entry at or before the time; -1 if there is none."""
+        if not len(self.order):
+            return np.full(len(keys), -1)
+        at = self._ends(keys, times) - 1
+        return np.where((at >= 0) & (self.keys[at] == keys), at, -1)
 
-    def _combine(self, key_positions: Integers, times: Integers) -> Integers:
-        # Ranks instead of times: both halves of the sort key then fit one word.
-        return key_positions.astype(np.int64) << 32 | np.searchsorted(self._times, times, side="right")
+    def next(self, keys: NDArray[np.signedinteger], times: Integers) -> Integers:
+        """Position of each key's first entry after the time; -1 if there is none."""
+        if not len(self.order):
+            return np.full(len(keys), -1)
+        at = self._ends(keys, times)
+        at[at == len(self.order)] = -1
+        return np.where((at >= 0) & (self.keys[at] == keys), at, -1)
+
+    def any_between(self, keys: NDArray[np.signedinteger], after: Integers, until: Integers) -> Booleans:
+        """Whether each key has an entry later than ``after`` and not later than ``until``."""
+        if not len(self.order):
+            return np.zeros(len(keys), bool)
+        at = self.last(keys, until)
+        return (at >= 0) & (self.times[at] > after)
+
+    def _entries(self, keys: NDArray[np.signedinteger], times: Integers) -> Integers:
+        at = self.last(keys, times)
+        return np.where(at >= 0, self.order[at], -1)
+
+    def _ends(self, keys: NDArray[np.signedinteger], times: Integers) -> Integers:
+        """Position behind each key's entries up to the time; for an unknown key, between those of its neighbours."""
+        rank = np.searchsorted(self._distinct_keys, keys).astype(np.int64)
+        when = np.searchsorted(self._distinct_times, times, side="right")
+        return np.searchsorted(self._composite, rank << 32 | when, side="right")
+
+
+def _is_first(values: NDArray[np.signedinteger]) -> Booleans:
+    """Which values differ from the one before them."""
+    first = np.ones(len(values), bool)
+    first[1:] = values[1:] != values[:-1]
+    return first

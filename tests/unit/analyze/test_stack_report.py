@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 
+import duckdb
 import pytest
 from support.stack_traces import DEEP, DESCEND_SHOWN, HANDLER, LIBC, add_stack, function, stacked
 from support.trace_builder import TraceBuilder
 
 import bpfrec
-from bpfrec.analyze.engine.needs import Needs
+from bpfrec.analyze.engine.requirements import Requirements
 from bpfrec.analyze.render.stacks import stacks
 
 OPENING = (
@@ -142,7 +143,7 @@ def test_stack_text_costs_nothing_where_it_is_not_named(tmp_path):
     with bpfrec.open(stacked().write(tmp_path / "t.bpfrec")) as opened:
         opened.query("SELECT count(*) FROM syscalls")
         assert list(opened._reader._tables) == ["syscalls"]
-        assert not Needs(opened.ask("stacks").sql).everything_of("syscalls")
+        assert not Requirements(opened.report("stacks", lazy=True).sql, duckdb.connect()).everything_of("syscalls")
 
 
 def test_a_name_cannot_look_like_two_frames(tmp_path):

@@ -288,7 +288,7 @@ def test_hostile_strings_reach_the_user_whole(hostile_trace):
 
 
 def test_a_long_answer_is_not_held(lab1):
-    result = lab1.answer("SELECT range AS i FROM range(10_000)")
+    result = lab1.query("SELECT range AS i FROM range(10_000)", lazy=True)
     assert not isinstance(result.source, list)
     records = result.records()
     assert next(records) == {"i": 0}
@@ -300,7 +300,9 @@ def test_a_long_answer_is_not_held(lab1):
 
 
 def test_an_answer_that_fails_on_the_way_says_so(lab1):
-    result = lab1.answer("SELECT CASE WHEN range < 5000 THEN 1 ELSE error('too far') END AS i FROM range(10_000)")
+    result = lab1.query(
+        "SELECT CASE WHEN range < 5000 THEN 1 ELSE error('too far') END AS i FROM range(10_000)", lazy=True
+    )
     with pytest.raises(bpfrec.BpfrecError, match="too far"):
         list(result.records())
     assert lab1.query("SELECT 1").rows == [(1,)]
@@ -314,7 +316,7 @@ def test_what_needs_more_memory_goes_to_a_private_folder_that_is_removed(lab1_tr
         assert trace.query("SELECT count(*) FROM syscalls").rows
         folders = [Path(value) for (value,) in trace.query("SELECT current_setting('temp_directory')").rows]
         trace.query("SET threads = 1; SELECT 1")  # every thread needs some for itself
-        records = trace.answer(f"FROM ({wide}) ORDER BY a, b").records()
+        records = trace.query(f"FROM ({wide}) ORDER BY a, b", lazy=True).records()
         assert next(records)["a"] == "0000104cd168386a335ba6bf6e32219d", "the answer is wrong"
         assert sum(file.stat().st_size for file in folders[0].iterdir()) > 1 << 20, "nothing was put aside"
         records.close()

@@ -103,11 +103,11 @@ def test_times_that_were_copied_are_in_call_text(lab1_trace):
 
 def test_only_the_functions_that_a_query_names_are_made(trace):
     trace.query("SELECT count(*) FROM syscalls")
-    assert trace._catalog._functions == set()
+    assert trace.engine._catalog._functions == set()
     assert trace.query("SELECT Open_Flags(arg2) FROM syscalls WHERE syscall = 'openat' LIMIT 1").rows
-    assert trace._catalog._functions == {"open_flags"}
+    assert trace.engine._catalog._functions == {"open_flags"}
     assert trace.query("SELECT socket_protocol(2, 6), socket_protocol(1, 6)").rows == [("IPPROTO_TCP", "6")]
-    assert trace._catalog._functions == {"open_flags", *(f.name for f in named_in("socket_protocol"))}
+    assert trace.engine._catalog._functions == {"open_flags", *(f.name for f in named_in("socket_protocol"))}
 
 
 def test_every_function_is_listed(trace):

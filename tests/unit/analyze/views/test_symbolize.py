@@ -15,6 +15,8 @@ from support.stripped_build import Build
 from support.trace_builder import TraceBuilder
 
 import bpfrec
+from bpfrec.analyze.trace import Trace
+from bpfrec.analyze.views.symbolized import DebugFiles
 from bpfrec.bpf.sideband import Mapping
 from bpfrec.formats import schema
 from bpfrec.formats.trace_writer import TraceWriter
@@ -91,6 +93,11 @@ def test_another_build_is_told_and_changes_nothing(it: Build, tmp_path: Path) ->
         assert len(found.remarks) == 1
 
 
+def debug_files(trace: Trace) -> DebugFiles:
+    """What looks for debug files, as soon as it is asked."""
+    return trace.engine._catalog._library._debug
+
+
 @pytest.mark.parametrize(
     "query",
     ["SELECT count(*) FROM syscalls", "SELECT module, count(*) FROM frames GROUP BY 1", "SELECT count(*) FROM frames"],
@@ -98,9 +105,9 @@ def test_another_build_is_told_and_changes_nothing(it: Build, tmp_path: Path) ->
 def test_a_question_that_needs_no_symbols_looks_for_none(it: Build, symbols: Path, tmp_path: Path, query: str) -> None:
     with bpfrec.open(frames(TraceBuilder(), it).write(tmp_path / "it.bpfrec"), symbols=[symbols]) as found:
         found.sql(query).fetchall()
-        assert "debug_folders" not in vars(found), "the folder was looked at for nothing"
+        assert "_folders" not in vars(debug_files(found)), "the folder was looked at for nothing"
         found.sql("SELECT symbol FROM frames").fetchall()
-        assert "debug_folders" in vars(found)
+        assert "_folders" in vars(debug_files(found))
 
 
 def test_hostile_addresses_and_build_ids_are_survived(it: Build, symbols: Path, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from bpfrec.analyze.names.coverage import Coverage, Losses
+from bpfrec.analyze.names.descriptor_tables import Tables, flags, numbers
 from bpfrec.analyze.names.kinds import CLOSE_RANGE_CLOEXEC, CLOSED, CWD, SAME, UNKNOWN
 from bpfrec.analyze.names.reasons import (
     BASE_UNKNOWN,
@@ -18,9 +19,8 @@ from bpfrec.analyze.names.reasons import (
     OPENED_BEFORE,
     SHARING_UNKNOWN,
 )
-from bpfrec.analyze.names.tables import Tables, flags, numbers
-from bpfrec.analyze.names.timeline import FOREVER, Booleans, Integers, Timeline
 from bpfrec.formats.kernel.roles import calls_that
+from bpfrec.formats.numeric.asof import FOREVER, AsOf, Booleans, Integers
 
 _ROUNDS = 64
 
@@ -59,7 +59,7 @@ class Changes:
         )
 
 
-class Holders:
+class DescriptorLookup:
     """Finds changes, by process, number and time. A change is known by its row in ``changes``."""
 
     def __init__(self, changes: Changes, tables: Tables, breaks: pa.Table, losses: Losses, coverage: Coverage) -> None:
@@ -69,7 +69,7 @@ class Holders:
         self._coverage = coverage
         self._whole = coverage.whole_processes(tables.pid)
         table = tables.of(changes.pid, changes.fd <= CWD, changes.at)
-        self._slots = Timeline.of(_slot(table, changes.fd), changes.at)
+        self._slots = AsOf(_slot(table, changes.fd), changes.at)
         self._set_breaks(breaks)
 
     def find(self, pids: Integers, fds: Integers, times: Integers) -> tuple[Integers, Integers]:
@@ -115,8 +115,8 @@ class Holders:
         when = np.where(marks, ended[ranged], numbers(breaks, "entered", 0)[ranged] + 1)
         executes = np.flatnonzero(np.isin(name, calls_that("executes")))
         no = np.zeros(len(name), bool)
-        self._executes = Timeline.of(self._tables.of(pid[executes], no[executes], ended[executes]), ended[executes])
-        self._ranges = Timeline.of(self._tables.of(pid[ranged], no[ranged], when), when)
+        self._executes = AsOf(self._tables.of(pid[executes], no[executes], ended[executes]), ended[executes])
+        self._ranges = AsOf(self._tables.of(pid[ranged], no[ranged], when), when)
         order = ranged[self._ranges.order]
         self._first = numbers(breaks, "arg0", 0)[order] & 0xFFFFFFFF
         self._last = numbers(breaks, "arg1", 0)[order] & 0xFFFFFFFF
@@ -184,7 +184,7 @@ class Holders:
         open_ = np.flatnonzero((position >= 0) & (fd >= 0))
         while len(open_):
             at = position[open_]
-            same = (at >= 0) & (self._ranges.groups[at] == table[open_]) & (self._ranges.times[at] > since[open_])
+            same = (at >= 0) & (self._ranges.keys[at] == table[open_]) & (self._ranges.times[at] > since[open_])
             open_, at = open_[same], at[same]
             covered = (self._first[at] <= fd[open_]) & (fd[open_] <= self._last[at])
             executes = self._executes.any_between(table[open_], self._ranges.times[at], until[open_]) | executed[open_]

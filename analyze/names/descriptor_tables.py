@@ -14,8 +14,8 @@ from bpfrec.analyze.names.kinds import (
     CLOSE_RANGE_UNSHARE,
 )
 from bpfrec.analyze.names.reasons import NONE, SHARING_UNKNOWN
-from bpfrec.analyze.names.timeline import FOREVER, Booleans, Integers, Timeline
 from bpfrec.formats.kernel.roles import calls_that
+from bpfrec.formats.numeric.asof import FOREVER, AsOf, Booleans, Integers
 
 _EXECUTING = calls_that("executes")
 
@@ -49,7 +49,7 @@ class Tables:
     snapshot: Integers
     refused: Integers
     split: Integers
-    _lives: Timeline
+    _lives: AsOf
 
     def of(self, pids: Integers, directories: Booleans, times: Integers) -> Integers:
         """The table of each process at each time; -1 where the trace does not know the process."""
@@ -65,7 +65,7 @@ class Tables:
 def tables_of(processes: pa.Table, forks: pa.Table, breaks: pa.Table, forks_recorded: bool, refusal: int) -> Tables:
     """The tables of ``processes``; ``refusal``: the reason where calls that make processes were not recorded."""
     pid, start = numbers(processes, "pid", -1), numbers(processes, "start", -FOREVER)
-    lives = Timeline.of(pid, start)
+    lives = AsOf(pid, start)
     mother = lives.last(numbers(processes, "ppid", -1), start)
     mother = np.where((mother >= 0) & (start > -FOREVER), lives.order[np.maximum(mother, 0)] if len(pid) else -1, -1)
     mother[mother == np.arange(len(pid))] = -1
@@ -75,7 +75,7 @@ def tables_of(processes: pa.Table, forks: pa.Table, breaks: pa.Table, forks_reco
     refused[np.repeat((mother >= 0) & ~known, 2)] = SHARING_UNKNOWN if forks_recorded else refusal
     for side, flag in ((0, CLONE_FILES), (1, CLONE_FS)):
         ends, threaded = _unsharing(breaks, flag)
-        breaking = Timeline.of(*ends)
+        breaking = AsOf(*ends)
         for life in np.flatnonzero(known & (shares & flag != 0)):
             both = breaking.next(np.array([pid[life], pid[mother[life]]]), np.repeat(start[life], 2))
             # Just before, for an exec closes descriptors in the table of its own.
@@ -101,7 +101,7 @@ def _fork_flags(forks: pa.Table, pid: Integers, mother: Integers, start: Integer
     """The flags with which each process was made, and whether they are known: the call that made it was under way."""
     entered, ended = numbers(forks, "entered", 0), numbers(forks, "ended", FOREVER)
     flags_of = numbers(forks, "flags", -1)
-    calls = Timeline.of(numbers(forks, "pid", -1), entered)
+    calls = AsOf(numbers(forks, "pid", -1), entered)
     if not len(entered) or not len(pid):
         return np.zeros(len(pid), np.int64), np.zeros(len(pid), bool)
     position = calls.last(pid[mother], start)

@@ -7,12 +7,12 @@ from itertools import pairwise
 
 import numpy as np
 
-from bpfrec.analyze.names.holders import Changes, Holders
+from bpfrec.analyze.names.descriptor_lookup import Changes, DescriptorLookup
 from bpfrec.analyze.names.kinds import ACCEPTED, NAMED, OPENED, ROOT, SOCKET
 from bpfrec.analyze.names.paths import ALL_PARTS, joined, stays_canonical
 from bpfrec.analyze.names.reasons import BASE_UNKNOWN, NAME_UNKNOWN, NONE, NOT_RECORDED
 from bpfrec.analyze.names.sockets import Socket, from_name, last_before
-from bpfrec.analyze.names.timeline import Booleans, Integers, Timeline
+from bpfrec.formats.numeric.asof import AsOf, Booleans, Integers
 
 _ROUNDS = 64
 _PATH_MAX = 4096
@@ -60,19 +60,19 @@ class Naming:
     ``addressing``: whether the calls that give sockets addresses were recorded.
     """
 
-    def __init__(self, holders: Holders, texts: list[str], addresses: Addresses, addressing: bool) -> None:
-        self._holders = holders
-        self._changes: Changes = holders.changes
+    def __init__(self, lookup: DescriptorLookup, texts: list[str], addresses: Addresses, addressing: bool) -> None:
+        self._lookup = lookup
+        self._changes: Changes = lookup.changes
         self._texts = texts
         changes = self._changes
-        self._origin, self._reason = holders.origins()
+        self._origin, self._reason = lookup.origins()
         self._name = np.full(len(changes.kind), -1)
         plain = [number for number, text in enumerate(texts) if text == "/"]
         usual = changes.snapshot & np.isin(changes.text, plain)
         self.names = Names(one_root=not ((changes.fd == ROOT) & ~usual).any())
         self._name_plainly()
         self._sockets: dict[int, Socket] = {}
-        self._versions = Timeline.of(np.zeros(0, np.int64), np.zeros(0, np.int64))
+        self._versions = AsOf(np.zeros(0, np.int64), np.zeros(0, np.int64))
         self._version_name = np.zeros(0, np.int64)
         if addressing:
             self._name_sockets(addresses)
@@ -82,7 +82,7 @@ class Naming:
 
     def find(self, pids: Integers, fds: Integers, times: Integers) -> tuple[Integers, Integers]:
         """The name of what each number means in its process at that time, -1 for none, and the reason then."""
-        change, reason = self._holders.find(pids, fds, times)
+        change, reason = self._lookup.find(pids, fds, times)
         origin = np.where(change >= 0, self._origin[change] if len(self._origin) else -1, -1)
         reason = np.where(change >= 0, self._reason_of(origin, change), reason)
         name = np.full(len(pids), -1)
@@ -122,11 +122,11 @@ class Naming:
         for change in np.flatnonzero(changes.kind == SOCKET).tolist():
             text = self._texts[changes.text[change]]
             self._set_socket(change, from_name(text) if changes.snapshot[change] else Socket(text))
-        holder, _ = self._holders.find(addresses.pid, addresses.fd, addresses.seen)
+        holder, _ = self._lookup.find(addresses.pid, addresses.fd, addresses.seen)
         owner = np.where(holder >= 0, self._origin[holder] if len(self._origin) else -1, -1)
         listening = self._follow_addresses(addresses, owner)
         accepted = np.flatnonzero(changes.kind == ACCEPTED)
-        source, _ = self._holders.find(changes.pid[accepted], changes.source[accepted], changes.entered[accepted])
+        source, _ = self._lookup.find(changes.pid[accepted], changes.source[accepted], changes.entered[accepted])
         origin = np.where(source >= 0, self._origin[source] if len(self._origin) else -1, -1)
         versions = self._versions.last(origin, changes.entered[accepted])
         for change, listener, version in zip(accepted.tolist(), origin.tolist(), versions.tolist(), strict=True):
@@ -145,8 +145,8 @@ class Naming:
         """Makes a version of each socket for every address it gets, in the order of :attr:`_versions`."""
         known = np.array([int(o) in self._sockets for o in owner], bool)
         rows = np.flatnonzero(known)
-        self._versions = Timeline.of(owner[rows], addresses.at[rows])
-        rows, groups = rows[self._versions.order], self._versions.groups
+        self._versions = AsOf(owner[rows], addresses.at[rows])
+        rows, groups = rows[self._versions.order], self._versions.keys
         local = last_before(groups, addresses.is_local[rows])
         peer = last_before(groups, ~addresses.is_local[rows])
         sockets = []
@@ -167,7 +167,7 @@ class Naming:
         """Names what paths opened, those first whose directory's name does not hang on others."""
         changes = self._changes
         paths = np.flatnonzero(changes.kind == OPENED)
-        base, reason = self._holders.find(changes.pid[paths], changes.source[paths], changes.entered[paths])
+        base, reason = self._lookup.find(changes.pid[paths], changes.source[paths], changes.entered[paths])
         own = (changes.source[paths] == ROOT) & (base < 0)
         origin = np.where(base >= 0, self._origin[base] if len(self._origin) else -1, -1)
         reason = np.where(base >= 0, self._reason_of(origin, base), reason)

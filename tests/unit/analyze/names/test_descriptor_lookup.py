@@ -1,4 +1,4 @@
-"""analyze/names/holders.py beside a model that goes through the changes one by one."""
+"""analyze/names/descriptor_lookup.py beside a model that goes through the changes one by one."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bpfrec.analyze.names.coverage import Coverage, Losses
-from bpfrec.analyze.names.holders import Changes, Holders
+from bpfrec.analyze.names.descriptor_lookup import Changes, DescriptorLookup
+from bpfrec.analyze.names.descriptor_tables import tables_of
 from bpfrec.analyze.names.kinds import CLONE_FILES, CLOSED, NAMED, SAME
 from bpfrec.analyze.names.reasons import NONE, NOT_OPEN
-from bpfrec.analyze.names.tables import tables_of
 
 FIRST = 100
 PROCESSES = st.integers(FIRST, FIRST + 4)
@@ -97,12 +97,12 @@ class Model:
             self.forks[-1]["flags"], shared = 0, False
         self.tables[child] = table if shared else dict(table)
 
-    def holders(self) -> Holders:
+    def holders(self) -> DescriptorLookup:
         changes = Changes.of(pa.Table.from_pylist(sorted_rows(self.changes), schema=CHANGES))
         breaks = pa.Table.from_pylist(self.breaks, schema=BREAKS)
         processes, forks = pa.Table.from_pylist(self.processes, PROCESS), pa.Table.from_pylist(self.forks, FORKS)
         losses = Losses(pa.table({name: pa.array([], pa.int64()) for name in ("pid", "first", "last")}))
-        return Holders(changes, tables_of(processes, forks, breaks, True, 0), breaks, losses, Coverage.of({}))
+        return DescriptorLookup(changes, tables_of(processes, forks, breaks, True, 0), breaks, losses, Coverage.of({}))
 
 
 def sorted_rows(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

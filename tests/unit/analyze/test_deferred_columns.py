@@ -6,9 +6,11 @@ import pytest
 from support.trace_builder import TraceBuilder
 
 import bpfrec
-from bpfrec.analyze.engine import catalog
-from bpfrec.analyze.engine.view import Computed, Late, ViewColumn
+from bpfrec.analyze.engine.engine import Engine
+from bpfrec.analyze.engine.protocols import Queries
+from bpfrec.analyze.engine.view import ComputedTable, Join, ViewColumn
 from bpfrec.analyze.trace import Trace
+from bpfrec.analyze.views import library
 from bpfrec.formats import schema
 from bpfrec.formats.columns import Column, Table
 
@@ -22,8 +24,8 @@ def trace(lab1_trace):
 
 
 def columns_made(trace: Trace, view: str = "sys.clock_nanosleep") -> set[str]:
-    """The late columns that a view has."""
-    return trace._catalog._made[view]
+    """The deferred columns that a view has."""
+    return trace.engine._catalog._made[view]
 
 
 def test_a_view_has_what_costs_something_only_when_a_query_names_it(trace):
@@ -42,7 +44,7 @@ def test_a_view_has_what_costs_something_only_when_a_query_names_it(trace):
 def test_a_query_that_could_show_all_columns_has_all(trace, query):
     trace.query(f"SELECT ret FROM {SLEEPS}")
     trace.query(query.format(SLEEPS))
-    assert columns_made(trace) == set(trace._catalog._whole[SLEEPS].late)
+    assert columns_made(trace) == set(trace.engine._catalog._whole[SLEEPS].deferred)
     assert {"rqtp_tv_sec", "rqtp_tv_nsec", "call_text"} <= columns_made(trace)
 
 
@@ -70,7 +72,7 @@ def test_columns_are_found_behind_use(trace):
     assert "call_text" in trace.sql("FROM clock_nanosleep").columns
 
 
-def test_a_wrong_name_is_answered_with_late_columns_near_it(trace):
+def test_a_wrong_name_is_answered_with_deferred_columns_near_it(trace):
     with pytest.raises(bpfrec.BpfrecError) as refused:
         trace.query(f"SELECT rqtp_tv_nsek FROM {SLEEPS}")
     assert "rqtp_tv_nsec" in refused.value.hint
@@ -89,23 +91,23 @@ def computed(monkeypatch, tmp_path):
     """A trace whose syscalls have a column that is computed, and the times that happened."""
     times = []
 
-    def fill(trace: Trace) -> None:
+    def fill(queries: Queries) -> None:
         times.append(1)
-        trace.execute("INSERT INTO computed.doubles SELECT event_id, ret * 2 AS doubled FROM syscalls")
+        queries.execute("INSERT INTO computed.doubles SELECT event_id, ret * 2 AS doubled FROM syscalls")
 
     table = Table("doubles", "Twice.", (Column("event_id", "BIGINT", "the call"), Column("d", "BIGINT", "twice")))
     join = "LEFT JOIN computed.doubles AS d ON d.event_id = s.event_id"
-    late = Late(join, computed=Computed(table, fill))
-    column = ViewColumn("doubled", "BIGINT", "twice the result", "d.d", (late,))
+    deferring = Join(join, computed=ComputedTable(table, fill))
+    column = ViewColumn("doubled", "BIGINT", "twice the result", "d.d", (deferring,))
 
     def with_column(view):
         return replace(view, columns=(*view.columns, column))
 
-    tables, calls = catalog.table_view, catalog.syscall_view
+    tables, calls = library.table_view, library.syscall_view
     monkeypatch.setattr(
-        catalog, "table_view", lambda t, *rest: (with_column if t is schema.SYSCALLS else lambda v: v)(tables(t, *rest))
+        library, "table_view", lambda t, *rest: (with_column if t is schema.SYSCALLS else lambda v: v)(tables(t, *rest))
     )
-    monkeypatch.setattr(catalog, "syscall_view", lambda name, **given: with_column(calls(name, **given)))
+    monkeypatch.setattr(library, "syscall_view", lambda name, **given: with_column(calls(name, **given)))
     builder = TraceBuilder()
     for i in range(5):
         builder.call("close", i, 3, ret=i)
@@ -139,7 +141,7 @@ def test_a_query_that_shows_all_columns_shows_computed_ones(computed, query):
 def test_what_failed_is_computed_again(computed, monkeypatch):
     trace, times = computed
     with monkeypatch.context() as patch:
-        patch.setattr(Trace, "execute", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        patch.setattr(Engine, "execute", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             trace.query("SELECT sum(doubled) FROM syscalls")
     assert trace.query("SELECT sum(doubled) FROM syscalls").rows == [(20,)]

@@ -565,10 +565,10 @@ def test_long_chains_take_as_long_as_they_are(names) -> None:
 def test_reports_that_need_no_names_do_not_wait_for_them(lab1_trace: Path, name: str) -> None:
     with Trace(lab1_trace) as trace:
         trace.report(name)
-        assert not trace._catalog._filled
+        assert not trace.engine._filled
 
 
 def test_the_trace_report_does_not_wait_for_names(lab1_trace: Path) -> None:
     with Trace(lab1_trace) as trace:
         trace.report("trace", probes=["sys_openat"])
-        assert not trace._catalog._filled
+        assert not trace.engine._filled

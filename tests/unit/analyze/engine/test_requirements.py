@@ -1,8 +1,16 @@
 from __future__ import annotations
 
+import duckdb
 import pytest
 
-from bpfrec.analyze.engine.needs import Needs
+from bpfrec.analyze.engine.requirements import Requirements
+
+CONNECTION = duckdb.connect()
+
+
+def required(query: str) -> Requirements:
+    return Requirements(query, CONNECTION)
+
 
 NAMED = """
 SELECT count(*) FROM sys.futex
@@ -15,6 +23,7 @@ SELECT comm FROM sys.futex WHERE syscall = 'futex * table'  -- *
 SELECT comm /* * */ FROM sys.futex WHERE comm = $$ * FROM futex $$
 WITH q AS (SELECT ret FROM sys.futex) SELECT ret FROM q
 FROM sys.futex SELECT ret
+SELECT ret, count(*) FROM sys.futex GROUP BY ALL ORDER BY ALL
 CREATE TABLE t AS SELECT ret FROM sys.futex
 COPY (SELECT ret FROM sys.futex) TO 'x'
 SELECT sum(ret) FILTER (WHERE ret > 0) FROM memory.sys.futex
@@ -37,6 +46,7 @@ SELECT ret FROM losses UNION ALL SELECT * FROM sys.futex
 SELECT ret FROM losses WHERE EXISTS (SELECT * FROM sys.futex)
 SELECT futex.* FROM sys.futex
 SELECT DISTINCT ON (pid) * FROM sys.futex
+SELECT ret FROM sys.futex ORDER BY COLUMNS('u.*')
 SELECT ü, * FROM sys.futex
 EXPLAIN SELECT * FROM sys.futex
 FROM sys.futex
@@ -64,38 +74,38 @@ SELECT * FROM (DESCRIBE sys.futex)
 
 @pytest.mark.parametrize("query", NAMED)
 def test_what_such_queries_show_they_name(query):
-    assert not Needs(query).everything_of("futex")
+    assert not required(query).everything_of("futex")
 
 
 @pytest.mark.parametrize("query", SHOWN)
 def test_such_queries_could_show_every_column(query):
-    assert Needs(query).everything_of("futex")
+    assert required(query).everything_of("futex")
 
 
 @pytest.mark.parametrize("query", ["DESCRIBE sys.futex", "desc sys.futex", "PRAGMA table_info('sys.futex')"])
 def test_such_queries_need_columns_and_no_rows(query):
-    assert Needs(query).describes
+    assert required(query).describes
 
 
 @pytest.mark.parametrize(
     "query", [*NAMED, *SHOWN, "DESCRIBE sys.a; FROM sys.futex", "DESCRIBE SELECT ret FROM sys.futex"]
 )
 def test_other_queries_need_rows(query):
-    assert not Needs(query).describes
+    assert not required(query).describes
 
 
 @pytest.mark.parametrize(
     "query", ["", ")", "SELECT 'open", 'SELECT "open', "((((", ") FROM x", "SELECT /* open", "SELECT '\udc80'"]
 )
 def test_what_is_no_query_is_looked_at_all_the_same(query):
-    assert isinstance(Needs(query).everything_of("futex"), bool)
+    assert isinstance(required(query).everything_of("futex"), bool)
 
 
 def test_a_view_called_as_a_word_of_sql_is_no_doubt():
-    assert not Needs("SELECT ret FROM sys.select").everything_of("select")
-    assert not Needs("SELECT s.ret FROM sys.select s").everything_of("select")
-    assert Needs("SELECT * FROM sys.select").everything_of("select")
+    assert not required("SELECT ret FROM sys.select").everything_of("select")
+    assert not required("SELECT s.ret FROM sys.select s").everything_of("select")
+    assert required("SELECT * FROM sys.select").everything_of("select")
 
 
 def test_words_are_those_of_names_strings_and_comments_in_lower_case():
-    assert Needs('SELECT "Utime_TV_sec" FROM x -- y').words == {"select", "utime_tv_sec", "from", "x", "y"}
+    assert required('SELECT "Utime_TV_sec" FROM x -- y').words == {"select", "utime_tv_sec", "from", "x", "y"}

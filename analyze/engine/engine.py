@@ -1,0 +1,218 @@
+"""Runs queries over a trace: makes what they name, computes what they require, and gives their rows."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bpfrec.analyze.engine.catalog import Catalog
+from bpfrec.analyze.engine.errors import sql_errors
+from bpfrec.analyze.engine.result import Result, Row
+from bpfrec.analyze.engine.session import interruptible
+from bpfrec.analyze.engine.sqltemplate import identifier, literal
+from bpfrec.analyze.engine.view import ComputedTable
+from bpfrec.formats.errors import BpfrecError
+from bpfrec.formats.manifest import Manifest
+
+if TYPE_CHECKING:
+    import duckdb
+    import pyarrow as pa
+
+_log = logging.getLogger(__name__)
+
+_ROWS_AT_ONCE = 8192
+
+
+class Engine:
+    """Queries over the views of ``catalog`` in ``connection``.
+
+    ``computes``: whether a table is computed when a query requires it. The engine that such tables are filled by
+    computes none: it sees them as they are.
+    """
+
+    def __init__(
+        self, connection: duckdb.DuckDBPyConnection, catalog: Catalog, manifest: Manifest, *, computes: bool = True
+    ) -> None:
+        self._connection, self._catalog, self._manifest = connection, catalog, manifest
+        self._filler = Engine(connection, catalog, manifest, computes=False) if computes else None
+        self._filled: set[str] = set()
+
+    @property
+    def manifest(self) -> Manifest:
+        """What the trace says about its own making."""
+        return self._manifest
+
+    def relation(self, sql: str) -> duckdb.DuckDBPyRelation | None:
+        """The relation of one statement; None if it gives no rows.
+
+        Raises:
+            BpfrecError: the SQL is wrong.
+        """
+        import duckdb  # noqa: PLC0415
+
+        self._prepare(sql)
+        with sql_errors():
+            try:
+                return self._connection.sql(sql)
+            except duckdb.BinderException:
+                # The message lists columns with a name near to one that is not found: deferred ones are among them.
+                if not _is_one_select(self.statements(sql)) or not self._catalog.complete(sql):
+                    raise
+                relation = self._connection.sql(sql)
+        self._compute(self._catalog.computed(sql))
+        return relation
+
+    def query(self, sql: str, notes: Sequence[str] = (), *, lazy: bool = False) -> Result:
+        """The rows of one query, with ``notes`` for the reader.
+
+        ``lazy``: the query runs when the rows are read, and they are not kept. They are to be read before the next
+        query.
+
+        Raises:
+            BpfrecError: the query is wrong or fails; with ``lazy`` a failure is raised when the rows are read.
+        """
+        relation = self.relation(sql)
+        if relation is None:
+            raise BpfrecError("the query is empty")
+        result = self._result(relation, sql, lazy=_is_one_select(self.statements(sql)), notes=notes)
+        if not lazy:
+            result.source = result.rows
+        return result
+
+    def arrow(self, sql: str) -> pa.Table:
+        """The rows of one query as an Arrow table, all in memory.
+
+        Raises:
+            BpfrecError: the query is wrong or fails.
+        """
+        relation = self.relation(sql)
+        if relation is None:
+            raise BpfrecError("the query is empty")
+        with sql_errors():
+            return relation.to_arrow_table()
+
+    def execute(self, script: str) -> None:
+        """Runs statements and drops their rows.
+
+        Raises:
+            BpfrecError: one of them fails.
+        """
+        self._prepare(script)
+        with sql_errors():
+            self._connection.execute(script)
+
+    def append(self, table: str, rows: pa.Table) -> None:
+        """Appends ``rows`` to a table of the SQL session, column by column.
+
+        Raises:
+            BpfrecError: there is no such table, or its columns are others.
+        """
+        with sql_errors():
+            self._connection.register("appended_rows", rows)
+            try:
+                self._connection.execute(f"INSERT INTO {table} SELECT * FROM appended_rows")  # noqa: S608 - ours
+            finally:
+                self._connection.unregister("appended_rows")
+
+    def statements(self, script: str) -> list[duckdb.Statement]:
+        """The statements of ``script``, each ready for :meth:`run`.
+
+        Raises:
+            BpfrecError: it does not parse.
+        """
+        with sql_errors():
+            return list(self._connection.extract_statements(script))
+
+    def run(self, statement: duckdb.Statement) -> Result | None:
+        """Runs one statement; None if it is of a kind that gives no rows. A SELECT runs when its rows are read."""
+        relation = self.relation(statement.query)
+        kinds = {str(kind).rpartition(".")[2] for kind in statement.expected_result_type}
+        # COPY and CREATE may give rows. Mostly it is the number of rows they wrote.
+        counted = "CHANGED_ROWS" in kinds and relation is not None and list(relation.columns) == ["Count"]
+        if relation is None or counted or "QUERY_RESULT" not in kinds:
+            return None
+        return self._result(relation, statement.query, lazy=_is_select(statement))
+
+    def _prepare(self, sql: str) -> None:
+        self._compute(self._catalog.prepare(sql))
+
+    def _compute(self, tables: Sequence[ComputedTable]) -> None:
+        if self._filler is None:
+            return
+        for computed in tables:
+            name = computed.table.name
+            if name not in self._filled:
+                begin = time.perf_counter()
+                computed.fill(self._filler)
+                _log.info("computed %s in %.3f s", name, time.perf_counter() - begin)
+                self._filled.add(name)
+
+    def _result(self, relation: duckdb.DuckDBPyRelation, sql: str, *, lazy: bool, notes: Sequence[str] = ()) -> Result:
+        types = [str(t).strip('"') for t in relation.types]
+        columns = list(relation.columns)
+        readable = [_readable(i, kind) for i, kind in enumerate(types, 1)]
+        with sql_errors():
+            if any(readable):
+                shown = (
+                    f"{expression or f'#{i}'} AS {identifier(column)}"
+                    for i, (expression, column) in enumerate(zip(readable, columns, strict=True), 1)
+                )
+                relation = relation.project(", ".join(shown))
+            rows = _SelectedRows(self._connection, relation.sql_query()) if lazy else relation.fetchall()
+        return Result(columns, types, rows, sql, list(notes))
+
+
+@dataclass(frozen=True)
+class _SelectedRows:
+    """The rows of a SELECT, which runs every time that they are iterated over."""
+
+    connection: duckdb.DuckDBPyConnection
+    select: str
+
+    def __iter__(self) -> Iterator[Row]:
+        begin = time.perf_counter()
+        with sql_errors(), interruptible(self.connection):
+            self.connection.execute(self.select)
+        read = False
+        count = 0
+        try:
+            while rows := self._next():
+                count += len(rows)
+                yield from rows
+            read = True
+        finally:
+            if not read:
+                self._abandon()
+            _log.info("%d rows%s in %.3f s", count, "" if read else " of more", time.perf_counter() - begin)
+            _log.debug("%s", self.select)
+
+    def _next(self) -> list[Row]:
+        with sql_errors(), interruptible(self.connection):
+            return self.connection.fetchmany(_ROWS_AT_ONCE)
+
+    def _abandon(self) -> None:
+        # Only another query ends one that was not read to its end; until then the connection does nothing else.
+        import duckdb  # noqa: PLC0415
+
+        with suppress(duckdb.Error):
+            self.connection.execute("SELECT 1").fetchall()
+
+
+def _is_one_select(statements: list[duckdb.Statement]) -> bool:
+    return len(statements) == 1 and _is_select(statements[0])
+
+
+def _is_select(statement: duckdb.Statement) -> bool:
+    return str(statement.type).rpartition(".")[2] == "SELECT"
+
+
+def _readable(position: int, kind: str) -> str | None:
+    """SQL that makes text of a column that Python cannot hold; None for others."""
+    # Python's datetime ends at microseconds, and DuckDB needs pytz to make one with a time zone.
+    if kind == "TIMESTAMP_NS":
+        return f"strftime(#{position}, {literal('%Y-%m-%dT%H:%M:%S.%n')})"
+    return f"CAST(#{position} AS VARCHAR)" if kind == "TIMESTAMP WITH TIME ZONE" else None

@@ -1,0 +1,107 @@
+"""The views and functions that a trace offers, by name: what the engine's catalog makes them from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import cached_property, partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bpfrec.analyze.decode.functions import functions, named_in
+from bpfrec.analyze.engine.catalog import SYS_SCHEMA
+from bpfrec.analyze.engine.protocols import SqlFunction
+from bpfrec.analyze.engine.sqltemplate import bundled_sql
+from bpfrec.analyze.engine.view import View
+from bpfrec.analyze.views.demangle import DEMANGLED, demangled_function
+from bpfrec.analyze.views.recording import recording_view, wall_offset_ns
+from bpfrec.analyze.views.stack_text import STACK_TEXT, stack_text_function
+from bpfrec.analyze.views.symbolized import DebugFiles, symbolized_view
+from bpfrec.analyze.views.tables import (
+    execs_view,
+    functions_view,
+    is_syscall,
+    parquet_source,
+    recorded_syscalls,
+    syscall_view,
+    table_view,
+)
+from bpfrec.formats.errors import TraceFileError
+from bpfrec.formats.schema import DATA, FRAMES, TABLES
+from bpfrec.formats.trace_reader import TraceReader, table_rows
+
+if TYPE_CHECKING:
+    import duckdb
+
+_TABLES = {table.name: table for table in TABLES}
+
+
+class TraceLibrary:
+    """The views of the trace of ``reader``, whose frames also have what the debug files in ``debug`` say.
+
+    ``connection``: the SQL session; only the columns of Parquet files are asked of it.
+    """
+
+    main: Sequence[str] = (*_TABLES, "recording", "functions", "execs")
+
+    def __init__(self, reader: TraceReader, debug: DebugFiles, connection: duckdb.DuckDBPyConnection) -> None:
+        self._reader, self._debug, self._connection = reader, debug, connection
+        self._manifest = reader.manifest
+
+    @cached_property
+    def calls(self) -> Sequence[str]:
+        """The system calls in the trace."""
+        return recorded_syscalls(self._manifest.syscalls)
+
+    def is_call(self, name: str) -> bool:
+        """Whether a trace can have calls of this name."""
+        return is_syscall(name)
+
+    def view(self, key: str) -> View:
+        """The view with all its columns.
+
+        Raises:
+            TraceFileError: its table is damaged.
+        """
+        if key.startswith(f"{SYS_SCHEMA}."):
+            has_data = table_rows(self._manifest).get(DATA.name, 0) > 0
+            return syscall_view(key.removeprefix(f"{SYS_SCHEMA}."), has_data=has_data)
+        match key:
+            case "recording":
+                return recording_view(self._manifest, self._reader.path)
+            case "functions":
+                return functions_view()
+            case "execs":
+                return execs_view(bundled_sql("execs"))
+        table = _TABLES[key]
+        parquet = self._reader.parquet(table)
+        present = set() if parquet is None else self._columns(key, parquet)
+        view = table_view(table, parquet, present, wall_offset_ns(self._manifest))
+        has_debug_files = bool(self._debug.folders) or self._debug.saved.exist
+        return symbolized_view(view, self._debug) if table is FRAMES and has_debug_files else view
+
+    def functions(self, text: str) -> Iterable[SqlFunction]:
+        """The functions that ``text`` names; all decoders if it asks for DuckDB's list of functions."""
+        lower = text.lower()
+        for function in functions().values() if "duckdb_functions" in lower else named_in(text):
+            yield SqlFunction(function.name, partial(_execute, function.create()))
+        if DEMANGLED in lower:
+            yield demangled_function()
+        if STACK_TEXT in lower:
+            yield stack_text_function()
+
+    def _columns(self, name: str, parquet: Path) -> set[str]:
+        """The columns of a Parquet file, in lower case."""
+        import duckdb  # noqa: PLC0415
+
+        try:
+            described = self._connection.execute(f"DESCRIBE SELECT * FROM {parquet_source(parquet)}")  # noqa: S608 - a literal
+            return {row[0].lower() for row in described.fetchall()}
+        except duckdb.Error as error:
+            cause = str(error).splitlines()[0]
+            raise TraceFileError(
+                f"{self._reader.path}: {name} is damaged: {cause}", "Ask for the file again."
+            ) from None
+
+
+def _execute(statement: str, connection: duckdb.DuckDBPyConnection) -> None:
+    connection.execute(statement)
