@@ -54,10 +54,18 @@ class TraceWriter:
             self.write(table, pa.Table.from_pylist(some, schema=arrow_schema(table)))
 
     def finish(self, manifest: Manifest, target: Path, owner: tuple[int, int] | None) -> int:
-        """Closes the tables and makes ``target`` from them, mode 0600, owned by ``owner`` (uid, gid).
+        """Closes the tables and makes ``target`` from them, as :meth:`make_file` does. Returns its size in bytes.
 
-        Fills ``manifest.tables``. The zip is made beside the target and renamed, so that ``target`` is whole or
-        not there. Returns its size in bytes.
+        ``target`` is on the file system of the folder, and is whole or not there.
+        """
+        made, size = self.make_file(manifest, owner)
+        made.replace(target)
+        return size
+
+    def make_file(self, manifest: Manifest, owner: tuple[int, int] | None) -> tuple[Path, int]:
+        """Closes the tables and makes one file of them in the folder, mode 0600, owned by ``owner`` (uid, gid).
+
+        Fills ``manifest.tables``. Returns the path of the file and its size in bytes.
         """
         for writer in self._writers.values():
             writer.close()
@@ -76,8 +84,7 @@ class TraceWriter:
             file.flush()
             os.fsync(file.fileno())
             size = file.seek(0, os.SEEK_END)
-        partial.replace(target)
-        return size
+        return partial, size
 
     def _store(self, archive: zipfile.ZipFile, table: Table) -> TableEntry:
         path = self._folder / table.member

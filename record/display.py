@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,8 @@ from rich.live import Live
 from rich.text import Text
 
 from bpfrec.record.finish.finish import Finished
+from bpfrec.record.options.phrases import one_of
+from bpfrec.record.request import Request
 from bpfrec.record.session.recorded import Progress, Recorded
 
 
@@ -20,7 +21,7 @@ class Display:
 
     def __init__(self, subject: str) -> None:
         self._subject = subject
-        self._console = Console(stderr=True, highlight=False, soft_wrap=True)
+        self._console = _StandardError(stderr=True, highlight=False, soft_wrap=True)
         self._live = (
             Live(console=self._console, auto_refresh=False, transient=True) if self._console.is_terminal else None
         )
@@ -35,8 +36,9 @@ class Display:
     def started(self) -> None:
         """Prints that recording has begun."""
         self.say(f"recording {self._subject}")
-        if self._live:
-            self._live.start()
+        live = self._live
+        if live:
+            self._with_reader(live.start)
 
     def progress(self, now: Progress) -> None:
         """Shows how far the recording is, if standard error is a terminal."""
@@ -53,7 +55,7 @@ class Display:
         """Shows how much of the work on the trace is done: ``share``, 0 to 1."""
         self._show(Text(f"writing the trace: {share:.0%}"))
 
-    def summary(self, recorded: Recorded, finished: Finished, target: Path, old: Path | None) -> None:
+    def summary(self, request: Request, recorded: Recorded, finished: Finished, target: Path, old: Path | None) -> None:
         """Prints what was recorded and lost, where the trace is, and what to run next."""
         self._stop_live()
         seconds = (recorded.stop_ns - recorded.start_ns) / 1e9
@@ -67,9 +69,7 @@ class Display:
             f"{lost}; {target} ({size_text(finished.size)}); stopped because {_because(recorded)}"
         )
         if not finished.calls and not finished.samples:
-            self.say(
-                "no call was seen: nothing matched, or it waited in one call all the time; see: bpfrec record --help"
-            )
+            self.say(f"no call was seen: {why_nothing(request, recorded)}")
         for line in loss_lines(finished.losses, recorded.start_ns):
             self.say(line)
         if old is not None:
@@ -79,19 +79,54 @@ class Display:
 
     def say(self, text: str) -> None:
         """Prints one line."""
-        with suppress(OSError):  # a terminal that has hung up must not cost the recording
-            self._console.print(Text(f"bpfrec: {text}"))
+        self._with_reader(lambda: self._console.print(Text(f"bpfrec: {text}")))
 
     def _show(self, line: Text) -> None:
-        if self._live:
-            with suppress(OSError):
-                self._live.update(line, refresh=True)
+        live = self._live
+        if live:
+            self._with_reader(lambda: live.update(line, refresh=True))
 
     def _stop_live(self) -> None:
-        if self._live:
-            with suppress(OSError):
-                self._live.stop()
-            self._live = None
+        live, self._live = self._live, None
+        if live:
+            self._with_reader(live.stop)
+
+    def _with_reader(self, write: Callable[[], None]) -> None:
+        """Writes, unless the terminal has hung up or the reader of a pipe has gone: that must not cost a recording."""
+        try:
+            write()
+        except OSError:
+            self._console.quiet = True
+
+
+class _StandardError(Console):
+    """A console that says that its reader has gone by an OSError, and does not end the program."""
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError
+
+
+def why_nothing(request: Request, recorded: Recorded) -> str:
+    """Why a recording that was asked for as ``request`` may have seen no call."""
+    if recorded.ended_early:
+        return f"{_numbers(recorded.ended_early)} ended before recording began"
+    causes = []
+    if request.comm is not None:
+        causes.append(f"no process or thread was named {request.comm} (ps -eLo comm lists names)")
+    if request.uid is not None:
+        causes.append(f"user {request.uid} made none")
+    if request.cgroup is not None:
+        causes.append(f"nothing ran in {request.cgroup}")
+    if request.calls is not None:
+        causes.append("none of those that -e names was made")
+    if request.failed_only:
+        causes.append("none failed")
+    causes.append("what was recorded waited in one call all the time")
+    return one_of(causes)
+
+
+def _numbers(pids: list[int]) -> str:
+    return f"{'process or thread' if len(pids) == 1 else 'processes or threads'} {', '.join(map(str, pids))}"
 
 
 def loss_lines(losses: list[dict[str, Any]], start_ns: int) -> Iterator[str]:

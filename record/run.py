@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
+import errno
+import logging
+
 from bpfrec.formats.errors import BpfrecError
 from bpfrec.record.display import Display
 from bpfrec.record.finish.finish import finish
 from bpfrec.record.request import Request
+from bpfrec.record.session.command import Command
 from bpfrec.record.session.output import Output, prepare
+from bpfrec.record.session.recorded import Recorded
 from bpfrec.record.session.session import record
-from bpfrec.record.session.stop import StopSignals
+from bpfrec.record.session.signals import StopSignals
 from bpfrec.record.session.sudo_user import User, user_behind_sudo
 
+_log = logging.getLogger(__name__)
+
+# Seconds that a command has to end when its recording is over before it is.
 _PATIENCE = 5.0
 _INTERRUPTED = 130
+_WARNING = "bpfrec: the trace is being written; the next signal gives it up"
+_REMEDIES = {
+    errno.ENOSPC: "Make room there, or name another file with -o.",
+    errno.EDQUOT: "Make room there, or name another file with -o.",
+    errno.EMFILE: "Permit more open files: ulimit -n 65536",
+}
 
 
 def run(request: Request) -> int:
@@ -22,39 +36,92 @@ def run(request: Request) -> int:
         BpfrecError: recording or writing failed.
     """
     user = user_behind_sudo()
-    output = prepare(request.output, request.force)
-    try:
-        # The signals that end a recording must not end the writing of what was recorded.
-        with Display(f"{request.subject()}{_until(request)}") as display, StopSignals() as signals:
-            return _record_and_finish(request, output, user, display, signals)
-    except KeyboardInterrupt:
-        failure = BpfrecError(f"interrupted: {output.target} was not written")
-        failure.exit_code = _INTERRUPTED
-        raise failure from None
-    except OSError as error:
-        raise BpfrecError(
-            f"cannot write {output.target}: {error.strerror}", "Make room there, or name another file with -o."
-        ) from None
-    finally:
-        output.remove_folder()
+    with (
+        prepare(request.output, request.force, user) as output,
+        Display(f"{request.subject()}{_until(request)}") as display,
+        StopSignals(with_quit=bool(request.command)) as signals,
+    ):
+        if not request.command:
+            _record_and_finish(request, output, user, None, display, signals)
+            return 0
+        command = Command(request.command, user, signals)
+        try:
+            _record_and_finish(request, output, user, command, display, signals)
+        finally:
+            command.close()
+        return command.child.exit_code
 
 
 def _record_and_finish(
-    request: Request, output: Output, user: User | None, display: Display, signals: StopSignals
-) -> int:
-    recorded = record(request, output, user, display, signals)
-    child = recorded.child
-    if child is not None and not child.ended():
-        # As perf does: a command is not left behind when its recording ends.
-        child.terminate()
-        child.wait(_PATIENCE)
+    request: Request,
+    output: Output,
+    user: User | None,
+    command: Command | None,
+    display: Display,
+    signals: StopSignals,
+) -> None:
     try:
-        old = output.make_way()
+        recorded = record(request, output, command, display, signals)
+    except (BpfrecError, OSError) as error:
+        if command is not None and command.child.is_released and not command.child.ended():
+            # The command is not to blame, and goes on as if it were not recorded.
+            display.say(f"recording failed, and {command.child.argv[0]} goes on without it")
+            command.wait()
+        if isinstance(error, OSError):
+            raise _cannot_write(output, error) from None
+        raise
+    if command is not None:
+        _await(command, recorded, display)
+    signals.finishing(_WARNING)
+    try:
         finished = finish(request, recorded, output, user, display.finishing)
+        old = output.publish(finished.file)
+    except BaseException as error:
+        failure = _failure_of(output, error)
+        if failure is None:
+            raise
+        raise failure from None
     finally:
         recorded.tracker.close()
-    display.summary(recorded, finished, output.target, old)
-    return child.exit_code if child is not None else 0
+    display.summary(request, recorded, finished, output.target, old)
+
+
+def _await(command: Command, recorded: Recorded, display: Display) -> None:
+    """Waits for the end of a command whose recording is over before it is."""
+    child = command.child
+    if child.ended():
+        return
+    if recorded.is_cut:
+        display.say(f"recording has ended, for {recorded.stopped}; {child.argv[0]} goes on")
+        command.wait()
+    else:
+        # The time is up. As perf does: a command is not left behind when its recording ends.
+        child.terminate()
+        child.wait(_PATIENCE)
+
+
+def _failure_of(output: Output, error: BaseException) -> BpfrecError | None:
+    """The message for a finish that failed with ``error``, whose spools are kept; None where it has none of its own."""
+    _log.info("finishing failed", exc_info=error)
+    kept = output.keep_spools()
+    where = f"\nWhat the rings held is kept in {kept}" if kept is not None else ""
+    if isinstance(error, KeyboardInterrupt):
+        failure = BpfrecError(f"interrupted: {output.target} was not written", where.strip())
+        failure.exit_code = _INTERRUPTED
+        return failure
+    if isinstance(error, OSError):
+        failure = _cannot_write(output, error)
+    elif isinstance(error, BpfrecError):
+        failure = error
+    else:
+        return None
+    failure.hint += where
+    return failure
+
+
+def _cannot_write(output: Output, error: OSError) -> BpfrecError:
+    remedy = _REMEDIES.get(error.errno or 0, "Name another file with -o.")
+    return BpfrecError(f"cannot write {output.target}: {error.strerror or error}", remedy)
 
 
 def _until(request: Request) -> str:

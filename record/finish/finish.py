@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from bpfrec.bpf.sideband import Event, Fork, Lost, parse_events, parse_forks
@@ -41,12 +42,16 @@ _SIDE_BAND_BATCH = 1 << 30
 
 @dataclass(frozen=True)
 class Finished:
-    """What was written: rows of ``syscalls`` and ``samples``, processes seen, calls lost, size of the file in bytes."""
+    """What was written: rows of ``syscalls`` and ``samples``, processes seen, calls lost, and rows of ``losses``.
+
+    ``file``: the finished trace in the working folder, of ``size`` bytes.
+    """
 
     calls: int
     samples: int
     processes: int
     lost: int
+    file: Path
     size: int
     losses: list[dict[str, Any]]
 
@@ -54,7 +59,7 @@ class Finished:
 def finish(
     request: Request, recorded: Recorded, output: Output, user: User | None, report: Callable[[float], None]
 ) -> Finished:
-    """Makes the trace at ``output.target`` from its spools; ``report`` gets the share of spools read, 0 to 1.
+    """Makes the trace from the spools of ``output``, in its folder; ``report`` gets the share of work done, 0 to 1.
 
     Disk errors come as OSError.
     """
@@ -122,8 +127,9 @@ def finish(
     counters["lost"] = sum(row["count"] for row in losses if row["severity"] == "data_loss")
     manifest = manifest_of(request, recorded, counters, calls.per_syscall)
     with stages.stage("file"):
-        size = writer.finish(manifest, output.target, (user.uid, user.gid) if user else None)
-    return Finished(calls.rows, samples.count, manifest.tables[PROCESSES.name].rows, counters["lost"], size, losses)
+        file, size = writer.make_file(manifest, (user.uid, user.gid) if user else None)
+    rows = manifest.tables[PROCESSES.name].rows
+    return Finished(calls.rows, samples.count, rows, counters["lost"], file, size, losses)
 
 
 def _write_stacks(writer: TraceWriter, recorded: Recorded, stacks: StackTable, samples: SampleTable) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from bpfrec.record.options.phrases import one_of
 from bpfrec.record.request import Request
 
 
@@ -38,8 +39,3 @@ def remedy_text(names: Iterable[str], request: Request) -> str:
     chosen = [remedy for name in names if (remedy := _REMEDIES[name]).helps(request)]
     less = one_of([remedy.less for remedy in chosen if remedy.less])
     return " ".join([*(remedy.text for remedy in chosen if remedy.text), *([f"Record less: {less}."] if less else [])])
-
-
-def one_of(choices: list[str]) -> str:
-    """The ``choices`` in one phrase: ``a, b or c``."""
-    return " or ".join(filter(None, [", ".join(choices[:-1]), *choices[-1:]]))

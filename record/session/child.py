@@ -29,7 +29,8 @@ class CommandError(BpfrecError):
 class Child:
     """A child process that waits for :meth:`release` and then executes ``argv``, as ``user`` if one is given.
 
-    ``ignored``: signals that the command has to ignore, as bpfrec did when it was started.
+    ``ignored``: signals that the command has to ignore, as bpfrec did when it was started. ``is_released``: it was let
+    go.
 
     Raises:
         CommandError: there is no such program.
@@ -49,6 +50,7 @@ class Child:
         self._ignored = {*ignored, signal.SIGCHLD} if ends_ignored else set(ignored)
         self._go, self._failed = os.pipe(), os.pipe()
         self._status: int | None = None
+        self.is_released = False
         self.pid = os.fork()
         if self.pid == 0:
             self._become(program, user)
@@ -61,6 +63,7 @@ class Child:
         Raises:
             CommandError: it cannot be executed.
         """
+        self.is_released = True
         with suppress(BrokenPipeError):
             # Somebody may have killed it meanwhile.
             os.write(self._go[1], b"g")
@@ -87,6 +90,13 @@ class Child:
         """Asks the command to end."""
         self.signal(signal.SIGTERM)
 
+    def is_in_group_of_recorder(self) -> bool:
+        """Whether a signal to the process group of bpfrec reaches the command."""
+        try:
+            return os.getpgid(self.pid) == os.getpgrp()
+        except ProcessLookupError:
+            return True
+
     def wait(self, seconds: float) -> bool:
         """Waits at most ``seconds`` for the command to end. True: it has."""
         deadline = time.monotonic() + seconds
@@ -111,7 +121,7 @@ class Child:
         return f"was killed by {signal.Signals(-code).name}" if code < 0 else f"exited with {code}"
 
     def abandon(self) -> None:
-        """Ends a command that was never released, or one whose recording failed."""
+        """Ends a command that was never released."""
         self.signal(signal.SIGKILL)
         self.wait(5)
 
@@ -130,7 +140,7 @@ class Child:
             for number in (signal.SIGPIPE, signal.SIGXFSZ):
                 # Python ignores these, and an ignored signal stays ignored through execve.
                 signal.signal(number, signal.SIG_DFL)
-            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD):
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGCHLD):
                 stays = number in self._ignored or signal.getsignal(number) == signal.SIG_IGN
                 signal.signal(number, signal.SIG_IGN if stays else signal.SIG_DFL)
             if os.read(self._go[0], 1):

@@ -1,16 +1,31 @@
-"""Where the trace goes. No file is replaced in silence, and none is left half written."""
+"""Where the trace goes. No file is replaced in silence, and none is left half written.
+
+The recorder is root and may write where others may, too. So the folder is opened once and all is done relative to its
+descriptor; spools and tables are in a private folder there, reached by a descriptor as well, so that renaming folders
+and planting links changes nothing. Behind sudo, what the user may do themselves is done as that user.
+"""
 
 from __future__ import annotations
 
-import shutil
-import tempfile
-from dataclasses import dataclass
+import errno
+import os
+import secrets
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
 from bpfrec.formats.errors import BpfrecError
+from bpfrec.record.session.sudo_user import User
 
 DEFAULT = Path("trace.bpfrec")
+
+_ELSEWHERE = "Name a file in a folder that you may write to with -o FILE."
+_PATH_FLAGS = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
+_SUFFIX_BYTES = 4
+_NOT_A_FILE = "is not a regular file"
 
 
 class SpoolKind(StrEnum):
@@ -23,16 +38,27 @@ class SpoolKind(StrEnum):
     LEARNED = "learned"
 
 
-@dataclass(frozen=True)
+@dataclass
 class Output:
-    """The file ``target``, and a working folder beside it, so that the finished trace can be renamed.
+    """The file ``target``, and a private working folder beside it whose finished trace is renamed to it.
 
-    ``keep_old``: a file that stands at the target is renamed and not replaced.
+    ``keep_old``: a file that stands at the target is renamed and not replaced. ``user``: who called sudo. A context
+    manager that removes the working folder at its end, unless :meth:`keep_spools` was called.
     """
 
     target: Path
-    folder: Path
     keep_old: bool
+    user: User | None
+    _parent: int
+    _folder: int
+    _folder_name: str
+    _is_users: bool
+    _is_kept: bool = field(default=False)
+
+    @property
+    def folder(self) -> Path:
+        """The working folder: a path that stays right when somebody renames it."""
+        return Path(f"/proc/self/fd/{self._folder}")
 
     def spool(self, kind: SpoolKind) -> Path:
         """The file for the spool of ``kind``."""
@@ -43,38 +69,178 @@ class Output:
         """The name that a file at the target gets."""
         return self.target.with_name(self.target.name + ".old")
 
-    def make_way(self) -> Path | None:
-        """Renames an existing file to ``NAME.old``, as perf does, unless it may be replaced. Returns the new name."""
-        if not self.keep_old or not self.target.exists():
+    def publish(self, made: Path) -> Path | None:
+        """Gives the finished trace ``made``, a file in the working folder, the name of the target.
+
+        Until then, a file at the target stays as it is. Now it is replaced, or renamed to ``NAME.old`` as perf does;
+        returns that name.
+
+        Raises:
+            BpfrecError: a file of somebody else has the name.
+            OSError: renaming failed; the target is as it was.
+        """
+        waiting = f"{self._folder_name}.{secrets.token_hex(_SUFFIX_BYTES)}"
+        # The working folder is root's: only root can take the file out of it.
+        os.rename(made.name, waiting, src_dir_fd=self._folder, dst_dir_fd=self._parent)
+        try:
+            with self._as_user():
+                self._check_owner(self.target.name)
+                old = self._make_way()
+                try:
+                    os.rename(waiting, self.target.name, src_dir_fd=self._parent, dst_dir_fd=self._parent)
+                except OSError:
+                    if old is not None:
+                        self._rename(old.name, self.target.name)
+                    raise
+        except BaseException:
+            with suppress(OSError):
+                os.unlink(waiting, dir_fd=self._parent)
+            raise
+        return old
+
+    def keep_spools(self) -> Path | None:
+        """Keeps the spools when the working folder would be removed. Returns its path, or None if nothing is in it."""
+        for name in self._names():
+            if not name.endswith(".spool"):
+                self._unlink(name)
+        self._is_kept = bool(self._names())
+        return Path(os.readlink(self.folder)) if self._is_kept else None  # noqa: PTH115 - of a descriptor
+
+    def __enter__(self) -> Output:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Removes the working folder with all that is in it, unless it is kept."""
+        if not self._is_kept:
+            for name in self._names():
+                self._unlink(name)
+            # Somebody may have moved it away.
+            with suppress(OSError):
+                os.rmdir(self._folder_name, dir_fd=self._parent)
+        os.close(self._folder)
+        os.close(self._parent)
+
+    def _make_way(self) -> Path | None:
+        if not self.keep_old or _mode(self._parent, self.target.name) is None:
             return None
-        return self.target.replace(self.old)
+        self._check_owner(self.old.name)
+        self._rename(self.target.name, self.old.name)
+        return self.old
 
-    def remove_folder(self) -> None:
-        """Removes the working folder with all that is in it."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+    def _check_owner(self, name: str) -> None:
+        """Checks that root, for a user who called sudo, replaces nothing that the user could not."""
+        if self.user is None or self._is_users:
+            return
+        with suppress(FileNotFoundError):
+            if os.stat(name, dir_fd=self._parent, follow_symlinks=False).st_uid != self.user.uid:
+                raise BpfrecError(
+                    f"{self.target.with_name(name)} is not a file of {self.user.name}, who called sudo",
+                    "Name another file with -o FILE.",
+                )
+
+    def _rename(self, before: str, after: str) -> None:
+        os.rename(before, after, src_dir_fd=self._parent, dst_dir_fd=self._parent)
+
+    @contextmanager
+    def _as_user(self) -> Iterator[None]:
+        if self.user is None or not self._is_users:
+            yield
+            return
+        with self.user.acting():
+            yield
+
+    def _names(self) -> list[str]:
+        return os.listdir(self.folder)  # noqa: PTH208 - of a descriptor
+
+    def _unlink(self, name: str) -> None:
+        with suppress(OSError):
+            os.unlink(name, dir_fd=self._folder)
 
 
-def prepare(named: Path | None, force: bool) -> Output:
-    """The output for ``-o named``; None stands for :data:`DEFAULT`.
+def prepare(named: Path | None, force: bool, user: User | None = None) -> Output:
+    """The output for ``-o named``; None stands for :data:`DEFAULT`. ``user``: who called sudo.
 
     Raises:
         BpfrecError: the target exists and ``force`` is not given, is a folder, or cannot be written.
     """
     target = named or DEFAULT
+    parent = -1
     try:
-        if target.is_dir():
-            raise BpfrecError(f"{target} is a folder", "Name a file with -o FILE.")
-        if target.exists() and not target.is_file():
-            raise BpfrecError(f"{target} is no regular file", "Name another with -o FILE.")
-        if named is not None and target.exists() and not force:
-            raise BpfrecError(f"{target} exists", "Add --force to replace it, or name another file with -o.")
-        folder = tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent)
+        parent, is_users = _open_parent(target.parent, user)
+        _check_target(target, parent, may_exist=named is None or force)
+        name, folder = _make_folder(target, parent)
+        output = Output(target, not force, user, parent, folder, name, is_users)
+        parent = -1
     except OSError as error:
-        raise BpfrecError(
-            f"cannot write {target}: {error.strerror}", "Name a file in a folder that you may write to with -o FILE."
-        ) from None
-    output = Output(target, Path(folder), keep_old=not force)
-    if output.old.is_dir():
-        output.remove_folder()
-        raise BpfrecError(f"{output.old} is a folder, and {target} would be moved there", "Move one of them away.")
+        raise BpfrecError(f"cannot write {target}: {error.strerror}", _ELSEWHERE) from None
+    finally:
+        if parent >= 0:
+            os.close(parent)
+    try:
+        output._check_owner(target.name)
+        if _is_folder(output.old):
+            raise BpfrecError(f"{output.old} is a folder, and {target} would be moved there", "Move one of them away.")
+    except BaseException:
+        output.close()
+        raise
     return output
+
+
+def _open_parent(path: Path, user: User | None) -> tuple[int, bool]:
+    """A descriptor of the folder ``path``, and whether the user who called sudo may write there."""
+    if user is not None:
+        with suppress(OSError), user.acting():
+            descriptor = os.open(path, _PATH_FLAGS)
+            if os.access(f"/proc/self/fd/{descriptor}", os.W_OK | os.X_OK, effective_ids=True):
+                return descriptor, True
+            os.close(descriptor)
+    descriptor = os.open(path, _PATH_FLAGS)
+    found = os.fstat(descriptor)
+    if user is not None and (found.st_uid != 0 or found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)):
+        os.close(descriptor)
+        raise PermissionError(errno.EACCES, f"{user.name}, who called sudo, may not write there")
+    return descriptor, False
+
+
+def _check_target(target: Path, parent: int, may_exist: bool) -> None:
+    mode = stat.S_IFDIR if not target.name or target.name == ".." else _mode(parent, target.name)
+    if mode is None:
+        return
+    if stat.S_ISDIR(mode) or (stat.S_ISLNK(mode) and target.is_dir()):
+        raise BpfrecError(f"{target} is a folder", "Name a file with -o FILE.")
+    if not stat.S_ISREG(mode) and not stat.S_ISLNK(mode):
+        raise BpfrecError(f"{target} {_NOT_A_FILE}", "Name another with -o FILE.")
+    if not may_exist:
+        raise BpfrecError(f"{target} exists", "Add --force to replace it, or name another file with -o.")
+
+
+def _make_folder(target: Path, parent: int) -> tuple[str, int]:
+    """Makes an empty folder beside ``target`` that is ours alone; its name and a descriptor."""
+    name = f".{target.name}.{secrets.token_hex(_SUFFIX_BYTES)}"
+    os.mkdir(name, 0o700, dir_fd=parent)
+    folder = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
+    found = os.fstat(folder)
+    if found.st_uid != os.geteuid() or found.st_mode & (stat.S_IWGRP | stat.S_IWOTH) or os.listdir(folder):  # noqa: PTH208
+        os.close(folder)
+        with suppress(OSError):
+            os.rmdir(name, dir_fd=parent)
+        raise BpfrecError(
+            f"cannot make a private folder beside {target}: its file system, or somebody else, gives it to others",
+            _ELSEWHERE,
+        )
+    return name, folder
+
+
+def _mode(parent: int, name: str) -> int | None:
+    """The mode of the file ``name`` itself, also of a link; None if there is none."""
+    try:
+        return os.stat(name, dir_fd=parent, follow_symlinks=False).st_mode
+    except FileNotFoundError:
+        return None
+
+
+def _is_folder(path: Path) -> bool:
+    return path.is_dir()

@@ -6,27 +6,30 @@ changes in between is seen twice and never missed.
 
 from __future__ import annotations
 
+import difflib
 import logging
 import os
 import select
+import signal
 import time
 from datetime import datetime
 from typing import Protocol
 
-from bpfrec.bpf.permission import check_permission
 from bpfrec.bpf.program import RecorderProgram, load_program
 from bpfrec.bpf.sideband import Event, parse_events
+from bpfrec.formats.errors import BpfrecError
 from bpfrec.formats.manifest import Clock
+from bpfrec.record.options.phrases import one_of
 from bpfrec.record.processes import procfs
 from bpfrec.record.processes.calls_in_progress import waiting_calls
 from bpfrec.record.request import Request
 from bpfrec.record.session.channel import Channels, open_channels
-from bpfrec.record.session.child import Child
+from bpfrec.record.session.command import Command
 from bpfrec.record.session.output import Output, SpoolKind
 from bpfrec.record.session.recorded import Progress, Recorded
+from bpfrec.record.session.signals import StopSignals
 from bpfrec.record.session.spools import Spools
-from bpfrec.record.session.stop import StopCondition, StopSignals
-from bpfrec.record.session.sudo_user import User
+from bpfrec.record.session.stop import StopCondition
 from bpfrec.record.session.tracker import ProcessTracker
 from bpfrec.record.stacks.kernel_symbols import read_kernel_symbols
 from bpfrec.record.stacks.stack_learner import StackLearner
@@ -43,6 +46,9 @@ _REPORT_SECONDS = 0.5
 class Listener(Protocol):
     """Who is told how a recording goes."""
 
+    def say(self, text: str) -> None:
+        """Something that the user should know at once."""
+
     def started(self) -> None:
         """From now on every call is recorded."""
 
@@ -50,27 +56,31 @@ class Listener(Protocol):
         """Called about twice a second."""
 
 
-def record(request: Request, output: Output, user: User | None, listener: Listener, signals: StopSignals) -> Recorded:
+class InterruptedEarlyError(BpfrecError):
+    """A signal came before recording had begun; ``exit_code`` is that of a program that it killed."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(f"{signal.Signals(number).name} came before recording had begun: nothing was recorded")
+        self.exit_code = 128 + number
+
+
+def record(
+    request: Request, output: Output, command: Command | None, listener: Listener, signals: StopSignals
+) -> Recorded:
     """Records what ``request`` asks for into the spools of ``output``.
 
-    ``user``: whom a command runs as. ``signals`` is entered already.
+    ``command``: that of the request, which is released here. ``signals`` is entered already.
 
     Raises:
-        BpfrecError: recording is not possible here, or the command cannot be started.
+        BpfrecError: recording is not possible here, the command cannot be started, or a signal came too early.
     """
-    check_permission()
-    child = Child(request.command, user, signals.ignored) if request.command else None
-    try:
-        return _Session(request, output, child).run(listener, signals)
-    except BaseException:
-        if child is not None:
-            child.abandon()
-        raise
+    return _Session(request, output, command).run(listener, signals)
 
 
 class _Session:
-    def __init__(self, request: Request, output: Output, child: Child | None) -> None:
-        self._request, self._child = request, child
+    def __init__(self, request: Request, output: Output, command: Command | None) -> None:
+        self._request, self._command = request, command
+        self._child = child = command.child if command is not None else None
         self._spools = Spools(output)
         self._learner: StackLearner | None = None
         self._events: list[Event] = []
@@ -92,21 +102,22 @@ class _Session:
             self._spools.close()
 
     def _with_program(self, program: RecorderProgram, listener: Listener, signals: StopSignals) -> Recorded:
-        request, child = self._request, self._child
+        request = self._request
         channels = open_channels(program, self._selection, request.ring_bytes, self._spools)
         try:
             channels.side_band.consumer = self._take_events
             self._tracker.snapshot()
             if request.comm is not None:
                 program.add_named_processes(_named(request.comm))
+                _warn_of_name(request.comm, listener)
             if channels.snapshots is not None:
                 self._learner = StackLearner(program.known_stacks(channels.snapshots.rings), self._tracker.modules)
                 channels.snapshots.consumer = self._learner.take
             stop = StopCondition(
-                request.seconds, signals, request.pids, request.tids, child, request.follow, program.has_targets
+                request.seconds, signals, request.pids, request.tids, self._command, request.follow, program.has_targets
             )
             try:
-                return self._record(program, channels, stop, listener)
+                return self._record(program, channels, stop, listener, signals)
             finally:
                 stop.close()
         finally:
@@ -114,17 +125,26 @@ class _Session:
             channels.close()
 
     def _record(
-        self, program: RecorderProgram, channels: Channels, stop: StopCondition, listener: Listener
+        self,
+        program: RecorderProgram,
+        channels: Channels,
+        stop: StopCondition,
+        listener: Listener,
+        signals: StopSignals,
     ) -> Recorded:
         clock = read_clock()
         program.attach()
         channels.start_sampling()
-        for ended in stop.ended_unseen():
+        ended_early = stop.ended_unseen()
+        for ended in ended_early:
             program.forget(ended)
         start = time.monotonic_ns()
         waiting = list(waiting_calls(self._at_the_start(), self._selection))
         self._read_descriptors(channels)
         _log.info("attached; %d threads were in a call that is recorded", len(waiting))
+        if signals.received:
+            # Nobody knows yet that it records, and the command has not begun: that is no recording.
+            raise InterruptedEarlyError(signals.received[0][0])
         listener.started()
         if self._child is not None:
             self._child.release()
@@ -147,6 +167,8 @@ class _Session:
             start_ns=start,
             stop_ns=time.monotonic_ns(),
             stopped=reason,
+            is_cut=self._spools.refused is not None,
+            ended_early=ended_early,
             counters=counters,
             lost_by_cpu=program.lost_syscalls_by_cpu(),
             lost_bursts=program.lost_bursts(),
@@ -243,3 +265,12 @@ def _named(comm: str) -> frozenset[int]:
     # The kernel keeps the first 15 bytes of a name.
     kept = os.fsencode(comm)[:15].decode("utf-8", "backslashreplace")
     return frozenset(pid for pid in procfs.pids() if procfs.comm(pid, pid) == kept)
+
+
+def _warn_of_name(comm: str, listener: Listener) -> None:
+    """Says at once that nothing has the name ``comm``, with names like it: it may be misspelt."""
+    names = {name for pid in procfs.pids() for name in procfs.thread_names(pid).values()}
+    if comm in names or any(os.fsencode(comm)[:15].decode("utf-8", "backslashreplace") == name for name in names):
+        return
+    close = difflib.get_close_matches(comm, names, n=3)
+    listener.say(f"nothing is named {comm} now{f'; did you mean {one_of(sorted(close))}?' if close else ''}")

@@ -56,6 +56,6 @@ class Spools:
             write(self._writers[kind])
         except OSError as error:
             if error.errno not in _REFUSALS:
-                raise BpfrecError(f"{self._output.folder}: {error.strerror}") from None
+                raise BpfrecError(f"cannot write beside {self._output.target}: {error.strerror}") from None
             _log.warning("spool of %s: %s; no more is spooled", kind, error.strerror)
             self.refused = error

@@ -8,51 +8,16 @@ import signal
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from types import FrameType, TracebackType
 
-from bpfrec.record.session.child import Child
-
-_FORWARD_AFTER = 0.2
-_PATIENCE = 5.0
-_LAST_STRAW = 2
-
-
-class StopSignals:
-    """Turns SIGINT, SIGTERM and SIGHUP into a wish to stop while it is entered; the third is a KeyboardInterrupt.
-
-    A SIGHUP that is ignored, as under nohup, stays so. ``ignored``: those that were when it was entered.
-    """
-
-    _numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-
-    def __init__(self) -> None:
-        self.received: list[tuple[int, float]] = []
-        self.ignored: set[int] = set()
-        self._before: dict[int, object] = {}
-
-    def __enter__(self) -> StopSignals:
-        self.ignored = {number for number in self._numbers if signal.getsignal(number) == signal.SIG_IGN}
-        for number in self._numbers:
-            if number != signal.SIGHUP or number not in self.ignored:
-                self._before[number] = signal.signal(number, self._note)
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)  # type: ignore[arg-type]
-
-    def _note(self, number: int, _frame: FrameType | None) -> None:
-        self.received.append((number, time.monotonic()))
-        if len(self.received) > _LAST_STRAW:
-            raise KeyboardInterrupt
+from bpfrec.record.session.command import Command
+from bpfrec.record.session.signals import StopSignals
 
 
 class StopCondition:
     """Watches for a reason to stop.
 
-    ``others_live``: whether threads of ``tids`` or followed children are left; asked when all of ``pids`` have ended.
+    ``command``: with one, only its end and the time are reasons; signals are for the command. ``others_live``: whether
+    threads of ``tids`` or followed children are left; asked when all of ``pids`` have ended.
     """
 
     def __init__(
@@ -61,14 +26,13 @@ class StopCondition:
         signals: StopSignals,
         pids: Iterable[int],
         tids: Iterable[int],
-        child: Child | None,
+        command: Command | None,
         follow: bool,
         others_live: Callable[[], bool],
     ) -> None:
         self._deadline = None if seconds is None else time.monotonic() + seconds
         self._signals = signals
-        self._child = child
-        self._forwarded = False
+        self._command = command
         self._tids = list(tids)
         self._others_live = others_live
         self._pidfds: dict[int, int] = {}
@@ -94,8 +58,10 @@ class StopCondition:
         """Why to stop now; None: go on."""
         if self._deadline is not None and time.monotonic() >= self._deadline:
             return "the time was up"
-        if self._child is not None:
-            return self._child_reason(self._child)
+        if self._command is not None:
+            self._command.pass_on()
+            child = self._command.child
+            return f"{child.argv[0]} {child.outcome}" if child.ended() else None
         if self._signals.received:
             return f"{signal.Signals(self._signals.received[0][0]).name}"
         self._notice_ends()
@@ -112,21 +78,6 @@ class StopCondition:
         """The processes that have ended since this was last asked."""
         ended, self._ended = self._ended, []
         return ended
-
-    def _child_reason(self, child: Child) -> str | None:
-        if child.ended():
-            return f"{child.argv[0]} {child.outcome}"
-        if not self._signals.received:
-            return None
-        number, when = self._signals.received[0]
-        waited = time.monotonic() - when
-        # From a terminal the command got the signal itself; it is passed on where the command lives on.
-        if waited > _FORWARD_AFTER and not self._forwarded:
-            child.signal(number)
-            self._forwarded = True
-        if waited > _PATIENCE or len(self._signals.received) > 1:
-            return signal.Signals(number).name
-        return None
 
     def _watch(self, pid: int) -> None:
         try:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import pwd
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 
@@ -15,6 +17,24 @@ class User:
     gid: int
     name: str
     home: str
+
+    @contextmanager
+    def acting(self) -> Iterator[None]:
+        """Acts as this user meanwhile: files are found, made and renamed with their permissions and no others.
+
+        It concerns all threads of the process, and only root can do it.
+        """
+        before, groups = (os.geteuid(), os.getegid()), os.getgroups()
+        try:
+            with suppress(KeyError):
+                os.initgroups(self.name, self.gid)
+            os.setegid(self.gid)
+            os.seteuid(self.uid)
+            yield
+        finally:
+            os.seteuid(before[0])
+            os.setegid(before[1])
+            os.setgroups(groups)
 
 
 def user_behind_sudo() -> User | None:

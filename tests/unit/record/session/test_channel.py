@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 
 from bpfrec.formats.errors import BpfrecError
 from bpfrec.record.session.channel import Channel
-from bpfrec.record.session.output import Output, SpoolKind
+from bpfrec.record.session.output import Output, SpoolKind, prepare
 from bpfrec.record.session.spools import Spools
 from bpfrec.record.spool import SpoolWriter, read_chunks
 
@@ -34,8 +35,9 @@ class FakeRing:
 
 
 @pytest.fixture
-def output(tmp_path: Path) -> Output:
-    return Output(tmp_path / "trace.bpfrec", tmp_path, keep_old=False)
+def output(tmp_path: Path) -> Iterator[Output]:
+    with prepare(tmp_path / "trace.bpfrec", force=False) as output:
+        yield output
 
 
 def channel(spools: Spools, *rings: FakeRing) -> Channel:
@@ -93,5 +95,5 @@ def test_another_error_names_the_folder(output: Output, monkeypatch: pytest.Monk
         raise OSError(errno.EBADF, os.strerror(errno.EBADF))
 
     monkeypatch.setattr(SpoolWriter, "append", fail)
-    with pytest.raises(BpfrecError, match=str(output.folder)):
+    with pytest.raises(BpfrecError, match="cannot write beside"):
         spools.write(SpoolKind.CALLS, 0, [memoryview(b"x")])

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bpfrec.record.session.child import Child, CommandError
-from bpfrec.record.session.stop import StopSignals
+from bpfrec.record.session.signals import StopSignals
 
 
 def run(*argv: str) -> Child:

@@ -1,0 +1,167 @@
+"""However a recording ends, its command ends as it would have without it, and no trace is lost in silence."""
+
+from __future__ import annotations
+
+import os
+import pty
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support.live import PATIENCE, record_command, rows
+
+GRACEFUL = """
+import os, signal, sys, time
+got = 0
+def end(*_):
+    global got
+    got += 1
+    if got == 2:
+        print("FORCED", flush=True)
+        os._exit(3)
+signal.signal(signal.SIGINT, end)
+signal.signal(signal.SIGTERM, end)
+print("READY", flush=True)
+limit = time.monotonic() + 20
+while not got and time.monotonic() < limit:
+    time.sleep(0.05)
+time.sleep(1)
+print("drained", flush=True)
+sys.exit(5)
+"""
+
+
+def recording(output: Path, *command: str) -> list[str]:
+    return [sys.executable, "-m", "bpfrec", "record", "-o", str(output), "--stacks", "off", "--", *command]
+
+
+def test_ctrl_c_at_a_terminal_reaches_a_graceful_command_once(tmp_path: Path) -> None:
+    output = tmp_path / "trace.bpfrec"
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execv(sys.executable, recording(output, sys.executable, "-c", GRACEFUL))
+    said = b""
+    is_pressed = False
+    limit = time.monotonic() + PATIENCE
+    while time.monotonic() < limit:
+        if select.select([terminal], [], [], 0.2)[0]:
+            try:
+                said += os.read(terminal, 4096)
+            except OSError:
+                break
+        if b"READY" in said and not is_pressed:
+            is_pressed = True
+            os.write(terminal, b"\x03")
+    os.close(terminal)
+    code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    assert b"FORCED" not in said
+    assert b"drained" in said
+    assert code == 5, said
+    assert rows(output, "SELECT count(*) FROM syscalls WHERE syscall = 'exit_group'") == [(1,)]
+
+
+def test_timeout_reaches_a_graceful_command_once(tmp_path: Path) -> None:
+    output = tmp_path / "trace.bpfrec"
+    command = ["timeout", "--preserve-status", "6", *recording(output, sys.executable, "-c", GRACEFUL)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
+    assert done.stdout.split() == ["READY", "drained"], done.stderr
+    assert done.returncode == 5
+    assert rows(output, "SELECT count(*) FROM syscalls WHERE syscall = 'exit_group'") == [(1,)]
+
+
+@pytest.mark.parametrize("delay", [0.0, 0.5, 1.0])
+def test_a_signal_before_recording_has_begun_means_that_the_command_does_not_run(tmp_path: Path, delay: float) -> None:
+    output, ran = tmp_path / "trace.bpfrec", tmp_path / "ran"
+    process = subprocess.Popen(recording(output, "touch", str(ran)), stderr=subprocess.PIPE, text=True)
+    time.sleep(delay)
+    if process.poll() is None:
+        process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=PATIENCE)
+    if "recording touch" in said:
+        pytest.skip("recording had begun already")
+    assert "Traceback" not in said or delay == 0, said
+    assert process.returncode in (130, -signal.SIGINT), said
+    assert not ran.exists()
+    assert not output.exists()
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system with room for 256 KiB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k,mode=755", "none", folder], check=True)
+    yield folder
+    subprocess.run(["umount", "-l", folder], check=True)
+
+
+def test_a_full_disk_does_not_end_the_command_or_cost_an_older_trace(small_disk: Path, tmp_path: Path) -> None:
+    output, ran = small_disk / "trace.bpfrec", tmp_path / "ran"
+    output.write_text("first")
+    Path(f"{output}.old").write_text("older")
+    script = f"for i in range(100_000): os.getppid()\ntime.sleep(1)\nopen({str(ran)!r}, 'w')\nsys.exit(7)"
+    done = subprocess.run(
+        [sys.executable, "-m", "bpfrec", "record", "--", sys.executable, "-c", f"import os, sys, time\n{script}"],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+        cwd=small_disk,
+    )
+    assert ran.exists(), f"the command was ended because the disk was full: {done.stderr}"
+    assert "goes on" in done.stderr
+    assert done.returncode == 125, done.stderr
+    assert "No space left" in done.stderr
+    assert (output.read_text(), Path(f"{output}.old").read_text()) == ("first", "older")
+    [kept] = [path for path in small_disk.iterdir() if path.name.startswith(".trace")]
+    assert str(kept) in done.stderr
+    assert (kept / "calls.spool").stat().st_size > 0
+
+
+@pytest.mark.parametrize(
+    "streams", ["2>&-", ">&- 2>&-", "<&- >&- 2>&-", "2>&1 >/dev/null | true", "2>&1 >&- | head -1"]
+)
+def test_without_somebody_to_tell_the_command_runs_and_the_trace_is_written(tmp_path: Path, streams: str) -> None:
+    output = tmp_path / "trace.bpfrec"
+    command = f"\"$@\" -c 'touch {tmp_path}/ran; sleep 0.7; exit 7'"
+    script = f"{{ {command}; echo $? >{tmp_path}/code; }} {streams}"
+    if "|" not in streams:
+        script = f"{command} {streams}; echo $? >{tmp_path}/code"
+    done = subprocess.run(
+        ["sh", "-c", script, "sh", *recording(output, "sh")],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert (tmp_path / "code").read_text() == "7\n", done.stderr
+    assert (tmp_path / "ran").exists()
+    assert rows(output, "SELECT count(*) > 0 FROM syscalls") == [(True,)]
+
+
+def test_a_misspelt_name_is_told_at_once_and_at_the_end(tmp_path: Path) -> None:
+    sleeper = subprocess.Popen(["sleep", "60"])
+    done = subprocess.run(
+        [sys.executable, "-m", "bpfrec", "record", "-o", tmp_path / "t", "-a", "--name", "slepe", "-d", "0.5"],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    sleeper.kill()
+    sleeper.wait()
+    first, *_ = done.stderr.splitlines()
+    assert "nothing is named slepe now" in first
+    assert "sleep" in first.partition("did you mean")[2]
+    assert "no process or thread was named slepe" in done.stderr
+
+
+def test_a_command_that_is_not_there_leaves_nothing(tmp_path: Path) -> None:
+    done = record_command(tmp_path / "trace.bpfrec", "no-such-command")
+    assert done.returncode == 127
+    assert list(tmp_path.iterdir()) == []
