@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from bpfrec.analyze.commands.lazygroup import Entry, LazyGroup
+from bpfrec.logs import start_by_environment, verbose_option
 
 _ENTRIES = {
     "record": Entry("bpfrec.record.command:record", "record the system calls of processes into a trace"),
@@ -20,9 +21,24 @@ def _print_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None
         ctx.exit()
 
 
-@click.group("bpfrec", cls=LazyGroup, entries=_ENTRIES, context_settings={"help_option_names": ["-h", "--help"]})
+class _Root(LazyGroup):
+    """Adds ``-v`` to the commands, so that it may stand before or after their names."""
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command with that name, imported now."""
+        command = super().get_command(ctx, cmd_name)
+        if command is not None and all(param.name != "verbose" for param in command.params):
+            command.params.append(verbose_option())
+        return command
+
+
+@click.group("bpfrec", cls=_Root, entries=_ENTRIES, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option(
     "--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_version, help="Print the version."
 )
 def root() -> None:
     """Record what a process asks of the kernel, once; answer every question about it later, offline."""
+    start_by_environment()
+
+
+root.params.append(verbose_option())
