@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+import functools
 import io
 import json
 import os
@@ -11,6 +12,7 @@ import subprocess
 import sys
 import time
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import click
@@ -40,17 +42,27 @@ def listing_id(arguments: tuple[str, ...]) -> str:
     return " ".join(arguments)[:40]
 
 
+@pytest.fixture(scope="module")
+def listed(lab1_trace: Path) -> Callable[..., str]:
+    """Prints a listing of the lab's trace in a form; each is asked for once."""
+
+    @functools.cache
+    def ask(arguments: tuple[str, ...], *form: str) -> str:
+        done = run_bpfrec("analyze", "-i", lab1_trace, *arguments, *form)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    return ask
+
+
 def data_rows(text: str) -> list[dict]:
     return json.loads(text)
 
 
 @pytest.mark.parametrize("arguments", LISTINGS, ids=listing_id)
-def test_every_listing_has_the_same_rows_in_json_and_csv(lab1_trace, arguments):
-    as_json = run_bpfrec("analyze", "-i", lab1_trace, *arguments, "--format", "json")
-    as_csv = run_bpfrec("analyze", "-i", lab1_trace, *arguments, "--format", "csv")
-    assert (as_json.returncode, as_csv.returncode) == (0, 0), as_json.stderr
-    rows = data_rows(as_json.stdout)
-    read = list(csv.DictReader(io.StringIO(as_csv.stdout)))
+def test_every_listing_has_the_same_rows_in_json_and_csv(listed, arguments):
+    rows = data_rows(listed(arguments, "--format", "json"))
+    read = list(csv.DictReader(io.StringIO(listed(arguments, "--format", "csv"))))
     assert len(rows) == len(read)
     for row, text in zip(rows, read, strict=True):
         assert list(row) == list(text)
@@ -88,18 +100,17 @@ def test_a_process_of_its_own_answers_as_the_tests_do(lab1_trace, arguments, cod
 
 
 @pytest.mark.parametrize("arguments", LISTINGS, ids=listing_id)
-def test_the_printed_query_gives_the_same_rows(lab1_trace, arguments):
-    query = run_bpfrec("analyze", "-i", lab1_trace, *arguments, "--sql").stdout
+def test_the_printed_query_gives_the_same_rows(lab1_trace, listed, arguments):
+    query = listed(arguments, "--sql")
     again = run_bpfrec("analyze", "-i", lab1_trace, "sql", "--format", "json", stdin=query)
-    rows = run_bpfrec("analyze", "-i", lab1_trace, *arguments, "--format", "json")
     assert again.returncode == 0, again.stderr
-    assert again.stdout == rows.stdout
+    assert again.stdout == listed(arguments, "--format", "json")
 
 
 @pytest.mark.parametrize("arguments", LISTINGS[:-3], ids=listing_id)
-def test_every_column_of_a_report_has_a_comment_in_its_query(lab1_trace, arguments):
-    rows = run_bpfrec("analyze", "-i", lab1_trace, *arguments, "--format", "csv").stdout
-    query = run_bpfrec("analyze", "-i", lab1_trace, *arguments, "--sql").stdout
+def test_every_column_of_a_report_has_a_comment_in_its_query(listed, arguments):
+    rows = listed(arguments, "--format", "csv")
+    query = listed(arguments, "--sql")
     last_select = query[query.rindex("\nSELECT\n" if "\nSELECT\n" in query else "SELECT\n") :]
     columns = last_select[: last_select.index("\nFROM ")]
     assert columns.count("\n    -- ") == len(next(csv.reader(io.StringIO(rows))))

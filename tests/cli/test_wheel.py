@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import venv
+from collections.abc import Callable, Iterator
 from importlib.metadata import Distribution, distribution
 from pathlib import Path
 
@@ -19,6 +20,22 @@ ARGUMENTS = {
     "argdist": ["-C", "r:c:open():int:$retval"],
     "trace": ["-M", "3", "-U", "SyS_open"],
 }
+
+SERVER = """
+import contextlib, io, json, sys
+from bpfrec.__main__ import main
+
+for line in sys.stdin:
+    sys.argv = json.loads(line)
+    out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True) for _ in range(2))
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        try:
+            main()
+        except SystemExit as end:
+            code = end.code
+    print(json.dumps([code, *(stream.buffer.getvalue().decode() for stream in (out, err))]), flush=True)
+"""
+"""Answers command lines, one a line, with exit code, standard output and standard error."""
 
 
 def run(*command: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
@@ -81,26 +98,41 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_every_analyze_command_answers(installed: Path) -> None:
-    program = installed / "environment" / "bin" / "bpfrec"
-    listed = run(program, "analyze", "report", cwd=installed)
+@pytest.fixture(scope="module")
+def answer(installed: Path) -> Iterator[Callable[..., str]]:
+    """Asks the installed program; one process answers everything, for each would import DuckDB anew."""
+    command = [installed / "environment" / "bin" / "python", "-I", "-c", SERVER]
+    with subprocess.Popen(
+        command, cwd=installed, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env={"PATH": "/usr/bin:/bin"}
+    ) as server:
+        assert server.stdin is not None
+        assert server.stdout is not None
+
+        def ask(*arguments: str) -> str:
+            print(json.dumps(["bpfrec", "analyze", *arguments]), file=server.stdin, flush=True)
+            code, out, err = json.loads(server.stdout.readline())
+            assert code == 0, f"{arguments}: {err}"
+            return str(out)
+
+        yield ask
+        server.stdin.close()
+
+
+def test_every_analyze_command_answers(installed: Path, answer: Callable[..., str]) -> None:
+    listed = run(installed / "environment" / "bin" / "bpfrec", "analyze", "report", cwd=installed)
     reports = [line.split()[0] for line in listed.stdout.splitlines()]
     assert len(reports) >= 8, listed.stderr
     commands = [["report", name, *ARGUMENTS.get(name, [])] for name in reports]
     commands += [["sql", "SELECT count(*) AS calls FROM sys.openat"], ["info"], ["schema"]]
     for command in commands:
-        done = run(program, "analyze", *command, "--format", "json", cwd=installed)
-        assert done.returncode == 0, f"{command}: {done.stderr}"
-        answer = json.loads(done.stdout)
+        rows = json.loads(answer(*command, "--format", "json"))
         # The sample speaks to nobody.
-        assert answer or command == ["report", "network"], f"{command} answers nothing"
+        assert rows or command == ["report", "network"], f"{command} answers nothing"
 
 
-def test_flame_graphs_have_their_templates(installed: Path) -> None:
-    program = installed / "environment" / "bin" / "bpfrec"
+def test_flame_graphs_have_their_templates(answer: Callable[..., str]) -> None:
     for form, beginning in (("svg", "<?xml"), ("html", "<!DOCTYPE html>"), ("speedscope", "{")):
-        done = run(program, "analyze", "flamegraph", "--format", form, cwd=installed)
-        assert done.stdout.startswith(beginning), done.stderr
+        assert answer("flamegraph", "--format", form).startswith(beginning)
 
 
 def test_recording_says_what_is_missing(installed: Path) -> None:

@@ -150,15 +150,16 @@ def test_sys_views(lab1, query, answer):
 
 
 def test_every_syscall_has_a_view_with_its_arguments_and_a_comment_for_every_column(lab1):
-    lab1.query("FROM syscalls LIMIT 0")
-    lab1.query("FROM timespecs LIMIT 0")
     for call in syscalls().values():
-        columns = lab1.query(f"FROM sys.{call.name} LIMIT 0").columns
+        view = syscall_view(call.name)
+        columns = [column.name for column in view.columns]
+        if not call.captures:  # test_captures_beside_strace makes the others
+            assert lab1.sql(f"FROM sys.{call.name} LIMIT 0").columns == columns
         for name in [a.name for a in call.arguments] if call.arguments is not None else [f"arg{i}" for i in range(6)]:
             assert name in columns or f"arg_{name}" in columns
         assert {"event_id", "ts", "comm", "ret", "errno", "path", "path2", "stack_id"} <= set(columns)
         assert len({c.lower() for c in columns}) == len(columns)
-        assert all(c.comment for c in syscall_view(call.name).columns)
+        assert all(c.comment for c in view.columns)
 
 
 @pytest.mark.parametrize(

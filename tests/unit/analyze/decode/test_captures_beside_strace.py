@@ -290,6 +290,6 @@ def test_columns_of_what_was_copied_have_types_and_comments(copied):
 
 @pytest.mark.parametrize("name", [call.name for call in syscalls().values() if call.captures])
 def test_every_view_of_a_call_with_captures_can_be_made_whole(copied, name):
-    assert copied.sql(f"SELECT * FROM sys.{name}").fetchall() is not None
+    copied.execute(f"SELECT * FROM sys.{name}")
     declared = {a.name for a in syscalls()[name].arguments or ()}
     assert declared, "captures of arguments that are not described"

@@ -43,12 +43,12 @@ def lines_of(trace, **options) -> dict[str, int]:
 
 
 def flame(paths: dict[tuple[str, ...], int], kind: Kind = Kind.NATIVE) -> Flame:
-    names = sorted({name for path in paths for name in path})
+    names = {name: place for place, name in enumerate(sorted({name for path in paths for name in path}))}
     return flame_of(
         Paths(
             [Frame(name, kind, "lib.so") for name in names],
             np.cumsum([0, *map(len, paths)]),
-            np.array([names.index(name) for path in paths for name in path], dtype=np.int64),
+            np.array([names[name] for path in paths for name in path], dtype=np.int64),
             np.array(list(paths.values()), dtype=np.int64),
             "calls",
         )
