@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from importlib import import_module
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from bpfrec.analyze.engine.catalog import SYS_SCHEMA, Catalog
 from bpfrec.analyze.engine.engine import Engine
+from bpfrec.analyze.engine.preview import counted, html_preview, shown
 from bpfrec.analyze.engine.result import Result
 from bpfrec.analyze.engine.session import Scratch, connect
 from bpfrec.analyze.engine.sqltemplate import bundled_sql
@@ -21,7 +23,7 @@ from bpfrec.analyze.views.saved_binaries import SavedBinaries
 from bpfrec.analyze.views.symbolized import DebugFiles
 from bpfrec.formats.errors import BpfrecError
 from bpfrec.formats.manifest import Manifest
-from bpfrec.formats.trace_reader import TraceReader
+from bpfrec.formats.trace_reader import TraceReader, table_rows
 
 if TYPE_CHECKING:
     import duckdb
@@ -60,6 +62,28 @@ class Trace:
     ) -> None:
         self.close()
 
+    def __repr__(self) -> str:
+        """What was recorded, in one line; no query runs for it."""
+        return f"<Trace {' '.join(value for _, value in self._facts())}>"
+
+    def _repr_html_(self) -> str:
+        """The same as a table, for a notebook."""
+        return html_preview(("trace", shown(str(self.path))), self._facts()[1:])
+
+    def _facts(self) -> list[tuple[str, str]]:
+        """What the manifest says in short, printable."""
+        manifest = self.manifest
+        start_s = (manifest.start_ns + wall_offset_ns(manifest)) // 1_000_000_000
+        start = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=start_s)
+        calls = table_rows(manifest).get("syscalls", 0)
+        return [
+            ("trace", shown(str(self.path))),
+            ("calls", f"with {counted(calls, 'call')}"),
+            ("time", f"in {(manifest.stop_ns - manifest.start_ns) / 1e9:,.1f} s"),
+            ("start", f"from {start:%Y-%m-%d %H:%M:%S} UTC"),
+            ("host", f"on {shown(manifest.host.name)}"),
+        ]
+
     def close(self) -> None:
         """Ends the SQL session and removes unpacked copies. Relations of this trace cannot be used afterwards."""
         if "_connection" in self.__dict__:
@@ -80,7 +104,10 @@ class Trace:
         return self.query(bundled_sql("info")).dicts()[0]
 
     def sql(self, query: str) -> duckdb.DuckDBPyRelation:
-        """The relation of ``query``. It runs when its rows are asked for, by ``.fetchall()``, ``.df()`` and so on.
+        """The DuckDB relation of ``query``. It runs when its rows are asked for: ``.fetchall()``, ``.df()`` and so on.
+
+        ``.df()`` of older versions of DuckDB makes floats of integer columns with NULLs (``arg0`` to ``arg5`` among
+        them), which are exact up to 2**53 only. :meth:`.Result.df` of :meth:`query` keeps all digits.
 
         Raises:
             BpfrecError: the query is wrong, or gives no rows at all (as SET does in some versions of DuckDB).
