@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
-from importlib import import_module
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -16,7 +15,7 @@ from bpfrec.analyze.engine.preview import counted, html_preview, shown
 from bpfrec.analyze.engine.result import Result
 from bpfrec.analyze.engine.session import Scratch, connect
 from bpfrec.analyze.engine.sqltemplate import bundled_sql
-from bpfrec.analyze.reports import module_of
+from bpfrec.analyze.reports import compute
 from bpfrec.analyze.views.library import TraceLibrary
 from bpfrec.analyze.views.recording import check_clock, wall_offset_ns
 from bpfrec.analyze.views.saved_binaries import SavedBinaries
@@ -137,7 +136,7 @@ class Trace:
         Raises:
             BpfrecError: there is no such report, or the trace cannot answer it.
         """
-        result: Result = import_module(module_of(name)).compute(self, **options)
+        result = compute(self, name, options)
         result.notes[:0] = self.loss_notes()
         if not lazy:
             result.source = result.rows

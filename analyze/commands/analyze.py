@@ -1,4 +1,4 @@
-"""``bpfrec analyze``: the group of what asks a trace."""
+"""``bpfrec analyze``: the group of commands that ask a trace."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SYMBOLS = "bpfrec.symbols"
 _ENTRIES = {
     "report": Entry("bpfrec.analyze.commands.report:command", "ready-made answers; without NAME: the list of them"),
     "flamegraph": Entry(
-        "bpfrec.analyze.commands.flamegraph:command", "draw call paths: SVG, HTML, folded stacks, speedscope"
+        "bpfrec.analyze.commands.flamegraph:command", "draw call stacks: SVG, HTML, folded stacks, speedscope"
     ),
     "sql": Entry("bpfrec.analyze.commands.sql:command", "ask in SQL; without a query: a prompt"),
     "info": Entry("bpfrec.analyze.commands.info:command", "the recording: host, times, options, what was lost"),
@@ -39,8 +39,8 @@ _ENTRIES = {
     multiple=True,
     envvar="BPFREC_SYMBOLS",
     metavar="DIR",
-    help="Folder with debug files, for functions and source lines of frames: as /usr/lib/debug, a cache of debuginfod, "
-    "or any with ELF files; repeatable. [$BPFREC_SYMBOLS]",
+    help="Folder with debug files, which name functions and source lines: /usr/lib/debug, a cache of debuginfod, "
+    "or any folder with ELF files; may be repeated. [$BPFREC_SYMBOLS]",
 )
 @click.pass_context
 def command(ctx: click.Context, trace: Path, symbols: tuple[Path, ...]) -> None:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import click
 
-from bpfrec.analyze.commands.options import note, pass_trace, path_options, write_lines
+from bpfrec.analyze.commands.filter_options import filter_options
+from bpfrec.analyze.commands.options import note, pass_trace, write_lines
+from bpfrec.analyze.reports.stacks import STACK_OPTIONS
 from bpfrec.analyze.trace import Trace
 from bpfrec.formats.errors import BpfrecError
 
@@ -28,9 +31,8 @@ _CALLS_ONLY = "{} is about system calls, and --samples is not."
     "--format",
     "form",
     type=click.Choice(["svg", "html", "folded", "speedscope"]),
-    help="By default what the file's suffix says (.json: speedscope); folded on standard output.",
+    help="Default: by the suffix of the file (.json: speedscope), and folded on standard output.",
 )
-@path_options
 @click.option("--samples", is_flag=True, help="CPU samples (record --profile) instead of system calls.")
 @click.option("--comm/--no-comm", default=True, help="Whether the thread's name is the outermost frame.")
 @click.option("--call/--no-call", default=True, help="Whether the system call is the innermost frame.")
@@ -39,24 +41,20 @@ _CALLS_ONLY = "{} is about system calls, and --samples is not."
 @click.pass_context
 def command(
     ctx: click.Context,
+    /,
     *,
     trace: Trace,
     output: Path | None,
     form: str | None,
-    pid: int | None,
-    tid: int | None,
-    uid: int | None,
-    name: str | None,
-    syscall: str | None,
-    failed: bool,
     by: str,
     lines: bool,
     samples: bool,
     comm: bool,
     call: bool,
     title: str | None,
+    **chosen: Any,
 ) -> None:
-    """Draw call paths as a flame graph: the root at the bottom, each function on its caller, as wide as its share.
+    """Draw call stacks as a flame graph: the root at the bottom, each function on its caller, as wide as its share.
 
     \b
     flamegraph -o calls.svg              a picture, which a browser zooms and searches
@@ -64,8 +62,8 @@ def command(
     flamegraph | flamegraph.pl           folded stacks, for other programs
     flamegraph -o calls.json             for https://www.speedscope.app
 
-    Neither picture nor page loads anything. What they leave out because it is too narrow they say; folded and
-    speedscope have everything. Times are in ns. Calls without a stack are counted on standard error.
+    Picture and page load nothing, and say how much they leave out because it is too narrow; folded and speedscope
+    have everything. Times are in ns. Calls without a stack are counted on standard error.
     """
     form = form or _format_of(output)
     if samples:
@@ -81,15 +79,10 @@ def command(
         trace,
         samples=samples,
         by=by,
-        pid=pid,
-        tid=tid,
-        uid=uid,
-        name=name,
-        syscall=syscall,
-        failed=failed,
         lines=lines or form == "speedscope",
         comm=comm,
         call=call,
+        **chosen,
     )
     note(*flame.notes)
     pieces = drawn(flame, form, shown if title is None else title)
@@ -103,7 +96,7 @@ def _format_of(output: Path | None) -> str:
     if output is None:
         return "folded"
     if output.suffix.lower() not in _SUFFIXES:
-        raise click.UsageError(f"-o {output}: say with --format what it is to be, or end it in {', '.join(_SUFFIXES)}.")
+        raise click.UsageError(f"-o {output}: give --format, or a name that ends in {', '.join(_SUFFIXES)}.")
     return _SUFFIXES[output.suffix.lower()]
 
 
@@ -113,3 +106,6 @@ def _write(output: Path, pieces: Iterable[str]) -> None:
             file.writelines(f"{piece}\n" for piece in pieces)
     except OSError as error:
         raise BpfrecError(f"{output} cannot be written: {error.strerror}") from None
+
+
+command.params[2:2] = [*filter_options({}), *STACK_OPTIONS]

@@ -1,4 +1,4 @@
-"""``bpfrec analyze report info``."""
+"""``bpfrec analyze info``: the recording as a whole."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from bpfrec.analyze.trace import Trace
 def command(trace: Trace, output: Output) -> None:
     """Show the recording as a whole: file, host, times, options, rows, losses.
 
-    json and csv have one row, that of the SQL view "recording" with the events known to be missing.
+    json and csv have one row: that of the SQL view "recording", and the number of events that are missing.
     """
     from bpfrec.analyze.engine.sqltemplate import bundled_sql  # noqa: PLC0415
-    from bpfrec.analyze.render import plain  # noqa: PLC0415
+    from bpfrec.analyze.render.pages import name_value_lines  # noqa: PLC0415
 
-    output.write(trace.query(bundled_sql("info")), lambda r: plain.record(r.dicts()[0], output_width()))
+    output.write(trace.query(bundled_sql("info")), lambda r: name_value_lines(r.dicts()[0], output_width()))

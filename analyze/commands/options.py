@@ -1,4 +1,4 @@
-"""Options that several commands share, and the one place where their answers are written."""
+"""What all commands share: the trace they open, the form of their answers, and the one place that writes them."""
 
 from __future__ import annotations
 
@@ -114,74 +114,3 @@ def pass_trace(function: F) -> F:
         return result
 
     return command  # type: ignore[return-value]
-
-
-def process_options(function: F) -> F:
-    """Adds ``-p/--pid`` and ``-t/--tid``, given to the command as ``pid`` and ``tid`` (int or None)."""
-    function = click.option("-t", "--tid", type=click.IntRange(0), metavar="TID", help="Only this thread.")(function)
-    return click.option("-p", "--pid", type=click.IntRange(0), metavar="PID", help="Only this process.")(function)
-
-
-def name_option(function: F) -> F:
-    """Adds ``-n/--name``: only threads whose name contains it, as ``name``."""
-    return click.option("-n", "--name", metavar="COMM", help="Only threads whose name contains COMM.")(function)
-
-
-def path_options(function: F) -> F:
-    """Adds what chooses and measures call paths: pid, tid, uid, name, syscall, failed, by, lines."""
-    for option in (
-        click.option("-l", "--lines", is_flag=True, help="By source line where it is known, not by function alone."),
-        click.option(
-            "--by",
-            type=click.Choice(["calls", "time", "failures"]),
-            default="calls",
-            show_default=True,
-            help="What is counted.",
-        ),
-        click.option("-x", "--failed", is_flag=True, help="Only calls that failed."),
-        click.option("--syscall", type=SyscallName(), metavar="NAME", help="Only this system call."),
-        name_option,
-        click.option("-u", "--uid", type=click.IntRange(0), metavar="UID", help="Only this user."),
-        process_options,
-    ):
-        function = option(function)
-    return function
-
-
-class SyscallName(click.ParamType):  # type: ignore[type-arg] # generic only in new versions of click
-    """The name of a system call, checked against those that a trace can have."""
-
-    name = "syscall"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """The name as given; a usage error where no system call is called so."""
-        from difflib import get_close_matches  # noqa: PLC0415
-
-        from bpfrec.analyze.views.tables import is_syscall  # noqa: PLC0415
-        from bpfrec.formats.kernel.syscalls import syscalls  # noqa: PLC0415
-
-        if not is_syscall(value):
-            near = get_close_matches(value, syscalls(), n=3)
-            self.fail(
-                f"no system call is called {value!r}{'; near it: ' + ', '.join(near) if near else ''}", param, ctx
-            )
-        return str(value)
-
-
-class ErrnoNumber(click.ParamType):  # type: ignore[type-arg] # generic only in new versions of click
-    """An error number, given as a name (ENOENT) or a number (2 or -2); converts to the positive number."""
-
-    name = "errno"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """The positive number; a usage error where there is no such error."""
-        from bpfrec.formats.kernel.errnos import MAX_ERRNO, errno_numbers  # noqa: PLC0415
-
-        if isinstance(value, int):
-            return value
-        number = errno_numbers().get(value.upper())
-        if number is None and value.lstrip("-").isdigit():
-            number = abs(int(value))
-        if number is None or not 0 < number <= MAX_ERRNO:
-            self.fail(f"{value!r} is neither the name nor the number of an error", param, ctx)
-        return number

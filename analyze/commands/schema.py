@@ -1,4 +1,4 @@
-"""``bpfrec analyze report schema``."""
+"""``bpfrec analyze schema``: what SQL can ask for."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from bpfrec.formats.errors import BpfrecError
 @output_options
 @pass_trace
 def command(trace: Trace, output: Output, name: str | None) -> None:
-    """List the views and columns that SQL can use, and what they mean; only those of the view NAME, if given.
+    """List the views and columns that SQL can use, and what they mean. With NAME: only those of that view.
 
-    Views sys.CALL have the named and typed arguments of one system call; they are there for the calls in the trace.
+    A view sys.CALL has the arguments of one system call by name and type. There is one for each call in the trace.
     """
     from bpfrec.analyze.engine.sqltemplate import bundled_sql, render_text  # noqa: PLC0415
 

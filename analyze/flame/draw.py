@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import bpfrec
 from bpfrec.analyze.flame.folded import folded
@@ -12,7 +13,7 @@ from bpfrec.analyze.flame.speedscope import speedscope
 from bpfrec.analyze.flame.svg import svg
 from bpfrec.analyze.flame.text import amount_text
 from bpfrec.analyze.flame.weights import measure_calls, measure_samples
-from bpfrec.analyze.reports.stacks import chosen_calls
+from bpfrec.analyze.reports.call_filter import CallFilter
 from bpfrec.analyze.trace import Trace
 from bpfrec.formats.errors import ReportError
 
@@ -22,28 +23,26 @@ def measured(
     *,
     samples: bool = False,
     by: str = "calls",
-    pid: int | None = None,
-    tid: int | None = None,
-    uid: int | None = None,
-    name: str | None = None,
-    syscall: str | None = None,
-    failed: bool = False,
     lines: bool = False,
     comm: bool = True,
     call: bool = True,
+    **chosen: Any,
 ) -> tuple[Flame, str]:
-    """The flame graph of a trace, and what it is called; of ``samples`` there are the number and the time.
+    """The flame graph of a trace, and its title. ``chosen`` chooses calls as ``CallFilter.of`` does.
+
+    ``samples``: CPU samples instead of calls; ``by`` is calls (their number) or time. The other options are those of
+    :func:`bpfrec.analyze.flame.weights.measure_calls`.
 
     Raises:
         ReportError: nothing that was chosen has a stack, or the time between samples is not known.
     """
-    chosen = chosen_calls(pid=pid, tid=tid, uid=uid, name=name, syscall=syscall, failed=failed)
+    conditions = CallFilter.of(**chosen).conditions(trace.manifest)
     if samples:
         period_ns = _period_ns(trace) if by == "time" else None
-        paths = measure_samples(trace, chosen, period_ns, comm=comm, lines=lines)
+        paths = measure_samples(trace, conditions, period_ns, comm=comm, lines=lines)
         what = "time on CPU" if period_ns else "CPU samples"
     else:
-        paths = measure_calls(trace, chosen, by, comm=comm, call=call, lines=lines)
+        paths = measure_calls(trace, conditions, by, comm=comm, call=call, lines=lines)
         what = {"calls": "system calls", "time": "time in system calls", "failures": "failed system calls"}[by]
     if not paths.values.size:
         raise ReportError(

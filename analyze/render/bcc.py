@@ -14,7 +14,7 @@ from bpfrec.analyze.render.escape import printable
 _UNKNOWN = re.compile(r"unknown_(-?\d+)")
 
 
-def syscount(
+def syscount_table(
     rows: Iterable[Mapping[str, Any]], clock: str, by_process: bool, latency: bool, milliseconds: bool
 ) -> Iterator[str]:
     """The table of syscount: ``clock`` (HH:MM:SS), header, rows with syscall or pid and comm, count, total_ns."""

@@ -1,13 +1,33 @@
-"""The reports: one module each, whose ``compute(trace, **options)`` gives a ``Result``.
+"""The reports: ready-made questions.
 
-Its SQL is in the ``.sql`` file of the same name, its command in :mod:`bpfrec.analyze.commands`.
+To add a report called ``disk-use``:
+
+1. ``reports/disk_use.py``: a function ``compute(trace, calls, *, ...)`` that returns a ``Result``, and ``REPORT``, a
+   :class:`~bpfrec.analyze.reports.report.Report` that says what its help, its options and its text are. The filter
+   ``calls`` and its options (``-p``, ``-t``, ``-u``, ``-n``, ``--syscall``, ``-x``, ``--from``, ``--to``) come by
+   themselves, ``--format`` and ``--sql`` too.
+2. ``reports/disk_use.sql``: its query, a comment above each column; ``render("disk_use", ...)`` fills it in.
+3. A line in :data:`REPORTS`, which is the list that users see.
+4. ``docs/reports/disk-use.md``, and a link to it in the README.
+
+Nothing else names a report: command, Python API and the general tests (every row the same in JSON and CSV, losses
+announced, hostile text escaped) find it by ``REPORTS``. A text that is more than a table has a renderer in
+:mod:`bpfrec.analyze.render`. Tests of what it counts belong in ``tests/unit/analyze/``, its text in ``tests/golden/``.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from difflib import get_close_matches
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from bpfrec.formats.errors import ReportError
+
+if TYPE_CHECKING:
+    from bpfrec.analyze.engine.protocols import Queries
+    from bpfrec.analyze.engine.result import Result
+    from bpfrec.analyze.reports.report import Report
 
 REPORTS: dict[str, str] = {
     "summary": "one page: the recording, its processes, what they called, what failed, what is missing",
@@ -19,22 +39,41 @@ REPORTS: dict[str, str] = {
     "files": "what was done with every file: opens, failures, bytes read and written, time",
     "network": "what was exchanged with every peer: connections, failures, bytes sent and received, time",
     "processes": "the tree of processes: what each executed, when, how many calls it made and how it ended",
-    "stacks": "count calls, their time or failures by call path, as bcc's stackcount counts",
+    "stacks": "count calls, their time or failures by call stack, as bcc's stackcount counts",
     "argdist": "count or histogram values of arguments and results, with the probes of bcc's argdist",
     "trace": "print single calls that meet a condition, with the probes of bcc's trace",
 }
-"""Every report by name, with its one line."""
+"""Every report by name, with its one line, in the order in which they are listed."""
 
 
-def module_of(name: str, package: str = "reports") -> str:
-    """The module of a report in ``bpfrec.analyze.PACKAGE``.
+def find(name: str) -> Report:
+    """The report of that name.
 
     Raises:
-        ReportError: there is no report of that name.
+        ReportError: there is none.
     """
     if name not in REPORTS:
         near = get_close_matches(name, REPORTS, n=3)
         raise ReportError(
             f"no report is called {name}", f"{'Near it' if near else 'There are'}: {', '.join(near or REPORTS)}"
         )
-    return f"bpfrec.analyze.{package}.{name.replace('-', '_')}"
+    report: Report = import_module(f"bpfrec.analyze.reports.{name.replace('-', '_')}").REPORT
+    return report
+
+
+def compute(trace: Queries, name: str, options: Mapping[str, Any]) -> Result:
+    """What the report ``name`` answers. ``options`` are those of its ``compute``, and those of ``CallFilter.of``.
+
+    Raises:
+        ReportError: there is no such report or option, or the trace cannot answer.
+    """
+    from bpfrec.analyze.reports.call_filter import FILTERS, CallFilter  # noqa: PLC0415
+
+    report = find(name)
+    filters, own = report.filter_names(FILTERS), report.option_names()
+    unknown = [option for option in options if option not in (*filters, *own)]
+    if unknown:
+        raise ReportError(f"report {name} has no option {', '.join(unknown)}", f"It has: {', '.join((*filters, *own))}")
+    calls = CallFilter.of(**{option: value for option, value in options.items() if option in filters})
+    result: Result = report.compute(trace, calls, **{o: v for o, v in options.items() if o in own})
+    return result

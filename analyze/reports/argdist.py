@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from bpfrec.analyze.engine.filters import conditions, where
+import click
+
+from bpfrec.analyze.engine.filters import where
 from bpfrec.analyze.engine.protocols import Queries
 from bpfrec.analyze.engine.result import Result
 from bpfrec.analyze.engine.sqltemplate import Fragment, literal, render
@@ -14,6 +16,10 @@ from bpfrec.analyze.probes.c_to_sql import as_condition, convert, translate
 from bpfrec.analyze.probes.match_notes import match_notes
 from bpfrec.analyze.probes.printf import shown_number, shown_string
 from bpfrec.analyze.probes.scope import SiteScope
+from bpfrec.analyze.render.bcc_probes import argdist_text
+from bpfrec.analyze.reports.call_filter import CallFilter
+from bpfrec.analyze.reports.moments import time_of_day
+from bpfrec.analyze.reports.report import Answer, Options, Report
 from bpfrec.formats.errors import ReportError
 
 _MOST_INTERVALS = 100_000
@@ -34,11 +40,10 @@ class Distribution(Result):
 
 def compute(
     trace: Queries,
+    calls: CallFilter,
     *,
     counts: Sequence[str] = (),
     histograms: Sequence[str] = (),
-    pid: int | None = None,
-    tid: int | None = None,
     string_size: int = 80,
     interval_s: int | None = None,
     duration_s: float | None = None,
@@ -48,10 +53,10 @@ def compute(
 ) -> Distribution:
     """Distributions for the probe specifiers ``counts`` (frequencies) and ``histograms`` (log2), all counts first.
 
-    Without ``interval_s`` the recording is one interval; with it the time is cut into intervals of so many seconds,
-    ``cumulative`` ones begin with the recording. ``number``: only so many intervals, of a second unless
-    ``interval_s`` says otherwise. ``duration_s``: only so many seconds from the start. ``top``: only so many of the
-    most frequent values. Strings are cut after ``string_size`` characters.
+    ``string_size``: strings are cut after this many characters. ``interval_s``: an answer for each interval of this
+    many seconds; without it, one for the whole recording. ``cumulative``: each interval begins with the recording.
+    ``number``: only the first so many intervals, of one second unless ``interval_s`` says otherwise. ``duration_s``:
+    only the first so many seconds. ``top``: only the so many most frequent values.
     Columns: probe (number of the specifier), interval (from 1), spec, event and count of a frequency; key, low, high
     and count of a histogram.
 
@@ -68,7 +73,7 @@ def compute(
     if duration_s is not None:
         stop = min(stop, start + round(duration_s * _SECOND_NS))
     ends = _ends(start, stop, interval_s, number)
-    shared = conditions(pid=pid, tid=tid)
+    shared = calls.conditions(trace.manifest)
     notes: list[str] = []
     probes = []
     for n, (is_histogram, spec) in enumerate(specs, 1):
@@ -132,3 +137,76 @@ def _histogram(spec: ArgdistSpec, scope: SiteScope) -> dict[str, object]:
 
 def _label(spec: ArgdistSpec) -> str:
     return spec.label or spec.collected[0].shown
+
+
+def _settle(options: Options) -> Options:
+    if not options["histograms"] and not options["counts"]:
+        raise click.UsageError("At least one specifier is required: -C or -H.")
+    if options["cumulative"] and options["interval_s"] is None and options["number"] is None:
+        raise click.UsageError("-c needs -i: without it there is one answer for all the time.")
+    return options
+
+
+def _text(answer: Answer) -> Iterator[str]:
+    result = answer.result
+    assert isinstance(result, Distribution)  # noqa: S101
+    clocks = [time_of_day(end, answer.trace.manifest) for end in result.ends_ns]
+    return argdist_text(result.dicts(), result.titles, clocks)
+
+
+REPORT = Report(
+    compute,
+    text=_text,
+    settle=_settle,
+    # bcc's -n is a number of answers.
+    flags={"name": ("--name",)},
+    options=(
+        click.Option(
+            ["-z", "--string-size"],
+            type=click.IntRange(1),
+            default=80,
+            show_default=True,
+            help="Cut strings after this many characters.",
+        ),
+        click.Option(
+            ["-i", "--interval", "interval_s"],
+            type=click.IntRange(1),
+            metavar="SECONDS",
+            help="Give an answer for every so many seconds of the recording.",
+        ),
+        click.Option(
+            ["-d", "--duration", "duration_s"],
+            type=click.FloatRange(0),
+            metavar="SECONDS",
+            help="Only the first seconds of the recording.",
+        ),
+        click.Option(
+            ["-n", "--number"],
+            type=click.IntRange(1),
+            help="Give only the first so many answers: one a second unless -i says otherwise.",
+        ),
+        click.Option(["-c", "--cumulative"], is_flag=True, help="With -i: each answer is for all the time up to it."),
+        click.Option(
+            ["-T", "--top"],
+            type=click.IntRange(1),
+            help="Show only the so many most frequent values; histograms stay whole.",
+        ),
+        click.Option(
+            ["-H", "--histogram", "histograms"], multiple=True, metavar="SPEC", help="A histogram; may be repeated."
+        ),
+        click.Option(
+            ["-C", "--count", "counts"], multiple=True, metavar="SPEC", help="A frequency count; may be repeated."
+        ),
+    ),
+    usage="SPEC: {p,r,t}:{library,category}:function(signature)[:type[,...]:expr[,...][:filter]][#label]",
+    help="""Count or histogram values of arguments and results, as bcc's argdist does.
+
+    \b
+    argdist -H 'p::do_nanosleep(struct timespec *time):u64:time->tv_nsec'
+    argdist -C 'p:c:open(char *filename):char*:filename'
+    argdist -C 'r:c:open():int:$retval'
+
+    A function stands for the system calls that it makes: open also for openat. Standard error says what was matched.
+    Without -i there is one answer, for the whole recording. The expressions of an exit probe (r:) know $retval,
+    $latency (ns) and $entry(parameter); all of them know $PID and $COMM. All counts stand before the histograms.""",
+)

@@ -2,17 +2,45 @@
 
 from __future__ import annotations
 
-from bpfrec.analyze.engine.filters import comm_contains, conditions, where
+from collections.abc import Iterator
+
 from bpfrec.analyze.engine.protocols import Queries
 from bpfrec.analyze.engine.result import Result
 from bpfrec.analyze.engine.sqltemplate import render
-from bpfrec.analyze.reports.opensnoop import FAMILY
+from bpfrec.analyze.render.bcc import path_text
+from bpfrec.analyze.render.text_columns import TextColumn, clock, text_table
+from bpfrec.analyze.reports.call_filter import CallFilter
+from bpfrec.analyze.reports.opensnoop import OPEN_CALLS
+from bpfrec.analyze.reports.report import Answer, Report
 
 
-def compute(trace: Queries, *, pid: int | None = None, tid: int | None = None, name: str | None = None) -> Result:
+def compute(trace: Queries, calls: CallFilter) -> Result:
     """Failed calls of open, openat, openat2 and creat by thread name, process, path and error, the most frequent first.
 
     Columns: count, errno, comm, pid, path, path_status, first_ts, last_ts.
     """
-    chosen = conditions(pid=pid, tid=tid) + comm_contains(name)
-    return trace.query(render("failed_opens", family=list(FAMILY), where=where(chosen)), lazy=True)
+    return trace.query(render("failed_opens", opens=list(OPEN_CALLS), where=calls.where(trace.manifest)), lazy=True)
+
+
+_COLUMNS = (
+    TextColumn("COUNT", "count"),
+    TextColumn("ERROR", "errno"),
+    TextColumn("PID", "pid"),
+    TextColumn("COMM", "comm"),
+    TextColumn("FIRST", clock("first_ts")),
+    TextColumn("LAST", clock("last_ts")),
+    TextColumn("PATH", lambda r: path_text(r["path"], r["path_status"])),
+)
+
+
+def _text(answer: Answer) -> Iterator[str]:
+    return text_table(_COLUMNS, answer.result.records(), answer.width)
+
+
+REPORT = Report(
+    compute,
+    text=_text,
+    help="""List the files that could not be opened: who tried, how often, from when to when (UTC).
+
+    An open is a call of open, openat, openat2 or creat.""",
+)

@@ -1,5 +1,5 @@
 SELECT
-    -- how often it failed so
+    -- how many of these opens failed with this error
     count(*) AS count,
     -- name of the error
     errno,
@@ -11,11 +11,11 @@ SELECT
     path,
     -- NULL: path is whole; else why it is not
     path_status,
-    -- entry of the first such call, wall clock (UTC)
+    -- entry of the first of them, wall clock (UTC)
     min(ts) AS first_ts,
-    -- entry of the last
+    -- entry of the last of them, wall clock (UTC)
     max(ts) AS last_ts
 FROM syscalls
-WHERE syscall IN {{ family }} AND failed(ret) AND {{ where }}
+WHERE syscall IN {{ opens }} AND failed(ret) AND {{ where }}
 GROUP BY ALL
 ORDER BY count DESC, first_ts, path, pid

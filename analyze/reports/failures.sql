@@ -1,7 +1,7 @@
 WITH successes AS (
     SELECT pid, syscall, path, max(ts_ns) AS last_ns
     FROM syscalls
-    WHERE ret IS NOT NULL AND errno IS NULL AND {{ where }}
+    WHERE ret IS NOT NULL AND errno IS NULL AND {{ later }}
     GROUP BY ALL
 ),
 failures AS (
@@ -19,7 +19,7 @@ failures AS (
     GROUP BY pid, syscall, errno, path
 )
 SELECT
-    -- how often it failed so
+    -- how many calls failed like this
     sum(f.count)::BIGINT AS count,
     -- name of the system call
     f.syscall,
@@ -29,13 +29,13 @@ SELECT
     f.path,
     -- number of processes it failed in
     count(*) AS processes,
-    -- entry of the first such call, wall clock (UTC)
+    -- entry of the first of them, wall clock (UTC)
     min(f.first_ts) AS first_ts,
-    -- entry of the last
+    -- entry of the last of them, wall clock (UTC)
     max(f.last_ts) AS last_ts,
     -- whether in each of the processes the same call, with the same path if it has one, succeeded after its last failure
     count(*) FILTER (s.last_ns > f.last_ns) = count(*) AS succeeded_later,
-    -- in how many of them it did
+    -- in how many of the processes it did
     count(*) FILTER (s.last_ns > f.last_ns) AS processes_succeeded
 FROM failures AS f
 LEFT JOIN successes AS s ON s.pid = f.pid AND s.syscall = f.syscall AND s.path IS NOT DISTINCT FROM f.path

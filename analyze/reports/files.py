@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from bpfrec.analyze.engine.filters import comm_contains, conditions, where
+from collections.abc import Iterator
+
+import click
+
 from bpfrec.analyze.engine.protocols import Queries
 from bpfrec.analyze.engine.result import Result
 from bpfrec.analyze.engine.sqltemplate import identifier, render
+from bpfrec.analyze.render.text_columns import TextColumn, scaled, text_table
+from bpfrec.analyze.reports.call_filter import CallFilter
+from bpfrec.analyze.reports.option_types import top_option
+from bpfrec.analyze.reports.report import Answer, Report
 from bpfrec.formats.kernel.roles import calls_that
 
 SORTS = {
@@ -16,28 +23,19 @@ SORTS = {
     "read": "bytes_read",
     "written": "bytes_written",
 }
-"""What the files can be sorted by, and the column that is."""
+"""What files can be sorted by, and the column that has it."""
 
 
-def compute(
-    trace: Queries,
-    *,
-    pid: int | None = None,
-    tid: int | None = None,
-    name: str | None = None,
-    sort: str = "time",
-    top: int = 0,
-) -> Result:
-    """Opens, failures, bytes and time by file, by the name it is resolved to, else by the path as passed.
+def compute(trace: Queries, calls: CallFilter, *, sort: str = "time", top: int = 0) -> Result:
+    """Opens, failures, bytes and time by file: by its resolved path, else by the path as passed.
 
-    ``sort``: of :data:`SORTS`, the most first; ``top``: only so many, 0: all. Columns: opens, failures, bytes_read,
-    bytes_written, calls, total_ns, processes, path, resolved.
+    ``sort``: a key of :data:`SORTS`; the largest value stands first. ``top``: at most this many rows, 0 for all.
+    Columns: opens, failures, bytes_read, bytes_written, calls, total_ns, processes, path, resolved.
     """
-    chosen = conditions(pid=pid, tid=tid) + comm_contains(name)
     return trace.query(
         render(
             "files",
-            where=where(chosen),
+            where=calls.where(trace.manifest),
             opening=calls_that("opens"),
             reading=calls_that("reads", "copies"),
             writing=calls_that("writes", "copies_back"),
@@ -48,3 +46,38 @@ def compute(
         ),
         lazy=True,
     )
+
+
+_COLUMNS = (
+    TextColumn("OPENS", "opens"),
+    TextColumn("FAILED", "failures"),
+    TextColumn("READ", "bytes_read"),
+    TextColumn("WRITTEN", "bytes_written"),
+    TextColumn("CALLS", "calls"),
+    TextColumn("TIME (ms)", scaled("total_ns", 1e6)),
+    TextColumn("FILE", "path"),
+)
+
+
+def _text(answer: Answer) -> Iterator[str]:
+    return text_table(_COLUMNS, answer.result.records(), answer.width)
+
+
+REPORT = Report(
+    compute,
+    text=_text,
+    options=(
+        click.Option(
+            ["--sort"],
+            type=click.Choice(list(SORTS)),
+            default="time",
+            show_default=True,
+            help="Show the files with the largest value first.",
+        ),
+        top_option(20),
+    ),
+    help="""Show what was done with every file: opens, failures, bytes read and written, time.
+
+    A file is shown by its absolute name, however a call named it: by path or by descriptor. If that name is not known,
+    the path is shown as it was passed.""",
+)

@@ -2,25 +2,61 @@
 
 from __future__ import annotations
 
-from bpfrec.analyze.engine.filters import comm_contains, conditions, where
+from collections.abc import Iterator
+from itertools import groupby
+
+import click
+
 from bpfrec.analyze.engine.protocols import Queries
 from bpfrec.analyze.engine.result import Result
 from bpfrec.analyze.engine.sqltemplate import render
+from bpfrec.analyze.render.bcc import log2_histogram
+from bpfrec.analyze.render.escape import printable
+from bpfrec.analyze.render.text_columns import TextColumn, scaled, text_table
+from bpfrec.analyze.reports.call_filter import CallFilter
+from bpfrec.analyze.reports.report import Answer, Report
 
 
-def compute(
-    trace: Queries,
-    *,
-    pid: int | None = None,
-    tid: int | None = None,
-    name: str | None = None,
-    syscall: str | None = None,
-    histogram: bool = False,
-) -> Result:
+def compute(trace: Queries, calls: CallFilter, *, histogram: bool = False) -> Result:
     """Durations by system call, the one that took most time first; calls that never returned have none.
 
     Columns: syscall, count, total_ns, min_ns, p50_ns, p95_ns, p99_ns, max_ns; with ``histogram`` one row for every
     power of two that occurs: syscall, from_ns, to_ns, count.
     """
-    chosen = conditions(pid=pid, tid=tid, syscall=syscall) + comm_contains(name)
-    return trace.query(render("latency_histogram" if histogram else "latency", where=where(chosen)))
+    return trace.query(render("latency_histogram" if histogram else "latency", where=calls.where(trace.manifest)))
+
+
+_COLUMNS = (
+    TextColumn("CALL", "syscall"),
+    TextColumn("COUNT", "count"),
+    TextColumn("TOTAL (us)", scaled("total_ns", 1e3)),
+    TextColumn("MIN", scaled("min_ns", 1e3)),
+    TextColumn("P50", scaled("p50_ns", 1e3)),
+    TextColumn("P95", scaled("p95_ns", 1e3)),
+    TextColumn("P99", scaled("p99_ns", 1e3)),
+    TextColumn("MAX", scaled("max_ns", 1e3)),
+)
+
+
+def _text(answer: Answer) -> Iterator[str]:
+    if answer.options["histogram"]:
+        yield from _histograms(answer.result)
+    else:
+        yield from text_table(_COLUMNS, answer.result.records(), answer.width)
+
+
+def _histograms(result: Result) -> Iterator[str]:
+    for syscall, slots in groupby(result.records(), key=lambda r: r["syscall"]):
+        yield f"syscall = {printable(str(syscall))}"
+        yield from log2_histogram({r["to_ns"].bit_length(): r["count"] for r in slots}, "nsecs")
+        yield ""
+
+
+REPORT = Report(
+    compute,
+    text=_text,
+    options=(click.Option(["-H", "--histogram"], is_flag=True, help="Show a histogram for every call instead."),),
+    help="""Show how long calls took: least, median, percentiles, most, total; the most expensive call first.
+
+    The table is in microseconds. Histograms, json and csv are in nanoseconds. Percentiles are exact.""",
+)

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from bpfrec.analyze.engine.filters import comm_contains, conditions, where
+from collections.abc import Iterator
+
+import click
+
 from bpfrec.analyze.engine.protocols import Queries
 from bpfrec.analyze.engine.result import Result
 from bpfrec.analyze.engine.sqltemplate import Fragment, identifier, render
+from bpfrec.analyze.render.text_columns import TextColumn, scaled, text_table
+from bpfrec.analyze.reports.call_filter import CallFilter
+from bpfrec.analyze.reports.option_types import top_option
+from bpfrec.analyze.reports.report import Answer, Report
 from bpfrec.formats.kernel.roles import calls_that
 
 SORTS = {
@@ -17,32 +24,23 @@ SORTS = {
     "sent": "bytes_sent",
     "received": "bytes_received",
 }
-"""What the peers can be sorted by, and the column that is."""
+"""What peers can be sorted by, and the column that has it."""
 
 _INTERNET = "^(TCP|UDP|UDPLITE|SCTP|MPTCP|ICMP|RAW)( |$)"
 
 
-def compute(
-    trace: Queries,
-    *,
-    pid: int | None = None,
-    tid: int | None = None,
-    name: str | None = None,
-    hosts: bool = False,
-    sort: str = "time",
-    top: int = 0,
-) -> Result:
+def compute(trace: Queries, calls: CallFilter, *, hosts: bool = False, sort: str = "time", top: int = 0) -> Result:
     """Connections, failures, bytes and time by peer: by its address and port, or the path of a unix socket.
 
-    ``hosts``: by address, all ports together; ``sort``: of :data:`SORTS`, the most first; ``top``: only so many, 0:
-    all. Columns: protocol, peer, connects, accepts, failures, bytes_sent, bytes_received, calls, total_ns, processes.
+    ``hosts``: by address, all its ports together. ``sort``: a key of :data:`SORTS`; the largest value stands first.
+    ``top``: at most this many rows, 0 for all.
+    Columns: protocol, peer, connects, accepts, failures, bytes_sent, bytes_received, calls, total_ns, processes.
     """
-    chosen = conditions(pid=pid, tid=tid) + comm_contains(name)
     without_port = r"CASE protocol WHEN 'unix' THEN peer ELSE regexp_replace(peer, ':\d+$', '') END"
     return trace.query(
         render(
             "network",
-            where=where(chosen),
+            where=calls.where(trace.manifest),
             calls=calls_that("connects", "sends", "receives", "reads", "writes", "copies_back"),
             sockets_only=calls_that("connects", "sends", "receives"),
             sending=calls_that("sends", "writes", "copies_back"),
@@ -54,3 +52,40 @@ def compute(
         ),
         lazy=True,
     )
+
+
+_COLUMNS = (
+    TextColumn("CONNECTS", "connects"),
+    TextColumn("ACCEPTS", "accepts"),
+    TextColumn("FAILED", "failures"),
+    TextColumn("SENT", "bytes_sent"),
+    TextColumn("RECEIVED", "bytes_received"),
+    TextColumn("CALLS", "calls"),
+    TextColumn("TIME (ms)", scaled("total_ns", 1e6)),
+    TextColumn("PROTOCOL", "protocol"),
+    TextColumn("PEER", "peer"),
+)
+
+
+def _text(answer: Answer) -> Iterator[str]:
+    return text_table(_COLUMNS, answer.result.records(), answer.width)
+
+
+REPORT = Report(
+    compute,
+    text=_text,
+    options=(
+        click.Option(["-H", "--hosts"], is_flag=True, help="Show each address once, all its ports together."),
+        click.Option(
+            ["--sort"],
+            type=click.Choice(list(SORTS)),
+            default="time",
+            show_default=True,
+            help="Show the peers with the largest value first.",
+        ),
+        top_option(20),
+    ),
+    help="""Show what was exchanged with every peer: connections made and accepted, failures, bytes, time.
+
+    A peer is an address and port, or the path of a unix socket; "-" if it is not known.""",
+)

@@ -2,60 +2,100 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
 from functools import reduce
 from operator import or_
 
-from bpfrec.analyze.engine.filters import comm_contains, conditions, where
+import click
+
+from bpfrec.analyze.engine.filters import where
 from bpfrec.analyze.engine.protocols import Queries
 from bpfrec.analyze.engine.result import Result
 from bpfrec.analyze.engine.sqltemplate import Fragment, literal, render
+from bpfrec.analyze.render import bcc
+from bpfrec.analyze.render.escape import printable
+from bpfrec.analyze.reports.call_filter import CallFilter
+from bpfrec.analyze.reports.option_types import OpenFlag
+from bpfrec.analyze.reports.report import Answer, Report
 from bpfrec.formats.kernel.open_flags import OPEN_FLAGS
 from bpfrec.formats.kernel.roles import calls_that
 
-FAMILY = calls_that("opens")
+OPEN_CALLS = calls_that("opens")
 """The system calls that open a file by its path."""
 
-_ACCESS_MODE = OPEN_FLAGS["O_ACCMODE"]
 _CREAT_FLAGS = OPEN_FLAGS["O_CREAT"] | OPEN_FLAGS["O_WRONLY"] | OPEN_FLAGS["O_TRUNC"]
 _CREATING_FLAGS = OPEN_FLAGS["O_CREAT"] | (OPEN_FLAGS["O_TMPFILE"] & ~OPEN_FLAGS["O_DIRECTORY"])
 
 
 def compute(
-    trace: Queries,
-    *,
-    pid: int | None = None,
-    tid: int | None = None,
-    uid: int | None = None,
-    name: str | None = None,
-    failed: bool = False,
-    flags: list[int] | None = None,
-    duration_s: float | None = None,
+    trace: Queries, calls: CallFilter, *, flags: list[int] | None = None, duration_s: float | None = None
 ) -> Result:
     """Every call of open, openat, openat2 and creat that returned, in the order in which they returned.
 
-    ``name``: only threads whose name contains it; ``failed``: only those that failed; ``flags``: only those with one
-    bit at least of any of them set; ``duration_s``: only those that returned in so many seconds from the start.
+    ``flags``: only opens that have at least one of these bits. ``duration_s``: only those that returned within this
+    many seconds from the start of the recording.
     Columns: event_id, ts, time_s, pid, tid, comm, uid, syscall, ret, errno, flags, mode, path, path_status.
     """
-    chosen = conditions(pid=pid, tid=tid, uid=uid)
+    manifest = trace.manifest
+    # Times count from the first open of the processes chosen, whether or not it is shown itself.
+    shown = CallFilter(name=calls.name, failed=calls.failed)
+    calls = replace(calls, name=None, failed=False)
+    chosen = calls.conditions(manifest)
     if flags:
-        mask = reduce(or_, flags)
-        chosen.append(Fragment(f"flags & {literal(mask)} != 0"))
+        chosen.append(Fragment(f"flags & {literal(reduce(or_, flags))} != 0"))
     if duration_s is not None:
-        end_ns = trace.manifest.start_ns + round(duration_s * 1e9)
+        end_ns = manifest.start_ns + round(duration_s * 1e9)
         chosen.append(Fragment(f"ts_ns + duration_ns <= {literal(end_ns)}"))
-    shown = comm_contains(name) + ([Fragment("failed(ret)")] if failed else [])
     sql = render(
         "opensnoop",
-        family=list(FAMILY),
+        opens=list(OPEN_CALLS),
         creat_flags=_CREAT_FLAGS,
         creating_flags=_CREATING_FLAGS,
         where=where(chosen),
-        shown=where(shown),
+        shown=shown.where(manifest),
     )
-    recorded = [call for call in FAMILY if trace.manifest.syscalls.get(call)]
-    notes = [f"open: matched {', '.join(recorded)}" if recorded else f"the trace has no call of {', '.join(FAMILY)}"]
-    unfinished = f"SELECT count(*) FROM syscalls WHERE syscall IN {literal(list(FAMILY))} AND ret IS NULL"  # noqa: S608 - only literals
-    if count := trace.query(f"{unfinished} AND {where(conditions(pid=pid, tid=tid, uid=uid))}").rows[0][0]:
+    recorded = [call for call in OPEN_CALLS if manifest.syscalls.get(call)]
+    opens = ", ".join(OPEN_CALLS)
+    notes = [f"open: matched {', '.join(recorded)}" if recorded else f"the trace has no call of {opens}"]
+    unfinished = f"SELECT count(*) FROM syscalls WHERE syscall IN {literal(list(OPEN_CALLS))} AND ret IS NULL"  # noqa: S608 - only literals
+    if count := trace.query(f"{unfinished} AND {calls.where(manifest)}").rows[0][0]:
         notes.append(f"opens that never returned, which are not shown: {count}")
     return trace.query(sql, notes, lazy=True)
+
+
+def _text(answer: Answer) -> Iterator[str]:
+    options = answer.options
+    columns = (options["timestamp"], options["print_uid"], bool(options["tid"]), options["extended"])
+    yield bcc.opensnoop_header(*columns)
+    lines = f"SELECT {bcc.opensnoop_line(*columns)} FROM ({answer.result.sql})"  # noqa: S608 - both are SQL
+    yield from (printable(line) for (line,) in answer.trace.query(lines, lazy=True).source)
+
+
+REPORT = Report(
+    compute,
+    text=_text,
+    options=(
+        click.Option(["-T", "--timestamp"], is_flag=True, help="Show seconds since the first open."),
+        click.Option(["-U", "--print-uid"], is_flag=True, help="Show the user id."),
+        click.Option(
+            ["-e", "--extended_fields", "--extended-fields", "extended"], is_flag=True, help="Show the flags, octal."
+        ),
+        click.Option(
+            ["-f", "--flag_filter", "--flag-filter", "flags"],
+            multiple=True,
+            type=OpenFlag(),
+            help="Only opens with this flag (O_WRONLY); may be repeated: any of them.",
+        ),
+        click.Option(
+            ["-d", "--duration", "duration_s"],
+            type=click.FloatRange(0),
+            metavar="SECONDS",
+            help="Only the first seconds of the recording.",
+        ),
+    ),
+    help="""Print every open of a file, as bcc's opensnoop does.
+
+    Opens are calls of open, openat, openat2 and creat. -T, -U and -e add columns to the table; json and csv have them
+    all.""",
+)

@@ -20,7 +20,7 @@ WITH calls AS NOT MATERIALIZED (
     LEFT JOIN (
         SELECT event_id, word0, word1 FROM structs WHERE kind = 'open_how'
     ) AS how USING (event_id)
-    WHERE syscall IN {{ family }} AND ret IS NOT NULL
+    WHERE syscall IN {{ opens }} AND ret IS NOT NULL
 ),
 -- a star would have the names of all files computed
 opens AS NOT MATERIALIZED (

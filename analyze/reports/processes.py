@@ -2,21 +2,48 @@
 
 from __future__ import annotations
 
-from bpfrec.analyze.engine.filters import comm_contains, conditions, where
+from collections.abc import Iterator
+
+import click
+
 from bpfrec.analyze.engine.protocols import Queries
 from bpfrec.analyze.engine.result import Result
 from bpfrec.analyze.engine.sqltemplate import render
+from bpfrec.analyze.render.process_tree import process_tree
+from bpfrec.analyze.reports.call_filter import CallFilter
+from bpfrec.analyze.reports.report import Answer, Report
 from bpfrec.analyze.views.recording import wall_offset_ns
 
 
-def compute(trace: Queries, *, pid: int | None = None, name: str | None = None) -> Result:
-    """The processes of the trace as a tree: every process stands behind its parent, siblings by their start.
+def compute(trace: Queries, calls: CallFilter) -> Result:
+    """The processes of the trace as a tree: a process stands behind its parent, siblings by their start.
 
-    ``pid``: only that one; ``name``: only those whose name contains it; both leave the depth as it is. Columns: pid,
-    ppid, depth, start_ts, start_s, duration_ns, comm, exe, cmdline, uid, threads, calls, failed, first_call, last_call,
-    execs, exit_code, signal.
+    The filter chooses processes by pid, user and name; the depth stays that of the whole tree.
+    Columns: pid, ppid, depth, start_ts, start_s, duration_ns, comm, exe, cmdline, uid, threads, calls, failed,
+    first_call, last_call, execs, exit_code, signal.
     """
-    chosen = conditions(pid=pid) + comm_contains(name)
     manifest = trace.manifest
-    sql = render("processes", where=where(chosen), start=manifest.start_ns, wall_offset=wall_offset_ns(manifest))
+    sql = render(
+        "processes",
+        where=calls.where(manifest, "lives"),
+        start=manifest.start_ns,
+        wall_offset=wall_offset_ns(manifest),
+    )
     return trace.query(sql, lazy=True)
+
+
+def _text(answer: Answer) -> Iterator[str]:
+    return process_tree(answer.result.records(), answer.width, answer.options["calls"])
+
+
+REPORT = Report(
+    compute,
+    text=_text,
+    options=(click.Option(["-c", "--calls"], is_flag=True, help="Show the first and the last call of each process."),),
+    flags={"tid": (), "syscall": (), "failed": (), "since": (), "until": ()},
+    help="""Print the tree of processes: what each executed, when it lived, its calls and how it ended.
+
+    START is in seconds from the start of the recording, or "before" if the process was there already. SECONDS is how
+    long it lived, or "still" if it outlived the recording. END is its exit status, or the signal that ended it. A
+    process that executed several programs has a line for each.""",
+)

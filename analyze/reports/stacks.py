@@ -1,11 +1,19 @@
-"""stacks: calls, time or failures by call path."""
+"""stacks: calls, time or failures by call stack."""
 
 from __future__ import annotations
 
-from bpfrec.analyze.engine.filters import comm_contains, conditions, where
+from collections.abc import Iterator
+
+import click
+
+from bpfrec.analyze.engine.filters import where
 from bpfrec.analyze.engine.protocols import Queries
 from bpfrec.analyze.engine.result import Result
 from bpfrec.analyze.engine.sqltemplate import Fragment, render
+from bpfrec.analyze.render.stack_blocks import stack_blocks
+from bpfrec.analyze.reports.call_filter import CallFilter
+from bpfrec.analyze.reports.option_types import top_option
+from bpfrec.analyze.reports.report import Answer, Report
 from bpfrec.analyze.views.stack_text import MODULE, NAMES_ITS_LINE, function_name
 from bpfrec.formats.errors import ReportError
 
@@ -13,23 +21,11 @@ MEASURES = {"calls": "calls", "time": "total_ns", "failures": "failures"}
 """What can be counted, and the column that has it."""
 
 
-def compute(
-    trace: Queries,
-    *,
-    pid: int | None = None,
-    tid: int | None = None,
-    uid: int | None = None,
-    name: str | None = None,
-    syscall: str | None = None,
-    failed: bool = False,
-    by: str = "calls",
-    lines: bool = False,
-    top: int = 10,
-) -> Result:
-    """Call paths, those with the most calls first, or the most time or failures: ``by`` calls, time or failures.
+def compute(trace: Queries, calls: CallFilter, *, by: str = "calls", lines: bool = False, top: int = 10) -> Result:
+    """Call stacks, those with the most calls first, or with the most time or failures (``by``: a key of MEASURES).
 
-    ``failed``: only calls that failed; ``lines``: by source line where it is known, not by function alone; ``top``:
-    so many rows, 0 for all. A path is its functions and their modules: the same in every process.
+    ``lines``: stacks differ by source line where it is known, not by function alone. ``top``: at most this many rows,
+    0 for all. A stack is its functions and their modules: the same in every process.
     Columns: syscall, calls, failures, total_ns, share (percent of ``by``), status, frames. Notes count the calls that
     have no stack, and say why.
 
@@ -38,7 +34,7 @@ def compute(
     """
     if by not in MEASURES:
         raise ReportError(f"stacks are not counted by {by}", f"There are: {', '.join(MEASURES)}")
-    chosen = chosen_calls(pid=pid, tid=tid, uid=uid, name=name, syscall=syscall, failed=failed)
+    chosen = calls.conditions(trace.manifest)
     bracketed = f"CASE WHEN starts_with({MODULE}, '[') THEN {MODULE} ELSE '[' || {MODULE} || ']' END"
     module = f"CASE WHEN shown IS NOT NULL AND NOT {NAMES_ITS_LINE} THEN ' ' || {bracketed} END"
     sql = render(
@@ -52,16 +48,8 @@ def compute(
     return trace.query(sql, missing_notes(trace, chosen, by), lazy=True)
 
 
-def chosen_calls(
-    *, pid: int | None, tid: int | None, uid: int | None, name: str | None, syscall: str | None, failed: bool
-) -> list[Fragment]:
-    """The conditions on ``syscalls`` of what is counted by call path."""
-    chosen = conditions(pid=pid, tid=tid, uid=uid, syscall=syscall) + comm_contains(name)
-    return chosen + ([Fragment("failed(ret)")] if failed else [])
-
-
 def missing_notes(trace: Queries, chosen: list[Fragment], by: str = "calls") -> list[str]:
-    """What is not counted among the chosen calls: those without a stack, and for times those without an end."""
+    """What is not counted among the chosen calls: those without a stack, and for times those that did not return."""
     counted = [*chosen, Fragment("failed(ret)")] if by == "failures" else chosen
     query = f"""
         SELECT
@@ -97,3 +85,31 @@ def _reason(trace: Queries, reason: str) -> str:
         return "--stacks off"
     choice = configuration.get("stack_on")
     return f"{reason} (--stack-on {','.join(map(str, choice))})" if isinstance(choice, list) and choice else reason
+
+
+def _text(answer: Answer) -> Iterator[str]:
+    return stack_blocks(answer.result.records(), answer.options["by"], answer.width)
+
+
+STACK_OPTIONS = (
+    click.Option(
+        ["--by"],
+        type=click.Choice(list(MEASURES)),
+        default="calls",
+        show_default=True,
+        help="What is counted: calls, the time in them, or failed calls.",
+    ),
+    click.Option(
+        ["-l", "--lines"], is_flag=True, help="Tell the source lines of a function apart where they are known."
+    ),
+)
+"""How stacks are measured; flame graphs have these options too."""
+
+REPORT = Report(
+    compute,
+    text=_text,
+    options=(*STACK_OPTIONS, top_option(10)),
+    help="""Count calls by call stack, or their time or failures: functions, innermost first, and below them the count.
+
+    Percentages are of all the chosen calls that have a stack. Those that have none are counted on standard error.""",
+)

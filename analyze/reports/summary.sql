@@ -22,7 +22,7 @@ WITH sections AS (
     SELECT 2, 'processes', row_number() OVER (ORDER BY calls DESC, pid), pid::VARCHAR, calls::VARCHAR, comm
     FROM (
         SELECT s.pid, any_value(p.comm) AS comm, s.calls
-        FROM (SELECT pid, count(*) AS calls FROM syscalls GROUP BY pid) AS s
+        FROM (SELECT pid, count(*) AS calls FROM syscalls WHERE {{ where }} GROUP BY pid) AS s
         LEFT JOIN (
             SELECT pid, max_by(coalesce(cmdline, comm), coalesce(start_ns, 0)) AS comm FROM processes GROUP BY pid
         ) AS p ON p.pid = s.pid
@@ -33,13 +33,13 @@ WITH sections AS (
     UNION ALL
 
     SELECT 3, 'calls', row_number() OVER (ORDER BY calls DESC, syscall), syscall, calls::VARCHAR, printf('%.3f ms', total_ns / 1e6)
-    FROM (SELECT syscall, count(*) AS calls, coalesce(sum(duration_ns), 0) AS total_ns FROM syscalls GROUP BY syscall)
+    FROM (SELECT syscall, count(*) AS calls, coalesce(sum(duration_ns), 0) AS total_ns FROM syscalls WHERE {{ where }} GROUP BY syscall)
     QUALIFY row_number() OVER (ORDER BY calls DESC, syscall) <= {{ top }}
 
     UNION ALL
 
     SELECT 4, 'failures', row_number() OVER (ORDER BY calls DESC, syscall, errno, path), syscall || ' ' || errno, calls::VARCHAR, path
-    FROM (SELECT syscall, errno, path, count(*) AS calls FROM syscalls WHERE failed(ret) GROUP BY ALL)
+    FROM (SELECT syscall, errno, path, count(*) AS calls FROM syscalls WHERE failed(ret) AND {{ where }} GROUP BY ALL)
     QUALIFY row_number() OVER (ORDER BY calls DESC, syscall, errno, path) <= {{ top }}
 
     UNION ALL

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
-from bpfrec.analyze.engine.filters import comm_contains, conditions, where
+import click
+
+from bpfrec.analyze.engine.filters import where
 from bpfrec.analyze.engine.protocols import Queries
 from bpfrec.analyze.engine.result import Result
 from bpfrec.analyze.engine.sqltemplate import Fragment, literal, render
@@ -13,18 +15,18 @@ from bpfrec.analyze.probes.match_notes import match_notes
 from bpfrec.analyze.probes.printf import message_sql
 from bpfrec.analyze.probes.scope import SiteScope
 from bpfrec.analyze.probes.trace_spec import parse_trace_probe
+from bpfrec.analyze.render.bcc_probes import trace_text
+from bpfrec.analyze.reports.call_filter import CallFilter
+from bpfrec.analyze.reports.report import Answer, Options, Report
 from bpfrec.analyze.views.recording import wall_offset_ns
 from bpfrec.formats.errors import ReportError
 
 
 def compute(
     trace: Queries,
+    calls: CallFilter,
     *,
     probes: Sequence[str],
-    pid: int | None = None,
-    tid: int | None = None,
-    uid: int | None = None,
-    name: str | None = None,
     msg_filter: str | None = None,
     string_size: int = 80,
     max_events: int | None = None,
@@ -36,11 +38,11 @@ def compute(
 ) -> Result:
     """The events of ``probes`` in the order of time: a function's entry, or its return.
 
-    ``name``: only threads whose name contains it; ``msg_filter``: only messages that contain it; ``max_events``: only
-    so many, the first. Strings are cut after ``string_size`` characters. ``clock`` adds the column time: ``offset``
-    (seconds since the start), ``unix`` (since the epoch) or ``local`` (HH:MM:SS on the recording host); ``print_cpu``
-    adds cpu, ``user_stack`` stack (a list, innermost first; NULL: none was recorded), with ``address`` in its lines.
-    ``aggregate`` counts equal events, the most frequent first, in the column count.
+    ``msg_filter``: only events whose message contains it. ``string_size``: strings are cut after this many characters.
+    ``max_events``: only the first so many. ``clock`` adds the column time: ``offset`` (seconds since the start),
+    ``unix`` (since the epoch) or ``local`` (HH:MM:SS on the recording host). ``print_cpu`` adds cpu, ``user_stack``
+    adds stack (a list, innermost first; NULL: none was recorded), with ``address`` in its lines. ``aggregate`` counts
+    equal events, the most frequent first, in the column count.
     Columns: ts (not with ``aggregate``), time, cpu, pid, tid, comm, func, message, stack, count.
 
     Raises:
@@ -48,7 +50,7 @@ def compute(
     """
     if aggregate and max_events is None:
         raise ReportError("-A/--aggregate needs -M/--max-events", "Say how many events to count, as in: -A -M 1000")
-    shared = conditions(pid=pid, tid=tid, uid=uid) + comm_contains(name)
+    shared = calls.conditions(trace.manifest)
     notes: list[str] = []
     sites = []
     for n, text in enumerate(probes, 1):
@@ -106,3 +108,58 @@ def _note_stacks(trace: Queries, result: Result) -> None:
         mode = trace.manifest.configuration.get("stacks")
         how = f" (it was recorded with --stacks {mode})" if mode == "off" else ""
         result.notes.append(f"no stack was recorded with {without} of {len(result.rows)} events{how}")
+
+
+def _settle(options: Options) -> Options:
+    if options["kernel_stack"]:
+        raise click.UsageError("-K: kernel stacks are not recorded; -U shows user stacks.")
+    if options["aggregate"] and options["max_events"] is None:
+        raise click.UsageError("-A needs -M: say how many events to count.")
+    if options["address"] and not options["user_stack"]:
+        raise click.UsageError("-a shows the addresses of a stack and needs -U.")
+    clocks = (("unix", "unix_timestamp"), ("offset", "timestamp"), ("local", "time_of_day"))
+    return options | {"clock": next((clock for clock, option in clocks if options[option]), None)}
+
+
+def _text(answer: Answer) -> Iterator[str]:
+    options = answer.options
+    messages = any(parse_trace_probe(probe).message for probe in options["probes"])
+    return trace_text(answer.result.records(), options["clock"], options["print_cpu"], messages)
+
+
+REPORT = Report(
+    compute,
+    text=_text,
+    settle=_settle,
+    # bcc's -t and -u are columns of times.
+    flags={"tid": ("-L", "--tid"), "uid": ("--uid",)},
+    options=(
+        click.Argument(["probes"], metavar="PROBE...", nargs=-1, required=True),
+        click.Option(
+            ["-Z", "--string-size"],
+            type=click.IntRange(1),
+            default=80,
+            show_default=True,
+            help="Cut strings after this many characters.",
+        ),
+        click.Option(["-M", "--max-events"], type=click.IntRange(1), help="Show only the first so many events."),
+        click.Option(["-t", "--timestamp"], is_flag=True, help="Show seconds since the start of the recording."),
+        click.Option(["-u", "--unix-timestamp"], is_flag=True, help="Show seconds since the epoch."),
+        click.Option(["-T", "--time", "time_of_day"], is_flag=True, help="Show the time of day on the recording host."),
+        click.Option(["-C", "--print_cpu", "--print-cpu"], is_flag=True, help="Show the CPU."),
+        click.Option(["-f", "--msg-filter"], metavar="TEXT", help="Only events whose message contains TEXT."),
+        click.Option(["-K", "--kernel-stack"], is_flag=True, help="Refused: kernel stacks are not recorded."),
+        click.Option(["-U", "--user-stack"], is_flag=True, help="Show the user stack."),
+        click.Option(["-a", "--address"], is_flag=True, help="With -U: show addresses."),
+        click.Option(["-A", "--aggregate"], is_flag=True, help="With -M: count equal events."),
+    ),
+    usage='PROBE: [{p,r,t}:[library]:]function[(signature)] [(predicate)] ["format", expression, ...]',
+    help="""Print single calls that meet a condition, as bcc's trace does.
+
+    \b
+    trace 'SyS_open (STRCMP("/etc/nodey.conf", arg1))' -U
+    trace 'r:c:open (retval < 0) "%s failed: %d", arg1, retval'
+
+    A function stands for the system calls that it makes: open also for openat; arg1 to arg6 are its parameters.
+    Standard error says what was matched.""",
+)

@@ -4,9 +4,6 @@ import pytest
 from support.trace_builder import START_NS, TraceBuilder
 
 import bpfrec
-from bpfrec.analyze.commands import files as files_command
-from bpfrec.analyze.commands import network as network_command
-from bpfrec.analyze.reports import files, network
 from bpfrec.formats import schema
 
 US = 1_000
@@ -104,8 +101,3 @@ def test_network_knows_who_connected(builder, tmp_path):
     found = report(builder, tmp_path, "network", "peer")
     assert (found["198.51.100.9:4000"]["accepts"], found["198.51.100.9:4000"]["bytes_received"]) == (1, 12)
     assert found[None]["failures"] == 1
-
-
-def test_commands_offer_what_reports_can_sort_by():
-    for command, module in ((files_command, files), (network_command, network)):
-        assert list(command._SORTS) == list(module.SORTS)

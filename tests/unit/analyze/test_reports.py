@@ -8,7 +8,7 @@ from support import trace_builder
 
 import bpfrec
 from bpfrec.analyze.engine.requirements import Requirements
-from bpfrec.analyze.render import plain
+from bpfrec.analyze.render.process_tree import process_tree
 from bpfrec.analyze.reports import REPORTS
 from bpfrec.formats import schema
 from bpfrec.formats.kernel.open_flags import OPEN_FLAGS
@@ -302,7 +302,7 @@ def test_processes_tells_programs_threads_and_ends_of_each_life(executed):
         [],
         [],
     ]
-    shown = [line.rstrip() for line in plain.processes(rows, None, calls=False)]
+    shown = [line.rstrip() for line in process_tree(rows, None, calls=False)]
     assert [line.split("  ")[-1].strip() for line in shown[2:5]] == ["""a 'it'"'"'s' '' ...""", "exec b --x=1,2", "?"]
 
 

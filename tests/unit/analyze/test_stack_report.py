@@ -11,7 +11,7 @@ from support.trace_builder import TraceBuilder
 
 import bpfrec
 from bpfrec.analyze.engine.requirements import Requirements
-from bpfrec.analyze.render.stacks import stacks
+from bpfrec.analyze.render.stack_blocks import stack_blocks
 
 OPENING = (
     "open [libc.so.6]",
@@ -104,11 +104,11 @@ def test_blocks_fit_their_width_and_fold_nothing_away():
         "status": "loop",
         "frames": ["a" * 100 + " b", *["again"] * 2000, "root\x1b[31m"],
     }
-    lines = list(stacks([row], "calls", 40))
+    lines = list(stack_blocks([row], "calls", 40))
     assert max(map(len, lines)) <= 40
     assert "".join(lines[:3]).replace(" ", "") == "a" * 100 + "b"
     assert lines[3:] == ["  again  x 2000", "  root\\x1b[31m", "  ... loop", "    3  37.5%  openat", ""]
-    assert list(stacks([row], "time", None))[-2] == "    0.002 ms  37.5%  openat, 3 calls"
+    assert list(stack_blocks([row], "time", None))[-2] == "    0.002 ms  37.5%  openat, 3 calls"
 
 
 def test_stack_text_has_a_frame_on_each_line(trace):

@@ -1,4 +1,4 @@
-"""The text of the report stacks: blocks as those of bcc's stackcount."""
+"""Call stacks as blocks of lines, as bcc's stackcount prints them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _INDENT = "  "
 _NARROWEST = 20
 
 
-def stacks(rows: Iterable[Mapping[str, Any]], by: str, width: int | None) -> Iterator[str]:
+def stack_blocks(rows: Iterable[Mapping[str, Any]], by: str, width: int | None) -> Iterator[str]:
     """A block for every row: a line for each function, then the count, its share, the call; a blank line.
 
     A function that calls itself stands once, with the number of its frames. Lines wider than ``width`` (character

@@ -10,7 +10,7 @@ from bpfrec.analyze.render.bcc import log2_histogram
 from bpfrec.analyze.render.escape import printable
 
 
-def argdist(
+def argdist_text(
     rows: Iterable[Mapping[str, Any]], titles: Sequence[tuple[bool, str]], clocks: Sequence[str]
 ) -> Iterator[str]:
     """The lines of argdist, for every interval all counts, then all histograms.
@@ -32,7 +32,7 @@ def argdist(
                 yield f"\t{row['count']:<10} {printable(row['event'])}"
 
 
-def trace(rows: Iterable[Mapping[str, Any]], clock: str | None, cpu: bool, messages: bool) -> Iterator[str]:
+def trace_text(rows: Iterable[Mapping[str, Any]], clock: str | None, cpu: bool, messages: bool) -> Iterator[str]:
     """The lines of trace; rows with pid, tid, comm, func, message and, where asked for, time, cpu, stack, count.
 
     ``clock``: which time is shown, ``unix`` being wider; ``messages``: whether any probe has a format.

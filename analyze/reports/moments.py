@@ -1,0 +1,51 @@
+"""Times of a recording in words: read from what users write, and written for them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from bpfrec.analyze.views.recording import wall_offset_ns
+from bpfrec.formats.errors import ReportError
+from bpfrec.formats.manifest import Manifest
+
+_SECOND_NS = 1_000_000_000
+
+
+def moment_ns(moment: str | float, manifest: Manifest) -> int:
+    """A moment of a recording, in ns on its CLOCK_MONOTONIC.
+
+    ``moment``: seconds from the start of the recording, or the time of the wall clock in UTC: ``10:03:15``,
+    ``10:03:15.250``, ``2026-08-01T10:03:15Z``. A time without a date is the first such time since the recording began.
+
+    Raises:
+        ReportError: it is none of these.
+    """
+    try:
+        return manifest.start_ns + round(float(moment) * _SECOND_NS)
+    except (ValueError, OverflowError):
+        pass
+    start_ns = manifest.start_ns + wall_offset_ns(manifest)
+    start = datetime.fromtimestamp(start_ns // _SECOND_NS, UTC)
+    text = str(moment).strip()
+    try:
+        if "-" in text:
+            wall = datetime.fromisoformat(text)
+            wall = wall if wall.tzinfo else wall.replace(tzinfo=UTC)
+        else:
+            wall = datetime.fromisoformat(f"{start.date().isoformat()}T{text}")
+            wall = wall if wall.tzinfo else wall.replace(tzinfo=UTC)
+            wall += timedelta(days=wall < start)
+    except ValueError:
+        raise ReportError(
+            f"{text!r} is no time",
+            "Give seconds from the start of the recording (1.5), or a time in UTC: 10:03:15, 2026-08-01T10:03:15.",
+        ) from None
+    since_epoch = wall - datetime.fromtimestamp(0, UTC)
+    wall_ns = (since_epoch.days * 86_400 + since_epoch.seconds) * _SECOND_NS + since_epoch.microseconds * 1_000
+    return wall_ns - wall_offset_ns(manifest)
+
+
+def time_of_day(ts_ns: int, manifest: Manifest) -> str:
+    """A time on CLOCK_MONOTONIC as HH:MM:SS in the local time of the recording host."""
+    seconds = (ts_ns + wall_offset_ns(manifest)) // _SECOND_NS + manifest.clock.utc_offset_s
+    return f"{seconds // 3600 % 24:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}"

@@ -1,0 +1,63 @@
+"""What a report is: what it computes, which options it has, and what its text looks like."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from bpfrec.analyze.engine.result import Result
+
+if TYPE_CHECKING:
+    import click
+
+    from bpfrec.analyze.engine.protocols import Queries
+
+Options = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the text of a report is made of.
+
+    ``options`` are those of the command line by name, ``width`` the columns of the terminal (None: no limit).
+    """
+
+    trace: Queries
+    result: Result
+    options: Mapping[str, Any]
+    width: int | None
+
+
+@dataclass(frozen=True)
+class Report:
+    """A report. Its name is that of its module, with - for _.
+
+    - ``compute(trace, calls, **options)`` gives the rows; ``calls`` is a CallFilter, the options are those of the
+      Python API.
+    - ``help``: the text of ``--help``.
+    - ``text`` makes the lines of ``--format table``.
+    - ``options``: click's options beside those that choose calls. One whose name ``compute`` has is given to it; the
+      others are for ``text`` alone.
+    - ``flags``: how an option that chooses calls is spelt here if not as everywhere, by its name in
+      :data:`bpfrec.analyze.reports.call_filter.FILTERS`; empty: this report has no such option.
+    - ``settle`` checks the options of the command line together, and may add to them. It raises click.UsageError.
+    - ``usage``: a line that explains an argument at the end of the help.
+    """
+
+    compute: Callable[..., Result]
+    help: str
+    text: Callable[[Answer], Iterable[str]]
+    options: Sequence[click.Parameter] = ()
+    flags: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    settle: Callable[[Options], Options] = dict
+    usage: str | None = None
+
+    def option_names(self) -> list[str]:
+        """The options that ``compute`` has beside the filter."""
+        return list(inspect.signature(self.compute).parameters)[2:]
+
+    def filter_names(self, names: Iterable[str]) -> list[str]:
+        """Those of the filter's ``names`` that this report takes."""
+        return [name for name in names if self.flags.get(name, (name,))]

@@ -1,0 +1,129 @@
+"""The filter that all reports share: what it chooses, what its times mean, and that every report obeys it."""
+
+from __future__ import annotations
+
+import pytest
+from support import trace_builder
+from support.program import run_bpfrec
+
+import bpfrec
+from bpfrec.analyze.commands.report import report_command
+from bpfrec.analyze.reports import REPORTS, find
+from bpfrec.analyze.reports.call_filter import FILTERS, CallFilter
+from bpfrec.analyze.reports.moments import moment_ns
+from bpfrec.formats.errors import ReportError
+
+START, MS = trace_builder.START_NS, trace_builder.MS
+MANIFEST = trace_builder.lab1().manifest()
+PROBES = {"argdist": {"counts": ["p:c:openat()"]}, "trace": {"probes": ["openat"]}}
+"""What a report needs besides a filter."""
+
+
+@pytest.fixture(scope="module")
+def lab1(lab1_trace):
+    with bpfrec.open(lab1_trace) as trace:
+        yield trace
+
+
+def counted(trace, **options) -> int:
+    return sum(count for _, count in trace.report("syscount", top=0, **options).rows)
+
+
+@pytest.mark.parametrize(
+    ("options", "calls"),
+    [
+        ({}, 60),
+        ({"pid": 99}, 3),
+        ({"pid": [99, 4242]}, 60),
+        ({"pid": []}, 60),
+        ({"tid": (99, 1)}, 3),
+        ({"uid": 0}, 3),
+        ({"uid": [0, 1000]}, 60),
+        ({"name": "c"}, 2),
+        ({"syscall": ["write", "kill"]}, 4),
+        ({"failed": True}, 27),
+        ({"since": 0.95}, 9),
+        ({"until": 0.001}, 2),
+        ({"since": "10:00:00.950", "until": "10:00:00.960"}, 2),
+        ({"since": "2026-08-01T10:00:00.950Z", "until": "2026-08-01T12:00:00.960+02:00"}, 2),
+        ({"since": 3}, 0),
+        ({"pid": 99, "syscall": "open", "until": 1}, 1),
+    ],
+)
+def test_conditions_add_up_and_values_of_one_are_alternatives(lab1, options, calls):
+    assert counted(lab1, **options) == calls
+
+
+def test_until_is_outside_and_since_is_inside(lab1):
+    assert counted(lab1, until=0.001, pid=99) == 0
+    assert counted(lab1, since=0.001, until=0.002, pid=99) == 1
+
+
+@pytest.mark.parametrize(
+    ("moment", "offset_ns"),
+    [
+        (0, 0),
+        ("1.5", 1_500 * MS),
+        ("10:00:01", 1_000 * MS),
+        ("10:00", 0),
+        ("2026-08-01T10:00:00.250", 250 * MS),
+        ("09:59:59", 86_399_000 * MS),
+        ("-1", -1_000 * MS),
+    ],
+)
+def test_moments(moment, offset_ns):
+    assert moment_ns(moment, MANIFEST) - START == offset_ns
+
+
+@pytest.mark.parametrize("moment", ["", "soon", "nan", "inf", "25:00:00", "2026-13-01T00:00:00", "10:00:00+99:00"])
+def test_what_is_no_time_is_refused(moment):
+    with pytest.raises(ReportError, match="is no time"):
+        moment_ns(moment, MANIFEST)
+
+
+@pytest.mark.parametrize("name", REPORTS)
+def test_every_report_takes_the_filters_it_offers(lab1, name):
+    report = find(name)
+    values = {"pid": [1, 2], "tid": 3, "uid": 4, "name": "x'y", "syscall": "openat", "since": 0, "until": "1"}
+    values["failed"] = True
+    filters = report.filter_names(FILTERS)
+    for option in filters:
+        answer = lab1.report(name, **PROBES.get(name, {}), **{option: values[option]})
+        assert answer.columns
+    assert "pid" in filters
+    if name != "processes":
+        assert filters == list(FILTERS)
+
+
+@pytest.mark.parametrize("name", REPORTS)
+def test_every_filter_of_a_report_is_on_its_command_line(name):
+    params = {param.name: param for param in report_command(name).params}
+    flags = [flag for param in params.values() for flag in param.opts if flag.startswith("-")]
+    assert sorted(flags) == sorted(set(flags)), "a flag that means two things"
+    for option in find(name).filter_names(FILTERS):
+        assert params[option].multiple is (option in ("pid", "tid", "uid", "syscall"))
+
+
+def test_options_that_a_report_has_not_are_named(lab1):
+    with pytest.raises(ReportError, match="syscount has no option topp") as raised:
+        lab1.report("syscount", topp=3)
+    assert "top" in (raised.value.hint or "")
+    with pytest.raises(ReportError, match="processes has no option tid"):
+        lab1.report("processes", tid=3)
+
+
+def test_an_option_given_twice_means_both(lab1_trace):
+    arguments = ("analyze", "-i", lab1_trace, "report", "syscount", "--format", "csv", "--syscall", "open")
+    both = run_bpfrec(*arguments, "-p", "99", "-p", "4242", "--syscall", "kill").stdout
+    assert both == "syscall,count\nkill,1\nopen,1\n"
+    wrong = run_bpfrec(*arguments, "--from", "soon")
+    assert (wrong.returncode, wrong.stdout) == (1, "")
+    assert "'soon' is no time" in wrong.stderr
+
+
+def test_the_sql_of_a_filter():
+    calls = CallFilter.of(pid=[1, 2], uid=2**32 - 1, name="it's", failed=True)
+    assert calls.where(MANIFEST, "s") == (
+        "s.\"pid\" IN (1, 2) AND s.\"uid\" = -1 AND contains(s.comm, 'it''s') AND failed(s.ret)"
+    )
+    assert CallFilter().where(MANIFEST) == "TRUE"
