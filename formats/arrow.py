@@ -22,27 +22,27 @@ _TYPES = {
 }
 _CODES = pa.dictionary(pa.int32(), pa.string())
 
-# Readers skip row groups by the least and greatest value of these. Of text they cost more time than its writing.
+# Readers skip row groups by the smallest and largest value of these columns. For text they would cost too much time.
 _STATISTICS = frozenset({"event_id", "ts_ns", "duration_ns", "pid", "tid", "uid", "cpu", "nr", "ret", "stack_id"})
 
-# Pages of 20,000 rows, which newer versions of Arrow make, cost a tenth of the time and of the size.
+# Newer versions of Arrow make pages of 20,000 rows, which take a tenth more time and space.
 _LONG_PAGES: dict[str, Any] = (
     {"max_rows_per_page": 1 << 20} if "max_rows_per_page" in inspect.signature(pq.ParquetWriter).parameters else {}
 )
 
 
 def arrow_schema(table: Table) -> pa.Schema:
-    """The Arrow schema of ``table`` as it is read."""
+    """Returns the Arrow schema of ``table`` as readers see it."""
     return pa.schema([pa.field(c.name, _TYPES[c.sql_type]) for c in table.columns])
 
 
 def written_schema(table: Table) -> pa.Schema:
-    """The Arrow schema that ``table`` is written from: ``codes`` are dictionaries, which Parquet takes as such."""
+    """Returns the Arrow schema that ``table`` is written with: ``codes`` are dictionaries in it."""
     return pa.schema([pa.field(c.name, _CODES if c.packing == "codes" else _TYPES[c.sql_type]) for c in table.columns])
 
 
 def parquet_writer(table: Table, path: Path) -> pq.ParquetWriter:
-    """A Parquet writer for ``table``, zstd at its cheapest; it takes tables of :func:`written_schema`."""
+    """Opens a Parquet writer for ``table`` (zstd, level 1); it takes tables of :func:`written_schema`."""
     encodings = {c.name: "DELTA_BINARY_PACKED" for c in table.columns if c.packing == "delta"}
     return pq.ParquetWriter(
         path,
@@ -51,7 +51,7 @@ def parquet_writer(table: Table, path: Path) -> pq.ParquetWriter:
         use_dictionary=[c.name for c in table.columns if c.packing in ("dictionary", "codes")],
         column_encoding=encodings or None,
         write_statistics=[c.name for c in table.columns if c.name in _STATISTICS],
-        # Arrow's own schema would be most of a small table, and have readers give dictionaries for text.
+        # Arrow's own schema would be most of a small table, and would make readers return dictionaries for text.
         store_schema=False,
         **_LONG_PAGES,
     )

@@ -1,4 +1,4 @@
-"""What a table of a trace is described by: :mod:`bpfrec.formats.schema` has the descriptions."""
+"""The classes that describe a table of a trace; :mod:`bpfrec.formats.schema` has the descriptions."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Column:
-    """A column: SQL type, comment, and how it is packed.
+    """A column: its SQL type, a comment for users, and how Parquet packs it.
 
-    ``dictionary``: values that come again; ``codes``: text of few distinct values, which its producer has as Arrow
-    dictionaries; ``delta``: rising; ``plain``: few rows, or nearly always the same value.
+    ``packing``: ``dictionary`` for values that repeat; ``codes`` for text of few distinct values, which is written from
+    Arrow dictionaries; ``delta`` for rising numbers; ``plain`` for few rows, or nearly always the same value.
     """
 
     name: str
@@ -29,10 +29,10 @@ class Table:
 
     @property
     def member(self) -> str:
-        """Its file's name."""
+        """The name of its file."""
         return f"{self.name}.parquet"
 
 
 def table(name: str, comment: str, *columns: tuple[str, ...]) -> Table:
-    """The table ``name`` whose columns have these parts of :class:`Column`."""
+    """Makes a table; each of ``columns`` has the arguments of :class:`Column`."""
     return Table(name, comment, tuple(Column(*c) for c in columns))

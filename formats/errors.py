@@ -4,10 +4,9 @@ from __future__ import annotations
 
 
 class BpfrecError(Exception):
-    """A failure with a cause that a user can act on.
+    """A failure that a user can do something about.
 
-    ``message`` names the cause in one line, ``hint`` the remedy (may be empty). ``exit_code``: what the program ends
-    with because of it.
+    ``message``: the cause, one line; ``hint``: the remedy, may be empty; ``exit_code``: the exit status of the program.
     """
 
     exit_code = 1

@@ -1,4 +1,4 @@
-"""``manifest.json``: what a trace says about its own making."""
+"""``manifest.json``: how, when and where a trace was made, and what is in it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _T = TypeVar("_T")
 
 @dataclass
 class Host:
-    """The recording host, from uname(2); ``memory_bytes`` of RAM, ``cpus`` online."""
+    """The recording host, from uname(2); sizes in bytes; ``cpus``: how many there are."""
 
     name: str
     kernel: str
@@ -30,10 +30,10 @@ class Host:
 
 @dataclass
 class Clock:
-    """CLOCK_MONOTONIC and the wall clock read together at the start.
+    """CLOCK_MONOTONIC and the wall clock, read together at the start.
 
     A time ``t`` in ns on CLOCK_MONOTONIC is ``t + wall_ns - monotonic_ns`` ns since the epoch (UTC);
-    ``utc_offset_s`` is what the host's local time added.
+    ``utc_offset_s``: local time of the host minus UTC, in seconds.
     """
 
     monotonic_ns: int
@@ -43,7 +43,7 @@ class Clock:
 
 @dataclass
 class TableEntry:
-    """One Parquet table: number of rows, size in bytes and SHA-256 (hex) of the file."""
+    """One Parquet file: number of rows, size in bytes, SHA-256 in hex."""
 
     rows: int
     bytes: int
@@ -75,19 +75,19 @@ class Manifest:
     format_version: int = FORMAT_VERSION
 
     def to_json(self) -> str:
-        """The text of ``manifest.json``."""
+        """Returns the text of ``manifest.json``."""
         return json.dumps(asdict(self), indent=2) + "\n"
 
 
 def parse_manifest(text: str | bytes, where: str) -> Manifest:
-    """The manifest in ``text``; unknown keys are ignored, so that a newer bpfrec may add some.
+    """Parses a manifest. Unknown keys are ignored, so that newer versions can add some; errors name the file ``where``.
 
     Raises:
-        TraceFileError: no bpfrec manifest, one of a newer format, or one with parts missing. ``where`` names the file.
+        TraceFileError: it is no bpfrec manifest, one of a newer format, or a damaged one.
     """
     try:
         raw = json.loads(text)
-        # Half a surrogate pair is legal JSON and no text: nothing further on could print or store it.
+        # JSON may hold half a surrogate pair, which cannot be printed or stored as text.
         json.dumps(raw, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
         raise TraceFileError(

@@ -1,7 +1,7 @@
 """Opening a trace: a ``.bpfrec`` zip or the plain folder it unzips to.
 
-DuckDB reads Parquet from files, and a zip member is no file: a table that is asked for is copied once into a
-private temporary folder, its checksum compared on the way. A folder is read in place.
+DuckDB reads Parquet from files, not from members of a zip. So a table is copied into a private temporary folder when it
+is first needed, and its checksum is compared. A folder is read in place.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from bpfrec.formats.errors import TraceFileError
 from bpfrec.formats.manifest import MANIFEST, Manifest, parse_manifest
 from bpfrec.formats.schema import TABLES
 
-# zipfile raises whatever a damaged file leads it to.
+# A damaged file can make zipfile raise any of these.
 _ZIP_ERRORS = (zipfile.BadZipFile, OSError, EOFError, NotImplementedError, RuntimeError, ValueError, struct.error)
 _COPY_BYTES = 1 << 20
 _MANIFEST_BYTES = 64 << 20
 
 
 class TraceReader:
-    """The files of one trace; a context manager that removes its copies.
+    """The files of one trace; a context manager that removes its temporary copies.
 
     Raises:
         TraceFileError: missing, not a trace, damaged, or of a newer format.
@@ -68,7 +68,7 @@ class TraceReader:
             self._copies = None
 
     def parquet(self, table: Table) -> Path | None:
-        """The Parquet file of ``table``, or None where this trace has no such table.
+        """Returns the Parquet file of ``table``, or None if this trace has no such table.
 
         Raises:
             TraceFileError: the table is damaged or missing although the manifest lists it.
@@ -97,9 +97,9 @@ class TraceReader:
 
     @contextmanager
     def _member(self, archive: zipfile.ZipFile, name: str) -> Iterator[IO[bytes]]:
-        """An open member of the zip; what goes wrong in reading it comes as TraceFileError.
+        """Opens a member of the zip; failures to read it are raised as TraceFileError.
 
-        Members are stored as they are, so that none can be larger than the file that holds it.
+        Members must not be compressed, so that none can be larger than the zip itself.
         """
         try:
             if archive.getinfo(name).compress_type != zipfile.ZIP_STORED:
@@ -145,7 +145,7 @@ class TraceReader:
 
 
 def table_rows(manifest: Manifest) -> dict[str, int]:
-    """Rows per table of :data:`TABLES` that the trace has."""
+    """Returns the number of rows of each table that the trace has, by name in the order of :data:`TABLES`."""
     return {t.name: manifest.tables[t.name].rows for t in TABLES if t.name in manifest.tables}
 
 

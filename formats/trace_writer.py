@@ -1,4 +1,4 @@
-"""Writing a trace: tables beside the target, one zip at the end, renamed when it is whole."""
+"""Writes a trace: tables as files in a folder, then one zip, which is renamed to its name when it is complete."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ class TraceWriter:
         """
         if rows.num_rows:
             batch = pa.table(rows) if isinstance(rows, pa.RecordBatch) else rows
-            # Arrow gives the dictionary up where a chunk of a row group has another one than the chunk before.
+            # Arrow writes no dictionary if two chunks of a row group have different ones.
             self._writers[table.name].write_table(batch.cast(written_schema(table)).unify_dictionaries())
             self._rows[table.name] += rows.num_rows
 
     def write_rows(self, table: Table, rows: Iterable[dict[str, Any]]) -> None:
-        """Appends rows given as dictionaries, for the small tables, some at a time: there may be many after all."""
+        """Appends rows given as dictionaries, for small tables; Arrow tables are made of some thousands at a time."""
         waiting = iter(rows)
         while some := list(islice(waiting, _ROWS_AT_ONCE)):
             self.write(table, pa.Table.from_pylist(some, schema=arrow_schema(table)))
@@ -78,7 +78,7 @@ class TraceWriter:
                         manifest.tables[table.name] = self._store(archive, table)
                 archive.writestr(MANIFEST, manifest.to_json())
             if owner:
-                # Not every file system knows owners; the trace is worth more than its owner.
+                # Some file systems have no owners; the trace matters more.
                 with suppress(PermissionError):
                     os.fchown(file.fileno(), *owner)
             file.flush()

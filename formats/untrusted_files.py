@@ -1,4 +1,4 @@
-"""Opening files that others made."""
+"""Opens files that other users may have put there."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import BinaryIO
 
 
 def open_regular(path: Path) -> BinaryIO | None:
-    """An open file that others put there; None where it is not readable, or no regular file.
+    """Opens a file for reading; None where it cannot be read or is no regular file.
 
-    Opening a FIFO may wait for ever and opening a device may start it: only what is known to be a file is opened.
+    Opening a FIFO may block, and opening a device may start something: the kind of file is looked at first.
     """
     try:
         if hasattr(os, "O_PATH"):
             return _open_place(path)
-        # Elsewhere than on Linux traces are read, by users who name the folders themselves.
+        # Systems other than Linux only read traces, from folders that their users name themselves.
         return path.open("rb") if stat.S_ISREG(path.stat().st_mode) else None
     except (OSError, ValueError):
         return None

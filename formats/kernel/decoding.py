@@ -1,4 +1,4 @@
-"""What the numbers in system calls say: constants by name, decoders, and the decoder of each argument.
+"""What the numbers in system calls mean: constants by name, decoders, and which argument has which decoder.
 
 Everything comes from ``constants.tsv``, ``decoders.tsv`` and ``decoding.tsv``, whose heads name the sources; error
 numbers come from ``errnos.tsv``.
@@ -25,28 +25,28 @@ _WHEN = re.compile(r"(\w+)(!?=)([\w,]+)")
 
 @dataclass(frozen=True)
 class Term:
-    """A part of a value: the bits of ``mask`` hold one number of the family; where it is None, each name is a flag."""
+    """A part of a value. The bits of ``mask`` hold one value of ``family``; if it is None, each name is a flag."""
 
     family: str
     mask: int | None
 
     def bits(self, value: int) -> int:
-        """Which bits a name of the value ``value`` speaks of."""
+        """Returns the bits that decide whether a name with the value ``value`` is there."""
         return value if self.mask is None else self.mask
 
     @property
     def values(self) -> dict[str, int]:
-        """The values of the family's names as they stand in the argument."""
+        """The values of the family's names, as they are in the argument."""
         mask = -1 if self.mask is None else self.mask
         return {name: value & mask for name, value in constants(self.family).items()}
 
 
 @dataclass(frozen=True)
 class Decoder:
-    """How a raw number of ``bits`` becomes text: the texts of its terms joined with ``|``, then what has no name.
+    """How a number of ``bits`` bits becomes text: the names that its ``terms`` give, joined with ``|``, then the rest.
 
-    Where ``choices`` are not empty, the value of another argument, which the decoder ``selector`` reads, chooses the
-    decoder. ``rest`` says how what has no name is written.
+    ``rest`` says how bits without a name are written. If there are ``choices``, another argument, read by the decoder
+    ``selector``, decides which decoder is used instead.
     """
 
     name: str
@@ -59,11 +59,15 @@ class Decoder:
 
     @property
     def width(self) -> int:
-        """The bits that count, as a mask."""
+        """The mask of the bits that belong to the value."""
         return (1 << self.bits) - 1
 
     def named(self, name: str) -> tuple[int, int]:
-        """The mask and the value under it that ``name`` stands for."""
+        """Returns the mask, and the value under that mask, that ``name`` stands for.
+
+        Raises:
+            KeyError: no term has this name.
+        """
         for term in self.terms:
             if name in (values := term.values):
                 return term.bits(values[name]) & self.width, values[name]
@@ -72,7 +76,7 @@ class Decoder:
 
 @dataclass(frozen=True)
 class Condition:
-    """When an argument counts: ``argument`` has one of ``names``, or none where ``negated``."""
+    """When an argument is meaningful: if ``argument`` has one of ``names``, or, ``negated``, none of them."""
 
     argument: str
     negated: bool
@@ -81,10 +85,10 @@ class Condition:
 
 @dataclass(frozen=True)
 class Decoding:
-    """How one argument becomes text: ``decoder`` is one of :func:`decoders`, or of :data:`WRITTEN`.
+    """How one argument becomes text: ``decoder`` is a name in :func:`decoders` or one of :data:`WRITTEN`.
 
-    ``selector``: the argument that decides between a decoder's choices. ``when``, ``label``: for the text of the
-    whole call.
+    ``selector``: the argument that decides between a decoder's choices. ``when``: the condition under which the text of
+    the whole call shows the argument, ``label``: how it names it there.
     """
 
     argument: str
@@ -103,12 +107,12 @@ def _families() -> dict[str, dict[str, int]]:
 
 
 def constants(family: str) -> dict[str, int]:
-    """The values of one family by name, in the order in which they are written."""
+    """Returns the values of one family by name, in the order in which texts list them."""
     return _families()[family]
 
 
 def families() -> frozenset[str]:
-    """The names of all families."""
+    """Returns the names of all families."""
     return frozenset(_families())
 
 
@@ -132,7 +136,7 @@ def _decoder(row: tuple[str, ...]) -> Decoder:
 
 @cache
 def decoders() -> dict[str, Decoder]:
-    """Every decoder by name."""
+    """Returns every decoder by name."""
     return {row[0]: _decoder(row) for row in tsv_rows("decoders.tsv")}
 
 
@@ -154,7 +158,7 @@ def _rows() -> dict[str, dict[str, Decoding]]:
 
 
 def decodings(call: Syscall) -> dict[str, Decoding]:
-    """How those arguments of ``call`` become text that ``decoding.tsv`` speaks of, in its order, and its result."""
+    """Returns the decodings of ``call`` by argument, in the order of ``decoding.tsv``; the result is :data:`RESULT`."""
     own = _rows().get(call.name, {})
     numbers = {argument.name for argument in call.arguments or () if not argument.is_pointer}
     common = {name: row for name, row in _rows()["*"].items() if name in numbers and name not in own}

@@ -1,4 +1,4 @@
-"""Which arguments of system calls name files, and which calls make descriptors.
+"""Which arguments of system calls name files, and which calls return new descriptors.
 
 Everything comes from ``descriptor_uses.tsv`` and ``descriptor_makers.tsv``, whose heads name the sources.
 """
@@ -16,10 +16,10 @@ O_CLOEXEC = 0o2000000
 
 @dataclass(frozen=True)
 class Use:
-    """What a call names: the path that is argument ``path`` of it, from directory ``fd`` on, or the descriptor ``fd``.
+    """What a call is about: a path, or a descriptor. ``fd`` and ``path`` are indexes of arguments.
 
-    Both are indexes of arguments; ``fd`` None with a path: it starts at the working directory. ``role``: of
-    ``descriptor_uses.tsv``, ``path`` for a path.
+    A path starts at the directory ``fd``, or at the working directory where that is None. ``role`` is the one in
+    ``descriptor_uses.tsv``, or ``path``.
     """
 
     role: str
@@ -29,9 +29,10 @@ class Use:
 
 @dataclass(frozen=True)
 class Maker:
-    """A call that gives a descriptor; ``argument`` and ``mask``: the bits that say whether an exec closes it.
+    """A call that returns a new descriptor; ``name``: what it is called, None: as the file that was opened.
 
-    ``argument`` is None where it is always or never so, as ``mask`` says (-1 or 0), or where ``open_how`` says it.
+    An exec closes the descriptor if the bits ``mask`` of ``argument`` are set. If ``argument`` is None, ``mask`` says
+    always (-1) or never (0), or the flags are in the ``struct open_how`` (``open_how``).
     """
 
     syscall: str
@@ -47,7 +48,7 @@ def _roles() -> dict[tuple[str, str], str]:
 
 
 def role(call: Syscall, argument: str) -> str | None:
-    """The role of an argument; None: it names no file."""
+    """Returns the role of an argument, None where it names no file."""
     known = _roles()
     found = call.argument(argument)
     general = None if found is None or found.is_pointer else known.get(("*", argument))
@@ -55,13 +56,13 @@ def role(call: Syscall, argument: str) -> str | None:
 
 
 def keeps_to_itself(call: Syscall) -> bool:
-    """Whether a table says that the call's descriptors are in memory."""
+    """Tells whether the call has its descriptors in memory, and not in arguments."""
     return (call.name, "-") in _roles()
 
 
 @cache
 def uses(name: str) -> tuple[Use, ...]:
-    """What the call of that name names, at most two: paths where it has some, else descriptors."""
+    """Returns what the call is about, at most two things: its paths, or else its descriptors."""
     call = syscalls()[name]
     arguments = call.arguments or ()
     roles = {a.index: r for a in arguments if (r := role(call, a.name)) not in (None, "-")}
@@ -79,7 +80,7 @@ def _directory(roles: dict[int, str], path: int) -> int | None:
 
 @cache
 def makers() -> tuple[Maker, ...]:
-    """Every call whose result is a new descriptor."""
+    """Returns all calls whose result is a new descriptor."""
     return tuple(_maker(*row) for row in tsv_rows("descriptor_makers.tsv"))
 
 

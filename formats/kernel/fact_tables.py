@@ -7,7 +7,7 @@ from importlib.resources import files
 
 
 def tsv_rows(name: str, package: str = "bpfrec.formats.kernel") -> Iterator[tuple[str, ...]]:
-    """Rows of the table ``name`` in ``package`` in order, without comment lines (``#``) and blank lines."""
+    """Yields the rows of the table ``name`` in ``package``, without comments (``#``) and blank lines."""
     for line in files(package).joinpath(name).read_text("utf-8").splitlines():
         if line and not line.startswith("#"):
             yield tuple(line.split("\t"))

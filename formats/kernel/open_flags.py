@@ -11,4 +11,4 @@ OPEN_FLAGS: dict[str, int] = {name: value for name, value in _KERNEL.items() if 
     "O_NDELAY": _KERNEL["O_NONBLOCK"],
     "O_RSYNC": _KERNEL["O_SYNC"],
 }
-"""By name, as x86-64 numbers them, with the names that C has besides."""
+"""The flags by name with their values on x86-64; the other names that C has for them are there too."""

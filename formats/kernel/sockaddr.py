@@ -12,7 +12,7 @@ from dataclasses import dataclass
 AF_UNIX, AF_INET, AF_INET6, AF_NETLINK = 1, 2, 10, 16
 
 ZERO = "\\x00"
-"""A zero byte in an abstract name."""
+"""How a zero byte in an abstract name is written."""
 
 _SUN_PATH = 2
 _IN_BYTES = 8
@@ -22,13 +22,12 @@ _NETLINK_BYTES = 12
 
 @dataclass(frozen=True)
 class SocketAddress:
-    """``family`` (AF_...), ``address`` as text and ``port``; None where the family has none or the bytes are too few.
+    """A socket address: ``family`` (AF_...), ``address`` as text, ``port``.
 
-    ``extra``: flow information of AF_INET6 in host order, groups of AF_NETLINK. ``escaped``: ``address`` has bytes as
-    ``\\xNN``, for they are not UTF-8, or zeros.
-
-    A unix socket's address is its path, ``@NAME`` for an abstract one, '' for an unnamed one; a netlink socket's its
-    port id; of other families it is what follows the family, in hex.
+    A part is None where the family has no such part or there were too few bytes. ``address`` is an IP address; a path,
+    ``@NAME`` for an abstract name or '' for an unnamed unix socket; the port id of a netlink socket; for other families
+    the bytes behind the family, in hex. ``escaped``: zero bytes, or bytes that are not UTF-8, are written as
+    ``\\xNN``. ``extra``: flow information of AF_INET6 in host order, groups of AF_NETLINK.
     """
 
     family: int | None
@@ -39,7 +38,7 @@ class SocketAddress:
 
 
 def parse_sockaddr(raw: bytes) -> SocketAddress:
-    """The address in ``raw``, which begins with sa_family_t and ends where the caller said that it does."""
+    """Parses ``raw``, which begins with sa_family_t and is as long as the caller of the system call said."""
     if len(raw) < _SUN_PATH:
         return SocketAddress(None, None)
     family = int.from_bytes(raw[:_SUN_PATH], "little")
@@ -60,7 +59,7 @@ def parse_sockaddr(raw: bytes) -> SocketAddress:
 
 
 def endpoint(address: str, port: int) -> str:
-    """An IP address and a port as one text; an IPv6 address is put in brackets."""
+    """Writes an IP address and a port as one text, an IPv6 address in brackets."""
     return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
 
 

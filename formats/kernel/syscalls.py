@@ -21,7 +21,7 @@ _CAPTURE = re.compile(r"(\w+):(>?)(\w+)(?:/(\w+))?(?:\?(\w+)=(\d+)(?:-(\d+))?)?"
 
 
 _SAME_FOR_ALL = frozenset({"path", "string", "data", "sockaddr", "fds", "int", "open_how"})
-"""Kinds of captures without pointers or long integers; calls that only i386 has are described as they are there."""
+"""Kinds of captures that look the same in 32-bit and 64-bit memory: no pointers, no long integers in them."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Argument:
 
 
 RESULT_LENGTH = 7
-"""``length`` of a capture that is as long as the result of the call says."""
+"""In ``length`` of a capture: the result of the call says how long it is."""
 
 
 @dataclass(frozen=True)
@@ -80,13 +80,13 @@ class Syscall:
         return tuple(c.index for c in self.captures if c.kind == "path")
 
     def captures_for(self, abi: str) -> tuple[Capture, ...]:
-        """What is copied for callers of ``abi``, x86_64, i386 or x32: not what is laid out otherwise there."""
+        """Returns what is copied for callers of ``abi`` (x86_64, i386, x32): all whose layout is the same there."""
         if abi == "x86_64" or (abi == "i386" and "x86_64" not in self.numbers):
             return self.captures
         return tuple(c for c in self.captures if c.kind in _SAME_FOR_ALL)
 
     def argument(self, name: str) -> Argument | None:
-        """The argument of that name, or None."""
+        """Returns the argument of that name, or None."""
         return next((a for a in self.arguments or () if a.name == name), None)
 
 
@@ -128,11 +128,11 @@ def _syscall(row: tuple[str, ...]) -> Syscall:
 
 @cache
 def syscalls() -> dict[str, Syscall]:
-    """Every known system call by name."""
+    """Returns every known system call by name."""
     return {call.name: call for call in map(_syscall, tsv_rows("syscalls.tsv"))}
 
 
 @cache
 def by_number(abi: str) -> dict[int, Syscall]:
-    """The system calls of one ABI (of :data:`ABIS`) by number."""
+    """Returns the system calls of one ABI (of :data:`ABIS`) by number."""
     return {c.numbers[abi]: c for c in syscalls().values() if abi in c.numbers}

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from bpfrec.bpf import wire
 from bpfrec.formats.kernel.captures import ELEMENTS, MESSAGE_BYTES
 from bpfrec.formats.schema import ARRAYS
+from bpfrec.record.decode.captures import Captures, Integers, SideRows, bytes_of
 from bpfrec.record.decode.text import choice
-from bpfrec.record.decode.user_memory import Integers, Pieces, SideRows, bytes_of
 
 _NAMES = (*ELEMENTS, "scm_rights")
 _STATUSES = ("lost", "unreadable", "truncated")
@@ -24,29 +24,29 @@ _SOL_SOCKET, _SCM_RIGHTS = 1, 1
 Words = NDArray[np.uint64]
 
 
-def array_rows(records: wire.Records, pieces: Pieces) -> list[SideRows]:
-    """A row for each element; one more, with its status alone, where an array is not whole."""
-    found = [_elements(records, pieces.of_kind(kind), kind, size, 0) for kind, size in ELEMENTS.items()]
-    messages = pieces.of_kind("msghdr")
+def array_rows(records: wire.Records, captures: Captures) -> list[SideRows]:
+    """Makes a row of ``arrays`` for each element. An array that is not whole has one more row, with only a status."""
+    found = [_elements(records, captures.of_kind(kind), kind, size, 0) for kind, size in ELEMENTS.items()]
+    messages = captures.of_kind("msghdr")
     found.append(_elements(records, messages, "iovec", ELEMENTS["iovec"], MESSAGE_BYTES))
-    found.append(_descriptors(records, pieces.where(pieces.part == wire.CONTROL)))
+    found.append(_descriptors(records, captures.where(captures.part == wire.CONTROL)))
     return [rows for rows in found if rows is not None]
 
 
-def _elements(records: wire.Records, pieces: Pieces, kind: str, size: int, skipped: int) -> SideRows | None:
-    """The elements of ``size`` bytes that follow the first ``skipped`` bytes of each piece."""
-    if not len(pieces.call):
+def _elements(records: wire.Records, captures: Captures, kind: str, size: int, skipped: int) -> SideRows | None:
+    """The elements of ``size`` bytes that follow the first ``skipped`` bytes of each capture."""
+    if not len(captures.call):
         return None
-    counts = np.maximum(pieces.captured - skipped, 0) // size
+    counts = np.maximum(captures.captured - skipped, 0) // size
     owner = np.repeat(np.arange(len(counts)), counts)
     position = np.arange(len(owner)) - np.repeat(np.cumsum(counts) - counts, counts)
-    at = (pieces.at[owner] + skipped + position * size) // 4
+    at = (captures.at[owner] + skipped + position * size) // 4
     # Elements of an array of epoll_event stand at multiples of 4 bytes.
     halves = records.data.view("<u4")
     word0, word1 = _words(kind, [halves.take(at + n, mode="clip").astype(np.uint64) for n in range(size // 4)])
-    # Of a message that could not be read its row in structs tells.
-    broken = np.flatnonzero(pieces.cut if skipped else pieces.cut | (pieces.captured < 0))
-    return _rows(pieces, kind, (owner, position, word0, word1), (broken, counts[broken]))
+    # A message that could not be read is reported by its row in structs.
+    broken = np.flatnonzero(captures.cut if skipped else captures.cut | (captures.captured < 0))
+    return _rows(captures, kind, (owner, position, word0, word1), (broken, counts[broken]))
 
 
 def _words(kind: str, halves: list[Words]) -> tuple[Words, Words | None]:
@@ -58,25 +58,25 @@ def _words(kind: str, halves: list[Words]) -> tuple[Words, Words | None]:
     return whole[0], whole[1] if len(whole) > 1 else None
 
 
-def _descriptors(records: wire.Records, pieces: Pieces) -> SideRows | None:
+def _descriptors(records: wire.Records, captures: Captures) -> SideRows | None:
     owner: list[int] = []
     position: list[int] = []
     values: list[int] = []
-    for number, raw in enumerate(bytes_of(records, pieces)):
+    for number, raw in enumerate(bytes_of(records, captures)):
         for place, descriptor in enumerate(passed_descriptors(raw)):
             owner.append(number)
             position.append(place)
             values.append(descriptor)
-    broken = np.flatnonzero(pieces.cut | (pieces.captured < 0))
+    broken = np.flatnonzero(captures.cut | (captures.captured < 0))
     if not owner and not len(broken):
         return None
     owners = np.array(owner, np.int64)
     elements = (owners, np.array(position, np.int64), np.array(values, np.uint64), None)
-    return _rows(pieces, "scm_rights", elements, (broken, np.bincount(owners, minlength=len(pieces.call))[broken]))
+    return _rows(captures, "scm_rights", elements, (broken, np.bincount(owners, minlength=len(captures.call))[broken]))
 
 
 def passed_descriptors(control: bytes) -> Iterator[int]:
-    """The descriptors in the control data of a message: cmsg(3), SCM_RIGHTS of unix(7)."""
+    """Yields the descriptors in the control data of a message: see cmsg(3), and SCM_RIGHTS in unix(7)."""
     at = 0
     while at + _CONTROL.size <= len(control):
         length, level, kind = _CONTROL.unpack_from(control, at)
@@ -90,29 +90,29 @@ def passed_descriptors(control: bytes) -> Iterator[int]:
 
 
 def _rows(
-    pieces: Pieces,
+    captures: Captures,
     kind: str,
     elements: tuple[Integers, Integers, Words, Words | None],
     broken: tuple[Integers, Integers],
 ) -> SideRows:
-    """``broken``: the pieces that are not whole, and the position of the first element that each lacks."""
+    """Makes the rows; ``broken``: which captures are not whole, and the position of the first missing element."""
     owner, position, word0, word1 = elements
     missing, lacking = broken
     all_owners = np.concatenate([owner, missing])
     rows = len(all_owners)
     none = np.arange(rows) >= len(owner)
     why = np.full(rows, -1, np.int32)
-    why[len(owner) :] = np.where(pieces.lost[missing], 0, np.where(pieces.captured[missing] < 0, 1, 2))
+    why[len(owner) :] = np.where(captures.lost[missing], 0, np.where(captures.captured[missing] < 0, 1, 2))
     columns = {
-        "arg": pa.array(pieces.arg[all_owners].astype(np.int16)),
+        "arg": pa.array(captures.arg[all_owners].astype(np.int16)),
         "kind": choice(np.full(rows, _NAMES.index(kind), np.int32), _NAMES),
-        "phase": choice(pieces.at_exit[all_owners].astype(np.int32), ("entry", "exit")),
+        "phase": choice(captures.at_exit[all_owners].astype(np.int32), ("entry", "exit")),
         "position": pa.array(np.concatenate([position, lacking]).astype(np.int32)),
         "word0": _padded(word0, none),
         "word1": pa.nulls(rows, pa.uint64()) if word1 is None else _padded(word1, none),
         "status": choice(why, _STATUSES),
     }
-    return SideRows(ARRAYS, pa.table(columns), pieces.call[all_owners])
+    return SideRows(ARRAYS, pa.table(columns), captures.call[all_owners])
 
 
 def _padded(words: Words, none: NDArray[np.bool_]) -> pa.Array:

@@ -1,4 +1,4 @@
-"""Decoded records to rows of ``syscalls`` and of what they point at, a piece of a ring at a time."""
+"""Decoded records to rows of ``syscalls`` and of the tables of captures, a batch at a time."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from bpfrec.bpf import wire
 from bpfrec.bpf.selection import NATIVE_ABI
 from bpfrec.formats.kernel.errnos import MAX_ERRNO, errno_names
 from bpfrec.formats.kernel.syscalls import Syscall, by_number
-from bpfrec.record.decode.captures import pointed_rows
+from bpfrec.record.decode.capture_rows import capture_rows
+from bpfrec.record.decode.captures import KINDS, SideRows
 from bpfrec.record.decode.text import choice, status, string_array
-from bpfrec.record.decode.user_memory import KINDS, SideRows
 
 Integers = NDArray[np.int64]
 
@@ -33,18 +33,19 @@ _ABI_OF_FLAGS = np.array([0, 1, 2, 1], np.int32)
 
 @dataclass
 class CallRows:
-    """Rows for ``syscalls`` (all columns but event_id, comm and stack_id), and for what the calls point at.
+    """Rows for ``syscalls``, all columns except event_id, comm and stack_id, and ``captures`` of these calls.
 
-    Strings of few distinct values are dictionary arrays. ``ends``: when the first of the calls ended.
+    Columns of few distinct strings are dictionary arrays. ``ends``: when the first of the calls ended, ns on
+    CLOCK_MONOTONIC.
     """
 
     table: pa.Table
-    pointed: list[SideRows]
+    captures: list[SideRows]
     ends: int
 
 
 class Choice(NamedTuple):
-    """``argument`` is captured where the argument ``when`` has a value from ``values[0]`` to ``values[1]``."""
+    """A condition: ``argument`` is captured if the argument ``when`` is from ``values[0]`` to ``values[1]``."""
 
     argument: int
     when: int
@@ -53,11 +54,11 @@ class Choice(NamedTuple):
 
 @dataclass(frozen=True)
 class _CallTables:
-    """Facts per syscall number, ``_TABLE_SIZE`` rows for each of ``_ABIS``; the last of each is for unknown numbers.
+    """Facts per syscall number: ``_TABLE_SIZE`` rows for each of ``_ABIS``, the last of each for unknown numbers.
 
-    ``names`` are the distinct names, ``name`` says which of them, -1: none. ``first`` and ``second``: the arguments
-    captured at entry, -1: none; ``paths``: how many of them are paths; ``kinds``: see ``pointed_rows()``; ``choices``:
-    by name, what is captured only where another argument says so.
+    ``names``: the distinct names; ``name``: index into them, -1: none. ``first``, ``second``: the arguments captured at
+    entry, -1: none. ``paths``: how many of these are paths. ``kinds``: see ``capture_rows()``. ``choices``: by index of
+    the name, what is captured only if another argument says so.
     """
 
     names: tuple[str, ...]
@@ -99,9 +100,9 @@ def _tables() -> _CallTables:
 
 
 def call_rows(records: wire.Records, cpu: int, still_running: bool = False) -> CallRows:
-    """The rows for ``records``, drained from the ring of ``cpu``.
+    """Makes the rows for ``records``, which were drained from the ring of ``cpu``.
 
-    ``still_running``: the records are calls that threads were in when recording stopped.
+    ``still_running``: these are the calls in progress when recording stopped.
     """
     calls = records.calls
     no_return = (calls.flags & wire.NO_RETURN) != 0
@@ -132,14 +133,14 @@ def call_rows(records: wire.Records, cpu: int, still_running: bool = False) -> C
     reason = np.where(no_return, np.int32(still_running), np.int32(-1))
     columns["unfinished"] = choice(reason, _UNFINISHED)
     columns["entry_status"] = _entry_status(calls)
-    pointed = pointed_rows(records, facts.first, facts.kinds)
+    captures = capture_rows(records, facts.first, facts.kinds)
     ends = int(calls.ts[0] + calls.duration[0]) if len(calls) else 0
-    return CallRows(pa.table(columns), pointed, ends)
+    return CallRows(pa.table(columns), captures, ends)
 
 
 @dataclass
 class _Facts:
-    """What the syscall tables say about each call of a piece."""
+    """What the syscall tables say about each call of a batch; members as in :class:`_CallTables`."""
 
     abi: NDArray[np.int32]
     nr: NDArray[np.int16]
@@ -189,7 +190,7 @@ def _errno_table() -> tuple[str, ...]:
 
 
 def _without_wakes(calls: wire.Calls, is_futex: NDArray[np.bool_], kinds: NDArray[np.int8]) -> NDArray[np.int8]:
-    """``kinds``, but futex points at a time only where it waits: futex(2)."""
+    """Clears the kinds of futex calls that do not wait: only a wait has a timeout. See futex(2)."""
     futexes = np.flatnonzero(is_futex)
     operations = calls.argument(1)[futexes] & np.uint64(_FUTEX_COMMAND)
     kinds[futexes[~np.isin(operations, _FUTEX_WAITS)]] = 0
@@ -199,7 +200,7 @@ def _without_wakes(calls: wire.Calls, is_futex: NDArray[np.bool_], kinds: NDArra
 def _chosen(
     calls: wire.Calls, name: NDArray[np.int32], tables: _CallTables, kinds: NDArray[np.int8]
 ) -> NDArray[np.int8]:
-    """``kinds`` without what no choice of its call has taken."""
+    """Clears the kinds of arguments whose conditions all failed."""
     for code, choices in tables.choices.items():
         which = np.flatnonzero(name == code)
         if not len(which):
@@ -255,7 +256,10 @@ def _path_columns(
     unread: NDArray[np.bool_],
     lost: NDArray[np.bool_],
 ) -> tuple[pa.Array, pa.Array]:
-    """The path in ``argument`` and its status, where ``present``: in the extra that ``aside`` names, or else inline."""
+    """Makes the columns of a path and its status, for calls that have it (``present``).
+
+    It stands in the extra record number ``aside``, or inline where that is -1.
+    """
     calls = records.calls
     starts = calls.data_at.copy()
     lengths = np.maximum(calls.captured.astype(np.int64), 0)
@@ -281,7 +285,7 @@ def _path_columns(
 
 
 def _aside(records: wire.Records, argument: NDArray[np.int8]) -> Integers:
-    """Per call the index of the extra that holds ``argument``, -1 where there is none."""
+    """Returns per call the index of the extra record that holds ``argument``, -1 where there is none."""
     found = np.full(len(records.calls), -1, np.int64)
     which = np.flatnonzero(records.extras["kind"] == wire.KIND_DATA)
     owners = records.extra_owner[which]

@@ -1,158 +1,129 @@
-"""What calls point at besides paths, as rows of the tables that hold it."""
+"""Captures: user memory that was copied with calls. There is one entry for each thing that an argument points at."""
 
 from __future__ import annotations
 
-from dataclasses import replace
-from functools import lru_cache
+from dataclasses import dataclass, fields
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from bpfrec.bpf import wire
-from bpfrec.formats.kernel.captures import MOST_WORDS, STRUCTS, TIMESPEC_BYTES, captured_bytes
-from bpfrec.formats.kernel.sockaddr import parse_sockaddr
-from bpfrec.formats.schema import EXEC_ARGS, SOCKADDRS, TIMESPECS
-from bpfrec.formats.schema import STRUCTS as STRUCT_TABLE
-from bpfrec.record.decode.arrays import array_rows
-from bpfrec.record.decode.contents import data_rows, string_rows
-from bpfrec.record.decode.text import choice, status
-from bpfrec.record.decode.user_memory import KINDS, Pieces, SideRows, bytes_of, pieces_of
+from bpfrec.formats.columns import Table
+from bpfrec.formats.kernel.captures import ELEMENTS, STRUCTS
+from bpfrec.record.decode.text import status
 
-_SOCKADDR, _WAIT_STATUS, _MESSAGE = (KINDS.index(kind) for kind in ("sockaddr", "int", "msghdr"))
-_FIRST_STRUCT = KINDS.index(next(iter(STRUCTS)))
-_MESSAGE_MEMBERS = captured_bytes("msghdr")
+Integers = NDArray[np.int64]
 
+KINDS = (
+    *("", "path", "timespec", "sockaddr", "strings", "environment", "string", "data"),
+    *ELEMENTS,
+    *STRUCTS,
+)
+"""What an argument can point at. Arrays hold the index into this tuple; '' stands for what is not copied."""
 
-def _members() -> NDArray[np.uint64]:
-    """Per kind and word, the bits that are some member's."""
-    masks = np.zeros((len(KINDS), MOST_WORDS), np.uint64)
-    for kind, members in STRUCTS.items():
-        for member in members:
-            masks[KINDS.index(kind), member.word] |= np.uint64(((1 << member.bits) - 1) << member.shift)
-    return masks
+_PATH = KINDS.index("path")
+_FEWEST, _CONTENTS = KINDS.index("timespec"), KINDS.index("data")
+_LOST = -(1 << 15) - 1
 
 
-_MEMBERS = _members()
+@dataclass
+class SideRows:
+    """Rows for ``table`` without event_id; ``calls``: for each row the index of its call in the batch, int64.
 
-# A server sees the same few again and again.
-_parsed = lru_cache(maxsize=4096)(parse_sockaddr)
-
-
-def pointed_rows(records: wire.Records, first: NDArray[np.int8], kinds: NDArray[np.int8]) -> list[SideRows]:
-    """The rows for ``records``.
-
-    ``first``: per call the argument whose data is inline, -1 for none; ``kinds``: per call and argument the index in
-    :data:`KINDS`, int8 of shape (calls, 6).
+    ``is_environment``: the rows are variables of an environment, and not arguments.
     """
-    pieces = pieces_of(records, first, kinds)
-    if not len(pieces.call):
-        return []
-    found = [
-        _timespecs(records, pieces.of_kind("timespec")),
-        _structs(records, pieces),
-        _sockaddrs(records, pieces.where((pieces.kind == _SOCKADDR) & (pieces.part == 0) | (pieces.part == wire.NAME))),
-        _exec_args(records, pieces.of_kind("strings")),
-        replace(_exec_args(records, pieces.of_kind("environment")), is_environment=True),
-        *array_rows(records, pieces),
-        *string_rows(records, pieces),
-        *data_rows(records, pieces),
-    ]
-    return [rows for rows in found if len(rows.calls)]
+
+    table: Table
+    rows: pa.Table
+    calls: Integers
+    is_environment: bool = False
 
 
-def _timespecs(records: wire.Records, pieces: Pieces) -> SideRows:
-    some = pieces
-    whole = some.captured == TIMESPEC_BYTES
-    at = np.where(whole, some.at, 0) // 8
-    words = records.data.view("<i8")
-    rows = pa.table(
-        {
-            "arg": pa.array(some.arg.astype(np.int16)),
-            "tv_sec": pa.array(words.take(at, mode="clip"), mask=~whole),
-            "tv_nsec": pa.array(words.take(at + 1, mode="clip"), mask=~whole),
-            "status": status([(~whole, "unreadable")], len(whole)),
-        }
+@dataclass
+class Captures:
+    """Copied user memory, as columns of one element per capture.
+
+    ``call``: index of the call; ``arg``: the argument (0-5) that points at it; ``part``: 0 for the memory itself, else
+    what it points at in turn, as :data:`bpfrec.bpf.wire.NAME`; ``kind``: index into :data:`KINDS`; ``at``: where the
+    copy starts, in bytes from the start of the batch; ``captured``: bytes copied, -errno where reading failed, a lower
+    number where the copy found no room; ``cut``: there was more than was copied; ``at_exit``: copied when the call
+    returned, and not when it began.
+    """
+
+    call: Integers
+    arg: NDArray[np.int8]
+    part: NDArray[np.uint8]
+    kind: NDArray[np.int8]
+    at: Integers
+    captured: Integers
+    cut: NDArray[np.bool_]
+    at_exit: NDArray[np.bool_]
+
+    def where(self, chosen: NDArray[np.bool_]) -> Captures:
+        """Returns those that are ``chosen``: a mask of one bool per capture."""
+        return Captures(*(getattr(self, field.name)[chosen] for field in fields(self)))
+
+    def of_kind(self, *kinds: str) -> Captures:
+        """Returns those of these :data:`KINDS`, without what they point at in turn."""
+        codes = [KINDS.index(kind) for kind in kinds]
+        chosen = self.kind == codes[0] if len(codes) == 1 else np.isin(self.kind, codes)
+        return self.where(chosen & (self.part == 0))
+
+    @property
+    def lost(self) -> NDArray[np.bool_]:
+        """Which were copied and then found no room, as a mask."""
+        lost: NDArray[np.bool_] = self.captured == _LOST
+        return lost
+
+    def status(self) -> pa.Array:
+        """Returns why each is not whole, as an Arrow dictionary array; NULL where it is whole."""
+        return status([(self.lost, "lost"), (self.captured < 0, "unreadable"), (self.cut, "truncated")], len(self.call))
+
+
+def captures_of(records: wire.Records, first: NDArray[np.int8], kinds: NDArray[np.int8]) -> Captures:
+    """Returns all captures of ``records`` except paths and NULL pointers; arguments as of ``capture_rows()``."""
+    calls = records.calls
+    inline = np.flatnonzero(first >= 0)
+    inline_kind = kinds[inline, first[inline]]
+    # Contents are copied only where that was asked for.
+    wanted = (inline_kind >= _FEWEST) & ((inline_kind != _CONTENTS) | (calls.captured[inline] != 0))
+    wanted |= (inline_kind == _CONTENTS) & ((calls.flags[inline] & wire.SPILLED) != 0)
+    inline, inline_kind = inline[wanted], inline_kind[wanted]
+    aside = np.flatnonzero(records.extras["kind"] == wire.KIND_DATA)
+    extras = records.extras[aside]
+    arg = (extras["arg"] & wire.ARG_BITS).astype(np.int8)
+    owner = records.extra_owner[aside]
+    known = arg < wire.ARGS
+    aside_kind = np.where(known, kinds[owner, np.where(known, arg, 0)], 0)
+    part = (extras["arg"] & ~np.uint8(wire.ARG_BITS)).astype(np.uint8)
+    chosen = known & ((aside_kind >= _FEWEST) | (part == wire.CONTENTS))
+    aside, extras, arg, owner, aside_kind, part = (
+        array[chosen] for array in (aside, extras, arg, owner, aside_kind, part)
     )
-    return SideRows(TIMESPECS, rows, some.call)
-
-
-def _structs(records: wire.Records, pieces: Pieces) -> SideRows:
-    # wait4 that finds nobody gives no status: what stands there is the caller's.
-    nothing = (pieces.kind == _WAIT_STATUS) & (records.calls.ret[pieces.call] == 0)
-    # Nor is there anything of a capture of whose conditions none held, or of a length of 0.
-    nothing |= pieces.captured == 0
-    some = pieces.where((pieces.kind >= _FIRST_STRUCT) & (pieces.part == 0) & ~nothing)
-    # The buffers of a message stand behind it; they are in arrays.
-    captured = np.where(some.kind == _MESSAGE, np.minimum(some.captured, _MESSAGE_MEMBERS), some.captured)
-    cut = some.cut & (some.kind != _MESSAGE)
-    whole = captured >= 0
-    at = np.where(whole, some.at, 0) // 8
-    words = records.data.view("<u8")
-    columns: dict[str, pa.Array] = {
-        "arg": pa.array(some.arg.astype(np.int16)),
-        "kind": choice(some.kind.astype(np.int32), KINDS),
-    }
-    for number in range(MOST_WORDS):
-        left = captured - number * 8
-        if not np.any(left > 0):
-            columns[f"word{number}"] = pa.nulls(len(left), pa.uint64())
-            continue
-        # What follows the last byte, and stands between members, is what was there before.
-        unused = ((8 - np.clip(left, 1, 8)) * 8).astype(np.uint64)
-        word = words.take(at + number, mode="clip") << unused >> unused & _MEMBERS[some.kind, number]
-        columns[f"word{number}"] = pa.array(word, mask=left <= 0)
-    columns["status"] = replace(some, cut=cut).status()
-    return SideRows(STRUCT_TABLE, pa.table(columns), some.call)
-
-
-def _sockaddrs(records: wire.Records, pieces: Pieces) -> SideRows:
-    some = pieces
-    parsed = [_parsed(raw) for raw in bytes_of(records, some)]
-    escaped = np.fromiter((one.escaped for one in parsed), bool, len(parsed))
-    rows = pa.table(
-        {
-            "arg": pa.array(some.arg.astype(np.int16)),
-            "family": pa.array([one.family for one in parsed], pa.int16()),
-            "address": pa.array([one.address for one in parsed], pa.string()),
-            "port": pa.array([one.port for one in parsed], pa.int32()),
-            "status": status([(some.captured < 0, "unreadable"), (escaped, "not-utf8")], len(parsed)),
-            "extra": pa.array([one.extra for one in parsed], pa.int64()),
-        }
+    captured = calls.captured[inline].astype(np.int64)
+    whole = np.ones(len(inline), bool)
+    spilled = (calls.flags[inline] & wire.SPILLED) != 0
+    if spilled.any():
+        beside = np.unique(owner[(part == 0) & (arg == first[owner])])
+        captured[spilled] = _LOST
+        whole = ~spilled | ~np.isin(inline, beside)
+    inline, inline_kind, captured = inline[whole], inline_kind[whole], captured[whole]
+    found = Captures(
+        call=np.concatenate([inline, owner]),
+        arg=np.concatenate([first[inline], arg]),
+        part=np.concatenate([np.zeros(len(inline), np.uint8), part]),
+        kind=np.concatenate([inline_kind, aside_kind]),
+        at=np.concatenate([calls.data_at[inline], records.extra_data[aside]]),
+        captured=np.concatenate([captured, extras["captured"].astype(np.int64)]),
+        cut=np.concatenate([(calls.flags[inline] & wire.INLINE_CUT) != 0, (extras["flags"] & wire.CUT) != 0]),
+        at_exit=np.concatenate([np.zeros(len(inline), bool), (extras["flags"] & wire.AT_EXIT) != 0]),
     )
-    return SideRows(SOCKADDRS, rows, some.call)
+    return found.where(calls.pointers(found.call, found.arg) != 0)
 
 
-def _exec_args(records: wire.Records, pieces: Pieces) -> SideRows:
-    """A row for each string; one more, with its status alone, where the vector is not whole."""
-    some = pieces
-    call: list[int] = []
-    arg: list[int] = []
-    position: list[int] = []
-    values: list[str | None] = []
-    statuses: list[str | None] = []
-    raws = bytes_of(records, some)
-    for owner, index, captured, cut, raw in zip(
-        some.call.tolist(), some.arg.tolist(), some.captured.tolist(), some.cut.tolist(), raws, strict=True
-    ):
-        parts = raw.split(b"\0")[:-1]
-        texts = [part.decode("utf-8", "backslashreplace") for part in parts]
-        states = [None if text.encode() == part else "not-utf8" for text, part in zip(texts, parts, strict=True)]
-        strings: list[str | None] = [*texts]
-        if cut or captured < 0:
-            strings.append(None)
-            states.append("truncated" if cut else "unreadable")
-        call += [owner] * len(strings)
-        arg += [index] * len(strings)
-        position += range(len(strings))
-        values += strings
-        statuses += states
-    rows = pa.table(
-        {
-            "arg": pa.array(arg, pa.int16()),
-            "position": pa.array(position, pa.int32()),
-            "value": pa.array(values, pa.string()),
-            "status": pa.array(statuses, pa.string()),
-        }
-    )
-    return SideRows(EXEC_ARGS, rows, np.array(call, np.int64))
+def bytes_of(records: wire.Records, captures: Captures) -> list[bytes]:
+    """Returns the bytes of each capture, b"" for one that could not be read."""
+    data = records.data.data
+    ends = captures.at + np.maximum(captures.captured, 0)
+    return [bytes(data[start:end]) for start, end in zip(captures.at.tolist(), ends.tolist(), strict=True)]

@@ -1,4 +1,4 @@
-"""Strings that are no paths, and contents of buffers, as rows of ``strings`` and ``data``."""
+"""Strings other than paths, and contents of buffers, as rows of ``strings`` and ``data``."""
 
 from __future__ import annotations
 
@@ -7,35 +7,35 @@ import pyarrow as pa
 
 from bpfrec.bpf import wire
 from bpfrec.formats.schema import DATA, STRINGS
+from bpfrec.record.decode.captures import KINDS, Captures, SideRows
 from bpfrec.record.decode.text import gather, status, string_array
-from bpfrec.record.decode.user_memory import KINDS, Pieces, SideRows
 
 _CONTENTS = KINDS.index("data")
 _SIZE_ARGUMENT = 2
-"""Of all calls whose plain buffer is captured at entry, the argument that has its size."""
+"""The argument with the size of a plain buffer: the same one in all calls whose buffer is captured at entry."""
 
 
-def string_rows(records: wire.Records, pieces: Pieces) -> list[SideRows]:
-    """A row for each string, passed or given back."""
-    some = pieces.of_kind("string")
+def string_rows(records: wire.Records, captures: Captures) -> list[SideRows]:
+    """Makes a row of ``strings`` for each string that was passed or given back."""
+    some = captures.of_kind("string")
     if not len(some.call):
         return []
     there = some.captured >= 0
     lengths = np.where(there, some.captured, 0)
-    # Some that the kernel gives have their NUL, some have none.
+    # Some strings that the kernel writes end with a NUL, some do not.
     last = records.data.take(some.at + lengths - 1, mode="clip")
     lengths -= some.at_exit & (lengths > 0) & (last == 0)
     text, odd = string_array(records.data, some.at, lengths, there)
-    # What was passed ends with its NUL; where that was not found, there is more.
+    # A string that was passed ends with a NUL: if none was found, there is more of it.
     truncated = some.cut | (~some.at_exit & (lengths >= wire.DATA_MAX - 1))
     why = [(some.lost, "lost"), (~there, "unreadable"), (truncated, "truncated"), (odd, "not-utf8")]
     rows = pa.table({"arg": pa.array(some.arg.astype(np.int16)), "value": text, "status": status(why, len(there))})
     return [SideRows(STRINGS, rows, some.call)]
 
 
-def data_rows(records: wire.Records, pieces: Pieces) -> list[SideRows]:
-    """A row for what was copied of each buffer, or of those of a vector or message together."""
-    some = pieces.where((pieces.part == wire.CONTENTS) | ((pieces.part == 0) & (pieces.kind == _CONTENTS)))
+def data_rows(records: wire.Records, captures: Captures) -> list[SideRows]:
+    """Makes a row of ``data`` for each buffer; the buffers of one vector or message are one row together."""
+    some = captures.where((captures.part == wire.CONTENTS) | ((captures.part == 0) & (captures.kind == _CONTENTS)))
     if not len(some.call):
         return []
     calls = records.calls

@@ -1,4 +1,4 @@
-"""Text columns for Arrow, whole columns at once: C strings out of user memory, and words of few distinct values."""
+"""Text columns for Arrow, a whole column at a time: C strings from user memory, and words from a small set."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _CODES = pa.dictionary(pa.int32(), pa.string())
 
 
 def gather(data: Bytes, starts: Integers, lengths: Integers) -> Bytes:
-    """The bytes ``data[start : start + length]`` of every row, one after the other; in all less than 2 GiB."""
+    """Returns the bytes ``data[start : start + length]`` of all rows, joined; together less than 2 GiB."""
     before = np.cumsum(lengths) - lengths
     places = np.repeat((starts - before).astype(np.int32), lengths)
     places += np.arange(len(places), dtype=np.int32)
@@ -25,7 +25,7 @@ def gather(data: Bytes, starts: Integers, lengths: Integers) -> Bytes:
 def string_array(
     data: Bytes, starts: Integers, lengths: Integers, valid: NDArray[np.bool_]
 ) -> tuple[pa.Array, NDArray[np.bool_]]:
-    """An Arrow string per row and whether it was not UTF-8; NULL where ``valid`` is false.
+    """Returns an Arrow string per row, NULL where ``valid`` is false, and a mask of those that were not UTF-8.
 
     Bytes that are not UTF-8 are written as ``\\xNN``.
     """
@@ -59,7 +59,7 @@ def _not_utf8(joined: Bytes, starts: Integers, ends: Integers) -> NDArray[np.boo
 
 
 def choice(indexes: NDArray[np.int32], values: Sequence[str]) -> pa.Array:
-    """``values[index]`` per row, NULL where the index is -1: a dictionary array."""
+    """Returns ``values[index]`` per row as a dictionary array; NULL where the index is -1."""
     none = indexes < 0
     if none.all():
         return pa.nulls(len(indexes), _CODES)
@@ -68,9 +68,9 @@ def choice(indexes: NDArray[np.int32], values: Sequence[str]) -> pa.Array:
     )
 
 
-def status(pieces: list[tuple[NDArray[np.bool_], str]], rows: int) -> pa.Array:
-    """The first status whose condition holds, per row; NULL where none does."""
+def status(conditions: list[tuple[NDArray[np.bool_], str]], rows: int) -> pa.Array:
+    """Returns the first status per row whose condition (a mask) holds, NULL where none does: a dictionary array."""
     index = np.full(rows, -1, np.int32)
-    for number in range(len(pieces) - 1, -1, -1):
-        index[pieces[number][0]] = number
-    return choice(index, [name for _, name in pieces])
+    for number in range(len(conditions) - 1, -1, -1):
+        index[conditions[number][0]] = number
+    return choice(index, [name for _, name in conditions])

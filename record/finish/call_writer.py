@@ -18,9 +18,9 @@ from bpfrec.formats.numeric.run_lengths import run_starts
 from bpfrec.formats.schema import EXEC_ARGS, SYSCALLS, TABLES
 from bpfrec.formats.trace_writer import TraceWriter
 from bpfrec.record.decode.calls import CallRows, call_rows
+from bpfrec.record.decode.captures import SideRows
 from bpfrec.record.decode.text import choice
-from bpfrec.record.decode.user_memory import SideRows
-from bpfrec.record.processes.calls_in_progress import WaitingCall
+from bpfrec.record.processes.calls_in_progress import CallInProgress
 from bpfrec.record.processes.history import History
 from bpfrec.record.spool import Chunk, read_decoded
 from bpfrec.record.stacks.stack_table import StackTable
@@ -67,15 +67,18 @@ class CallWriter:
             self.history.note_processes(records.processes)
             self._add(records, cpu)
 
-    def write_in_progress(self, samples: bytes) -> None:
+    def write_in_progress_at_end(self, samples: bytes) -> None:
         """Writes the calls that threads were in when recording stopped, given as perf samples."""
         self.flush()
         self._add(wire.decode(np.frombuffer(samples, np.uint8)), cpu=-1, still_running=True)
 
-    def write_waiting(self, waiting: Iterable[WaitingCall], began: int) -> None:
-        """Writes those of the calls ``waiting`` when recording ``began`` whose threads made no other since."""
+    def write_in_progress_at_start(self, in_progress: Iterable[CallInProgress], began: int) -> None:
+        """Writes the calls that threads were in when recording began, of threads that made no other since.
+
+        ``began``: when that was, ns on CLOCK_MONOTONIC.
+        """
         self.flush()
-        same = [call for call in waiting if call.tid not in self.tids]
+        same = [call for call in in_progress if call.tid not in self.tids]
         for ended in (True, False):
             samples = b"".join(call.sample(began) for call in same if self.history.has_ended(call.tid) is ended)
             self._add(wire.decode(np.frombuffer(samples, np.uint8)), cpu=-1, still_running=not ended)
@@ -87,7 +90,7 @@ class CallWriter:
             table = pa.concat_tables([rows.table for rows in self._pending]).unify_dictionaries()
             table, event_id = self._in_order_of_end(table)
             self.writer.write(SYSCALLS, table.select([c.name for c in SYSCALLS.columns]))
-            self._flush_pointed(event_id)
+            self._flush_captures(event_id)
             self.rows += len(table)
             for entry in pc.value_counts(table["syscall"]).to_pylist():
                 self.per_syscall[entry["values"]] += entry["counts"]
@@ -106,11 +109,11 @@ class CallWriter:
             table = _reordered(table, pa.array(order))
         return table.append_column("event_id", pa.array(numbers)), event_id
 
-    def _flush_pointed(self, event_id: NDArray[np.int64]) -> None:
+    def _flush_captures(self, event_id: NDArray[np.int64]) -> None:
         base = 0
         parts: dict[str, list[pa.Table]] = {}
         for rows in self._pending:
-            for side in rows.pointed:
+            for side in rows.captures:
                 ids = pa.array(event_id[base + side.calls])
                 parts.setdefault(side.table.name, []).append(side.rows.append_column("event_id", ids))
             base += len(rows.table)
@@ -131,7 +134,7 @@ class CallWriter:
         rows.table = rows.table.append_column("comm", comm)
         for name, column in zip(("stack_id", "stack_status"), self.stacks.columns(records), strict=True):
             rows.table = rows.table.append_column(name, column)
-        self._note_arguments(calls, rows.pointed)
+        self._note_arguments(calls, rows.captures)
         self.history.note_calls(calls.pid, calls.ts)
         self.pids.update(distinct(calls.pid))
         self.tids.update(distinct(calls.tid))
@@ -154,8 +157,8 @@ class CallWriter:
             entry = self._names.lookup(calls.tid, calls.ts)
         return entry
 
-    def _note_arguments(self, calls: wire.Calls, pointed: list[SideRows]) -> None:
-        for side in pointed:
+    def _note_arguments(self, calls: wire.Calls, captures: list[SideRows]) -> None:
+        for side in captures:
             if side.table is not EXEC_ARGS or side.is_environment:
                 continue
             vectors: dict[int, list[str]] = {}

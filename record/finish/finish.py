@@ -86,8 +86,8 @@ def finish(
         calls = CallWriter(writer, history, stacks)
         calls.write_all(output.spool(SpoolKind.CALLS), calls_report)
         if not request.failed_only:
-            calls.write_in_progress(recorded.in_progress)
-            calls.write_waiting(recorded.waiting, recorded.start_ns)
+            calls.write_in_progress_at_end(recorded.in_progress_at_end)
+            calls.write_in_progress_at_start(recorded.in_progress_at_start, recorded.start_ns)
         calls.flush()
     with stages.stage(SpoolKind.SAMPLES) as samples_report:
         samples = SampleTable(history, stacks, has_stacks=request.stacks != "off")

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from bpfrec.record.processes.descriptors import DescriptorSnapshot, Possessions
+from bpfrec.record.processes.descriptors import DescriptorSnapshot, ProcessFiles
 from bpfrec.record.processes.history import BEFORE, History, ProcessLife, ThreadName
 from bpfrec.record.stacks.modules import Modules
 
@@ -24,7 +24,7 @@ Rows = Iterator[dict[str, Any]]
 def process_rows(history: History, snapshot: DescriptorSnapshot, pids: set[int]) -> Rows:
     """Rows of ``processes`` for ``pids``; one of which nothing is known but its calls has a row too."""
 
-    def possessions(life: ProcessLife) -> Possessions | None:
+    def files(life: ProcessLife) -> ProcessFiles | None:
         found = snapshot.by_pid.get(life.pid)
         return found if found and life.start <= found.time <= (life.end or _FAR) else None
 
@@ -56,7 +56,7 @@ def process_rows(history: History, snapshot: DescriptorSnapshot, pids: set[int])
         | _end(life.status)
         for pid in sorted(pids)
         for life in history.recorded_lives(pid) or [ProcessLife(pid, None, BEFORE)]
-        for found in (possessions(life),)
+        for found in (files(life),)
     )
 
 

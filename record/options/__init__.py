@@ -1,1 +1,5 @@
-"""Values of options of ``bpfrec record`` that need more than a click type."""
+"""Parses those options of ``bpfrec record`` whose values have a language of their own.
+
+:mod:`.ring_size`  ``--buffer``: a size such as 64M
+:mod:`.syscalls`   ``-e`` and ``--stack-on``: names and classes of system calls, as strace has them
+"""

@@ -1,4 +1,4 @@
-"""The argument of ``--buffer``: a size in bytes, or with a suffix in KiB, MiB or GiB."""
+"""``--buffer``: a size in bytes, or in KiB, MiB or GiB with a suffix, such as 512K."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ _LARGEST = 1 << 36
 
 
 class RingSize(click.ParamType):  # type: ignore[type-arg, unused-ignore]
-    """A size in bytes, rounded up to a power of two, as the size of a perf ring has to be."""
+    """A size in bytes, rounded up to a power of two: perf rings have no other sizes."""
 
     name = "size"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """The bytes that ``value`` stands for; ``64M`` is 67108864."""
+        """Returns the size in bytes: 67108864 for ``64M``."""
         if isinstance(value, int):
             return value
         match = _SIZE.fullmatch(str(value).strip())
@@ -30,5 +30,5 @@ class RingSize(click.ParamType):  # type: ignore[type-arg, unused-ignore]
 
 
 def as_option(size: int) -> str:
-    """``size`` (bytes, at least 1 KiB) in the form that :class:`RingSize` takes."""
+    """Writes ``size`` (bytes, at least 1 KiB) as a user would: the inverse of :class:`RingSize`."""
     return f"{size >> 20}M" if size >= 1 << 20 else f"{size >> 10}K"

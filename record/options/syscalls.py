@@ -1,4 +1,4 @@
-"""``-e`` and ``--stack-on``: names and classes of system calls, written as for strace."""
+"""``-e`` and ``--stack-on``: names and classes of system calls, written as for strace(1)."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from bpfrec.formats.kernel.syscalls import CLASSES, syscalls
 
 
 def parse_calls(specs: Sequence[str]) -> tuple[frozenset[str] | None, bool]:
-    """The names that ``specs`` choose (None: all), and whether they choose calls whose number has no name here.
+    """Returns the names that ``specs`` choose (None: all), and whether calls with unknown numbers are chosen too.
 
-    A spec is a list of names and classes, such as ``openat,%file``; ``!`` in front means all others. It may begin
-    with ``trace=``, as for strace. Several specs are applied in order.
+    A spec is a list of names and classes, such as ``openat,%file``; a ``!`` in front of it means all others. It may
+    begin with ``trace=``. Several specs are applied in order.
 
     Raises:
         BpfrecError: a name or class that does not exist.
@@ -39,7 +39,7 @@ def parse_calls(specs: Sequence[str]) -> tuple[frozenset[str] | None, bool]:
 
 
 def parse_stack_on(spec: str) -> StackChoice:
-    """The calls that ``spec`` chooses: ``all``, ``none``, or a list of ``failed``, ``paths``, names and classes.
+    """Returns the calls that ``spec`` chooses: ``all``, ``none``, or a list of ``failed``, ``paths``, names, classes.
 
     Raises:
         BpfrecError: a name or class that does not exist.

@@ -1,1 +1,11 @@
-"""What is known of the recorded processes: from /proc, and from the events of perf."""
+"""What is known of the recorded processes: from /proc, and from the events of perf.
+
+All reading of /proc/PID goes through :mod:`.procfs`; what cannot be read is logged there.
+
+:mod:`.procfs`             reads and parses /proc/PID
+:mod:`.sockets`            names sockets, from /proc/PID/net
+:mod:`.descriptors`        what processes had open, their working directories and roots
+:mod:`.calls_in_progress`  the system calls that threads are in when recording begins
+:mod:`.cgroup`             finds the cgroup that ``--cgroup`` names
+:mod:`.history`            names, programs and mappings of processes over time
+"""

@@ -1,4 +1,4 @@
-"""The calls that threads are in when recording begins: where nothing more is heard of them, they are in them still."""
+"""Calls in progress when recording begins. A thread that is not heard of again is still in its call at the end."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from bpfrec.record.processes.cgroup import threads_in
 
 
 @dataclass(frozen=True)
-class WaitingCall:
-    """A call that thread ``tid`` was in; ``compat``: number and arguments are those of the 32-bit table."""
+class CallInProgress:
+    """A call that thread ``tid`` was in; ``compat``: number and arguments are those of 32-bit programs."""
 
     pid: int
     tid: int
@@ -23,15 +23,15 @@ class WaitingCall:
     compat: bool
 
     def sample(self, began: int) -> bytes:
-        """As the BPF program would send it, with the time ``began`` (ns, CLOCK_MONOTONIC) as its entry."""
+        """Returns the perf sample that the BPF program would send; ``began``: its entry, ns on CLOCK_MONOTONIC."""
         flags = wire.NO_RETURN | wire.NO_ENTRY | wire.EARLIER | (wire.COMPAT if self.compat else 0)
         return wire.call_sample(
             self.arguments, flags=flags, ts=began, pid=self.pid, tid=self.tid, uid=self.uid, nr=self.number
         )
 
 
-def waiting_calls(processes: Iterable[int], selection: Selection) -> Iterator[WaitingCall]:
-    """What the threads of ``processes`` that ``selection`` is of are waiting in."""
+def calls_in_progress(processes: Iterable[int], selection: Selection) -> Iterator[CallInProgress]:
+    """Yields the calls that threads of ``processes`` (pids) are in, those that ``selection`` records."""
     plans = plan_table(selection)
     members = None if selection.cgroup is None else threads_in(selection.cgroup)
     for pid in processes:
@@ -52,4 +52,4 @@ def waiting_calls(processes: Iterable[int], selection: Selection) -> Iterator[Wa
                 continue
             plan = plans[call[0] + (PLAN_COMPAT if compat else 0)]
             if plan.flags & PLAN_RECORD:
-                yield WaitingCall(pid, tid, status.uid, call[0], call[1][: plan.nargs], compat)
+                yield CallInProgress(pid, tid, status.uid, call[0], call[1][: plan.nargs], compat)

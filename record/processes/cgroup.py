@@ -1,4 +1,4 @@
-"""``--cgroup``: a name to the folder of a cgroup of version 2. See cgroups(7) and cgroup-v2.rst."""
+"""Finds the cgroup (version 2) that ``--cgroup`` names: see cgroups(7) and the kernel's cgroup-v2.rst."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ class _Mount:
 
 
 def find_cgroup(name: str) -> Path:
-    """The folder of the cgroup ``name``: a folder as it is mounted, a path as in /proc/PID/cgroup, or ``self``.
+    """Returns the folder of the cgroup ``name``: a mounted folder, a path as in /proc/PID/cgroup, or ``self``.
 
     Raises:
-        BpfrecError: there is no such cgroup, it is one of version 1, or version 2 is not mounted.
+        BpfrecError: there is no such cgroup, it has version 1, or no cgroups of version 2 are mounted.
     """
     mounts = list(_mounts())
     unified = next((mount for mount in mounts if mount.kind == "cgroup2"), None)
@@ -50,10 +50,10 @@ def find_cgroup(name: str) -> Path:
 
 
 def threads_in(folder: Path) -> set[int]:
-    """The ids of the threads in the cgroup and below it."""
+    """Returns the ids of the threads in the cgroup and in those below it."""
     found: set[int] = set()
     for file in folder.rglob("cgroup.threads"):
-        # One that has been removed meanwhile has no threads.
+        # A cgroup that has just been removed has no threads.
         with suppress(OSError):
             found |= {int(line) for line in file.read_text().split()}
     return found
@@ -72,7 +72,7 @@ def _kind(folder: Path, mounts: list[_Mount]) -> str | None:
 
 
 def _mounts() -> Iterator[_Mount]:
-    """The mounts of cgroups: proc_pid_mountinfo(5)."""
+    """Yields the mounts of cgroups, from the file that proc_pid_mountinfo(5) describes."""
     for line in _MOUNTINFO.read_bytes().splitlines():
         fields, _, rest = line.partition(b" - ")
         kind = rest.split(b" ", 1)[0].decode("ascii", "replace")

@@ -1,29 +1,29 @@
-"""What processes have open, and where they are, as /proc tells while they are recorded.
+"""What processes have open, their working directories and roots, read from /proc while calls are recorded.
 
 Formats: proc_pid_fd(5), proc_pid_fdinfo(5), proc_pid_cwd(5).
 """
 
 from __future__ import annotations
 
-import os
+import logging
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass, field
 
 from bpfrec.record.processes import procfs
 from bpfrec.record.processes.sockets import socket_names
 
-# flags stand in the second line; what follows can be long.
-_FDINFO_BYTES = 96
+_log = logging.getLogger(__name__)
+
 _SOCKET = "socket:["
 
 
 @dataclass(frozen=True, slots=True)
 class Descriptor:
-    """``target`` as readlink gives it; ``flags`` (O_...) as fdinfo gives them, None where it could not be read.
+    """An open descriptor: its number, and ``target`` as readlink gives it, such as a path or ``socket:[123]``.
 
-    ``time``: when it was read, ns on CLOCK_MONOTONIC.
+    ``flags``: O_... as fdinfo gives them, None where that could not be read. ``time``: when it was read, ns on
+    CLOCK_MONOTONIC.
     """
 
     fd: int
@@ -33,16 +33,16 @@ class Descriptor:
 
     @property
     def inode(self) -> int | None:
-        """The inode of a socket; None: it is none."""
+        """The inode number of a socket; None for other files."""
         number = self.target.removeprefix(_SOCKET).removesuffix("]")
         return int(number) if self.target.startswith(_SOCKET) and number.isdigit() else None
 
 
 @dataclass(frozen=True, slots=True)
-class Possessions:
-    """A process at ``time`` (ns on CLOCK_MONOTONIC): what it had open, its working directory and root.
+class ProcessFiles:
+    """What a process had open, its working directory and its root; ``network``: its network namespace.
 
-    All that it opened before ``time`` and has not closed is there.
+    Everything that it opened before ``time`` (ns on CLOCK_MONOTONIC) and did not close since is in ``descriptors``.
     """
 
     pid: int
@@ -55,15 +55,19 @@ class Possessions:
 
 @dataclass
 class DescriptorSnapshot:
-    """What processes had open when they were read; taken while calls are recorded, so that no change is missed."""
+    """What processes had open. It is read after the recording of calls has begun, so that no change is missed."""
 
-    by_pid: dict[int, Possessions] = field(default_factory=dict)
+    by_pid: dict[int, ProcessFiles] = field(default_factory=dict)
     _names: dict[str, dict[int, str]] = field(default_factory=dict)
 
     def take(self, pids: Iterable[int]) -> Iterator[int]:
-        """Reads the processes one by one, each as it is asked for, and then the sockets of their namespaces."""
+        """Reads the processes ``pids``, one per step, and then the names of the sockets in their namespaces.
+
+        Yields the pid that was read, so that the caller can do other things in between.
+        """
+        begun = time.monotonic()
         for pid in pids:
-            found = possessions(pid)
+            found = read_files(pid)
             if found is not None:
                 self.by_pid[pid] = found
                 yield pid
@@ -73,59 +77,35 @@ class DescriptorSnapshot:
                 if names is not None:
                     self._names[found.network] = names
                     yield found.pid
+        _log.info("read descriptors of %d processes: %.3f s", len(self.by_pid), time.monotonic() - begun)
 
-    def name(self, found: Possessions, descriptor: Descriptor) -> str | None:
-        """What a socket is called, as ``TCP 10.0.0.1:80->10.0.0.2:5555``; None for what is none, or not known."""
+    def name(self, found: ProcessFiles, descriptor: Descriptor) -> str | None:
+        """Returns the name of a socket, as ``TCP 10.0.0.1:80->10.0.0.2:5555``; None if unknown or no socket."""
         inode = descriptor.inode
         return None if inode is None else self._names.get(found.network or "", {}).get(inode)
 
 
-def possessions(pid: int) -> Possessions | None:
-    """What process ``pid`` has; None where it has gone, or may not be looked at."""
-    folder = f"{procfs.PROC}/{pid}"
+def read_files(pid: int) -> ProcessFiles | None:
+    """Reads what process ``pid`` has open; None where it has gone, or may not be looked at."""
     now = time.monotonic_ns()
-    try:
-        numbers = sorted(int(name) for name in os.listdir(f"{folder}/fd"))  # noqa: PTH208 - quicker
-    except OSError:
+    numbers = procfs.descriptors(pid)
+    if numbers is None:
         return None
-    return Possessions(
+    return ProcessFiles(
         pid,
         now,
-        _link(f"{folder}/cwd"),
-        _link(f"{folder}/root"),
-        _link(f"{folder}/ns/net"),
-        tuple(found for number in numbers if (found := _descriptor(folder, number)) is not None),
+        procfs.link(pid, "cwd"),
+        procfs.link(pid, "root"),
+        procfs.link(pid, "ns/net"),
+        tuple(found for number in numbers if (found := _descriptor(pid, number)) is not None),
     )
 
 
-def _has_sockets(found: Possessions) -> bool:
+def _has_sockets(found: ProcessFiles) -> bool:
     return any(descriptor.inode is not None for descriptor in found.descriptors)
 
 
-def _descriptor(folder: str, number: int) -> Descriptor | None:
+def _descriptor(pid: int, number: int) -> Descriptor | None:
     now = time.monotonic_ns()
-    target = _link(f"{folder}/fd/{number}")
-    return None if target is None else Descriptor(number, target, _flags(f"{folder}/fdinfo/{number}"), now)
-
-
-def _link(path: str) -> str | None:
-    try:
-        return os.fsencode(os.readlink(path)).decode("utf-8", "backslashreplace")  # noqa: PTH115 - quicker
-    except OSError:
-        return None
-
-
-def _flags(path: str) -> int | None:
-    raw = b""
-    with suppress(OSError):
-        file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            raw = os.read(file, _FDINFO_BYTES)
-        finally:
-            os.close(file)
-    for line in raw.split(b"\n")[:-1]:
-        name, _, value = line.partition(b":")
-        if name == b"flags":
-            with suppress(ValueError):
-                return int(value, 8)
-    return None
+    target = procfs.link(pid, f"fd/{number}")
+    return None if target is None else Descriptor(number, target, procfs.descriptor_flags(pid, number), now)

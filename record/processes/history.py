@@ -1,4 +1,7 @@
-"""The history of processes: names, lives, executable mappings; from /proc at the start, then from perf's side band."""
+"""The history of processes: names, starts and ends, executable mappings.
+
+It begins with what /proc said at the start, and goes on with the events of perf's side band.
+"""
 
 from __future__ import annotations
 
@@ -17,15 +20,16 @@ from bpfrec.formats.numeric.asof import AsOf
 from bpfrec.record.processes.procfs import MapsLine, ProcessStatus
 
 BEFORE = 0
-"""Time of what held before the recording began."""
+"""The time of everything that was so before the recording began."""
 
 
 @dataclass(slots=True)
 class ProcessLife:
-    """One process: a pid is used again after ``end``. Times in ns on CLOCK_MONOTONIC; see the table ``processes``.
+    """One process. After ``end`` its pid may be used by another. Times in ns on CLOCK_MONOTONIC.
 
-    ``executed``: when it executed the program that ``exe`` and ``cmdline`` are of. ``status``: as wait4() gives it.
-    ``called``: whether it made recorded calls; noted for pids that were used again alone.
+    ``executed``: when it executed the program that ``exe`` and ``cmdline`` belong to. ``status``: as wait4() gives it.
+    ``called``: whether it made recorded calls; only known where the pid was used more than once. The other members are
+    columns of the table ``processes``.
     """
 
     pid: int
@@ -44,7 +48,7 @@ class ProcessLife:
 
 @dataclass(slots=True)
 class ThreadName:
-    """``tid`` of ``pid`` is called ``comm`` from ``start`` until ``end``."""
+    """The name ``comm`` that ``tid`` of ``pid`` had from ``start`` to ``end``, ns on CLOCK_MONOTONIC."""
 
     tid: int
     pid: int
@@ -55,13 +59,13 @@ class ThreadName:
 
 @dataclass(slots=True)
 class AddressSpace:
-    """What was executable in a process from ``start`` on, oldest first: an exec begins another."""
+    """The executable mappings of a process from ``start`` to its next exec, oldest first."""
 
     start: int
     mappings: list[Mapping] = field(default_factory=list)
 
     def find(self, address: int, when: int) -> Mapping | None:
-        """The mapping of ``address`` at time ``when``: the latest one made by then that covers it."""
+        """Returns the mapping of ``address`` at ``when``: the latest one made until then that covers it."""
         for mapping in reversed(self.mappings):
             if mapping.time <= when and mapping.start <= address < mapping.end:
                 return mapping
@@ -69,12 +73,16 @@ class AddressSpace:
 
 
 def mapping_of(pid: int, line: MapsLine) -> Mapping:
-    """A mapping that ``pid`` had before the recording began."""
+    """Makes a mapping of a line of /proc/PID/maps: one that ``pid`` had before the recording began."""
     return Mapping(BEFORE, pid, line.start, line.end, line.offset, line.path, None, line.device, line.inode)
 
 
 class History:
-    """Fed first with :meth:`snapshot` of the processes there are, then with :meth:`apply` in order of time."""
+    """Names, lives and mappings by time.
+
+    First :meth:`snapshot` is called for each process that exists, then :meth:`apply` for each event in order of time.
+    ``lost_events``: how many events the kernel could not deliver. ``names``: all names that threads had.
+    """
 
     def __init__(self) -> None:
         self.lost_events = 0
@@ -85,7 +93,7 @@ class History:
         self._threads: dict[int, set[int]] = {}
 
     def snapshot(self, status: ProcessStatus, names: dict[int, str], maps: Iterable[MapsLine]) -> ProcessLife:
-        """Notes a process as it was found; its life, for what else is known of it."""
+        """Notes a process that exists; returns its life, so that the caller can add what else is known."""
         life = ProcessLife(status.pid, status.parent, BEFORE, uid=status.uid, namespace_pid=status.namespace_pid)
         self._lives[status.pid] = [life]
         self._threads[status.pid] = {status.pid, *names}
@@ -114,14 +122,14 @@ class History:
                 self.lost_events += event.number
 
     def life_at(self, pid: int, when: int) -> ProcessLife | None:
-        """The process that had ``pid`` at ``when``."""
+        """Returns the process that had ``pid`` at ``when`` (ns on CLOCK_MONOTONIC), or None."""
         for life in reversed(self._lives.get(pid, [])):
             if life.start <= when:
                 return life
         return None
 
     def note_processes(self, told: NDArray[np.void]) -> None:
-        """Notes what the program told of processes: rows of :data:`bpfrec.bpf.wire.PROCESS`."""
+        """Notes births and ends that the BPF program reported: rows of dtype :data:`bpfrec.bpf.wire.PROCESS`."""
         columns = [told[name].tolist() for name in ("what", "pid", "ts", "status", "ns_pid", "pid_ns", "uid")]
         for what, pid, when, status, namespace_pid, pid_namespace, uid in zip(*columns, strict=True):
             life = self.life_at(pid, when)
@@ -133,45 +141,45 @@ class History:
                 life.status = status
 
     def lives(self, pid: int) -> list[ProcessLife]:
-        """All processes that had ``pid``."""
+        """Returns all processes that had ``pid``, oldest first."""
         return self._lives.get(pid, [])
 
-    def space_at(self, pid: int, when: int) -> AddressSpace | None:
-        """What was executable in ``pid`` at ``when``."""
+    def address_space_at(self, pid: int, when: int) -> AddressSpace | None:
+        """Returns what was executable in ``pid`` at ``when``, or None where nothing is known of it."""
         spaces = self._spaces.get(pid, [])
         index = bisect.bisect_right(spaces, when, key=lambda space: space.start) - 1
         return spaces[max(index, 0)] if spaces else None
 
     def program(self, pid: int, when: int) -> str | None:
-        """The file that ``pid`` executed at ``when``: the first that the kernel maps into a new address space."""
-        space = self.space_at(pid, when)
+        """Returns the path of the program of ``pid`` at ``when``: the first file that an exec maps."""
+        space = self.address_space_at(pid, when)
         return space.mappings[0].path if space and space.mappings else None
 
     def has_ended(self, tid: int) -> bool:
-        """Whether the thread that last had ``tid`` has ended."""
+        """Tells whether the thread that last had ``tid`` has ended."""
         return tid not in self._name_of
 
     def note_arguments(self, pid: int, entry: int, end: int, argv: list[str]) -> None:
-        """Notes what ``pid`` passed to an execve that worked, which lasted from ``entry`` to ``end``.
+        """Notes the arguments of an execve of ``pid`` that worked, which lasted from ``entry`` to ``end``.
 
-        /proc has told of it already, unless the process lived too short.
+        They are needed only where the process ended before /proc could be read.
         """
         life = self.life_at(pid, end)
         if life is not None and life.cmdline is None and entry <= life.executed <= end:
             life.cmdline = shlex.join(argv)
 
     def mappings(self, pid: int) -> list[Mapping]:
-        """All executable mappings that ``pid`` had."""
+        """Returns all executable mappings that ``pid`` had, in all its lives and programs."""
         return [mapping for space in self._spaces.get(pid, []) for mapping in space.mappings]
 
     def name_lookup(self) -> AsOf:
-        """As-of lookup by (tid, time) of the index in :attr:`names`."""
+        """Returns an as-of lookup from (tid, time) to the index in :attr:`names`."""
         keys = np.array([name.tid for name in self.names], np.int64)
         times = np.array([name.start for name in self.names], np.int64)
         return AsOf(keys, times)
 
     def note_calls(self, pids: NDArray[np.int32], times: NDArray[np.int64]) -> None:
-        """Notes whose calls of ``pids`` entered at ``times`` are, where a pid was used again; after all events."""
+        """Notes which lives made calls, given the pid and entry of each call; to be called after all events."""
         pids_again, lives, lookup = self._reuse
         if not lives:
             return
@@ -181,7 +189,7 @@ class History:
                 lives[index].called = True
 
     def recorded_lives(self, pid: int) -> list[ProcessLife]:
-        """The processes that had ``pid`` and are of the recording: all that is known of a pid used once."""
+        """Returns the lives of ``pid`` that made recorded calls; the only one where the pid was used once."""
         lives = self.lives(pid)
         return lives if len(lives) < 2 else [life for life in lives if life.called] or lives[:1]
 
@@ -193,7 +201,7 @@ class History:
         return pids, lives, AsOf(pids.astype(np.int64), starts)
 
     def mapping_lookup(self) -> AsOf:
-        """As-of lookup by (pid, time) that gives another index after every change of a process's mappings."""
+        """Returns an as-of lookup from (pid, time) to a number that changes with every change of the mappings."""
         changes = [
             (pid, when)
             for pid, spaces in self._spaces.items()
@@ -227,11 +235,11 @@ class History:
             life.exe, life.cmdline, life.uid = maker.exe, maker.cmdline, maker.uid
         lives = self._lives.setdefault(event.pid, [])
         if lives and lives[-1].start == BEFORE and lives[-1].end is None:
-            # Made after the side band was opened and before the snapshot, which knows more of it.
+            # It was born between the opening of the side band and the snapshot, and the snapshot knows more of it.
             lives[-1].start = event.time
         else:
             lives.append(life)
-        inherited = self.space_at(event.parent_pid, event.time)
+        inherited = self.address_space_at(event.parent_pid, event.time)
         space = AddressSpace(event.time, list(inherited.mappings) if inherited else [])
         self._spaces.setdefault(event.pid, []).append(space)
 
@@ -246,7 +254,7 @@ class History:
             life.end = event.time
 
     def _end_other_threads(self, event: Comm) -> None:
-        """After an exec there is one thread, whatever ids it and the others had."""
+        """Ends the names of all threads but the one that executed a program: an exec ends the others."""
         for tid in self._threads.get(event.pid, set()) - {event.tid}:
             name = self._name_of.pop(tid, None)
             if name is not None and name.end is None:

@@ -1,17 +1,24 @@
-"""Reading /proc about processes that may end at any moment: what cannot be read is None or left out.
+"""Reads /proc about processes, which may end at any moment: what cannot be read is None or left out, and logged.
 
-Formats: proc(5).
+Formats: proc(5). Text that is not UTF-8 is decoded with the wrong bytes written as ``\\xNN``.
 """
 
 from __future__ import annotations
 
+import logging
 import os
 import shlex
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+_log = logging.getLogger(__name__)
+
 PROC = Path("/proc")
+
+# The second line of fdinfo has the flags; what follows can be long.
+_FDINFO_BYTES = 96
 
 
 @dataclass(frozen=True)
@@ -37,7 +44,7 @@ class MapsLine:
 
 
 def pids() -> Iterator[int]:
-    """The processes there are."""
+    """Yields the pids of the processes that exist."""
     with os.scandir(PROC) as entries:
         for entry in entries:
             if entry.name.isdigit():
@@ -45,8 +52,12 @@ def pids() -> Iterator[int]:
 
 
 def status(pid: int) -> ProcessStatus | None:
-    """The status of process ``pid``, or of the process of thread ``pid``."""
-    fields = _status_fields(pid)
+    """Returns the status of process ``pid``, or of the process that thread ``pid`` belongs to."""
+    raw = _read(f"{pid}/status")
+    if raw is None:
+        return None
+    pairs = (line.partition(":") for line in raw.decode("utf-8", "replace").split("\n"))
+    fields = {name: value.strip() for name, _, value in pairs}
     try:
         return ProcessStatus(
             pid=int(fields["Tgid"]),
@@ -59,96 +70,140 @@ def status(pid: int) -> ProcessStatus | None:
 
 
 def pid_namespace(pid: int) -> int | None:
-    """The inode number of the pid namespace that ``pid`` is in: namespaces(7)."""
+    """Returns the inode number of the pid namespace that ``pid`` is in: namespaces(7)."""
     try:
         return (PROC / f"{pid}/ns/pid").stat().st_ino
-    except OSError:
+    except OSError as error:
+        _unread(f"{pid}/ns/pid", error)
         return None
+
+
+def threads(pid: int) -> list[int]:
+    """Returns the ids of the threads of ``pid``; none where it has gone."""
+    return _numbers(f"{pid}/task") or []
 
 
 def thread_names(pid: int) -> dict[int, str]:
-    """The threads of ``pid`` and their names."""
-    names = {}
-    try:
-        tids = [int(entry.name) for entry in (PROC / str(pid) / "task").iterdir()]
-    except OSError:
-        return {}
-    for tid in tids:
-        name = comm(pid, tid)
-        if name is not None:
-            names[tid] = name
-    return names
+    """Returns the names of the threads of ``pid`` by thread id."""
+    names = ((tid, comm(pid, tid)) for tid in threads(pid))
+    return {tid: name for tid, name in names if name is not None}
 
 
 def comm(pid: int, tid: int) -> str | None:
-    """The name of one thread."""
-    try:
-        raw = (PROC / str(pid) / "task" / str(tid) / "comm").read_bytes()
-    except OSError:
-        return None
-    return raw.removesuffix(b"\n").decode("utf-8", "backslashreplace")
+    """Returns the name of one thread."""
+    raw = _read(f"{pid}/task/{tid}/comm")
+    return None if raw is None else _text(raw.removesuffix(b"\n"))
 
 
 def call_of(pid: int, tid: int) -> tuple[int, tuple[int, ...]] | None:
-    """The number and the arguments of the system call that a thread sleeps in; None where it sleeps in none."""
-    try:
-        words = (PROC / f"{pid}/task/{tid}/syscall").read_bytes().split()
-    except OSError:
-        return None
+    """Returns the number and the arguments of the system call that a thread sleeps in; None where it is in none."""
+    words = (_read(f"{pid}/task/{tid}/syscall") or b"").split()
     # "running", or the number -1 where it sleeps elsewhere.
     return (int(words[0]), tuple(int(word, 16) for word in words[1:7])) if len(words) > 6 else None
 
 
 def is_32_bit(pid: int) -> bool:
-    """Whether the program that ``pid`` executes is a 32-bit ELF file."""
+    """Tells whether the program that ``pid`` executes is a 32-bit ELF file."""
     try:
         with (PROC / f"{pid}/exe").open("rb") as file:
             return file.read(5)[4:] == b"\1"
-    except OSError:
+    except OSError as error:
+        _unread(f"{pid}/exe", error)
         return False
 
 
 def exe(pid: int) -> str | None:
-    """The executable of ``pid`` as the kernel names it."""
-    try:
-        return os.fsencode((PROC / f"{pid}/exe").readlink()).decode("utf-8", "backslashreplace")
-    except OSError:
-        return None
+    """Returns the path of the program of ``pid``, as the kernel names it."""
+    return link(pid, "exe")
 
 
 def cmdline(pid: int) -> str | None:
-    """The arguments of ``pid``, quoted for a shell."""
-    try:
-        raw = (PROC / f"{pid}/cmdline").read_bytes()
-    except OSError:
-        return None
+    """Returns the arguments of ``pid``, quoted for a shell."""
+    raw = _read(f"{pid}/cmdline")
     # A program that sets its title leaves NULs behind it.
     words = raw.rstrip(b"\0").split(b"\0") if raw else []
-    return shlex.join(word.decode("utf-8", "backslashreplace") for word in words) if words else None
+    return shlex.join(map(_text, words)) if words else None
 
 
 def executable_maps(pid: int) -> list[MapsLine]:
-    """The executable mappings of ``pid``."""
-    try:
-        raw = (PROC / str(pid) / "maps").read_bytes()
-    except OSError:
-        return []
-    # Of the characters that end lines the kernel escapes \n alone: a path may hold \r.
+    """Returns the executable mappings of ``pid``, by address."""
+    raw = _read(f"{pid}/maps") or b""
+    # Of the characters that end lines the kernel escapes only \n: a path may hold \r.
     return [_maps_line(line) for line in raw.split(b"\n") if line and b"x" in line.split(b" ", 2)[1]]
+
+
+def link(pid: int, name: str) -> str | None:
+    """Returns where the link ``name`` in the folder of ``pid`` leads, such as ``cwd``, ``fd/3`` or ``ns/net``."""
+    path = f"{PROC}/{pid}/{name}"
+    try:
+        return _text(os.fsencode(os.readlink(path)))  # noqa: PTH115 - quicker
+    except OSError as error:
+        _unread(f"{pid}/{name}", error)
+        return None
+
+
+def descriptors(pid: int) -> list[int] | None:
+    """Returns the numbers of the open descriptors of ``pid``, rising; None where they may not be read."""
+    numbers = _numbers(f"{pid}/fd")
+    return None if numbers is None else sorted(numbers)
+
+
+def descriptor_flags(pid: int, number: int) -> int | None:
+    """Returns the flags (O_...) of an open descriptor: proc_pid_fdinfo(5)."""
+    raw = _read(f"{pid}/fdinfo/{number}", _FDINFO_BYTES) or b""
+    for line in raw.split(b"\n")[:-1]:
+        name, _, value = line.partition(b":")
+        if name == b"flags":
+            with suppress(ValueError):
+                return int(value, 8)
+    return None
+
+
+def may_read_net(pid: int) -> bool:
+    """Tells whether the tables of sockets of the network namespace of ``pid`` can be read."""
+    return (PROC / f"{pid}/net").is_dir()
+
+
+def net_table(pid: int, name: str) -> list[bytes]:
+    """Returns the lines of /proc/PID/net/``name`` without the heading; none where there is no such table."""
+    return (_read(f"{pid}/net/{name}") or b"").split(b"\n")[1:]
 
 
 def _maps_line(line: bytes) -> MapsLine:
     addresses, _permissions, offset, device, inode, *rest = line.split(None, 5)
     start, end = addresses.split(b"-")
     major, minor = device.split(b":")
-    path = rest[0].decode("utf-8", "backslashreplace") if rest else "//anon"
+    path = _text(rest[0]) if rest else "//anon"
     return MapsLine(int(start, 16), int(end, 16), int(offset, 16), (int(major, 16), int(minor, 16)), int(inode), path)
 
 
-def _status_fields(pid: int) -> dict[str, str]:
+def _text(raw: bytes) -> str:
+    return raw.decode("utf-8", "backslashreplace")
+
+
+def _numbers(name: str) -> list[int] | None:
     try:
-        text = (PROC / str(pid) / "status").read_bytes().decode("utf-8", "replace")
-    except OSError:
-        return {}
-    pairs = (line.partition(":") for line in text.split("\n"))
-    return {name: value.strip() for name, _, value in pairs}
+        return [int(entry) for entry in os.listdir(f"{PROC}/{name}")]  # noqa: PTH208 - quicker
+    except OSError as error:
+        _unread(name, error)
+        return None
+
+
+def _read(name: str, limit: int | None = None) -> bytes | None:
+    """Reads a file below /proc, at most ``limit`` bytes in one read; None where that fails."""
+    try:
+        file = os.open(f"{PROC}/{name}", os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            if limit is not None:
+                return os.read(file, limit)
+            with os.fdopen(file, "rb", closefd=False) as whole:
+                return whole.read()
+        finally:
+            os.close(file)
+    except OSError as error:
+        _unread(name, error)
+        return None
+
+
+def _unread(name: str, error: OSError) -> None:
+    _log.debug("/proc/%s: %s", name, error.strerror)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from bpfrec.bpf.program import LostBurst
 from bpfrec.formats.manifest import Clock
-from bpfrec.record.processes.calls_in_progress import WaitingCall
+from bpfrec.record.processes.calls_in_progress import CallInProgress
 from bpfrec.record.session.child import Child
 from bpfrec.record.session.tracker import ProcessTracker
 from bpfrec.record.stacks.kernel_symbols import KernelSymbols
@@ -28,10 +28,10 @@ class Recorded:
 
     ``stopped``: why. ``is_cut``: the disk took no more. ``ended_early``: chosen processes and threads that ended before
     the first call could be recorded. ``counters``: by name, see :data:`bpfrec.bpf.program.COUNTERS`. ``lost_by_cpu``:
-    calls that found no room in the ring of each possible CPU. ``ring_cpus``: the CPUs that had rings. ``in_progress``:
-    the calls that threads were in at the end, as perf samples; ``waiting``: those that they were in at the start.
-    ``ring_bytes``: of a ring for calls. ``spooled_bytes``: of calls. ``kernel_symbols``: as of the end, for samples;
-    None: there are no kernel stacks.
+    calls that found no room in the ring of each possible CPU. ``ring_cpus``: the CPUs that had rings.
+    ``in_progress_at_end``: the calls that threads were in at the end, as perf samples; ``in_progress_at_start``: those
+    that they were in at the start. ``ring_bytes``: of a ring for calls. ``spooled_bytes``: of calls.
+    ``kernel_symbols``: as of the end, for samples; None: there are no kernel stacks.
     """
 
     clock: Clock
@@ -44,8 +44,8 @@ class Recorded:
     lost_by_cpu: list[int]
     lost_bursts: list[LostBurst]
     ring_cpus: frozenset[int]
-    in_progress: bytes
-    waiting: list[WaitingCall]
+    in_progress_at_end: bytes
+    in_progress_at_start: list[CallInProgress]
     tracker: ProcessTracker
     ring_bytes: int
     spooled_bytes: int

@@ -21,7 +21,7 @@ from bpfrec.formats.errors import BpfrecError
 from bpfrec.formats.manifest import Clock
 from bpfrec.record.options.phrases import one_of
 from bpfrec.record.processes import procfs
-from bpfrec.record.processes.calls_in_progress import waiting_calls
+from bpfrec.record.processes.calls_in_progress import calls_in_progress
 from bpfrec.record.request import Request
 from bpfrec.record.session.channel import Channels, open_channels
 from bpfrec.record.session.command import Command
@@ -139,9 +139,9 @@ class _Session:
         for ended in ended_early:
             program.forget(ended)
         start = time.monotonic_ns()
-        waiting = list(waiting_calls(self._at_the_start(), self._selection))
+        in_progress = list(calls_in_progress(self._at_the_start(), self._selection))
         self._read_descriptors(channels)
-        _log.info("attached; %d threads were in a call that is recorded", len(waiting))
+        _log.info("attached; %d threads were in a call that is recorded", len(in_progress))
         if signals.received:
             # Nobody knows yet that it records, and the command has not begun: that is no recording.
             raise InterruptedEarlyError(signals.received[0][0])
@@ -172,8 +172,8 @@ class _Session:
             counters=counters,
             lost_by_cpu=program.lost_syscalls_by_cpu(),
             lost_bursts=program.lost_bursts(),
-            in_progress=program.calls_in_progress(),
-            waiting=waiting,
+            in_progress_at_end=program.calls_in_progress(),
+            in_progress_at_start=in_progress,
             tracker=self._tracker,
             ring_cpus=frozenset(ring.cpu for ring in channels.calls.rings),
             ring_bytes=channels.calls.rings[0].size,

@@ -110,7 +110,7 @@ class FramePointerStacks:
 
         From there on some register, or memory, was taken for a frame pointer and was none.
         """
-        space = self._history.space_at(found.pid, found.ts)
+        space = self._history.address_space_at(found.pid, found.ts)
         mappings: list[Mapping] = []
         for depth, ip in enumerate(found.ips):
             mapping = space.find(within(ip, not depth), found.ts) if space else None

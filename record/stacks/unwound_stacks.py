@@ -210,7 +210,7 @@ class UnwoundStacks:
         if code is None:
             if len(self._code) >= _MOST_PROCESSES:
                 self._code.clear()
-            space = self._history.space_at(pid, when)
+            space = self._history.address_space_at(pid, when)
 
             def find(address: int) -> Mapping | None:
                 return space.find(address, when) if space else None
@@ -250,7 +250,7 @@ class UnwoundStacks:
         return same
 
     def _has_same_mappings(self, stack: Stack, when: int) -> bool:
-        space = self._history.space_at(stack.pid, when)
+        space = self._history.address_space_at(stack.pid, when)
         for ip, source, mapping in zip(stack.ips, stack.sources, stack.mappings, strict=True):
             now = space.find(within(ip, bool(source & INTERRUPTED)), when) if space else None
             if now is None or now._replace(time=0) != mapping._replace(time=0):

@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from enum import Enum
 
 from bpfrec.formats.kernel.syscalls import syscalls
+from judge.captures import COMPARED, NOTHING, as_recorded, comparisons
 from judge.findings import Difference, Findings
 from judge.gaps import SIGNALS, TEXTS, gap_of
 from judge.matching import pairs
-from judge.pointed import COMPARED, NOTHING, as_recorded, comparisons
 from judge.recorded import RESULT, WHOLE, Recorded, Recording
 from judge.strace_log import StraceCall, StraceLog
 from judge.strace_values import Value, without_comments

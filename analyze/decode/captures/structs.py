@@ -17,7 +17,7 @@ from bpfrec.analyze.decode.captures.view import (
 from bpfrec.analyze.decode.numbers import masked, number_text, ubigint
 from bpfrec.analyze.decode.sql_parts import listed, sql
 from bpfrec.analyze.engine.sqltemplate import Fragment
-from bpfrec.formats.kernel.captures import STRUCTS, Member
+from bpfrec.formats.kernel.captures import STRUCTS, StructMember
 from bpfrec.formats.kernel.decoding import constants
 from bpfrec.formats.kernel.syscalls import Capture
 
@@ -29,7 +29,7 @@ def struct(capture: Capture) -> CaptureView:
     value = member_values(row, capture.kind)
     late = (row_join("structs", row, capture.index),)
 
-    def of_member(member: Member) -> CaptureColumn:
+    def of_member(member: StructMember) -> CaptureColumn:
         sql_type, macro = _TYPES[member.bits, member.signed]
         comment = f"{member.name} of the struct {capture.kind}; NULL: see status, or none was passed"
         expression = sql("structs.cast", macro=Fragment(macro), value=value(member.name))

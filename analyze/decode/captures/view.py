@@ -10,7 +10,7 @@ from bpfrec.analyze.decode.numbers import number_text
 from bpfrec.analyze.decode.sql_parts import listed, sql
 from bpfrec.analyze.engine.sqltemplate import Fragment
 from bpfrec.analyze.engine.view import Late
-from bpfrec.formats.kernel.captures import Member
+from bpfrec.formats.kernel.captures import StructMember
 from bpfrec.formats.kernel.decoding import decoders
 
 Values = Callable[[str], Fragment]
@@ -78,7 +78,7 @@ def where_whole(row: Fragment, value: Fragment) -> Fragment:
     return sql("captures.where_whole", row=row, value=value)
 
 
-def members_text(form: str, members: dict[str, Member], value: Values) -> Fragment:
+def members_text(form: str, members: dict[str, StructMember], value: Values) -> Fragment:
     """SQL for the text ``form``, in which ``<member>`` stands for a member of a struct.
 
     It is written as its type has it; ``<member:form>`` as :func:`number_text` has it, or by the SQL function of that
@@ -87,7 +87,7 @@ def members_text(form: str, members: dict[str, Member], value: Values) -> Fragme
     pieces = _PLACE.split(form)
     shown: list[object] = [pieces[0]]
     for name, how, text in zip(pieces[1::3], pieces[2::3], pieces[3::3], strict=True):
-        member = members.get(name, Member(name, 0))
+        member = members.get(name, StructMember(name, 0))
         shown += [_shown(how or ("int" if member.signed else "uint"), value(name), member.bits), text]
     return sql("structs.text", parts=listed(shown, " || "))
 

@@ -5,9 +5,9 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 import pytest
+from judge.captures import COMPARED
 from judge.findings import EXPLAINED
 from judge.gaps import GAPS, documented, gap_of
-from judge.pointed import COMPARED
 
 from bpfrec.formats.kernel.syscalls import syscalls
 

@@ -11,7 +11,7 @@ import pytest
 from bpfrec.formats.kernel.captures import ELEMENTS
 from bpfrec.formats.kernel.errnos import errno_names, errno_numbers
 from bpfrec.formats.kernel.syscalls import ABIS, CLASSES, by_number, syscalls
-from bpfrec.record.decode.user_memory import KINDS
+from bpfrec.record.decode.captures import KINDS
 
 HEADERS = Path("/usr/include/x86_64-linux-gnu/asm")
 FORMATS = Path("/sys/kernel/tracing/events/syscalls")

@@ -11,7 +11,7 @@ from support import ring_bytes
 from bpfrec.bpf import wire
 from bpfrec.formats.kernel.syscalls import syscalls
 from bpfrec.record.decode.calls import call_rows
-from bpfrec.record.processes.calls_in_progress import WaitingCall
+from bpfrec.record.processes.calls_in_progress import CallInProgress
 
 POINTER = 0x7F00_0000_1000
 EFAULT = 14
@@ -151,7 +151,7 @@ def test_calls_that_did_not_return() -> None:
 
 def test_no_calls_give_no_rows() -> None:
     rows = call_rows(wire.decode(np.empty(0, np.uint8)), cpu=0)
-    assert (len(rows.table), rows.pointed) == (0, [])
+    assert (len(rows.table), rows.captures) == (0, [])
 
 
 @pytest.mark.parametrize(
@@ -164,7 +164,7 @@ def test_entries_that_were_not_seen(flags: int, expected: str | None) -> None:
 
 def test_a_call_that_is_known_from_proc_alone() -> None:
     arguments = (2**64 - 100, POINTER, 0, 0)
-    sample = WaitingCall(7, 8, 9, native("openat"), arguments, compat=False).sample(began=1000)
+    sample = CallInProgress(7, 8, 9, native("openat"), arguments, compat=False).sample(began=1000)
     rows = call_rows(wire.decode(np.frombuffer(sample, np.uint8)), cpu=-1, still_running=True).table.to_pylist()
     expected = {"pid": 7, "tid": 8, "uid": 9, "ts_ns": 1000, "duration_ns": None, "ret": None}
     expected |= {"entry_status": "before-recording", "unfinished": "recording-stopped"}

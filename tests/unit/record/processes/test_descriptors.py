@@ -11,7 +11,7 @@ import pytest
 
 from bpfrec.record.finish.rows import descriptor_rows, process_rows
 from bpfrec.record.processes import procfs
-from bpfrec.record.processes.descriptors import DescriptorSnapshot, possessions
+from bpfrec.record.processes.descriptors import DescriptorSnapshot, read_files
 from bpfrec.record.processes.history import BEFORE, History
 from bpfrec.record.processes.procfs import ProcessStatus
 from bpfrec.record.processes.sockets import socket_names
@@ -34,7 +34,7 @@ def test_this_process_as_it_is(tmp_path: Path) -> None:
     os.set_inheritable(inherited, True)
     before = time.monotonic_ns()
     try:
-        found = possessions(os.getpid())
+        found = read_files(os.getpid())
     finally:
         os.close(file)
         os.close(inherited)
@@ -78,7 +78,7 @@ def test_sockets_of_this_process_have_names(tmp_path: Path, monkeypatch: pytest.
 
 
 def test_a_process_that_is_gone_has_nothing() -> None:
-    assert possessions(NOBODY) is None
+    assert read_files(NOBODY) is None
     assert socket_names(NOBODY) is None
     assert taken(NOBODY).by_pid == {}
 

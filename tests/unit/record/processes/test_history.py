@@ -49,7 +49,9 @@ def test_a_child_has_its_parents_name_and_mappings_until_it_execs() -> None:
         Exit(300, 20, 20),
     )
     assert [name_at(found, 20, when) for when in (99, 150, 250)] == [None, "main", "sh"]
-    paths = {when: [m.path for m in space.mappings] for when in (150, 250) if (space := found.space_at(20, when))}
+    paths = {
+        when: [m.path for m in space.mappings] for when in (150, 250) if (space := found.address_space_at(20, when))
+    }
     assert paths == {150: ["/bin/old"], 250: ["/bin/sh"]}, "an exec must forget what was mapped before it"
     (life,) = found.lives(20)
     assert (life.parent, life.start, life.end, life.exe) == (10, 100, 300, "/bin/old")
@@ -84,7 +86,7 @@ def test_a_process_made_between_side_band_and_snapshot_is_one() -> None:
 
 def test_the_latest_mapping_of_an_address_counts() -> None:
     found = history(mapping(10, 100, path="/lib/first"), mapping(10, 200, path="/lib/second"))
-    space = found.space_at(10, 250)
+    space = found.address_space_at(10, 250)
     assert space is not None
     paths = [m.path if (m := space.find(0x5800, when)) else None for when in (99, 100, 200)]
     assert paths == [None, "/lib/first", "/lib/second"]

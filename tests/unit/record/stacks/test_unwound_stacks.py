@@ -202,7 +202,9 @@ def test_without_any_snapshot(spool: Spool) -> None:
 
 def inputs_hash_of(sample: bytes) -> int:
     [snapshot], _ = snapshot_stream().feed(CPU, sample)
-    return unwind_snapshot(snapshot, MappedCode(lambda a: history().space_at(PID, 1).find(a, 1), MODULES)).inputs_hash  # type: ignore[union-attr]
+    return unwind_snapshot(
+        snapshot, MappedCode(lambda a: history().address_space_at(PID, 1).find(a, 1), MODULES)
+    ).inputs_hash  # type: ignore[union-attr]
 
 
 def test_calls_that_the_program_recognised_need_a_proof(spool: Spool) -> None:

@@ -51,7 +51,7 @@ print(*pipe, pair[0].fileno(), pair[1].fileno(), listening.getsockname()[1], pee
 @pytest.fixture(scope="module")
 def recorded(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[int]]:
     """The trace, and the descriptors and ports that the script printed."""
-    folder = tmp_path_factory.mktemp("pointed")
+    folder = tmp_path_factory.mktemp("captures")
     (folder / "file").touch()
     output = folder / "trace.bpfrec"
     done = record_command(output, sys.executable, "-I", "-S", "-c", SCRIPT, folder / "file")
