@@ -14,7 +14,7 @@ from bpfrec.analyze.engine.engine import Engine
 from bpfrec.analyze.engine.preview import counted, html_preview, shown
 from bpfrec.analyze.engine.result import Result
 from bpfrec.analyze.engine.session import Scratch, connect
-from bpfrec.analyze.engine.sqltemplate import bundled_sql
+from bpfrec.analyze.engine.sqltemplate import bundled_sql, render_text
 from bpfrec.analyze.reports import compute
 from bpfrec.analyze.views.library import TraceLibrary
 from bpfrec.analyze.views.recording import check_clock, wall_offset_ns
@@ -141,6 +141,16 @@ class Trace:
         if not lazy:
             result.source = result.rows
         return result
+
+    def schema(self, view: str | None = None) -> Result:
+        """The columns that SQL can use: view, column, type, comment. ``view``: only of that one.
+
+        The rows come from the definitions of the views, which need not be made for it; ``sql`` asks DuckDB for the
+        same.
+        """
+        rows = self.engine.listing(view)
+        sql = render_text(bundled_sql("schema"), view=view)
+        return Result(["view", "column", "type", "comment"], ["VARCHAR"] * 4, rows, sql)
 
     def loss_notes(self) -> list[str]:
         """One line if events are missing from the trace, else none."""

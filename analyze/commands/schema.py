@@ -18,9 +18,7 @@ def command(trace: Trace, output: Output, name: str | None) -> None:
 
     A view sys.CALL has the arguments of one system call by name and type. There is one for each call in the trace.
     """
-    from bpfrec.analyze.engine.sqltemplate import bundled_sql, render_text  # noqa: PLC0415
-
-    result = trace.query(render_text(bundled_sql("schema"), view=name))
+    result = trace.schema(name)
     if name is not None and not result.rows:
         raise BpfrecError(f"this trace has no view {name}", "For a list of views: bpfrec analyze schema")
     output.write(result)

@@ -69,6 +69,16 @@ class Catalog:
             computed += view.having(deferred).computed
         return list({table.table.name: table for table in (*computed, *wanted)}.values())
 
+    def listing(self, only: str | None = None) -> list[tuple[str, str, str, str]]:
+        """View, column, SQL type and comment of every column that SQL can use, in order; nothing is made for it.
+
+        ``only``: one view, by its name with or without the schema, in upper or lower case.
+        """
+        keys = (*sorted(self._library.main), *(f"{SYS_SCHEMA}.{name}" for name in sorted(self._library.calls)))
+        wanted = None if only is None else only.lower()
+        chosen = [key for key in keys if wanted in (None, key, key.rpartition(".")[2], f"main.{key}")]
+        return [(key, c.name, c.sql_type, c.comment) for key in chosen for c in self._view(key).columns]
+
     def complete(self, query: str) -> bool:
         """Makes the views that ``query`` names with all their columns; whether any got new ones."""
         named = self._named(Requirements(query, self._reader))
@@ -87,7 +97,10 @@ class Catalog:
         if SYS_SCHEMA in required.words:
             names = [(quoted or plain).lower() for quoted, plain in _SYS_NAME.findall(required.query)]
             elsewhere = len(_SYS.findall(required.query)) > len(names)
-            chosen = self._library.calls if elsewhere else filter(self._library.is_call, names)
+            if elsewhere:
+                # The library lists only some of many calls, but has a view of each.
+                names += [*self._library.calls, *(word for word in required.words if word.startswith("unknown_"))]
+            chosen = filter(self._library.is_call, names)
             named |= dict.fromkeys(f"{SYS_SCHEMA}.{name}" for name in chosen)
         self._is_moved |= bool(required.words & _MOVING)
         if self._is_moved:

@@ -118,6 +118,10 @@ class Engine:
             finally:
                 self._connection.unregister("appended_rows")
 
+    def listing(self, only: str | None = None) -> list[Row]:
+        """View, column, SQL type and comment of every column that SQL can use; see :meth:`.Catalog.listing`."""
+        return list(self._catalog.listing(only))
+
     def statements(self, script: str) -> list[duckdb.Statement]:
         """The statements of ``script``, each ready for :meth:`run`.
 

@@ -64,7 +64,9 @@ class Library(Protocol):
 
     @property
     def calls(self) -> Sequence[str]:
-        """The views of schema sys: one for each system call in the trace, without the schema."""
+        """The views of schema sys that are listed, without the schema: one for each system call in the trace, within
+        bounds.
+        """
 
     def is_call(self, name: str) -> bool:
         """Whether schema sys can have a view of that name, also if the trace has no such call."""

@@ -26,11 +26,15 @@ from bpfrec.analyze.views.tables import (
     table_view,
 )
 from bpfrec.formats.errors import TraceFileError
+from bpfrec.formats.kernel.syscalls import syscalls
 from bpfrec.formats.schema import DATA, FRAMES, TABLES
 from bpfrec.formats.trace_reader import TraceReader, table_rows
 
 if TYPE_CHECKING:
     import duckdb
+
+MOST_UNKNOWN = 100
+"""Calls without a name that have a view of their own in a listing. A fuzzer makes thousands, a hostile trace more."""
 
 _TABLES = {table.name: table for table in TABLES}
 
@@ -49,8 +53,11 @@ class TraceLibrary:
 
     @cached_property
     def calls(self) -> Sequence[str]:
-        """The system calls in the trace."""
-        return recorded_syscalls(self._manifest.syscalls)
+        """The system calls in the trace, and of those that no kernel has the first :data:`MOST_UNKNOWN`."""
+        recorded = recorded_syscalls(self._manifest.syscalls)
+        unknown = [name for name in recorded if name not in syscalls()]
+        beyond = set(unknown[MOST_UNKNOWN:])
+        return [name for name in recorded if name not in beyond]
 
     def is_call(self, name: str) -> bool:
         """Whether a trace can have calls of this name."""

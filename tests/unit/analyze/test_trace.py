@@ -331,3 +331,32 @@ def test_a_wrong_memory_limit_is_named(lab1_trace, monkeypatch):
     with Trace(lab1_trace) as trace, pytest.raises(bpfrec.BpfrecError, match="BPFREC_MEMORY_LIMIT") as refused:
         trace.query("SELECT 1")
     assert "8GB" in refused.value.hint
+
+
+@pytest.mark.parametrize("view", [None, "SYS.openat", "openat", "syscalls", "main.frames", "nothing"])
+def test_the_schema_says_what_duckdb_says(lab1, view):
+    listed = lab1.schema(view)
+    assert listed.rows == lab1.query(listed.sql).rows
+    assert bool(listed.rows) == (view != "nothing")
+    assert listed.columns == lab1.query(listed.sql).columns
+
+
+def test_a_schema_makes_no_views(lab1):
+    lab1.schema()
+    assert lab1.engine._catalog._made == {}
+
+
+def test_a_hundred_thousand_calls_that_no_kernel_has_are_listed_in_part_and_found_in_full(tmp_path):
+    builder = TraceBuilder()
+    builder.call("unknown_99999", 0, ret=-38)
+    builder.call("close", 1)
+    manifest = builder.manifest()
+    manifest.syscalls |= {f"unknown_{number}": 1 for number in range(100_000)}
+    with Trace(builder.write(tmp_path / "t.bpfrec", manifest)) as trace:
+        assert sorted({view for view, *_ in trace.schema().rows if view.startswith("sys.")})[:2] == [
+            "sys.close",
+            "sys.unknown_0",
+        ]
+        assert len(trace.query("FROM duckdb_views() WHERE schema_name = 'sys'").rows) == 101
+        assert trace.query("SELECT count(*) FROM sys.unknown_99999").rows == [(1,)]
+        assert trace.query("USE sys; SELECT count(*) FROM unknown_99999").rows == [(1,)]
