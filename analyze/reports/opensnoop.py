@@ -33,7 +33,8 @@ def compute(
 ) -> Result:
     """Every call of open, openat, openat2 and creat that returned, in the order in which they returned.
 
-    ``flags``: only opens that have at least one of these bits. ``duration_s``: only those that returned within this
+    ``flags``: only opens that have at least one of these bits; 0, which is O_RDONLY, stands for opens that only read.
+    ``duration_s``: only those that returned within this
     many seconds from the start of the recording.
     Columns: event_id, ts, time_s, pid, tid, comm, uid, syscall, ret, errno, flags, mode, path, path_status.
     """
@@ -43,7 +44,10 @@ def compute(
     calls = replace(calls, name=None, failed=False)
     chosen = calls.conditions(manifest)
     if flags:
-        chosen.append(Fragment(f"flags & {literal(reduce(or_, flags))} != 0"))
+        mask = reduce(or_, flags)
+        tests = [f"flags & {mask} != 0"] if mask else []
+        tests += [f"flags & {OPEN_FLAGS['O_ACCMODE']} = 0"] if 0 in flags else []
+        chosen.append(Fragment(f"({' OR '.join(tests)})"))
     if duration_s is not None:
         end_ns = manifest.start_ns + round(duration_s * 1e9)
         chosen.append(Fragment(f"ts_ns + duration_ns <= {literal(end_ns)}"))
@@ -85,7 +89,7 @@ REPORT = Report(
             ["-f", "--flag_filter", "--flag-filter", "flags"],
             multiple=True,
             type=OpenFlag(),
-            help="Only opens with this flag (O_WRONLY); may be repeated: any of them.",
+            help="Only opens with this flag (O_WRONLY); O_RDONLY: that only read. May be repeated: any of them.",
         ),
         click.Option(
             ["-d", "--duration", "duration_s"],

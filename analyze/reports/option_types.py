@@ -72,6 +72,6 @@ class OpenFlag(click.ParamType):  # type: ignore[type-arg] # generic only in new
                 bits |= int(part, 0)
             except ValueError:
                 self.fail(f"{part!r} is neither a flag of open(2), as O_WRONLY, nor a number", param, ctx)
-        if not 0 < bits < 2**32:
-            self.fail(f"{value!r} has no bit that could be set", param, ctx)
+        if not 0 <= bits < 2**32:
+            self.fail(f"{value!r} is no number of 32 bits", param, ctx)
         return bits

@@ -112,6 +112,10 @@ def test_opensnoop_reads_flags_and_mode_of_every_call_that_opens(tmp_path):
         ]
         shown = trace.report("opensnoop", flags=[1]).dicts()
         assert [r["path"] for r in shown] == ["/creat", "/openat2"]
+        shown = trace.report("opensnoop", flags=[0]).dicts()
+        assert [r["path"] for r in shown] == ["/directory"]
+        shown = trace.report("opensnoop", flags=[0, 1]).dicts()
+        assert [r["path"] for r in shown] == ["/creat", "/directory", "/openat2"]
 
 
 def test_opensnoop_times_start_at_the_first_open_even_if_that_is_not_shown(lab1):
