@@ -46,6 +46,8 @@ def report_command(name: str) -> click.Command:
             name, lazy=True, **{option: value for option, value in options.items() if option in asked}
         )
         output.write(result, lambda r: report.text(Answer(trace, r, options, output_width())))
+        if result.refused:
+            raise click.exceptions.Exit(1)
 
     command.params[:0] = [*filter_options(report.flags), *report.options]
     return command

@@ -51,7 +51,8 @@ class Result:
     """Rows with their column names and DuckDB types.
 
     ``sql`` is the query that gives the same rows when it is run on the same trace; ``notes`` are remarks for
-    the reader that are no data (``open matched openat``), one line each. A TIMESTAMP_NS value stands in ``rows``
+    the reader that are no data (``open matched openat``), one line each. ``refused`` counts parts of the question that
+    were left out because they cannot be answered; notes say why. A TIMESTAMP_NS value stands in ``rows``
     as ISO 8601 text with nine decimals, since Python's datetime ends at microseconds. ``source`` gives the rows one
     after the other: a list, or a query that runs when it is iterated over.
     """
@@ -61,6 +62,7 @@ class Result:
     source: Iterable[Row]
     sql: str
     notes: list[str] = field(default_factory=list)
+    refused: int = 0
 
     def __len__(self) -> int:
         """The number of rows. Reading it reads them all, and keeps them in memory."""

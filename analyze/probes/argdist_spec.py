@@ -10,8 +10,7 @@ from dataclasses import dataclass
 
 from bpfrec.analyze.probes import c_syntax, c_types
 from bpfrec.analyze.probes.c_types import CType, parse_type
-from bpfrec.analyze.probes.scope import Site
-from bpfrec.analyze.probes.sites import locate
+from bpfrec.analyze.probes.sites import Site, locate
 from bpfrec.analyze.probes.splitting import check_text, closing, outside, split
 from bpfrec.formats.errors import ReportError
 

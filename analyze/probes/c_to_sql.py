@@ -13,11 +13,14 @@ from typing import Protocol
 
 from bpfrec.analyze.engine.sqltemplate import literal
 from bpfrec.analyze.probes import c_syntax, c_types
-from bpfrec.analyze.probes.c_constants import CONSTANTS
+from bpfrec.analyze.probes.c_constants import c_constants
 from bpfrec.analyze.probes.c_types import CType
 from bpfrec.formats.errors import ReportError
 
-POINTED_TO = "Probes read paths, and times and structs that are passed; what else is recorded is in `analyze schema`."
+POINTED_TO = (
+    "Probes read paths and other strings, times, structs and addresses that are passed, in exit probes those that are"
+    " given back, and contents of buffers where the trace was recorded with --data."
+)
 
 
 @dataclass(frozen=True)
@@ -25,14 +28,16 @@ class Value:
     """An SQL expression and the C type of its value.
 
     ``sql`` is an integer within ``ctype``, or a BOOLEAN where ``boolean``. ``text`` is the SQL of the string a
-    pointer points at (VARCHAR, NULL: not read), ``fields`` of the recorded members of a struct it points at;
-    both are None or empty where the trace has neither. ``constant`` is the value where it is known.
-    ``origin`` is how errors call it.
+    pointer points at (VARCHAR, NULL: not read, and then ``why`` is the SQL that says why), ``fields`` of the recorded
+    members of a struct it points at, ``elements`` of an array; they are None or empty where the trace has none.
+    ``constant`` is the value where it is known. ``origin`` is how errors call it.
     """
 
     sql: str
     ctype: CType
     text: str | None = None
+    why: str = "NULL"
+    elements: tuple[Value, ...] = ()
     fields: Mapping[str, Value] = field(default_factory=dict)
     constant: int | None = None
     boolean: bool = False
@@ -85,10 +90,11 @@ def as_condition(value: Value) -> str:
 def convert(value: Value, ctype: CType) -> Value:
     """``value`` converted to an integer or pointer type, as an assignment in C does."""
     if value.constant is not None:
-        return replace(integer(value.constant, ctype), text=value.text, fields=value.fields, origin=value.origin)
+        constant = integer(value.constant, ctype)
+        return replace(constant, text=value.text, why=value.why, fields=value.fields, origin=value.origin)
+    if ctype == c_types.BOOL:
+        return replace(as_number(boolean(as_condition(value))), ctype=ctype, origin=value.origin)
     number = as_number(value)
-    if ctype.bits == 8 and not ctype.signed and value.boolean:
-        return replace(number, ctype=ctype)
     sql = number.sql if ctype.holds(number.ctype) else _wrap(f"CAST({number.sql} AS HUGEINT)", ctype)
     return replace(number, sql=sql, ctype=ctype)
 
@@ -144,8 +150,8 @@ class _Translator:
                 value = self._name(name)
             case c_syntax.MemberAccess(base, member):
                 value = self._member(base, member)
-            case c_syntax.Index(base, _):
-                raise _not_recorded(self.value(base))
+            case c_syntax.Index(base, place):
+                value = self._element(self.value(base), self.value(place))
             case c_syntax.Unary(operator, operand):
                 value = self._unary(operator, operand)
             case c_syntax.Binary(operator, left, right):
@@ -159,8 +165,10 @@ class _Translator:
         return value
 
     def _name(self, name: str) -> Value:
-        if name in CONSTANTS:
-            return integer(CONSTANTS[name], c_types.INT if CONSTANTS[name] <= c_types.INT.high else c_types.LONG)
+        constant = c_constants().get(name)
+        if constant is not None:
+            kinds = (c_types.INT, c_types.LONG, c_types.ULONG)
+            return integer(constant, next(kind for kind in kinds if constant <= kind.high))
         return self._scope.name(name)
 
     def _member(self, base: c_syntax.Expression, member: str) -> Value:
@@ -176,6 +184,14 @@ class _Translator:
         if value.fields:
             raise ReportError(f"{value.origin} has no member {member}", f"Recorded are: {', '.join(value.fields)}")
         raise _not_recorded(value)
+
+    def _element(self, array: Value, place: Value) -> Value:
+        if not array.elements:
+            raise _not_recorded(array)
+        if place.constant is None or not 0 <= place.constant < len(array.elements):
+            last = len(array.elements) - 1
+            raise ReportError(f"an element of {array.origin} is named by a number from 0 to {last}")
+        return array.elements[place.constant]
 
     def _unary(self, operator: str, tree: c_syntax.Expression) -> Value:
         value = self.value(tree)

@@ -10,7 +10,10 @@ from bpfrec.formats.errors import ReportError
 
 @dataclass(frozen=True)
 class CType:
-    """An integer type of ``bits`` width, or a pointer (64 bits, unsigned) when ``pointee`` names what it points at."""
+    """An integer type of ``bits`` width, or a pointer (64 bits, unsigned) when ``pointee`` names what it points at.
+
+    That of one bit is ``bool``.
+    """
 
     bits: int
     signed: bool
@@ -36,11 +39,14 @@ class CType:
         return self.low <= other.low and other.high <= self.high
 
     def wrap(self, number: int) -> int:
-        """``number`` converted to this type as C does: its low bits."""
+        """``number`` converted to this type as C does: its low bits; for ``bool``, whether it is not 0."""
+        if self.bits == 1:
+            return int(number != 0)
         number &= (1 << self.bits) - 1
         return number - (1 << self.bits) if number > self.high else number
 
 
+BOOL = CType(1, False)
 INT = CType(32, True)
 UINT = CType(32, False)
 LONG = CType(64, True)
@@ -48,7 +54,8 @@ ULONG = CType(64, False)
 STRING = CType(64, False, "char")
 
 _NAMED = {
-    CType(8, False): "u8 __u8 uint8_t bool _Bool",
+    BOOL: "bool _Bool",
+    CType(8, False): "u8 __u8 uint8_t",
     CType(8, True): "s8 __s8 int8_t",
     CType(16, False): "u16 __u16 uint16_t umode_t sa_family_t",
     CType(16, True): "s16 __s16 int16_t",

@@ -4,33 +4,42 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from functools import cache
 
-from bpfrec.analyze.probes.family_table import FAMILIES, NOT_CALLS, Family
+from bpfrec.analyze.probes.function_table import LIBRARY, Family, StandIn, families, not_calls
 from bpfrec.formats.errors import ReportError
-from bpfrec.formats.kernel.captures import STRUCTS
-from bpfrec.formats.kernel.syscalls import Syscall, syscalls
+from bpfrec.formats.kernel.roles import calls_that
+from bpfrec.formats.kernel.syscalls import ABIS, Capture, Syscall, syscalls
 
-_PREFIXES = (
-    "__x64_sys_",
-    "__ia32_compat_sys_",
-    "__ia32_sys_",
-    "__arm64_sys_",
-    "__se_compat_sys_",
-    "__se_sys_",
-    "__do_sys_",
-    "compat_sys_",
-    "do_sys_",
-    "ksys_",
-    "SyS_",
-    "sys_",
-    "__sys_",
-    "__libc_",
-    "__GI_",
-    "__",
-)
+_ENTRIES: dict[str, tuple[str, ...]] = {
+    "__x64_sys_": ("x86_64", "x32"),
+    "__ia32_compat_sys_": ("i386",),
+    "__ia32_sys_": ("i386",),
+    "__se_compat_sys_": ("i386",),
+    "compat_sys_": ("i386",),
+    "__arm64_sys_": ("arm64",),
+    "__se_sys_": (),
+    "__do_sys_": (),
+}
+"""What the kernel's names of a system call's entry begin with, and the ABIs whose calls enter there; (): all."""
+
+_PREFIXES = (*_ENTRIES, "do_sys_", "ksys_", "SyS_", "sys_", "__sys_", "__libc_", "__GI_", "__")
+"""What other spellings of a function begin with: the kernel's, old and new, and glibc's."""
+
+_KERNEL_NAMES = {
+    "newstat": "stat",
+    "newlstat": "lstat",
+    "newfstat": "fstat",
+    "newuname": "uname",
+    "umount": "umount2",
+    "sendfile64": "sendfile",
+}
+"""System calls that the kernel's entry points and tracepoints call otherwise than its tables do: SYSCALL_DEFINE."""
+
+_TRACED = ("x86_64", "arm64")
+"""ABIs whose calls the tracepoints of the category syscalls see: ARCH_TRACE_IGNORE_COMPAT_SYSCALLS."""
 
 _CAN = (
     "A trace answers for system calls: their arguments, return values, latency and stacks; "
@@ -42,15 +51,14 @@ _CAN = (
 class Source:
     """Where a parameter stands in the row of a call.
 
-    A constant, or argument ``index`` (column ``argN``), whose pointed-to data stands in column ``path_column``
-    (``path``, ``path2``), in timespecs where ``timespec``, or in structs where ``struct`` names one that is passed.
+    It is a ``constant``, or argument ``index`` (column ``argN``). What it points at is in ``path_column`` (``path``,
+    ``path2``), or in the tables that ``captures`` lead to.
     """
 
     index: int = 0
     constant: int | None = None
     path_column: str | None = None
-    timespec: bool = False
-    struct: str | None = None
+    captures: tuple[Capture, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -65,16 +73,19 @@ class Parameter:
 class ProbedFunction:
     """A function that system calls stand for.
 
-    ``members`` maps each system call to the source of every parameter, None where the call has no such value;
-    an empty ``members`` stands for every system call there is. ``only`` holds conditions in C, by member.
-    ``reason`` says why there are several.
+    ``members`` maps each system call to the source of every parameter, None where the call has no such value; an empty
+    ``members`` stands for every system call there is. ``only`` holds conditions in C, and ``abis`` the ABIs in which a
+    call stands for it, by member; a member that is not in them stands for it always. ``reason`` says why there are
+    several. ``returns_in_child``: the new process returns from it too, with 0.
     """
 
     name: str
     parameters: tuple[Parameter, ...]
     members: Mapping[str, tuple[Source | None, ...]]
-    only: Mapping[str, str]
+    only: Mapping[str, str] = field(default_factory=dict)
+    abis: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     reason: str = ""
+    returns_in_child: bool = False
 
     @property
     def is_family(self) -> bool:
@@ -82,37 +93,70 @@ class ProbedFunction:
         return set(self.members) != {self.name}
 
 
-ANY = ProbedFunction("any", (), {}, {})
+ANY = ProbedFunction("any", (), {}, returns_in_child=True)
 """Every system call, as the raw tracepoints see them."""
+
+_FORKS = ("fork", "vfork")
+"""Functions of the C library from which the child returns too; in the child of clone() another function runs."""
 
 
 def find_function(name: str) -> ProbedFunction:
-    """The function of that name: a family by its head or an alias, else a system call alone.
+    """The function of that name, of the kernel or of no library in particular.
 
-    Prefixes of the kernel and of glibc (``SyS_``, ``__x64_sys_``, ``__libc_`` ...) do not count, nor does the ``64``
-    of glibc's ``open64``.
+    The entry of a system call (``__x64_sys_open``) is that call alone. Any other name is all that does its work: a
+    family by its name or an alias, else a system call alone. Prefixes of the kernel and of glibc (``SyS_``, ``ksys_``,
+    ``__libc_`` ...) do not count, nor does the ``64`` of glibc's ``open64``.
 
     Raises:
         ReportError: no system call stands for it.
     """
+    for prefix, abis in _ENTRIES.items():
+        if name.startswith(prefix):
+            return _entry(name, name.removeprefix(prefix), abis)
     for candidate in _spellings(name):
-        if candidate in NOT_CALLS:
+        if candidate in not_calls():
             break
-        if candidate in _families():
-            return _from_family(_families()[candidate])
+        if candidate in _by_name():
+            return _of_family(candidate)
         if candidate in syscalls():
             return exact(syscalls()[candidate])
     raise refusal(name)
 
 
+def find_library_function(name: str) -> ProbedFunction:
+    """The C library's function of that name; its own row counts before those of no library in particular.
+
+    Raises:
+        ReportError: no system call stands for it.
+    """
+    for candidate in _spellings(name):
+        if f"{LIBRARY}{candidate}" in _by_name():
+            function = _of_family(f"{LIBRARY}{candidate}")
+            return replace(function, returns_in_child=function.name in _FORKS)
+    return find_function(name)
+
+
+def find_tracepoint(name: str) -> ProbedFunction:
+    """The system call whose entry and exit the tracepoints ``sys_enter_NAME`` and ``sys_exit_NAME`` see: it alone.
+
+    Raises:
+        ReportError: there is no such system call.
+    """
+    call = syscalls().get(_KERNEL_NAMES.get(name, name))
+    if call is None:
+        raise refusal(name)
+    function = exact(call)
+    return replace(function, abis={call.name: _TRACED}, returns_in_child=call.name in calls_that("forks"))
+
+
 def refusal(name: str, what: str = "is no system call") -> ReportError:
     """The error for a function that no recorded call stands for, with the calls that may be meant."""
     bare = [name, *_spellings(name)][-1]
-    meant = NOT_CALLS.get(name) or NOT_CALLS.get(bare)
+    meant = not_calls().get(name) or not_calls().get(bare)
     if meant:
         advice = f"It leads to: {', '.join(meant)}."
     else:
-        known = [*_families(), *syscalls()]
+        known = [*(n for n in _by_name() if not n.startswith(LIBRARY)), *syscalls()]
         bare = re.sub(r"^(vfs_|do_)", "", bare)
         close = get_close_matches(bare, known, n=3, cutoff=0.7)
         advice = f"Close to it: {', '.join(dict.fromkeys(close))}." if close else ""
@@ -120,22 +164,37 @@ def refusal(name: str, what: str = "is no system call") -> ReportError:
 
 
 def heads_of(syscall: str) -> list[str]:
-    """The heads of the families that ``syscall`` belongs to."""
-    return [family.name for family in FAMILIES if syscall in family.members]
+    """The names of the families of no library in particular that ``syscall`` belongs to."""
+    return [f.name for f in families() if syscall in f.members and not f.name.startswith(LIBRARY)]
 
 
 def exact(call: Syscall) -> ProbedFunction:
     """A system call as a function of its own; arguments that are not described have no names."""
     if call.arguments is None:
         parameters = tuple(Parameter("", "unsigned long") for _ in range(6))
-        return ProbedFunction(call.name, parameters, {call.name: tuple(Source(i) for i in range(6))}, {})
+        return ProbedFunction(call.name, parameters, {call.name: tuple(Source(i) for i in range(6))})
     parameters = tuple(Parameter(a.name, a.ctype) for a in call.arguments)
-    return ProbedFunction(call.name, parameters, {call.name: tuple(_source(call, a.index) for a in call.arguments)}, {})
+    return ProbedFunction(call.name, parameters, {call.name: tuple(_source(call, a.index) for a in call.arguments)})
+
+
+def _entry(name: str, bare: str, abis: tuple[str, ...]) -> ProbedFunction:
+    """The system call that the kernel's function ``name`` is the entry of."""
+    call = syscalls().get(bare)
+    if call is None or "i386" not in abis or "i386" not in call.numbers:
+        # A 32-bit table has sendfile and sendfile64, umount and umount2.
+        call = syscalls().get(_KERNEL_NAMES.get(bare, bare))
+    if call is None:
+        raise refusal(name)
+    return replace(exact(call), abis={call.name: abis} if abis else {})
 
 
 @cache
-def _families() -> dict[str, Family]:
-    return {name: family for family in FAMILIES for name in (family.name, *family.aliases)}
+def _by_name() -> dict[str, Family]:
+    names: dict[str, Family] = {}
+    for family in families():
+        head = LIBRARY if family.name.startswith(LIBRARY) else ""
+        names |= dict.fromkeys((family.name, *(f"{head}{alias}" for alias in family.aliases)), family)
+    return names
 
 
 def _spellings(name: str) -> list[str]:
@@ -151,16 +210,22 @@ def _spellings(name: str) -> list[str]:
 
 
 @cache
-def _from_family_name(name: str) -> ProbedFunction:
-    family = _families()[name]
+def _of_family(name: str) -> ProbedFunction:
+    family = _by_name()[name]
     parameters = tuple(_parameter(declaration) for declaration in family.signature.split("; ") if declaration)
-    members = {m: tuple(_member_source(family, m, p.name) for p in parameters) for m in family.members}
-    only = {m: member.only for m, member in family.members.items() if member.only}
-    return ProbedFunction(family.name, parameters, members, only, family.reason)
+    return ProbedFunction(
+        family.name.removeprefix(LIBRARY),
+        parameters,
+        {call: tuple(_source_in(given, p.name) for p in parameters) for call, given in family.members.items()},
+        {call: given.only for call, given in family.members.items() if given.only},
+        {call: _lacking(given.without) for call, given in family.members.items() if given.without},
+        family.reason,
+    )
 
 
-def _from_family(family: Family) -> ProbedFunction:
-    return _from_family_name(family.name)
+def _lacking(call: str) -> tuple[str, ...]:
+    """The ABIs that do not have a system call. What x86-64 has, x32 has too."""
+    return tuple(abi for abi in ABIS if abi not in syscalls()[call].numbers)
 
 
 def _parameter(declaration: str) -> Parameter:
@@ -168,13 +233,13 @@ def _parameter(declaration: str) -> Parameter:
     return Parameter(name, declaration.removesuffix(name).strip())
 
 
-def _member_source(family: Family, member: str, parameter: str) -> Source | None:
-    wanted = family.members[member].renamed.get(parameter, parameter)
+def _source_in(given: StandIn, parameter: str) -> Source | None:
+    wanted = given.arguments.get(parameter, parameter)
     if wanted is None:
         return None
     if isinstance(wanted, int):
         return Source(constant=wanted)
-    call = syscalls()[member]
+    call = syscalls()[given.call]
     if call.arguments is None:
         return None
     return next(_source(call, a.index) for a in call.arguments if a.name == wanted)
@@ -182,6 +247,4 @@ def _member_source(family: Family, member: str, parameter: str) -> Source | None
 
 def _source(call: Syscall, index: int) -> Source:
     path_column = dict(zip(call.paths, ("path", "path2"), strict=False)).get(index)
-    timespec = any(c.index == index and c.kind == "timespec" for c in call.captures)
-    passed = (c.kind for c in call.captures if c.index == index and c.kind in STRUCTS and not c.at_exit)
-    return Source(index, path_column=path_column, timespec=timespec, struct=next(passed, None))
+    return Source(index, path_column=path_column, captures=tuple(c for c in call.captures if c.index == index))

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from bpfrec.analyze.engine.filters import where
 from bpfrec.analyze.engine.protocols import Queries
-from bpfrec.analyze.engine.sqltemplate import Fragment, literal
-from bpfrec.analyze.probes.functions import ProbedFunction, find_function, heads_of
+from bpfrec.analyze.engine.sqltemplate import Fragment
+from bpfrec.analyze.probes.functions import find_function, heads_of
 from bpfrec.analyze.probes.scope import SiteScope
+from bpfrec.analyze.probes.sites import Site
 from bpfrec.formats.kernel.syscalls import syscalls
+from bpfrec.formats.schema import DATA
+from bpfrec.formats.trace_reader import table_rows
 
 
 def match_notes(trace: Queries, scope: SiteScope, chosen: Sequence[Fragment]) -> list[str]:
@@ -21,7 +25,7 @@ def match_notes(trace: Queries, scope: SiteScope, chosen: Sequence[Fragment]) ->
     function = scope.site.function
     if not function.members:
         return []
-    counts = _counts(trace, function, chosen)
+    counts = _counts(trace, scope.site, chosen)
     if not counts:
         return [_nothing(trace, scope)]
     present = [member for member in scope.members if member in counts]
@@ -36,9 +40,17 @@ def match_notes(trace: Queries, scope: SiteScope, chosen: Sequence[Fragment]) ->
     return notes
 
 
-def _counts(trace: Queries, function: ProbedFunction, chosen: Sequence[Fragment] = ()) -> dict[str, int]:
-    condition = where([Fragment(f"syscall IN {literal(list(function.members))}"), *chosen])
-    query = f"SELECT syscall, count(*) FROM syscalls WHERE {condition} GROUP BY ALL ORDER BY ALL"  # noqa: S608
+def holds_data(trace: Queries) -> bool:
+    """Whether the trace holds contents of buffers."""
+    return table_rows(trace.manifest).get(DATA.name, 0) > 0
+
+
+def _counts(trace: Queries, site: Site, chosen: Sequence[Fragment] = ()) -> dict[str, int]:
+    """How many calls of each system call there are that stand for the function of ``site``."""
+    scope = SiteScope(replace(site, at_exit=False))
+    condition = where([*map(Fragment, scope.conditions()), *chosen])
+    source = " ".join(["syscalls", *scope.joins])
+    query = f"SELECT syscall, count(*) FROM {source} WHERE {condition} GROUP BY ALL ORDER BY ALL"  # noqa: S608
     return {str(name): int(count) for name, count in trace.query(query).rows}
 
 
@@ -46,16 +58,20 @@ def _nothing(trace: Queries, scope: SiteScope) -> str:
     """Why no call matched."""
     function = scope.site.function
     calls = " or ".join(dict.fromkeys([function.name, *scope.members]))
-    elsewhere = _counts(trace, function)
+    elsewhere = _counts(trace, scope.site)
     if elsewhere:
         return f"no call of {calls} by those asked for; the trace holds {sum(elsewhere.values())} by others"
+    unlike = {name: count for name in scope.members if (count := trace.manifest.syscalls.get(name))}
+    if unlike:
+        counted = ", ".join(f"{count} calls of {name}" for name, count in unlike.items())
+        return f"the trace holds {counted}, but none that stands for {function.name}"
     others = "" if function.is_family else _others(trace, function.name)
     return f"the trace holds no call of {calls}: {_recorded(trace.manifest.configuration, scope.members)}{others}"
 
 
 def _others(trace: Queries, name: str) -> str:
     for head in heads_of(name):
-        counts = _counts(trace, find_function(head))
+        counts = _counts(trace, Site(find_function(head), at_exit=False))
         if counts:
             return f"; it holds {', '.join(counts)}, which the probe {head} matches too"
     return ""

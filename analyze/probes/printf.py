@@ -103,13 +103,14 @@ def shown_string(value: Value, string_size: int) -> str:
     text = string_of(value)
     if text.startswith("'"):
         return f"left({text}, {string_size})"
-    status = f"{text}_status" if text in {"path", "path2"} else "NULL"
-    return f"coalesce(left({text}, {string_size}), '<' || coalesce({status}, 'not read') || '>')"
+    return f"coalesce(left({text}, {string_size}), '<' || coalesce({value.why}, 'not read') || '>')"
 
 
 def shown_number(value: Value, ctype: CType) -> str:
-    """The SQL of ``value`` as text, converted to ``ctype``."""
+    """The SQL of ``value`` as text, converted to ``ctype``; a ``bool`` is True or False, as bcc prints it."""
     number = convert(replace(value, text=None), ctype)
+    if ctype == c_types.BOOL:
+        return f"coalesce(if({number.sql} <> 0, 'True', 'False'), '<not read>')"
     return f"coalesce(CAST({number.sql} AS VARCHAR), '<not read>')"
 
 

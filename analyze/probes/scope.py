@@ -2,46 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection
+from dataclasses import replace
+from functools import cached_property
+from importlib.resources import files
 
-from bpfrec.analyze.engine.sqltemplate import literal
+from bpfrec.analyze.engine.sqltemplate import literal, render_text
 from bpfrec.analyze.probes import c_syntax, c_types
 from bpfrec.analyze.probes.c_to_sql import POINTED_TO, Value, as_condition, convert, translate
 from bpfrec.analyze.probes.c_types import CType
-from bpfrec.analyze.probes.functions import Parameter, ProbedFunction, Source, exact
+from bpfrec.analyze.probes.captured_values import CapturedValues
+from bpfrec.analyze.probes.functions import Parameter, Source, exact
+from bpfrec.analyze.probes.sites import Site
 from bpfrec.formats.errors import ReportError
-from bpfrec.formats.kernel.captures import STRUCTS
+from bpfrec.formats.kernel.roles import calls_that
 from bpfrec.formats.kernel.syscalls import syscalls
 
-_MACROS = {c_types.INT: "c_int", c_types.UINT: "c_uint", c_types.LONG: "c_long", CType(16, False): "c_ushort"}
+_MACROS = {
+    c_types.INT: "c_int",
+    c_types.UINT: "c_uint",
+    c_types.LONG: "c_long",
+    CType(16, False): "c_ushort",
+}
 """Macros of the trace's database that read a raw argument, shorter than the general conversion."""
 
-
-@dataclass(frozen=True)
-class Site:
-    """Where a probe sits: at ``function``, at its return where ``at_exit``.
-
-    ``parameters`` are the names and types that the probe itself declares, in order. ``libc``: a failed call returns
-    -1, as its callers see it, instead of -errno. ``tracepoint``: arguments are members of ``args``.
-    """
-
-    function: ProbedFunction
-    at_exit: bool
-    parameters: tuple[tuple[str, CType], ...] = ()
-    libc: bool = False
-    tracepoint: bool = False
+_ARGUMENTS = 6
 
 
 class SiteScope:
-    """The names of one site; remembers which were used, since a call that lacks one of them cannot be asked."""
+    """The names of one site; remembers which were used, since a call that lacks one of them cannot be asked.
 
-    def __init__(self, site: Site) -> None:
+    ``has_data``: whether the trace holds the contents of buffers. ``prefix``: what the names of its joins begin with.
+    """
+
+    def __init__(self, site: Site, *, has_data: bool = False, prefix: str = "") -> None:
         self.site = site
+        self._prefix = prefix
         self._used: set[int] = set()
-        self._joins: set[int] = set()
-        self._structs: set[int] = set()
+        self._asks_for_entry = False
         self._declared = {name: (i, ctype) for i, (name, ctype) in enumerate(site.parameters)}
+        self._captured = CapturedValues(self._choose, at_exit=site.at_exit, has_data=has_data, prefix=prefix)
 
     @property
     def members(self) -> list[str]:
@@ -59,22 +59,24 @@ class SiteScope:
         }
 
     @property
+    def source(self) -> str:
+        """What stands behind FROM: the rows of ``syscalls``, with new processes' returns where the probe sees them.
+
+        These do not know what was so at entry: a probe that asks for that does not fire there.
+        """
+        if not self.site.sees_children_return or self._used or self._asks_for_entry:
+            return "syscalls"
+        template = files("bpfrec.analyze.probes").joinpath("returns.sql").read_text("utf-8")
+        return render_text(template, forks=calls_that("forks"))
+
+    @property
     def joins(self) -> list[str]:
-        """JOIN clauses that the values used so far need."""
-        clauses = []
-        for i in sorted(self._joins):
-            argument = self._choose(i, lambda s: str(s.index) if s.timespec else None)
-            clauses.append(
-                f"LEFT JOIN timespecs AS timespec{i}"
-                f" ON timespec{i}.event_id = syscalls.event_id AND timespec{i}.arg = {argument}"
-            )
-        for i in sorted(self._structs):
-            argument = self._choose(i, lambda s: str(s.index) if s.struct else None)
-            clauses.append(
-                f"LEFT JOIN structs AS struct{i}"
-                f" ON struct{i}.event_id = syscalls.event_id AND struct{i}.arg = {argument}"
-            )
-        return clauses
+        """JOIN clauses that the values used so far need, and the conditions on which it fires."""
+        joins = list(self._captured.joins)
+        for member in self.members:
+            if member in self._only:
+                joins += self._only[member][1]
+        return joins
 
     def conditions(self) -> list[str]:
         """SQL conditions that a row of syscalls fulfils where the probe fires.
@@ -87,19 +89,19 @@ class SiteScope:
             if not self.members:
                 missing = ", ".join(sorted({f"{name} of {member}" for member, name in self.lacking.items()}))
                 raise ReportError(f"not recorded: {missing}", POINTED_TO)
-            names = [literal(m) for m in self.members]
-            conditions.append(f"syscall = {names[0]}" if len(names) == 1 else f"syscall IN ({', '.join(names)})")
+            conditions.append(f"syscall {_is_one_of(self.members)}")
         for member in self.members:
-            if member in function.only:
-                scope = SiteScope(Site(exact(syscalls()[member]), at_exit=False))
-                condition = as_condition(translate(c_syntax.parse_expression(function.only[member]), scope))
-                conditions.append(
-                    condition if self.members == [member] else f"(syscall <> {literal(member)} OR {condition})"
-                )
+            tests = [self._only[member][0]] if member in self._only else []
+            if abis := self._abis(member):
+                tests.append(f"abi {_is_one_of(abis)}")
+            if tests:
+                test = " AND ".join(tests)
+                conditions += tests if self.members == [member] else [f"(syscall <> {literal(member)} OR {test})"]
         if self.site.at_exit:
             conditions.append("duration_ns IS NOT NULL")
-        # A probe that is placed while the function runs does not fire, not even when it returns.
-        conditions.append("entry_status IS DISTINCT FROM 'before-recording'")
+        if not (self.site.at_exit and self.site.tracepoint):
+            # One that is placed while the function runs does not fire, not even when it returns; the tracepoint does.
+            conditions.append("entry_status IS DISTINCT FROM 'before-recording'")
         return conditions
 
     def name(self, name: str) -> Value:
@@ -114,6 +116,7 @@ class SiteScope:
         if name == "$latency":
             if not self.site.at_exit:
                 raise ReportError("$latency is known only when a function returns", "Ask in an exit probe: r:...")
+            self._asks_for_entry = True
             return Value("duration_ns", c_types.ULONG, origin=name)
         if name in _EVENT:
             return _EVENT[name]
@@ -133,17 +136,27 @@ class SiteScope:
         """``args->member`` of a tracepoint."""
         if base != "args" or not self.site.tracepoint:
             return None
+        origin = f"args->{member}"
+        fields = self._fields_of_tracepoint()
+        if member not in fields:
+            raise ReportError(f"the tracepoint has no field {member}", f"It has: {', '.join(fields)}")
         if member in {"__syscall_nr", "nr", "id"}:
-            return Value("nr", c_types.LONG, origin=f"args->{member}")
+            return Value("nr", c_types.LONG, origin=origin)
+        if member == "ret":
+            return Value("ret", c_types.LONG, origin=origin)
+        if not self.site.function.members:
+            elements = tuple(Value(f"arg{i}", c_types.ULONG, origin=f"{origin}[{i}]") for i in range(_ARGUMENTS))
+            return Value("NULL", c_types.ULONG, elements=elements, origin=origin)
+        index, parameter = next((i, p) for i, p in enumerate(self.site.function.parameters) if p.name == member)
+        return self._parameter(index, _declared_type(parameter), origin)
+
+    def _fields_of_tracepoint(self) -> list[str]:
+        number = ["id"] if not self.site.function.members else ["__syscall_nr", "nr"]
         if self.site.at_exit:
-            if member == "ret":
-                return Value("ret", c_types.LONG, origin="args->ret")
-            raise ReportError(f"the tracepoint has no field {member}", "It has: ret, __syscall_nr")
-        for index, parameter in enumerate(self.site.function.parameters):
-            if parameter.name == member:
-                return self._parameter(index, _declared_type(parameter), f"args->{member}")
-        names = [p.name for p in self.site.function.parameters if p.name]
-        raise ReportError(f"the tracepoint has no field {member}", f"It has: {', '.join([*names, '__syscall_nr'])}")
+            return [*number, "ret"]
+        if not self.site.function.members:
+            return [*number, "args"]
+        return [*number, *(p.name for p in self.site.function.parameters if p.name)]
 
     def _retval(self, name: str) -> Value:
         if not self.site.at_exit:
@@ -172,36 +185,8 @@ class SiteScope:
         converted = (
             replace(value, sql=f"{macro}({raw})", ctype=ctype) if macro and constant is None else convert(value, ctype)
         )
-        return replace(converted, text=self._text(index), fields=self._fields(index, origin))
-
-    def _text(self, index: int) -> str | None:
-        return self._choose(index, lambda s: s.path_column)
-
-    def _fields(self, index: int, origin: str) -> dict[str, Value]:
-        sources = [s[index] for s in self.site.function.members.values()]
-        if structs := {s.struct for s in sources if s and s.struct}:
-            # One row of structs cannot be of two kinds.
-            return self._members(index, structs.pop(), origin) if len(structs) == 1 else {}
-        if not any(s and s.timespec for s in sources):
-            return {}
-        self._joins.add(index)
-        return {
-            name: Value(f"timespec{index}.{name}", c_types.LONG, origin=f"{name} of {origin}")
-            for name in ("tv_sec", "tv_nsec")
-        }
-
-    def _members(self, index: int, kind: str, origin: str) -> dict[str, Value]:
-        self._structs.add(index)
-        members = {}
-        for member in STRUCTS[kind]:
-            word = f"struct{index}.word{member.word}"
-            raw = Value(
-                f"({word} >> {member.shift})" if member.shift else word,
-                c_types.ULONG,
-                origin=f"{member.name} of {origin}",
-            )
-            members[member.name] = convert(raw, CType(member.bits, member.signed))
-        return members
+        sources = [sources[index] for sources in function.members.values()]
+        return self._captured.pointed_at(converted, index, [source for source in sources if source])
 
     def _choose(self, index: int, sql_of: Callable[[Source], str | None]) -> str | None:
         """One SQL expression for all members: the same column where they agree, else one chosen by syscall."""
@@ -218,12 +203,31 @@ class SiteScope:
         )
         return f"(CASE {whens} END)"
 
+    @cached_property
+    def _only(self) -> dict[str, tuple[str, list[str]]]:
+        """By member, the SQL condition on which it stands for the function, and the joins that it needs."""
+        found = {}
+        for member, condition in self.site.function.only.items():
+            scope = SiteScope(Site(exact(syscalls()[member]), at_exit=False), prefix=f"{self._prefix}{member}_")
+            sql = as_condition(translate(c_syntax.parse_expression(condition), scope))
+            found[member] = (sql, scope.joins)
+        return found
+
+    def _abis(self, member: str) -> tuple[str, ...]:
+        """The ABIs in which ``member`` stands for the function; empty: all."""
+        return self.site.function.abis.get(member, ())
+
     def _known(self) -> str:
         names = [*self._declared] or [p.name for p in self.site.function.parameters if p.name]
         if self.site.tracepoint:
-            names = [f"args->{name}" for name in names if not self.site.at_exit] or ["args->ret"]
+            names = [f"args->{name}" for name in self._fields_of_tracepoint()]
         names += ["$retval", "$latency"] if self.site.at_exit and not self.site.tracepoint else []
         return f"Known here are: {', '.join([*names, '$PID', '$COMM'])}"
+
+
+def _is_one_of(names: Collection[str]) -> str:
+    listed = [literal(name) for name in names]
+    return f"= {listed[0]}" if len(listed) == 1 else f"IN ({', '.join(listed)})"
 
 
 _EVENT = {

@@ -3,15 +3,45 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 
 from bpfrec.analyze.probes import c_types
 from bpfrec.analyze.probes.c_types import CType
-from bpfrec.analyze.probes.functions import ANY, find_function, refusal
-from bpfrec.analyze.probes.scope import Site
+from bpfrec.analyze.probes.functions import (
+    ANY,
+    ProbedFunction,
+    find_function,
+    find_library_function,
+    find_tracepoint,
+    refusal,
+)
 from bpfrec.analyze.probes.splitting import split
 from bpfrec.formats.errors import ReportError
 
 _LIBC = re.compile(r"(lib)?(c|pthread|rt)(([.-][\d.]+)?\.so[.\d]*)?|ld-musl-.*")
+
+
+@dataclass(frozen=True)
+class Site:
+    """Where a probe sits: at ``function``, at its return where ``at_exit``.
+
+    ``parameters`` are the names and types that the probe itself declares, in order. ``libc``: a failed call returns
+    -1, as its callers see it, instead of -errno. ``tracepoint``: arguments are members of ``args``.
+    """
+
+    function: ProbedFunction
+    at_exit: bool
+    parameters: tuple[tuple[str, CType], ...] = ()
+    libc: bool = False
+    tracepoint: bool = False
+
+    @property
+    def sees_children_return(self) -> bool:
+        """Whether it fires in a new process too, which returns from the call that made it.
+
+        A kretprobe of the kernel's function does not: the new process begins behind it.
+        """
+        return self.at_exit and self.function.returns_in_child and (self.libc or self.tracepoint)
 
 
 def locate(kind: str, library: str, function: str, signature: str | None) -> Site:
@@ -37,7 +67,8 @@ def locate(kind: str, library: str, function: str, signature: str | None) -> Sit
         raise ReportError(f"{function}: an offset into a function is not recorded", "Ask for the function itself.")
     if any(char in function for char in "*?["):
         raise ReportError(f"{function}: one function at a time can be asked", "Name one, as in 'p::openat'.")
-    return Site(find_function(function), kind == "r", parse_signature(signature or ""), libc)
+    found = find_library_function(function) if libc else find_function(function)
+    return Site(found, kind == "r", parse_signature(signature or ""), libc)
 
 
 def parse_signature(text: str) -> tuple[tuple[str, CType], ...]:
@@ -51,17 +82,23 @@ def parse_signature(text: str) -> tuple[tuple[str, CType], ...]:
     return tuple(_parameter(part) for part in split(text, ","))
 
 
+_DECLARATION = re.compile(
+    r"\s*(?P<words>[A-Za-z_]\w*(?:\s+[A-Za-z_]\w*)*?)"
+    r"(?:\s*(?P<stars>\*(?:\s*(?:\*|const\b|__user\b))*)\s*|\s+)"
+    r"(?P<name>[A-Za-z_]\w*)\s*"
+)
+"""Words of a type, its stars with their qualifiers, or else a space, and the name."""
+
+
 def _parameter(declaration: str) -> tuple[str, CType]:
-    match = re.fullmatch(
-        r"\s*([A-Za-z_]\w*(?:\s+[A-Za-z_]\w*)*?)\s*((?:\*\s*(?:const\s+|__user\s+)*)*)\s*\b([A-Za-z_]\w*)\s*",
-        declaration,
-    )
-    if not match or not (match[2] or match[1]) or (not match[2] and match[1].endswith(match[3])):
+    match = _DECLARATION.fullmatch(declaration)
+    if not match or match["name"] in c_types.KEYWORDS:
         raise ReportError(
             f"not a parameter in a signature: {declaration.strip() or '(empty)'}",
             "Give type and name, as in: char *filename",
         )
-    return match[3], c_types.named_type(tuple(match[1].split()), match[2].count("*")) or c_types.ULONG
+    stars = (match["stars"] or "").count("*")
+    return match["name"], c_types.named_type(tuple(match["words"].split()), stars) or c_types.ULONG
 
 
 def _tracepoint(category: str, event: str) -> Site:
@@ -69,7 +106,7 @@ def _tracepoint(category: str, event: str) -> Site:
     if match and category == "raw_syscalls" and not match[3]:
         return Site(ANY, match[1] == "exit", tracepoint=True)
     if match and category == "syscalls" and match[3]:
-        return Site(find_function(match[3]), match[1] == "exit", tracepoint=True)
+        return Site(find_tracepoint(match[3]), match[1] == "exit", tracepoint=True)
     raise ReportError(
         f"the tracepoint {category}:{event} is not recorded",
         "A trace answers for t:syscalls:sys_enter_NAME and sys_exit_NAME, and raw_syscalls:sys_enter and sys_exit.",

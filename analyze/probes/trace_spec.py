@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 from bpfrec.analyze.probes import c_syntax
 from bpfrec.analyze.probes.printf import Message, parse_message
-from bpfrec.analyze.probes.scope import Site
-from bpfrec.analyze.probes.sites import locate
+from bpfrec.analyze.probes.sites import Site, locate
 from bpfrec.analyze.probes.splitting import check_text, closing
 from bpfrec.formats.errors import ReportError
 

@@ -12,15 +12,19 @@ from bpfrec.analyze.engine.protocols import Queries
 from bpfrec.analyze.engine.result import Result
 from bpfrec.analyze.engine.sqltemplate import Fragment, literal, render
 from bpfrec.analyze.probes.argdist_spec import ArgdistSpec, parse_argdist
-from bpfrec.analyze.probes.c_to_sql import as_condition, convert, translate
-from bpfrec.analyze.probes.match_notes import match_notes
+from bpfrec.analyze.probes.c_to_sql import as_condition, convert, string_of, translate
+from bpfrec.analyze.probes.match_notes import holds_data, match_notes
 from bpfrec.analyze.probes.printf import shown_number, shown_string
+from bpfrec.analyze.probes.refusals import built_or_refused
 from bpfrec.analyze.probes.scope import SiteScope
 from bpfrec.analyze.render.bcc_probes import argdist_text
 from bpfrec.analyze.reports.call_filter import CallFilter
 from bpfrec.analyze.reports.moments import time_of_day
 from bpfrec.analyze.reports.report import Answer, Options, Report
 from bpfrec.formats.errors import ReportError
+
+_Built = tuple[dict[str, object], tuple[bool, str], list[str]]
+"""What the template needs of a probe, whether it is a histogram and its title, what it matched."""
 
 _MOST_INTERVALS = 100_000
 _SECOND_NS = 1_000_000_000
@@ -57,15 +61,15 @@ def compute(
     many seconds; without it, one for the whole recording. ``cumulative``: each interval begins with the recording.
     ``number``: only the first so many intervals, of one second unless ``interval_s`` says otherwise. ``duration_s``:
     only the first so many seconds. ``top``: only the so many most frequent values.
+    A specifier that is wrong, or asks for what is not in a trace, is left out; a note says why.
     Columns: probe (number of the specifier), interval (from 1), spec, event and count of a frequency; key, low, high
     and count of a histogram.
 
     Raises:
-        ReportError: a specifier is wrong, or asks for what is not in a trace.
+        ReportError: no specifier can be answered.
     """
-    specs = [(False, parse_argdist(s, histogram=False)) for s in counts]
-    specs += [(True, parse_argdist(s, histogram=True)) for s in histograms]
-    if not specs:
+    given = [*((False, text) for text in counts), *((True, text) for text in histograms)]
+    if not given:
         raise ReportError("at least one specifier is required", "Give one with -C (count) or -H (histogram).")
     if number is not None and interval_s is None:
         interval_s = 1
@@ -74,10 +78,11 @@ def compute(
         stop = min(stop, start + round(duration_s * _SECOND_NS))
     ends = _ends(start, stop, interval_s, number)
     shared = calls.conditions(trace.manifest)
-    notes: list[str] = []
-    probes = []
-    for n, (is_histogram, spec) in enumerate(specs, 1):
-        scope = SiteScope(spec.site)
+
+    def build(one: tuple[bool, str]) -> _Built:
+        is_histogram, text = one
+        spec = parse_argdist(text, is_histogram)
+        scope = SiteScope(spec.site, has_data=holds_data(trace))
         probe = _histogram(spec, scope) if is_histogram else _count(spec, scope, string_size)
         chosen = [*shared]
         if spec.condition is not None:
@@ -86,13 +91,19 @@ def compute(
         time = "ts_ns + duration_ns" if spec.site.at_exit else "ts_ns"
         if duration_s is not None or number is not None:
             chosen.append(Fragment(f"{time} < {ends[-1]}"))
-        probe |= {"n": n, "spec": spec.text, "joins": [Fragment(j) for j in scope.joins], "where": where(chosen)}
-        probes.append(probe | {"interval": _interval(time, start, interval_s, len(ends))})
-        notes += match_notes(trace, scope, shared)
+        probe |= {"spec": spec.text, "source": Fragment(scope.source), "where": where(chosen)}
+        probe |= {"joins": [Fragment(join) for join in scope.joins]}
+        probe |= {"interval": _interval(time, start, interval_s, len(ends))}
+        title = (is_histogram, _label(spec) if is_histogram else spec.title)
+        return probe, title, match_notes(trace, scope, shared)
+
+    built, refused = built_or_refused(given, build)
+    probes = [probe | {"n": n} for n, (probe, _, _) in enumerate(built, 1)]
+    notes = [note for _, _, matched in built for note in matched] + refused
     sql = render("argdist", probes=probes, intervals=len(ends), cumulative=cumulative and len(ends) > 1, top=top)
     result = trace.query(sql, list(dict.fromkeys(notes)))
-    titles = [(h, _label(spec) if h else spec.title) for h, spec in specs]
-    return Distribution(result.columns, result.types, result.rows, sql, result.notes, titles, ends)
+    titles = [title for _, title, _ in built]
+    return Distribution(result.columns, result.types, result.rows, sql, result.notes, len(refused), titles, ends)
 
 
 def _ends(start: int, stop: int, interval_s: int | None, number: int | None) -> list[int]:
@@ -116,13 +127,14 @@ def _interval(time: str, start: int, interval_s: int | None, count: int) -> Frag
 
 def _count(spec: ArgdistSpec, scope: SiteScope, string_size: int) -> dict[str, object]:
     if not spec.collected:
-        return {"histogram": False, "event": "total calls"}
-    parts = []
+        return {"histogram": False, "event": "total calls", "keys": []}
+    parts, keys = [], []
     for i, collected in enumerate(spec.collected):
         value = translate(collected.tree, scope)
         shown = shown_string(value, string_size) if collected.ctype.is_string else shown_number(value, collected.ctype)
         parts += [literal(f"{', ' if i else ''}{collected.shown} = "), shown]
-    return {"histogram": False, "event": Fragment(f"concat({', '.join(parts)})")}
+        keys.append(Fragment(string_of(value) if collected.ctype.is_string else convert(value, collected.ctype).sql))
+    return {"histogram": False, "event": Fragment(f"concat({', '.join(parts)})"), "keys": keys}
 
 
 def _histogram(spec: ArgdistSpec, scope: SiteScope) -> dict[str, object]:
@@ -206,7 +218,7 @@ REPORT = Report(
     argdist -C 'p:c:open(char *filename):char*:filename'
     argdist -C 'r:c:open():int:$retval'
 
-    A function stands for the system calls that it makes: open also for openat. Standard error says what was matched.
+    A function stands for the system calls that it makes: c:open for open and openat. Standard error says which.
     Without -i there is one answer, for the whole recording. The expressions of an exit probe (r:) know $retval,
     $latency (ns) and $entry(parameter); all of them know $PID and $COMM. All counts stand before the histograms.""",
 )

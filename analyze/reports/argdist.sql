@@ -35,6 +35,14 @@ FROM (
         CAST(NULL AS UBIGINT) AS low,
         CAST(NULL AS UBIGINT) AS high,
 {% endif %}
+{% if p.histogram %}
+        CAST(NULL AS BIGINT) AS place,
+{% else %}
+        row_number() OVER (
+            PARTITION BY "interval"
+            ORDER BY count(*){% for _ in p["keys"] %}, min(key{{ loop.index0 }}){% endfor %}, event
+        ) AS place,
+{% endif %}
         count(*) AS "count"
     FROM (
         SELECT
@@ -42,9 +50,12 @@ FROM (
 {% if p.histogram %}
             CAST(length(bin({{ p.value }})) AS INTEGER) AS slot
 {% else %}
+{% for value in p["keys"] %}
+            {{ value }} AS key{{ loop.index0 }},
+{% endfor %}
             {{ p.event }} AS event
 {% endif %}
-        FROM syscalls
+        FROM {{ p.source }}
 {% for join in p.joins %}
         {{ join }}
 {% endfor %}
@@ -58,8 +69,8 @@ FROM (
 {% endif %}
     GROUP BY "interval", {{ ident("slot" if p.histogram else "event") }}
 {% if top is not none and not p.histogram %}
-    QUALIFY row_number() OVER (PARTITION BY "interval" ORDER BY count(*) DESC, event DESC) <= {{ top }}
+    QUALIFY count(*) OVER (PARTITION BY "interval") - place < {{ top }}
 {% endif %}
 {% endfor %}
 )
-ORDER BY "interval", probe, low, "count", event
+ORDER BY "interval", probe, low, place

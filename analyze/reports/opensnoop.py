@@ -34,8 +34,7 @@ def compute(
     """Every call of open, openat, openat2 and creat that returned, in the order in which they returned.
 
     ``flags``: only opens that have at least one of these bits; 0, which is O_RDONLY, stands for opens that only read.
-    ``duration_s``: only those that returned within this
-    many seconds from the start of the recording.
+    ``duration_s``: only those that returned within this many seconds from the start of the recording.
     Columns: event_id, ts, time_s, pid, tid, comm, uid, syscall, ret, errno, flags, mode, path, path_status.
     """
     manifest = trace.manifest

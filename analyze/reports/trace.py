@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import click
 
@@ -11,8 +12,9 @@ from bpfrec.analyze.engine.protocols import Queries
 from bpfrec.analyze.engine.result import Result
 from bpfrec.analyze.engine.sqltemplate import Fragment, literal, render
 from bpfrec.analyze.probes.c_to_sql import as_condition, translate
-from bpfrec.analyze.probes.match_notes import match_notes
+from bpfrec.analyze.probes.match_notes import holds_data, match_notes
 from bpfrec.analyze.probes.printf import message_sql
+from bpfrec.analyze.probes.refusals import built_or_refused
 from bpfrec.analyze.probes.scope import SiteScope
 from bpfrec.analyze.probes.trace_spec import parse_trace_probe
 from bpfrec.analyze.render.bcc_probes import trace_text
@@ -20,6 +22,13 @@ from bpfrec.analyze.reports.call_filter import CallFilter
 from bpfrec.analyze.reports.report import Answer, Options, Report
 from bpfrec.analyze.views.recording import wall_offset_ns
 from bpfrec.formats.errors import ReportError
+
+
+@dataclass
+class Events(Result):
+    """The rows, with what their text needs: whether any probe has a message."""
+
+    has_messages: bool = False
 
 
 def compute(
@@ -35,41 +44,47 @@ def compute(
     user_stack: bool = False,
     address: bool = False,
     aggregate: bool = False,
-) -> Result:
+) -> Events:
     """The events of ``probes`` in the order of time: a function's entry, or its return.
 
     ``msg_filter``: only events whose message contains it. ``string_size``: strings are cut after this many characters.
     ``max_events``: only the first so many. ``clock`` adds the column time: ``offset`` (seconds since the start),
     ``unix`` (since the epoch) or ``local`` (HH:MM:SS on the recording host). ``print_cpu`` adds cpu, ``user_stack``
     adds stack (a list, innermost first; NULL: none was recorded), with ``address`` in its lines. ``aggregate`` counts
-    equal events, the most frequent first, in the column count.
+    equal events, the most frequent first, in the column count. A probe that is wrong, or asks for what is not in a
+    trace, is left out; a note says why.
     Columns: ts (not with ``aggregate``), time, cpu, pid, tid, comm, func, message, stack, count.
 
     Raises:
-        ReportError: a probe is wrong, or asks for what is not in a trace.
+        ReportError: no probe can be answered.
     """
     if aggregate and max_events is None:
         raise ReportError("-A/--aggregate needs -M/--max-events", "Say how many events to count, as in: -A -M 1000")
     shared = calls.conditions(trace.manifest)
-    notes: list[str] = []
-    sites = []
-    for n, text in enumerate(probes, 1):
+
+    def build(text: str) -> tuple[dict[str, object], bool, list[str]]:
         probe = parse_trace_probe(text)
-        scope = SiteScope(probe.site)
+        scope = SiteScope(probe.site, has_data=holds_data(trace))
         message = Fragment(message_sql(probe.message, scope, string_size))
         chosen = [*shared]
         if probe.condition is not None:
             chosen.append(Fragment(as_condition(translate(probe.condition, scope))))
         chosen = [*map(Fragment, scope.conditions()), *chosen]
-        joins = [Fragment(join) for join in scope.joins]
-        at_ns = Fragment("ts_ns + duration_ns" if probe.site.at_exit else "ts_ns")
-        sites.append(
-            {"n": n, "func": probe.shown, "message": message, "joins": joins, "where": where(chosen), "at_ns": at_ns}
-        )
-        notes += match_notes(trace, scope, shared)
+        site: dict[str, object] = {
+            "func": probe.shown,
+            "message": message,
+            "source": Fragment(scope.source),
+            "joins": [Fragment(join) for join in scope.joins],
+            "where": where(chosen),
+            "at_ns": Fragment("ts_ns + duration_ns" if probe.site.at_exit else "ts_ns"),
+        }
+        return site, probe.message is not None, match_notes(trace, scope, shared)
+
+    built, refused = built_or_refused(probes, build)
+    notes = [note for _, _, matched in built for note in matched] + refused
     sql = render(
         "trace",
-        probes=sites,
+        probes=[site | {"n": n} for n, (site, _, _) in enumerate(built, 1)],
         wall_offset_ns=wall_offset_ns(trace.manifest),
         time=_time(trace, clock),
         print_cpu=print_cpu,
@@ -79,7 +94,9 @@ def compute(
         max_events=max_events,
         aggregate=aggregate,
     )
-    result = trace.query(sql, list(dict.fromkeys(notes)), lazy=True)
+    found = trace.query(sql, list(dict.fromkeys(notes)), lazy=True)
+    has_messages = any(has_message for _, has_message, _ in built)
+    result = Events(found.columns, found.types, found.source, sql, found.notes, len(refused), has_messages)
     if user_stack:
         _note_stacks(trace, result)
     return result
@@ -122,9 +139,9 @@ def _settle(options: Options) -> Options:
 
 
 def _text(answer: Answer) -> Iterator[str]:
-    options = answer.options
-    messages = any(parse_trace_probe(probe).message for probe in options["probes"])
-    return trace_text(answer.result.records(), options["clock"], options["print_cpu"], messages)
+    options, result = answer.options, answer.result
+    assert isinstance(result, Events)  # noqa: S101
+    return trace_text(result.records(), options["clock"], options["print_cpu"], result.has_messages)
 
 
 REPORT = Report(
@@ -160,6 +177,6 @@ REPORT = Report(
     trace 'SyS_open (STRCMP("/etc/nodey.conf", arg1))' -U
     trace 'r:c:open (retval < 0) "%s failed: %d", arg1, retval'
 
-    A function stands for the system calls that it makes: open also for openat; arg1 to arg6 are its parameters.
+    A function stands for the system calls that it makes: c:open for open and openat; arg1 to arg6 are its parameters.
     Standard error says what was matched.""",
 )

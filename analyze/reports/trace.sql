@@ -14,7 +14,7 @@ WITH hits AS (
         stack_id,
         {{ p.func }} AS func,
         {{ p.message }} AS message
-    FROM syscalls
+    FROM {{ p.source }}
 {% for join in p.joins %}
     {{ join }}
 {% endfor %}

@@ -91,8 +91,8 @@ def test_argdist_intervals(nodey_trace):
     )
     assert report(nodey_trace, *arguments, "-n", "1", notes=False) == f"[12:00:01]\n{head}"
     assert report(nodey_trace, *arguments, "-d", "1", notes=False) == f"[12:00:01]\n{head}"
-    both = ["argdist", "-C", "p:c:open()", "-i", "1", "-c"]
-    body = "p:c:open()\n\tCOUNT      EVENT\n\t5          total calls\n"
+    both = ["argdist", "-C", "p::open()", "-i", "1", "-c"]
+    body = "p::open()\n\tCOUNT      EVENT\n\t5          total calls\n"
     assert report(nodey_trace, *both, notes=False) == f"[12:00:01]\n{body}[12:00:02]\n{body}"
 
 
@@ -127,7 +127,7 @@ def test_trace_of_one_path_with_stacks(nodey_trace):
 
 def test_trace_messages_and_columns(nodey_trace):
     probes = [
-        'r:c:open (retval < 0) "%s %d %llx", arg1, retval, arg2',
+        'r::open ((int)retval == -2) "%s %d %llx", arg1, -1, arg2',
         'p::nanosleep(struct timespec *t) "%lld", t->tv_nsec',
     ]
     out, err = report(nodey_trace, "trace", *probes, "-t", "-C")
