@@ -1,4 +1,4 @@
-"""What asking costs: bpfrec's reports on a trace of many calls beside ``perf trace -s`` on a recording of as many.
+"""Measures what reports cost: bpfrec's on a trace of many calls, and ``perf trace -s`` on a recording of as many.
 
 Usage: python tests/bench/analysis.py     as root; `make bench-analysis` does it
 

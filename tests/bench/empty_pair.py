@@ -1,4 +1,7 @@
-"""The floor: raw tracepoints on sys_enter and sys_exit that compare the pid and do nothing. Usage: empty_pair.py PID"""
+"""The least that tracing costs: raw tracepoints on sys_enter and sys_exit that only compare the pid.
+
+Usage: empty_pair.py PID
+"""
 
 from __future__ import annotations
 

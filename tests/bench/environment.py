@@ -1,4 +1,4 @@
-"""Where and with what was measured; and whether it can be measured at all."""
+"""Describes the machine and the versions of the tools, and checks that they are there."""
 
 from __future__ import annotations
 

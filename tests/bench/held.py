@@ -1,4 +1,4 @@
-"""Processes that wait for a word and say what they took: the other side of held.h."""
+"""Starts processes that wait until they are told to begin and then report their cost; held.h is their side."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO
 
 PATIENCE_S = 900.0
-"""How long one run, or the finishing of one tool, may take."""
+"""Seconds that one run of a workload, or the end of one tool, may take."""
 
 
 class BenchError(Exception):
@@ -21,9 +21,9 @@ class BenchError(Exception):
 
 @dataclass(frozen=True)
 class Taken:
-    """What a run took: wall ns, its end in ns on CLOCK_MONOTONIC, CPU ns, and peak memory in bytes.
+    """The cost of a run: ns of wall time, its end in ns on CLOCK_MONOTONIC, ns of CPU time, bytes of peak memory.
 
-    CPU and memory are those of the process and of the children it waited for.
+    CPU time and memory include the children that the process waited for.
     """
 
     wall_ns: int

@@ -1,9 +1,9 @@
-"""What tracing costs the traced program: every tool on every workload, side by side in one run, in rounds.
+"""Measures what tracing costs the traced program: every tool on every workload, in rounds.
 
 Usage: python tests/bench/run.py     as root; `make bench` does it
 
-Prints a Markdown table of medians over the rounds, writes every single measurement as JSON, and draws a picture. What
-was measured before is shown again, without root, with --redraw.
+Prints a Markdown table of medians over the rounds, writes all measurements as JSON, and draws a picture. --redraw shows
+earlier measurements again, without root.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What it costs to sample what runs, beside perf record: a loop without system calls, and one of getppid.
+"""Measures what --profile costs, beside perf record, on a loop without system calls and on one of getppid.
 
     python tests/bench/sampling.py [--rounds 5] [--hz 99] [--size 20000000]
 

@@ -11,7 +11,7 @@ import projects
 from held import BenchError
 
 SLOW_SHARE = 50
-"""A slow tool gets a loop of so many times fewer calls."""
+"""A slow tool gets a loop with this many times fewer calls."""
 
 
 @dataclass(frozen=True)

@@ -1,156 +1,57 @@
-"""What strace shows of memory that arguments point at, and of names of numbers: how each is compared.
-
-An argument is compared by every comparison that knows it: by the kind of what ``syscalls.tsv`` says is copied,
-where ``captured.py`` knows that kind; :data:`COMPARED`, by call and argument; the ``ARGUMENT_text`` columns of the
-``sys`` views. What none knows must be one of the gaps of ``gaps.py``, or it is a difference that nothing explains.
-"""
+"""The capture of an argument, and the numbers that strace's notation stands for."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable
+from collections.abc import Mapping
+from dataclasses import dataclass
 
-from bpfrec.formats.kernel.syscalls import syscalls
-from judge import elements
-from judge.captured import KINDS
-from judge.copied import Data
-from judge.recorded import WHOLE, Recorded
 from judge.strace_values import Value
 
-_PADDING = re.compile(r"nl_pad=0x[0-9a-f]+, ")
+Words = tuple[int, ...]
+Element = tuple[int, int, int]
+"""An element of an array: its position and two words; a missing word is 0."""
 
-NOT_RECORDED = (
-    (re.compile(r" => \{[^{}]*\}"), ""),  # ids that clone3 gives back
-    (re.compile(r"(msg_namelen=)\d+ => "), r"\1"),
-    (re.compile(r", si_utime=\d+, si_stime=\d+"), ""),
-    (re.compile(r"(?:, | \()left \{[^{}]*\}(\))"), r"\1"),
-)
-"""What is not recorded of what else is recorded."""
-
-Comparison = Callable[[Value, Recorded, int], str | None]
-"""Strace's value, our call, the index of the argument: what is wrong, None where they agree."""
+NAMED = {"RLIM64_INFINITY": 2**64 - 1, "RLIM_INFINITY": 2**64 - 1, "UTIME_NOW": 0x3FFFFFFF, "UTIME_OMIT": 0x3FFFFFFE}
 
 
-def path(theirs: Value, ours: Recorded, index: int) -> str | None:
-    """A path: the same bytes, as far as strace shows them, which is PATH_MAX; unreadable for both or for none."""
-    text, status = ours.paths[index]
-    shown = theirs.string
-    if shown is None:
-        expected = "null" if theirs.text == "NULL" else "unreadable"
-        return None if text is None and status == expected else f"path is {text!r} [{status}], not {expected}"
-    told, cut = shown
-    if status not in (None, "not-utf8") and not (cut and status == "truncated"):
-        return f"path is {text!r} [{status}]"
-    expected = told.decode("utf-8", "backslashreplace")
-    agree = text is not None and text.startswith(expected) if cut else text == expected
-    return None if agree else f"path is {text!r}, not {expected!r}"
+@dataclass(frozen=True)
+class Capture:
+    """The memory that was copied for one argument; each kind of memory has fields of its own.
 
-
-def captured(kind: str) -> Comparison:
-    """Data of a kind of :data:`judge.captured.KINDS`."""
-
-    def compare(theirs: Value, ours: Recorded, index: int) -> str | None:
-        data = ours.data.get(index)
-        if data is None and theirs.text in NOTHING:
-            return None
-        if theirs.is_number:
-            return None if data is None or data.status == "unreadable" else f"{data}, which strace could not read"
-        if data is None or data.status not in (None, "not-utf8"):
-            return f"{data or 'nothing recorded'}, not {theirs.text[:200]}"
-        return None if KINDS[kind](theirs, data) else f"{data}, not {theirs.text[:200]}"
-
-    return compare
-
-
-def ready(theirs: Value, ours: Recorded, index: int) -> str | None:
-    """What poll(2) found ready, behind its result."""
-    del index
-    if not theirs.is_pointed:
-        return None if ours.ret == 0 else f"{theirs.text} and a result of {ours.ret}"
-    data = ours.data.get(0, Data())
-    return None if elements.ready(theirs, data) else f"{data}, not {theirs.text[:200]}"
-
-
-def selected(theirs: Value, ours: Recorded, index: int) -> str | None:
-    """What select(2) found ready, behind its result; sets that are empty are not told."""
-    del index
-    told = elements.sets_told(theirs.text)
-    for argument, name in enumerate(("in", "out", "except"), start=1):
-        found = elements.set_of(ours.data.get(argument, Data()), "exit")
-        if found != told.get(name, []):
-            return f"{name} {found}, not {theirs.text}"
-    return None
-
-
-COMPARED: dict[tuple[str, str], Comparison] = {
-    ("poll", "="): ready,
-    ("ppoll", "="): ready,
-    ("select", "="): selected,
-    ("pselect6", "="): selected,
-}
-"""By call and argument, what no kind of capture says how to compare; ``=`` is what stands behind the result."""
-
-NOTHING = ('""', "[]")
-"""What strace says of buffers and arrays that nothing was written to; nothing is recorded of them."""
-
-
-def as_recorded(text: str) -> str:
-    """A text of either's without what is not recorded."""
-    for pattern, left in NOT_RECORDED:
-        text = pattern.sub(left, text)
-    return text
-
-
-def text(theirs: Value, ours: Recorded, index: int) -> str | None:
-    """What a ``_text`` column says: strace's words, or the same number."""
-    said = ours.texts[index]
-    if (beginning := _beginning(said, theirs, ours, index)) is not None:
-        return None if beginning else f"text is {said!r}, which strace's does not begin with"
-    told = as_recorded(_PADDING.sub("", theirs.text))
-    same = said in (theirs.text, told) or (theirs.is_number and _number(said) == _number(theirs.text))
-    return None if same else f"text is {said!r}, not {theirs.text[:200]!r}"
-
-
-def _beginning(said: str | None, theirs: Value, ours: Recorded, index: int) -> bool | None:
-    """Whether a text of contents, which are the beginning alone, is strace's beginning; None for any other text."""
-    shown = Value(said or "").string
-    if shown is None or theirs.string is None or not ours.data.get(index, Data()).cut:
-        return None
-    return shown[1] and theirs.string[0].startswith(shown[0])
-
-
-def _number(text: str | None) -> int | None:
-    number = Value(text or "").number
-    return None if number is None else number % 2**64
-
-
-def _is_told_otherwise(kind: str, theirs: Value) -> bool:
-    """Whether strace has no value of that kind there: a number by its name, messages of netlink member by member."""
-    if kind == "data":
-        return theirs.is_pointed and theirs.string is None
-    return kind in ("flock", "string") and not theirs.is_pointed and not theirs.is_number
-
-
-def _kind(name: str, index: int) -> str:
-    call = syscalls().get(name)
-    return next((capture.kind for capture in call.captures if capture.index == index), "") if call else ""
-
-
-def comparisons(name: str, argument: str, index: int, theirs: Value, ours: Recorded) -> dict[str, Comparison]:
-    """The comparisons that know an argument, by what they compare.
-
-    A text that is a number says nothing of a name or of what is at an address.
+    ``status`` says why the capture is not whole. ``words`` are those of a struct. ``arrays`` has the kind, the
+    phase and each element. ``contents`` are bytes of buffers; ``cut``: they are only the beginning.
     """
-    known: dict[str, Comparison] = {}
-    if index in ours.paths:
-        known["paths"] = path
-    kind = _kind(name, index)
-    if kind in KINDS and not _is_told_otherwise(kind, theirs):
-        known["pointed-to data"] = captured(kind)
-    if (name, argument) in COMPARED:
-        known["pointed-to data"] = COMPARED[name, argument]
-    said = ours.texts.get(index)
-    is_whole = theirs.string is not None or not ours.data.get(index, Data()).cut
-    if is_whole and said is not None and (theirs.is_number or not Value(said).is_number):
-        known["whole calls" if index == WHOLE else "texts"] = text
-    return known
+
+    status: str | None = None
+    words: Words = ()
+    family: int | None = None
+    address: str | None = None
+    port: int | None = None
+    strings: tuple[str, ...] = ()
+    arrays: tuple[tuple[str, str, Element], ...] = ()
+    contents: bytes | None = None
+    cut: bool = False
+
+    def elements(self, kind: str, phase: str) -> list[Element]:
+        """Returns the elements of the array of that kind and phase, in order."""
+        return [element for *of, element in self.arrays if of == [kind, phase]]
+
+
+def number_of(value: Value) -> int:
+    """Reads a number, a product of numbers (``8192*1024``) or the name of one.
+
+    Raises:
+        ValueError: ``value`` is none of them.
+    """
+    product = 1
+    for factor in value.text.split("*"):
+        number = NAMED.get(factor, Value(factor).number)
+        if number is None:
+            raise ValueError(f"no number: {value.text}")
+        product *= number
+    return product % 2**64
+
+
+def flags(names: Mapping[str, int], value: Value) -> int:
+    """Reads names and numbers with ``|`` between them."""
+    return sum(names[word] if word in names else number_of(Value(word)) for word in value.text.split("|"))

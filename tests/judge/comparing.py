@@ -1,7 +1,7 @@
 """Compares a recording with a log of strace, thread by thread and call by call.
 
-In a raw log all arguments are numbers; in a verbose one they are what they mean. Either is compared with all the
-recording has for it.
+In a raw log all arguments are numbers; in a verbose log strace says what they mean. Each is compared with everything
+that the recording has for it.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from enum import Enum
 
 from bpfrec.formats.kernel.syscalls import syscalls
-from judge.captures import COMPARED, NOTHING, as_recorded, comparisons
+from judge.arguments import COMPARED, NOTHING, as_recorded, comparisons
 from judge.findings import Difference, Findings
 from judge.gaps import SIGNALS, TEXTS, gap_of
 from judge.matching import pairs
@@ -34,15 +34,15 @@ class Form(Enum):
 
 
 class SameRun:
-    """Both sides watched the same processes: what is a number on one side is that number on the other."""
+    """Rules for one run that both sides watched: every number is the same on both sides."""
 
     def number(self, theirs: int, ours: int, call: StraceCall, findings: Findings) -> bool:
-        """Whether two numbers agree; a difference that is explained is counted."""
+        """Tells whether two numbers agree; counts a difference that is explained."""
         del call, findings
         return (theirs - ours) % 2**64 == 0
 
     def single(self, call: StraceCall | Recorded) -> str | None:
-        """Which explained difference it is that one side alone has a call."""
+        """Names the explained difference, if any, when only one side has a call."""
         if isinstance(call, StraceCall) and call.is_last and call.ret is None:
             return "killed at entry"
         if isinstance(call, Recorded) and call.entry_status == "refused" and call.errno == "ENOSYS":
@@ -50,13 +50,13 @@ class SameRun:
         return None
 
     def problem(self, problem: str, theirs: Value, ours: Recorded, index: int, findings: Findings) -> str | None:
-        """What is left of a problem when what explains it is taken away."""
+        """Returns ``problem``, or None if the rules explain it."""
         del theirs, ours, index, findings
         return problem
 
 
 class Comparison:
-    """Of one log with one recording."""
+    """Compares one log with one recording."""
 
     def __init__(self, program: str, form: Form, rules: SameRun) -> None:
         self.form = form
@@ -80,7 +80,7 @@ class Comparison:
                 self._unexplained("not shown by strace", tid, NONE, str(right))
 
     def signals(self, log: StraceLog) -> None:
-        """Counts what is no call."""
+        """Counts signals and exits, which are no calls."""
         for what, times in (("signals", log.signals), ("exits", log.ends)):
             self.findings.gaps[SIGNALS.title, what] += times if self.form is Form.VERBOSE else 0
 
@@ -132,7 +132,7 @@ class Comparison:
             yield from self._whole(theirs, ours)
 
     def _whole(self, theirs: StraceCall, ours: Recorded) -> Iterator[str]:
-        """The text of the whole call; strace cuts strings that are longer than a path can be."""
+        """Compares the text of the whole call, unless strace cut a string that is longer than a path can be."""
         if any(value.string and value.string[1] for value in theirs.args) or any(d.cut for d in ours.data.values()):
             return
         told, said = as_recorded(without_comments(theirs.text)), as_recorded(ours.texts[WHOLE] or "")
@@ -189,7 +189,7 @@ def placed(call: StraceCall) -> Iterator[tuple[int, Value]]:
 
 
 def with_addresses(told: str, theirs: StraceCall, ours: Recorded) -> str:
-    """The whole call with addresses in place of the data that is recorded, and without what it made ready."""
+    """Returns strace's text with addresses in place of captures, and without the remark behind the result."""
     for index, value in placed(theirs):
         copied = index in ours.data or value.text in NOTHING
         if copied and value.is_pointed and index < len(ours.args) and value.text not in (ours.texts[WHOLE] or ""):

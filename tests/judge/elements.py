@@ -1,4 +1,4 @@
-"""Arrays, messages and contents that the recorder copies: strace's notation of them beside the recorded values."""
+"""Compares captured arrays, messages and contents with strace's notation of them."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import re
 from collections.abc import Iterator
 
 from bpfrec.formats.kernel.decoding import constants
-from judge.copied import Data, Element, flags, number_of
+from judge.captures import Capture, Element, flags, number_of
 from judge.sockets import socket_address
 from judge.strace_values import Value
 
 COPIED = 4096
-"""How many bytes of contents the judge has recorded."""
+"""How many bytes of contents are recorded for the judge (``--data``)."""
 
 # include/uapi/asm-generic/poll.h, include/uapi/linux/eventpoll.h.
 _BITS = ("IN", "PRI", "OUT", "ERR", "HUP", "NVAL", "RDNORM", "RDBAND", "WRNORM", "WRBAND", "MSG")
@@ -29,7 +29,7 @@ EPOLL = {f"EPOLL{name}": bit for name, bit in EVENTS.items()}
 _SETS = re.compile(r"(in|out|except) \[([\d ]*)\]")
 
 
-def vectors(theirs: Value, ours: Data) -> bool:
+def vectors(theirs: Value, ours: Capture) -> bool:
     """An array of iovec, with what was read or written where contents are recorded."""
     return _buffers(theirs, ours.elements("iovec", "entry"), ours.contents)
 
@@ -54,13 +54,13 @@ def same_contents(told: bytes, contents: bytes | None) -> bool:
     return (contents or b"") == told[:COPIED]
 
 
-def contents(theirs: Value, ours: Data) -> bool:
+def contents(theirs: Value, ours: Capture) -> bool:
     """What one buffer holds."""
     text = theirs.string
     return text is not None and same_contents(text[0], ours.contents)
 
 
-def message(theirs: Value, ours: Data) -> bool:
+def message(theirs: Value, ours: Capture) -> bool:
     """A msghdr: its flags, address, buffers and descriptors."""
     fields = theirs.fields or {}
     phase = "exit" if ours.elements("iovec", "exit") or not ours.elements("iovec", "entry") else "entry"
@@ -82,7 +82,7 @@ def message(theirs: Value, ours: Data) -> bool:
     )
 
 
-def waited_for(theirs: Value, ours: Data) -> bool:
+def waited_for(theirs: Value, ours: Capture) -> bool:
     """The pollfds of poll(2) as they were passed."""
     told = [
         (position, number_of(fields["fd"]) % 2**32, flags(POLL, fields.get("events", Value("0"))))
@@ -91,13 +91,13 @@ def waited_for(theirs: Value, ours: Data) -> bool:
     return [(place, fd, events & 0xFFFF) for place, fd, events in ours.elements("pollfd", "entry")] == told
 
 
-def ready(theirs: Value, ours: Data) -> bool:
+def ready(theirs: Value, ours: Capture) -> bool:
     """What poll(2) found: strace has those alone that have an event."""
     told = [(number_of(fields["fd"]), flags(POLL, fields["revents"])) for fields in _structs(theirs)]
     return [(fd, events >> 16) for _, fd, events in ours.elements("pollfd", "exit") if events >> 16] == told
 
 
-def events(theirs: Value, ours: Data) -> bool:
+def events(theirs: Value, ours: Capture) -> bool:
     """One epoll_event that is passed, or those that are given back."""
     one = theirs.fields is not None
     told = [
@@ -107,12 +107,12 @@ def events(theirs: Value, ours: Data) -> bool:
     return ours.elements("epoll_event", "entry" if one else "exit") == told
 
 
-def descriptors(theirs: Value, ours: Data) -> bool:
+def descriptors(theirs: Value, ours: Capture) -> bool:
     """A set of descriptors as it was passed."""
     return set_of(ours, "entry") == [int(word) for word in theirs.text.strip("[]").split()]
 
 
-def set_of(ours: Data, phase: str) -> list[int]:
+def set_of(ours: Capture, phase: str) -> list[int]:
     """The descriptors in an fd_set."""
     found = ours.elements("fd_set", phase)
     return [place * 64 + bit for place, word, _ in found for bit in range(64) if word >> bit & 1]

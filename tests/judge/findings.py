@@ -1,4 +1,4 @@
-"""What a comparison found: how much agrees, what is explained, what is not."""
+"""The result of a comparison: what agrees, which differences are explained, and which are not."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ EXPLAINED = {
     "another draw": "how often random numbers are drawn for a name can depend on what was drawn",
     "addresses in the starter": "what the first execve was given stands in the memory of whoever started the program",
 }
-"""Kinds of difference that are no fault of either side, each with its reason."""
+"""Kinds of differences for which neither side is to blame, and why they occur."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Difference:
     ours: str
 
     def lines(self, width: int) -> list[str]:
-        """As a reader wants it, lines cut at ``width``."""
+        """Describes the difference for a reader; lines are cut at ``width``."""
         return [
             f"{self.kind}, thread {self.tid}",
             *(f"  {who:8}{text}"[:width] for who, text in (("strace", self.strace), ("bpfrec", self.ours))),
@@ -39,10 +39,11 @@ class Difference:
 
 @dataclass
 class Findings:
-    """Of one program.
+    """The findings about one program.
 
-    ``agreed`` counts, by what was compared, values that agree; ``explained`` by the keys of :data:`EXPLAINED`; ``gaps``
-    what strace shows and the recording does not hold, by the title of the gap and ``call.argument``.
+    ``agreed`` counts values that agree, by what was compared; ``explained`` counts differences by the keys of
+    :data:`EXPLAINED`; ``gaps`` counts arguments that strace shows and that are not recorded, by the title of the gap
+    and ``call.argument``.
     """
 
     program: str
@@ -60,7 +61,7 @@ class Findings:
             self.explained[kind] += times
 
     def add(self, other: Findings) -> None:
-        """Takes the findings of another run of the same program in."""
+        """Adds the findings of another run of the same program."""
         self.calls += other.calls
         for what, times in other.agreed.items():
             self.agreed[f"{what}, {other.program}" if other.program != self.program else what] += times
@@ -69,7 +70,7 @@ class Findings:
         self.unexplained += other.unexplained
 
     def as_json(self) -> dict[str, Any]:
-        """For programs."""
+        """Returns the findings for programs to read."""
         return {
             "program": self.program,
             "calls": self.calls,
@@ -83,7 +84,7 @@ class Findings:
         }
 
     def lines(self, width: int = 160, most: int = 20) -> list[str]:
-        """For people."""
+        """Returns the findings for people to read."""
         told = [f"{self.program}: {self.calls} calls compared"]
         told += [f"  {times:8}  {what} agree" for what, times in sorted(self.agreed.items())]
         told += [f"  {times:8}  explained, {kind}: {EXPLAINED[kind]}" for kind, times in sorted(self.explained.items())]

@@ -1,12 +1,12 @@
-"""All comparisons of one program."""
+"""Runs a program and makes all comparisons."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from judge.apart import compare_other_run
 from judge.comparing import Form, compare_same_run
 from judge.findings import Findings
+from judge.other_run import compare_other_run
 from judge.programs import Program
 from judge.recorded import read_recording
 from judge.strace_log import read_log
@@ -14,11 +14,11 @@ from judge.watching import Stage
 
 
 def judge(program: Program, folder: Path) -> Findings:
-    """Runs a program under both, in ``folder``, and compares.
+    """Runs a program under strace and bpfrec, in ``folder``, and compares what they say.
 
     Raises:
-        WatchError: it cannot be run.
-        NotationError: strace wrote what is not understood.
+        WatchError: the program cannot be run.
+        NotationError: strace wrote something that the judge does not understand.
         RecordingError: the recording lacks events.
     """
     stage = Stage(folder, program.prepare, program.cwd, program.may_fail)
@@ -28,7 +28,7 @@ def judge(program: Program, folder: Path) -> Findings:
         log = read_log(written)
         recording = read_recording(trace, log.threads if form is Form.VERBOSE else ())
         findings.add(compare_same_run(program.name, form, log, recording))
-    if program.apart:
+    if program.repeats:
         path = stage.program(program.command)
         alone = stage.recorded_alone(program.command)
         for form in Form:

@@ -1,4 +1,4 @@
-"""Which recorded call is which of strace's: thread by thread, in order."""
+"""Pairs the recorded calls of a thread with those that strace shows."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def pairs(
     left_key: Callable[[Left], Hashable],
     right_key: Callable[[Right], Hashable],
 ) -> Iterator[tuple[Left | None, Right | None]]:
-    """The calls of both sides, in order; None where one side has none of that key there."""
+    """Yields the calls of both sides in pairs, in order; None where one side lacks the call."""
     a, b = [left_key(call) for call in left], [right_key(call) for call in right]
     first = 0
     while first < min(len(a), len(b)) and a[first] == b[first]:

@@ -1,7 +1,7 @@
-"""Names of descriptors beside those that ``strace -yy`` prints, of one run that both watch.
+"""Compares resolved paths with the names that ``strace -yy`` prints, in one run that both watch.
 
-Each call of a thread is compared in its place. A name of ours may differ from the kernel's where links lead elsewhere,
-a pipe is known by the call that made it, and of a socket an address may not be known; all else is a difference.
+The calls of each thread are compared one by one. Three differences are allowed: a path may lead through links, a pipe
+has the name of the call that made it, and an address of a socket may be unknown.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The programs that are judged."""
+"""The programs that the judge runs."""
 
 from __future__ import annotations
 
@@ -11,21 +11,22 @@ WORKLOADS = Path(__file__).parents[1] / "workloads"
 
 @dataclass(frozen=True)
 class Program:
-    """A command, run in ``cwd``, or in a folder of its own that the ``prepare`` commands fill.
+    """A command. It runs in ``cwd``, or in a folder of its own that the ``prepare`` commands fill.
 
-    ``apart``: it does the same every time. ``may_fail``: its exit status does not matter.
+    ``repeats``: it makes the same calls in every run, so that two runs can be compared. ``may_fail``: its exit status
+    does not matter.
     """
 
     name: str
     command: Sequence[str]
     prepare: Sequence[Sequence[str]] = ()
-    apart: bool = False
+    repeats: bool = False
     may_fail: bool = False
     cwd: Path | None = None
 
 
 def compiled(workload: str) -> list[str]:
-    """The command that makes a program of ``tests/workloads``."""
+    """Returns the command that compiles a program of ``tests/workloads``."""
     return ["gcc", "-pthread", str(WORKLOADS / f"{workload}.c"), "-o", workload]
 
 
@@ -153,16 +154,18 @@ fs.readFile('made', () => setTimeout(() => require('child_process').execSync('tr
 PROGRAMS = {
     program.name: program
     for program in (
-        Program("ls", ["ls", "-lR", "/usr/share/perl5"], apart=True),
-        Program("cat", ["cat", "/etc/hostname", "/etc/passwd"], apart=True),
-        Program("tar", ["tar", "cf", "made.tar", "."], [["sh", "-c", TREE]], apart=True),
+        Program("ls", ["ls", "-lR", "/usr/share/perl5"], repeats=True),
+        Program("cat", ["cat", "/etc/hostname", "/etc/passwd"], repeats=True),
+        Program("tar", ["tar", "cf", "made.tar", "."], [["sh", "-c", TREE]], repeats=True),
         Program("git", ["sh", "-c", GIT]),
-        Program("gcc", ["gcc", "hello.c", "-o", "hello"], [["sh", "-c", HELLO]], apart=True),
+        Program("gcc", ["gcc", "hello.c", "-o", "hello"], [["sh", "-c", HELLO]], repeats=True),
         Program("python", ["/usr/bin/python3", "-c", PYTHON]),
         Program("structs", ["/usr/bin/python3", "-I", "-c", STRUCTS]),
         Program("contents", ["/usr/bin/python3", "-I", "-c", CONTENTS]),
-        Program("find", ["find", ".", "-type", "f", "-exec", "wc", "-c", "{}", ";"], [["sh", "-c", TREE]], apart=True),
-        Program("sqlite3", ["sqlite3", "made.db", SQLITE], apart=True),
+        Program(
+            "find", ["find", ".", "-type", "f", "-exec", "wc", "-c", "{}", ";"], [["sh", "-c", TREE]], repeats=True
+        ),
+        Program("sqlite3", ["sqlite3", "made.db", SQLITE], repeats=True),
         Program(
             "pipeline", ["sh", "-c", "seq 2000 | sort -r | head -n 500 | tail -n 3 | tr 0-9 a-j; sleep 0.01 & wait"]
         ),

@@ -12,7 +12,7 @@ import bpfrec
 from bpfrec.analyze.trace import Trace
 from bpfrec.formats.kernel.captures import MOST_WORDS
 from bpfrec.formats.kernel.syscalls import syscalls
-from judge.copied import Data
+from judge.captures import Capture
 
 ARGS = ", ".join(f"arg{i}" for i in range(6))
 CALLS = f"""
@@ -60,7 +60,7 @@ class Recorded:
     unfinished: str | None
     entry_status: str | None
     paths: dict[int, tuple[str | None, str | None]] = field(default_factory=dict)
-    data: dict[int, Data] = field(default_factory=dict)
+    data: dict[int, Capture] = field(default_factory=dict)
     texts: dict[int, str | None] = field(default_factory=dict)
 
     def __str__(self) -> str:
@@ -130,12 +130,12 @@ def _add_data(trace: Trace, by_id: dict[int, Recorded]) -> None:
     for event_id, arg, contents, cut, status in trace.sql(OTHERS["contents"]).fetchall():
         _add(by_id[event_id], arg, status, contents=contents, cut=bool(cut))
     for event_id, arg, kind, phase, *element, status in trace.sql(ARRAYS).fetchall():
-        known = by_id[event_id].data.get(arg, Data()).arrays
+        known = by_id[event_id].data.get(arg, Capture()).arrays
         _add(by_id[event_id], arg, status, arrays=known if status else (*known, (kind, phase, tuple(element))))
 
 
 def _add(call: Recorded, arg: int, status: str | None, **values: Any) -> None:
-    known = call.data.get(arg, Data())
+    known = call.data.get(arg, Capture())
     call.data[arg] = replace(known, status=known.status or status, **values)
 
 

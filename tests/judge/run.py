@@ -26,10 +26,12 @@ from judge.watching import WatchError
 def options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", action="store_true", help="print findings as JSON")
-    parser.add_argument("--keep", type=Path, metavar="FOLDER", help="leave logs and recordings here")
-    parser.add_argument("--apart", action="store_true", help="two more runs, watched apart: for what repeats itself")
-    parser.add_argument("--program", action="append", choices=list(PROGRAMS), help="one of the known (repeatable)")
-    parser.add_argument("--all", action="store_true", help="all the known")
+    parser.add_argument("--keep", type=Path, metavar="FOLDER", help="keep logs and recordings here")
+    parser.add_argument("--repeats", action="store_true", help="COMMAND does the same in every run: compare two, too")
+    parser.add_argument(
+        "--program", action="append", choices=list(PROGRAMS), help="judge a program of programs.py (repeatable)"
+    )
+    parser.add_argument("--all", action="store_true", help="judge all programs of programs.py")
     parser.add_argument("command", nargs="*", metavar="COMMAND", help="a program and its arguments")
     return parser.parse_args()
 
@@ -38,7 +40,9 @@ def main() -> int:
     given = options()
     chosen = [PROGRAMS[name] for name in (PROGRAMS if given.all else given.program or ())]
     if given.command:
-        chosen.append(Program(" ".join(given.command), given.command, apart=given.apart, may_fail=True, cwd=Path.cwd()))
+        chosen.append(
+            Program(" ".join(given.command), given.command, repeats=given.repeats, may_fail=True, cwd=Path.cwd())
+        )
     found: list[Findings] = []
     failed = False
     for program in chosen:

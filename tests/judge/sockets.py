@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import socket
 
-from judge.copied import number_of
+from judge.captures import number_of
 from judge.strace_values import Value
 
 _PORT = re.compile(r"htons\((\d+)\)")

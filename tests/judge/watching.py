@@ -1,12 +1,12 @@
 """Runs a program under strace and bpfrec.
 
-Together: bpfrec records strace, its children with it, so that both watch the same run and every process id, address,
-time and result is the same on both sides. strace writes either raw numbers or what they mean, so that a program runs
-once for each form, and each log is compared with the recording of that very run.
+In one run: bpfrec records strace and its children. Both watch the same run, so every process id, address, time and
+result is the same on both sides. strace writes either raw numbers or what they mean: the program runs once for each
+form, and each log is compared with the recording of the same run.
 
-Apart: each alone. This is needed too: strace reads paths before the kernel begins a call, so that beside it they are
-always resident, and it stops threads at every call, so that they hardly ever meet. Here the addresses are the same
-because their randomization is off, and the environment is the same, stated below.
+In two runs: each watches a run alone. This is needed too. strace reads paths before the kernel does, so beside it paths
+are always resident; and it stops a thread at every call, so beside it threads hardly ever run at the same time. The
+addresses are the same in both runs because their randomization is off, and the environment is the one stated below.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ class WatchError(Exception):
 
 @dataclass
 class Stage:
-    """Where a program is watched: logs and recordings go to ``folder``.
+    """Where a program runs and what watches it; logs and recordings go to ``folder``.
 
-    It runs in ``cwd``, or in a folder that is made anew for every run, of the same name and filled by ``prepare``; with
-    an environment that is the same for every run. ``may_fail``: its exit status does not matter.
+    The program runs in ``cwd``, or in a folder that is made anew for each run, always under the same name, and that
+    ``prepare`` fills. The environment is the same for every run. ``may_fail``: the exit status does not matter.
     """
 
     folder: Path

@@ -1,4 +1,4 @@
-"""A trace for probes: every member of open, stacks with and without symbols, a function's whole family."""
+"""Builds a trace for probes: all calls that open(3) can mean, and stacks with and without symbols."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the kernel would leave in a ring of samples: struct wire_sample and what follows it, as a perf sample."""
+"""Makes bytes as the kernel leaves them in a ring of samples: struct wire_sample and what follows it."""
 
 from __future__ import annotations
 

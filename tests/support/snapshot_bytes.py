@@ -1,4 +1,4 @@
-"""What the kernel would leave in a ring of snapshots: struct wire_snapshot and a piece of stack, as a perf sample."""
+"""Makes bytes as the kernel leaves them in a ring of snapshots: struct wire_snapshot and a fragment of stack."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A trace for what is said of stacks: every kind of frame, stacks that end early, calls and samples without one."""
+"""Builds a trace with every kind of frame, stacks that end early, and calls and samples without a stack."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""What strace prints for system calls with given arguments: it refuses every call itself, so that nothing is done.
+"""Asks strace how it prints system calls with given arguments. strace refuses each call itself: nothing is done.
 
-The program that makes them has no C library, so that no calls but those are made; it ends by an illegal instruction.
+The program that makes the calls has no C library, so it makes no others. It ends with an illegal instruction.
 """
 
 from __future__ import annotations

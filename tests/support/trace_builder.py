@@ -1,4 +1,4 @@
-"""Synthetic traces, row by row, written by the product's own writer."""
+"""Builds synthetic traces row by row; the product's own writer writes them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class TraceBuilder:
     def call(
         self, name: str, at: int, *args: int, ret: int | None = 0, took: int | None = 1_000, **columns: Any
     ) -> int:
-        """Adds a call; ``ret`` None: it never returned. Returns its event_id."""
+        """Adds a call and returns its event_id. ``ret`` None: the call never returned."""
         event_id = len(self.rows["syscalls"])
         row: dict[str, Any] = {
             "event_id": event_id,

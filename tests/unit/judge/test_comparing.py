@@ -7,9 +7,9 @@ from copy import deepcopy
 from dataclasses import replace
 
 import pytest
-from judge.apart import compare_other_run
+from judge.captures import Capture
 from judge.comparing import Form, compare_same_run
-from judge.copied import Data
+from judge.other_run import compare_other_run
 from judge.recorded import Recorded, Recording
 from judge.strace_log import StraceLog, parse_log
 
@@ -46,12 +46,12 @@ def call(tid: int, name: str, args: list[int], ret: int | None, errno: str | Non
 
 def recording() -> Recording:
     own = call(5, "ptrace", [1, 2], 0)
-    copied = {1: Data(strings=("x",)), 2: Data(strings=("A=b",))}
+    copied = {1: Capture(strings=("x",)), 2: Capture(strings=("A=b",))}
     execve = replace(call(10, "execve", [1, 2, 3], 0), paths={0: ("/bin/x", None)}, data=copied)
     openat = replace(call(10, "openat", [0xFFFFFF9C, 5, 0, 0], -2, "ENOENT"), paths={1: ("/a\\xff", "not-utf8")})
     openat.texts = {0: "AT_FDCWD", 2: "O_RDONLY"}
     clone = replace(call(10, "clone", [0x11, 0, 0, 0x7F, 0], 11), texts={0: "SIGCHLD"})
-    sleep = replace(call(11, "nanosleep", [8, 0], 0), data={0: Data(words=(1, 5))})
+    sleep = replace(call(11, "nanosleep", [8, 0], 0), data={0: Capture(words=(1, 5))})
     root = [execve, openat, clone, call(10, "pause", [], None)]
     unknown = call(11, "unknown_9999", [1, 0, 0, 0, 0, 0], -38, "ENOSYS")
     child = [call(11, "getpid", [], 11), sleep, unknown, call(11, "exit_group", [0], None)]
@@ -121,7 +121,7 @@ def test_a_wrong_path_is_a_difference(text: str | None) -> None:
 
 def test_a_wrong_timespec_is_a_difference() -> None:
     ours = recording()
-    ours.threads[11][1].data = {0: Data(words=(1, 6))}
+    ours.threads[11][1].data = {0: Capture(words=(1, 6))}
     findings = compare_same_run("program", Form.VERBOSE, parse_log(VERBOSE), ours)
     assert len(findings.unexplained) == 1
 

@@ -5,7 +5,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 import pytest
-from judge.captures import COMPARED
+from judge.arguments import COMPARED
 from judge.findings import EXPLAINED
 from judge.gaps import GAPS, documented, gap_of
 

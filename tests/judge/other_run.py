@@ -1,8 +1,8 @@
 """Compares a recording with a log of another run of the same program.
 
-What must differ between two runs is known: the ids of processes, the addresses that the first execve was given by
-whoever started the program, names drawn at random. Processes and threads are paired by their place in the tree: the nth
-child of one is the nth child of the other.
+Some values must differ between two runs: ids of processes, names drawn at random, and the addresses that the first
+execve got from the process that started the program. Processes and threads are paired by their place in the tree: the
+nth child of one is the nth child of the other.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ DRAWN = re.compile(r"(/tmp/cc|tmp_obj_)\w{6}")
 
 
 class OtherRun(SameRun):
-    """What is a number on one side can be another on the other; ``ids`` leads from strace's processes to ours."""
+    """Rules for two runs: an id may differ. ``ids`` maps strace's processes and threads to ours."""
 
     def __init__(self, ids: dict[int, int]) -> None:
         self.ids = ids
@@ -85,7 +85,7 @@ def _undrawn(text: str) -> str:
 
 
 def _undraw(call: Recorded) -> None:
-    """Takes out what is drawn at random; the text of the whole call goes, for it has ids too."""
+    """Removes names drawn at random, and the text of the whole call, which can hold ids."""
     call.texts.pop(WHOLE, None)
     call.texts = {index: text and _undrawn(text) for index, text in call.texts.items()}
     call.paths = {index: (path and _undrawn(path), status) for index, (path, status) in call.paths.items()}

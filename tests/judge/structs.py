@@ -1,6 +1,6 @@
-"""Structs and other data that the recorder copies: strace's notation of them beside the recorded values, by kind.
+"""Compares structs and other captures with strace's notation of them, by kind.
 
-The kinds are those of ``formats/kernel/captures.py``; of one that is not in :data:`KINDS` nothing is compared.
+The kinds are those of ``formats/kernel/captures.py``. Captures of a kind that is not in :data:`KINDS` are not compared.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Callable
 from bpfrec.formats.kernel.decoding import constants
 from bpfrec.formats.kernel.errnos import errno_numbers
 from judge import elements
-from judge.copied import NAMED, Data, Words, flags, number_of
+from judge.captures import NAMED, Capture, Words, flags, number_of
 from judge.sockets import socket_address
 from judge.strace_values import Value
 
@@ -79,7 +79,7 @@ def _open_how(value: Value) -> Words:
 CLONE_ARGS = ("flags", "pidfd", "child_tid", "parent_tid", "exit_signal", "stack", "stack_size", "tls")
 
 
-def _clone_args(theirs: Value, ours: Data) -> bool:
+def _clone_args(theirs: Value, ours: Capture) -> bool:
     """As they were passed: strace has behind => what the kernel gave back, and leaves out what is not asked for."""
     fields = Value(theirs.text.partition(" => ")[0]).fields or {}
     names = (*CLONE_ARGS, "set_tid", "set_tid_size", "cgroup")
@@ -112,8 +112,8 @@ STRUCTS: dict[str, Callable[[Value], Words]] = {
 }
 
 
-def _struct(read: Callable[[Value], Words]) -> Callable[[Value, Data], bool]:
-    def agree(theirs: Value, ours: Data) -> bool:
+def _struct(read: Callable[[Value], Words]) -> Callable[[Value, Capture], bool]:
+    def agree(theirs: Value, ours: Capture) -> bool:
         told = read(theirs)
         return len(told) == len(ours.words) and all(a in (-1, b) for a, b in zip(told, ours.words, strict=True))
 
@@ -134,11 +134,11 @@ def wait_status(status: int) -> str:
     return f"[{{{told}}}]"
 
 
-def _wait(theirs: Value, ours: Data) -> bool:
+def _wait(theirs: Value, ours: Capture) -> bool:
     return theirs.text == wait_status(ours.words[0])
 
 
-def _sockaddr(theirs: Value, ours: Data) -> bool:
+def _sockaddr(theirs: Value, ours: Capture) -> bool:
     return socket_address(theirs) == (ours.family, ours.address, ours.port)
 
 
@@ -150,11 +150,11 @@ def signal_set(value: Value) -> int:
     return mask ^ ANY_SIGNAL if value.text.startswith("~") else mask
 
 
-def _sigset(theirs: Value, ours: Data) -> bool:
+def _sigset(theirs: Value, ours: Capture) -> bool:
     return ours.words == (signal_set(theirs),)
 
 
-def _sigaction(theirs: Value, ours: Data) -> bool:
+def _sigaction(theirs: Value, ours: Capture) -> bool:
     fields = theirs.fields or {}
     handler, given, restorer, mask = ours.words
     return (
@@ -165,13 +165,13 @@ def _sigaction(theirs: Value, ours: Data) -> bool:
     )
 
 
-def _stack(theirs: Value, ours: Data) -> bool:
+def _stack(theirs: Value, ours: Capture) -> bool:
     fields = theirs.fields or {}
     told = (number_of(fields["ss_sp"]), flags(STACK, fields["ss_flags"]), number_of(fields["ss_size"]))
     return told == (ours.words[0], ours.words[1] & 0xFFFFFFFF, ours.words[2])
 
 
-def _siginfo(theirs: Value, ours: Data) -> bool:
+def _siginfo(theirs: Value, ours: Capture) -> bool:
     fields = theirs.fields or {}
     if not fields:
         return not ours.words[0] & 0xFFFFFFFF
@@ -181,7 +181,7 @@ def _siginfo(theirs: Value, ours: Data) -> bool:
     return told == list(struct.unpack("<i4xi4xiIi4x", raw))
 
 
-def _lock(theirs: Value, ours: Data) -> bool:
+def _lock(theirs: Value, ours: Capture) -> bool:
     fields = theirs.fields or {}
     kind, whence, start, length, pid = struct.unpack("<hh4xqqi4x", struct.pack("<4Q", *ours.words))
     return (
@@ -198,7 +198,7 @@ OPTION_WORDS = {
 }
 
 
-def _option(theirs: Value, ours: Data) -> bool:
+def _option(theirs: Value, ours: Capture) -> bool:
     """A socket's option: a number, a string, or a struct of numbers of one size."""
     raw = struct.pack(f"<{len(ours.words)}Q", *ours.words)
     if theirs.string:
@@ -211,19 +211,19 @@ def _option(theirs: Value, ours: Data) -> bool:
     return bool(told) and told in (narrow, wide)
 
 
-def _string(theirs: Value, ours: Data) -> bool:
+def _string(theirs: Value, ours: Capture) -> bool:
     told = theirs.string
     return told is not None and not told[1] and ours.strings == (told[0].decode("utf-8", "backslashreplace"),)
 
 
-def _strings(theirs: Value, ours: Data) -> bool:
+def _strings(theirs: Value, ours: Capture) -> bool:
     told = [(item.string or (b"?", True)) for item in theirs.items or []]
     return not any(cut for _, cut in told) and ours.strings == tuple(
         text.decode("utf-8", "backslashreplace") for text, _ in told
     )
 
 
-KINDS: dict[str, Callable[[Value, Data], bool]] = {
+KINDS: dict[str, Callable[[Value, Capture], bool]] = {
     **{kind: _struct(read) for kind, read in STRUCTS.items()},
     "int": _wait,
     "clone_args": _clone_args,
