@@ -89,11 +89,19 @@ def open_on_cpu(attr: PerfEventAttr, cpu: int) -> int:
     return descriptor
 
 
+class LockedMemoryError(PermissionError):
+    """The kernel lets this user lock no more memory for rings."""
+
+
 class Ring:
     """The ring buffer of one perf event: ``2**n`` pages of data behind a control page.
 
     It can be registered with epoll. Head and tail are aligned words of 8 bytes, each read or written in one go, and
     x86-64 keeps loads and stores in order, so no barrier is needed.
+
+    Raises:
+        LockedMemoryError: the user may lock no more memory.
+        BpfrecError: there is no memory.
     """
 
     def __init__(self, descriptor: int, cpu: int, size: int) -> None:
@@ -106,10 +114,12 @@ class Ring:
             )
         except OSError as error:
             os.close(descriptor)
+            if error.errno == errno.EPERM:
+                raise LockedMemoryError(error.errno, os.strerror(error.errno)) from None
             reason = "no memory to spare" if error.errno == errno.ENOMEM else error.strerror
             raise BpfrecError(
                 f"cannot map a ring buffer of {size_text(size)} for CPU {cpu}: {reason}",
-                "Ask for a smaller one: --buffer 1M   or raise the limit: sysctl kernel.perf_event_mlock_kb=N",
+                "Ask for a smaller one: --buffer 1M",
             ) from None
         self._head = ctypes.c_uint64.from_buffer(self._memory, _DATA_HEAD)
         self._tail = ctypes.c_uint64.from_buffer(self._memory, _DATA_TAIL)

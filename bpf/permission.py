@@ -8,7 +8,7 @@ from pathlib import Path
 from bpfrec.formats.errors import BpfrecError
 
 # include/uapi/linux/capability.h
-_CAPABILITIES = {"CAP_SYS_ADMIN": 21, "CAP_PERFMON": 38, "CAP_BPF": 39}
+_CAPABILITIES = {"CAP_IPC_LOCK": 14, "CAP_SYS_ADMIN": 21, "CAP_PERFMON": 38, "CAP_BPF": 39}
 _NEEDED = ("CAP_BPF", "CAP_PERFMON")
 
 _PID_NAMESPACE = Path("/proc/self/ns/pid")
@@ -16,6 +16,7 @@ _PID_NAMESPACE = Path("/proc/self/ns/pid")
 _INITIAL_PID_NAMESPACE = 0xEFFFFFFC
 
 _LOCKDOWN = Path("/sys/kernel/security/lockdown")
+_LOCKED_KIB = Path("/proc/sys/kernel/perf_event_mlock_kb")
 _CONTAINER_MARKS = (Path("/.dockerenv"), Path("/run/.containerenv"))
 
 
@@ -70,6 +71,17 @@ def perf_refused(error: OSError) -> BpfrecError:
     )
 
 
+def locked_memory_refused(bytes_per_cpu: int) -> BpfrecError:
+    """The error for rings of ``bytes_per_cpu`` that this user may not lock: see perf_event_open(2)."""
+    needed = -(-bytes_per_cpu // 1024)
+    allowed = _LOCKED_KIB.read_text().strip() if _LOCKED_KIB.exists() else "unknown"
+    why = "without CAP_IPC_LOCK" if not _holds("CAP_IPC_LOCK") else "here"
+    return BpfrecError(
+        f"the rings of each CPU need {needed} KiB of locked memory, and the kernel permits {allowed} {why}",
+        f"Add CAP_IPC_LOCK to its capabilities, or permit more: sysctl kernel.{_LOCKED_KIB.name}={needed}",
+    )
+
+
 def _check_pid_namespace() -> None:
     if _PID_NAMESPACE.stat().st_ino != _INITIAL_PID_NAMESPACE:
         raise BpfrecError(
@@ -80,13 +92,17 @@ def _check_pid_namespace() -> None:
 
 
 def _missing_capabilities() -> list[str]:
+    if _holds("CAP_SYS_ADMIN"):
+        return []
+    return [name for name in _NEEDED if not _holds(name)]
+
+
+def _holds(capability: str) -> bool:
     held = 0
     for line in Path("/proc/self/status").read_text().splitlines():
         if line.startswith("CapEff:"):
             held = int(line.split()[1], 16)
-    if held >> _CAPABILITIES["CAP_SYS_ADMIN"] & 1:
-        return []
-    return [name for name in _NEEDED if not held >> _CAPABILITIES[name] & 1]
+    return bool(held >> _CAPABILITIES[capability] & 1)
 
 
 def _lockdown() -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,11 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from bpfrec.formats.printable import printable
 from bpfrec.record.finish.finish import Finished
 from bpfrec.record.options.phrases import one_of
 from bpfrec.record.request import Request
+from bpfrec.record.session.output import DEFAULT
 from bpfrec.record.session.recorded import Progress, Recorded
 
 
@@ -74,12 +77,12 @@ class Display:
             self.say(line)
         if old is not None:
             self.say(f"the {target} that was there is now {old}")
-        name = "" if target == Path("trace.bpfrec") else f" -i {target}"
+        name = "" if target == DEFAULT else f" -i {shlex.quote(str(target))}"
         self.say(f"next: bpfrec analyze{name} report summary")
 
     def say(self, text: str) -> None:
         """Prints one line."""
-        self._with_reader(lambda: self._console.print(Text(f"bpfrec: {text}")))
+        self._with_reader(lambda: self._console.print(Text(f"bpfrec: {printable(text)}")))
 
     def _show(self, line: Text) -> None:
         live = self._live

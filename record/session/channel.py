@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
+import mmap
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from bpfrec.bpf.event_rings import default_ring_size, open_event_rings
-from bpfrec.bpf.perf_event import Ring, online_cpus
-from bpfrec.bpf.permission import perf_refused
+from bpfrec.bpf.perf_event import LockedMemoryError, Ring, online_cpus
+from bpfrec.bpf.permission import locked_memory_refused, perf_refused
 from bpfrec.bpf.program import RecorderProgram
 from bpfrec.bpf.sampling import Sampling
 from bpfrec.bpf.selection import Selection
@@ -126,6 +127,7 @@ def open_channels(program: RecorderProgram, selection: Selection, size: int | No
     """
     cpus = online_cpus()
     default = default_ring_size(len(cpus))
+    sizes = _ring_sizes(selection, size or default, default)
     opened: list[Channel] = []
 
     def channel(kind: SpoolKind, rings: list[Ring]) -> Channel:
@@ -134,21 +136,33 @@ def open_channels(program: RecorderProgram, selection: Selection, size: int | No
 
     try:
         channels = Channels(
-            side_band=channel(SpoolKind.SIDE_BAND, open_sideband_rings(cpus, _SIDE_BAND_BYTES)),
-            calls=channel(SpoolKind.CALLS, open_event_rings(cpus, size or default)),
+            side_band=channel(SpoolKind.SIDE_BAND, open_sideband_rings(cpus, sizes[SpoolKind.SIDE_BAND])),
+            calls=channel(SpoolKind.CALLS, open_event_rings(cpus, sizes[SpoolKind.CALLS])),
         )
         program.connect(channels.calls.rings)
-        if selection.has_full_stacks:
-            rings = open_event_rings(cpus, min(_SNAPSHOT_BYTES, default), _SNAPSHOT_WATERMARK)
+        if SpoolKind.SNAPSHOTS in sizes:
+            rings = open_event_rings(cpus, sizes[SpoolKind.SNAPSHOTS], _SNAPSHOT_WATERMARK)
             channels.snapshots = channel(SpoolKind.SNAPSHOTS, rings)
-        if selection.profile:
-            rings = open_event_rings(cpus, min(_SAMPLE_BYTES[selection.stacks], default))
+        if SpoolKind.SAMPLES in sizes:
+            rings = open_event_rings(cpus, sizes[SpoolKind.SAMPLES])
             channels.samples = channel(SpoolKind.SAMPLES, rings)
             channels.sampling = Sampling(cpus, selection.profile, program.sampling(rings))
     except BaseException as error:
         for each in opened:
             each.close()
+        if isinstance(error, LockedMemoryError):
+            raise locked_memory_refused(sum(bytes_ + mmap.PAGESIZE for bytes_ in sizes.values())) from None
         if isinstance(error, OSError):
             raise perf_refused(error) from None
         raise
     return channels
+
+
+def _ring_sizes(selection: Selection, calls: int, default: int) -> dict[SpoolKind, int]:
+    """Bytes of one CPU's ring of each kind that ``selection`` needs."""
+    sizes = {SpoolKind.SIDE_BAND: _SIDE_BAND_BYTES, SpoolKind.CALLS: calls}
+    if selection.has_full_stacks:
+        sizes[SpoolKind.SNAPSHOTS] = min(_SNAPSHOT_BYTES, default)
+    if selection.profile:
+        sizes[SpoolKind.SAMPLES] = min(_SAMPLE_BYTES[selection.stacks], default)
+    return sizes

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from bpfrec.bpf import permission
+from bpfrec.bpf.perf_event import LockedMemoryError, Ring
 from bpfrec.formats.errors import BpfrecError
 
 ALL = (1 << 41) - 1
@@ -77,3 +78,25 @@ def test_perf_events_that_are_refused() -> None:
     refused = permission.perf_refused(OSError(errno.EACCES, os.strerror(errno.EACCES)))
     assert "perf_event_open" in refused.message
     assert refused.hint
+
+
+def test_rings_that_may_not_be_locked_name_the_capability_and_the_limit(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    held(monkeypatch, BPF | PERFMON, uid=1000)
+    (tmp_path / "perf_event_mlock_kb").write_text("516\n")
+    monkeypatch.setattr(permission, "_LOCKED_KIB", tmp_path / "perf_event_mlock_kb")
+    refused = permission.locked_memory_refused((1 << 20) + 100)
+    assert "1025 KiB" in refused.message
+    assert "516 without CAP_IPC_LOCK" in refused.message
+    assert "sysctl kernel.perf_event_mlock_kb=1025" in refused.hint
+    assert "--buffer" not in refused.hint, "the smallest rings need more than the limit"
+
+
+def test_a_ring_that_may_not_be_locked(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr("mmap.mmap", refuse)
+    with pytest.raises(LockedMemoryError):
+        Ring(os.open(os.devnull, os.O_RDONLY), 0, 1 << 18)

@@ -67,3 +67,9 @@ def test_a_reader_that_has_gone_changes_nothing() -> None:
         os.dup2(kept, 2)
         os.close(kept)
         os.close(writer)
+
+
+def test_names_that_others_chose_do_not_reach_the_terminal_raw(capsys: pytest.CaptureFixture[str]) -> None:
+    with Display("it") as display:
+        display.say("recording x\x1b[31m\udcff")
+    assert capsys.readouterr().err == "bpfrec: recording x\\x1b[31m\\udcff\n"
