@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import logging
+import resource
+from contextlib import suppress
 
 from bpfrec.formats.errors import BpfrecError
 from bpfrec.record.display import Display
@@ -42,14 +44,25 @@ def run(request: Request) -> int:
         StopSignals(with_quit=bool(request.command)) as signals,
     ):
         if not request.command:
+            _permit_many_files()
             _record_and_finish(request, output, user, None, display, signals)
             return 0
+        # The command is forked first, and keeps the limit that it would have had.
         command = Command(request.command, user, signals)
         try:
+            _permit_many_files()
             _record_and_finish(request, output, user, command, display, signals)
         finally:
             command.close()
         return command.child.exit_code
+
+
+def _permit_many_files() -> None:
+    """Raises this process's limit of open files: the files that processes execute are held open."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < hard:
+        with suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def _record_and_finish(

@@ -99,8 +99,8 @@ def _ring_losses(recorded: Recorded, request: Request) -> list[dict[str, Any]]:
 
 
 _WITHOUT_RING = (
-    "The CPU came online after the recording began, and had no ring buffer. Bring all CPUs online first: "
-    "lscpu --online --extended"
+    "The CPU came online, or back online, while the recording went on, and had no ring buffer. Keep the CPUs online "
+    "meanwhile: lscpu --extended shows them."
 )
 
 

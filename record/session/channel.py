@@ -63,6 +63,11 @@ class Channel:
                 self.consumer(ring.cpu, data)
 
     @property
+    def cpus(self) -> frozenset[int]:
+        """The CPUs that have a ring."""
+        return frozenset(ring.cpu for ring in self.rings)
+
+    @property
     def level(self) -> str:
         """How full a ring was at most when it was drained, for a log."""
         return f"{self.kind} {self._fullest / self.rings[0].size:.1%} of {self.rings[0].size} bytes"

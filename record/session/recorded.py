@@ -26,12 +26,12 @@ class Progress:
 class Recorded:
     """A recording that has stopped: what finishing needs beside the spools. Times in ns on CLOCK_MONOTONIC.
 
-    ``stopped``: why. ``is_cut``: the disk took no more. ``ended_early``: chosen processes and threads that ended before
-    the first call could be recorded. ``counters``: by name, see :data:`bpfrec.bpf.program.COUNTERS`. ``lost_by_cpu``:
-    calls that found no room in the ring of each possible CPU. ``ring_cpus``: the CPUs that had rings.
-    ``in_progress_at_end``: the calls that threads were in at the end, as perf samples; ``in_progress_at_start``: those
-    that they were in at the start. ``ring_bytes``: of a ring for calls. ``spooled_bytes``: of calls.
-    ``kernel_symbols``: as of the end, for samples; None: there are no kernel stacks.
+    ``stopped``: why. ``is_cut``: the disk took no more. ``ended_early``: chosen processes and threads that ended
+    before the first call could be recorded. ``counters``: by name, see :data:`bpfrec.bpf.program.COUNTERS`.
+    ``lost_by_cpu``: calls that found no room in the ring of each possible CPU. ``ring_cpus``: the CPUs that had rings
+    and were online all the time. ``in_progress``: the calls that threads were in at the end, as perf samples;
+    ``waiting``: those that they were in at the start. ``ring_bytes``: of a ring for calls. ``spooled_bytes``: of
+    calls. ``kernel_symbols``: as of the end, for samples; None: there are no kernel stacks.
     """
 
     clock: Clock

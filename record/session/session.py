@@ -15,6 +15,7 @@ import time
 from datetime import datetime
 from typing import Protocol
 
+from bpfrec.bpf.perf_event import online_cpus
 from bpfrec.bpf.program import RecorderProgram, load_program
 from bpfrec.bpf.sideband import Event, parse_events
 from bpfrec.formats.errors import BpfrecError
@@ -84,6 +85,7 @@ class _Session:
         self._spools = Spools(output)
         self._learner: StackLearner | None = None
         self._events: list[Event] = []
+        self._ring_cpus: frozenset[int] = frozenset()
         self._selection = request.selection(child.pid if child else None)
         wanted = request.processes()
         if wanted is not None and child is not None:
@@ -106,6 +108,7 @@ class _Session:
         channels = open_channels(program, self._selection, request.ring_bytes, self._spools)
         try:
             channels.side_band.consumer = self._take_events
+            self._ring_cpus = channels.calls.cpus
             self._tracker.snapshot()
             if request.comm is not None:
                 program.add_named_processes(_named(request.comm))
@@ -175,7 +178,7 @@ class _Session:
             in_progress_at_end=program.calls_in_progress(),
             in_progress_at_start=in_progress,
             tracker=self._tracker,
-            ring_cpus=frozenset(ring.cpu for ring in channels.calls.rings),
+            ring_cpus=self._ring_cpus & set(online_cpus()),
             ring_bytes=channels.calls.rings[0].size,
             spooled_bytes=self._spools.bytes_written(SpoolKind.CALLS),
             child=self._child,
@@ -224,6 +227,8 @@ class _Session:
         return reason
 
     def _report(self, program: RecorderProgram, channels: Channels, listener: Listener, start: int) -> None:
+        # The kernel closes the events of a CPU that goes offline, and does not open them when it comes back.
+        self._ring_cpus &= set(online_cpus())
         sent, lost = program.sent_and_lost()
         spooled = self._spools.bytes_written(SpoolKind.CALLS)
         listener.progress(Progress((time.monotonic_ns() - start) / 1e9, sent, lost, spooled))

@@ -10,9 +10,7 @@ import ctypes
 import io
 import logging
 import os
-import resource
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
@@ -70,10 +68,6 @@ class Modules:
         self._debug_folders = DebugFolders([SYSTEM_FOLDER], search=False)
         self.unread_lines = self.unread_symbols = 0
         self._symbols_left = SYMBOLS_BUDGET
-        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        if soft < hard:
-            with suppress(ValueError, OSError):
-                resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
     def hold(self, mapping: Mapping, ancestors: Sequence[int] = ()) -> None:
         """Opens the file of ``mapping`` unless it is open already. If that fails, another mapping of it may succeed.
