@@ -9,15 +9,20 @@ from dataclasses import dataclass
 from functools import wraps
 from itertools import islice
 from shutil import get_terminal_size
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from bpfrec.analyze.commands.analyze import SYMBOLS
-from bpfrec.analyze.engine.result import Result
+from bpfrec.analyze.engine.engine import SelectedRows
+from bpfrec.analyze.engine.result import Result, Row
+from bpfrec.analyze.render.columns import are_known
 from bpfrec.analyze.render.escape import printable
 from bpfrec.analyze.trace import Trace
 from bpfrec.analyze.views.stack_text import STACK_TEXT
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 _LINES_AT_ONCE = 256
 
@@ -54,13 +59,23 @@ def rendered(result: Result, form: str) -> Iterable[str]:
     """The lines of ``result`` as a table, as JSON or as CSV."""
     from bpfrec.analyze.render import data, table  # noqa: PLC0415
 
+    rows, batches = _in_columns(result)
     if form == "json":
-        return data.json_rows(result.columns, result.source)
+        return data.json_rows(result.columns, rows, batches)
     if form == "csv":
-        return data.csv_rows(result.columns, result.source, escape=sys.stdout.isatty())
+        return data.csv_rows(result.columns, rows, escape=sys.stdout.isatty(), batches=batches)
     # It gives texts of several lines.
     breaks = STACK_TEXT in result.sql.lower()
-    return table.table(result.columns, result.source, output_width(), breaks)
+    return table.table(result.columns, rows, output_width(), breaks, batches)
+
+
+def _in_columns(result: Result) -> tuple[Iterable[Row], Iterable[pa.RecordBatch]]:
+    """The answer as rows, or as columns if it is a long one whose values are the same there."""
+    if isinstance(result.source, SelectedRows) and are_known(result.types):
+        batches = result.source.batches()
+        if batches is not None:
+            return (), batches
+    return result.source, ()
 
 
 def output_width() -> int | None:

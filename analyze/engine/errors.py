@@ -19,12 +19,19 @@ def sql_errors() -> Iterator[None]:
 
     try:
         yield
-    except (duckdb.InterruptException, RuntimeError) as error:
-        # Ctrl-C comes as a RuntimeError from a relation and as an InterruptException from the rest.
-        if "interrupted" not in str(error).lower():
+    except (duckdb.InterruptException, RuntimeError, OSError) as error:
+        # Ctrl-C comes as a RuntimeError from a relation, as an OSError from Arrow's reader of an answer, and as an
+        # InterruptException from the rest.
+        if "interrupted" in str(error).lower():
+            raise KeyboardInterrupt from None
+        if not isinstance(error, OSError) or error.errno is not None:
             raise
-        raise KeyboardInterrupt from None
+        raise _failed(error) from None
     except duckdb.Error as error:
-        message, _, rest = str(error).partition("\n")
-        hint = "\n".join(line for line in rest.splitlines()[:_HINT_LINES] if line.strip())
-        raise BpfrecError(message, hint) from None
+        raise _failed(error) from None
+
+
+def _failed(error: Exception) -> BpfrecError:
+    message, _, rest = str(error).partition("\n")
+    hint = "\n".join(line for line in rest.splitlines()[:_HINT_LINES] if line.strip())
+    return BpfrecError(message, hint)

@@ -16,6 +16,7 @@ from bpfrec.formats.errors import BpfrecError
 
 if TYPE_CHECKING:
     import duckdb
+    import pyarrow as pa
 
 MEMORY_VARIABLE = "BPFREC_MEMORY_LIMIT"
 
@@ -103,6 +104,13 @@ def interruptible(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
         theirs.close()
         watcher.join()
         ours.close()
+
+
+def arrow_reader(relation: duckdb.DuckDBPyRelation, rows: int) -> pa.RecordBatchReader:
+    """The rows of ``relation`` in batches of ``rows``; its query runs while they are read."""
+    # New versions of DuckDB warn of the old name.
+    read = relation.to_arrow_reader if hasattr(relation, "to_arrow_reader") else relation.fetch_arrow_reader
+    return read(rows)
 
 
 def _limit(connection: duckdb.DuckDBPyConnection, wanted: str) -> str:

@@ -6,22 +6,31 @@ import csv
 import io
 import json
 import math
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 from itertools import chain
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from bpfrec.analyze.render.columns import joined, texts
 from bpfrec.analyze.render.escape import json_text, printable
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_CRLF = "\r\n"
+_SPECIAL = re.compile('[",\r\n]')
 _SIMPLE = {int, str, type(None)}
 """What JSON and CSV write as it is, and most rows have nothing else."""
 
 
-def json_rows(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Iterator[str]:
+def json_rows(
+    columns: Sequence[str], rows: Iterable[Sequence[Any]], batches: Iterable[pa.RecordBatch] = ()
+) -> Iterator[str]:
     """Lines of one JSON array of objects, an object a line, keyed by the SQL column names.
 
     A name that occurs again gets ``_1``, ``_2`` ... behind it. Times are ISO 8601 text; infinite and undefined
-    numbers, which JSON lacks, are null.
+    numbers, which JSON lacks, are null. ``batches``: rows behind ``rows``, of types that :func:`.are_known`.
     """
     names = _distinct(columns)
     encode = json.JSONEncoder(ensure_ascii=False).encode
@@ -32,21 +41,59 @@ def json_rows(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Iterator
             yield held + ","
         values = row if _SIMPLE.issuperset(map(type, row)) else map(plain, row)
         held = json_text(encode(dict(zip(names, values, strict=True))))
+    for batch in batches:
+        if held is not None:
+            yield held + ","
+        held = ",\n".join(_objects(names, batch))
     if held is not None:
         yield held
     yield "]"
 
 
-def csv_rows(columns: Sequence[str], rows: Iterable[Sequence[Any]], escape: bool = False) -> Iterator[str]:
-    r"""Lines of CSV, header first; NULL is an empty field. ``escape`` shows control characters as ``\xNN``."""
+def csv_rows(
+    columns: Sequence[str],
+    rows: Iterable[Sequence[Any]],
+    escape: bool = False,
+    batches: Iterable[pa.RecordBatch] = (),
+) -> Iterator[str]:
+    r"""Lines of CSV, header first; NULL is an empty field. ``escape`` shows control characters as ``\xNN``.
+
+    ``batches``: rows behind ``rows``, of types that :func:`.are_known`.
+    """
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="")
+    # The writer quotes a value that has a character of its line terminator.
+    writer = csv.writer(text, lineterminator=_CRLF)
     for row in chain([columns], rows):
         simple = not escape and _SIMPLE.issuperset(map(type, row))
         writer.writerow(row if simple else [_field(value, escape) for value in row])
-        yield text.getvalue()
+        yield text.getvalue().removesuffix(_CRLF)
         text.seek(0)
         text.truncate()
+    for batch in batches:
+        yield "\n".join(_records(batch, escape))
+
+
+def _objects(names: Sequence[str], batch: pa.RecordBatch) -> list[str]:
+    encode = json.JSONEncoder(ensure_ascii=False).encode
+    parts: list[pa.Array | str] = []
+    for name, column in zip(names, batch.columns, strict=True):
+        before = ", " if parts else "{"
+        parts += [f"{before}{json_text(encode(name))}: ", texts(column, lambda v: json_text(encode(plain(v))))]
+    lines: list[str] = joined([*parts, "}"], "null").to_pylist()
+    return lines
+
+
+def _records(batch: pa.RecordBatch, escape: bool) -> list[str]:
+    parts: list[pa.Array | str] = []
+    for column in batch.columns:
+        parts += [*([","] if parts else []), texts(column, lambda value: _quoted(str(_field(value, escape))))]
+    lines: list[str] = joined(parts, "").to_pylist()
+    # A line without anything would be no row.
+    return lines if batch.num_columns > 1 else [line or '""' for line in lines]
+
+
+def _quoted(field: str) -> str:
+    return '"' + field.replace('"', '""') + '"' if _SPECIAL.search(field) else field
 
 
 def plain(value: Any) -> Any:

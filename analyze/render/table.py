@@ -7,26 +7,37 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from itertools import zip_longest
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 from unicodedata import combining, east_asian_width
 
+from bpfrec.analyze.render.columns import joined, texts
 from bpfrec.analyze.render.escape import printable
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 _GAP = "  "
 _NARROWEST = 8
 _BREAK = "\x0b"
 """Stands for the end of a line in a cell; no other character in one is a control character."""
 _ROWS_HELD = 20_000
+_BYTES_HELD = 32 << 20
 
 
 def table(
-    columns: Sequence[str], rows: Iterable[Sequence[Any]], width: int | None = None, breaks: bool = False
+    columns: Sequence[str],
+    rows: Iterable[Sequence[Any]],
+    width: int | None = None,
+    breaks: bool = False,
+    batches: Iterable[pa.RecordBatch] = (),
 ) -> Iterator[str]:
     """Lines of a table: a header, a rule, the rows; numbers stand on the right.
 
     With a ``width`` (character cells), columns that do not fit are folded, never cut; None means as wide as it gets.
-    ``breaks``: a cell of several lines is printed as such.
+    ``breaks``: a cell of several lines is printed as such. ``batches``: rows behind ``rows``, of types that
+    :func:`.are_known`.
     """
     header = [printable(name) for name in columns]
     body = _Body()
@@ -38,12 +49,17 @@ def table(
         for seen, value in zip(types, row, strict=True):
             seen.add(type(value))
         body.add(cells)
-    widths = _fit(widths, width)
+    rest = _Columns(breaks)
+    for batch in batches:
+        widths = list(map(max, widths, rest.add(batch, types)))
+    is_folded = (fitted := _fit(widths, width)) != widths
+    widths = fitted
     right = [_are_numbers(seen - {type(None)}) for seen in types]
     yield from _lines(header, widths, right)
     yield _GAP.join("-" * w for w in widths)
     for cells in body:
         yield from _lines(cells, widths, right)
+    yield from rest.folded(widths, right) if is_folded or breaks else rest.lines(widths, right)
 
 
 class _Body:
@@ -68,6 +84,73 @@ class _Body:
             yield from (line[:-1].split("\t") for line in self._file)
             self._file.close()
         yield from self._held
+
+
+class _Columns:
+    """Cells in columns, of many rows in a temporary file."""
+
+    def __init__(self, breaks: bool) -> None:
+        self._breaks = breaks
+        self._held: list[pa.RecordBatch] = []
+        self._held_bytes = 0
+        self._file: IO[bytes] | None = None
+        self._writer: Any = None
+
+    def add(self, batch: pa.RecordBatch, types: list[set[type]]) -> list[int]:
+        """Takes the cells of a batch; the widths of its columns. ``types`` gets the Python types of its values."""
+        import pyarrow as pa  # noqa: PLC0415
+
+        cells, widths = [], []
+        for column, seen in zip(batch.columns, types, strict=True):
+            cell = texts(column, lambda value: _cell(value, self._breaks)).fill_null("NULL")
+            cells.append(cell)
+            widths.append(max(map(_cell_width, cell.unique().to_pylist()), default=0))
+            if column.null_count < len(column):
+                seen.add(type(column.drop_null()[0].as_py()))
+        self._hold(pa.RecordBatch.from_arrays(cells, names=[str(i) for i in range(len(cells))]))
+        return widths
+
+    def _hold(self, batch: pa.RecordBatch) -> None:
+        import pyarrow as pa  # noqa: PLC0415
+
+        self._held.append(batch)
+        self._held_bytes += batch.nbytes
+        if self._held_bytes > _BYTES_HELD:
+            if self._file is None:
+                self._file = tempfile.TemporaryFile()  # noqa: SIM115 - it is read after this
+                self._writer = pa.ipc.new_stream(self._file, batch.schema)
+            for held in self._held:
+                self._writer.write_batch(held)
+            self._held, self._held_bytes = [], 0
+
+    def __iter__(self) -> Iterator[pa.RecordBatch]:
+        import pyarrow as pa  # noqa: PLC0415
+
+        if self._file:
+            self._writer.close()
+            self._file.seek(0)
+            yield from pa.ipc.open_stream(self._file)
+            self._file.close()
+        yield from self._held
+
+    def folded(self, widths: list[int], right: list[bool]) -> Iterator[str]:
+        """The lines where cells can be folded."""
+        for batch in self:
+            for cells in zip(*(column.to_pylist() for column in batch.columns), strict=True):
+                yield from _lines(list(cells), widths, right)
+
+    def lines(self, widths: list[int], right: list[bool]) -> Iterator[str]:
+        """The lines where every cell fits, many at a time."""
+        for batch in self:
+            parts: list[pa.Array | str] = []
+            for column, width, on_right in zip(batch.columns, widths, right, strict=True):
+                parts += [*([_GAP] if parts else []), texts(column, partial(_padded, width=width, on_right=on_right))]
+            yield "\n".join(map(str.rstrip, joined(parts, "").to_pylist()))
+
+
+def _padded(cell: str, *, width: int, on_right: bool) -> str:
+    blank = " " * (width - text_width(cell))
+    return blank + cell if on_right else cell + blank
 
 
 def text_width(text: str) -> int:
@@ -148,6 +231,5 @@ def _lines(cells: list[str], widths: list[int], right: list[bool]) -> Iterator[s
     for parts in zip_longest(*folded, fillvalue=""):
         padded = []
         for part, width, on_right in zip(parts, widths, right, strict=True):
-            blank = " " * (width - text_width(part))
-            padded.append(blank + part if on_right else part + blank)
+            padded.append(_padded(part, width=width, on_right=on_right))
         yield _GAP.join(padded).rstrip()
