@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,6 +27,8 @@ from bpfrec.record.processes.history import History
 from bpfrec.record.spool import Chunk, read_decoded
 from bpfrec.record.stacks.stack_table import StackTable
 
+_log = logging.getLogger(__name__)
+
 # Larger batches fall out of the processor's caches.
 _BATCH_BYTES = 4 << 20
 _ROW_GROUP = 1 << 17
@@ -35,7 +39,8 @@ _ROW_GROUP_BYTES = 1 << 28
 class CallWriter:
     """Collects rows and writes them as row groups, within each in the order in which the calls ended.
 
-    ``rows``: written so far; ``decoded``: records found in the spool; ``pids``, ``tids``: seen in them.
+    ``rows``: written so far. ``decoded``: records found in the spool; ``undecoded``: those among them that made
+    decoding fail, with their batches. ``pids``, ``tids``: seen in them.
     """
 
     writer: TraceWriter
@@ -43,6 +48,7 @@ class CallWriter:
     stacks: StackTable
     rows: int = 0
     decoded: int = 0
+    undecoded: int = 0
     pids: set[int] = field(default_factory=set)
     tids: set[int] = field(default_factory=set)
     per_syscall: Counter[str] = field(default_factory=Counter)
@@ -64,13 +70,16 @@ class CallWriter:
         """Writes the calls in ``spool``; ``report`` gets the share done, 0 to 1."""
         for cpu, records in read_decoded(spool, _decode, _BATCH_BYTES, report):
             self.decoded += len(records.calls)
-            self.history.note_processes(records.processes)
-            self._add(records, cpu)
+            with self._failing_alone(len(records.calls)):
+                self.history.note_processes(records.processes)
+                self._add(records, cpu)
 
     def write_in_progress_at_end(self, samples: bytes) -> None:
         """Writes the calls that threads were in when recording stopped, given as perf samples."""
         self.flush()
-        self._add(wire.decode(np.frombuffer(samples, np.uint8)), cpu=-1, still_running=True)
+        records = wire.decode(np.frombuffer(samples, np.uint8))
+        with self._failing_alone(len(records.calls)):
+            self._add(records, cpu=-1, still_running=True)
 
     def write_in_progress_at_start(self, in_progress: Iterable[CallInProgress], began: int) -> None:
         """Writes the calls that threads were in when recording began, of threads that made no other since.
@@ -81,21 +90,45 @@ class CallWriter:
         same = [call for call in in_progress if call.tid not in self.tids]
         for ended in (True, False):
             samples = b"".join(call.sample(began) for call in same if self.history.has_ended(call.tid) is ended)
-            self._add(wire.decode(np.frombuffer(samples, np.uint8)), cpu=-1, still_running=not ended)
+            records = wire.decode(np.frombuffer(samples, np.uint8))
+            with self._failing_alone(len(records.calls)):
+                self._add(records, cpu=-1, still_running=not ended)
 
     def flush(self) -> None:
         """Writes what is collected as one row group."""
-        if self._pending_rows:
-            self._pending.sort(key=lambda rows: rows.ends)
-            table = pa.concat_tables([rows.table for rows in self._pending]).unify_dictionaries()
-            table, event_id = self._in_order_of_end(table)
-            self.writer.write(SYSCALLS, table.select([c.name for c in SYSCALLS.columns]))
-            self._flush_captures(event_id)
-            self.rows += len(table)
-            for entry in pc.value_counts(table["syscall"]).to_pylist():
-                self.per_syscall[entry["values"]] += entry["counts"]
-        self._pending.clear()
-        self._pending_rows = self._pending_bytes = 0
+        with self._failing_alone(0):
+            try:
+                if self._pending_rows:
+                    self._write_pending()
+            finally:
+                self._pending.clear()
+                self._pending_rows = self._pending_bytes = 0
+
+    @contextmanager
+    def _failing_alone(self, added: int) -> Iterator[None]:
+        """For work that adds ``added`` calls: one value that nobody thought of must not cost all others.
+
+        Where it fails, the calls that are gone count as :attr:`undecoded`. Disk errors are passed on.
+        """
+        before = self.rows + self._pending_rows
+        try:
+            yield
+        except OSError:
+            raise
+        except Exception:
+            gone = before + added - self.rows - self._pending_rows
+            _log.info("decoding %d calls failed", gone, exc_info=True)
+            self.undecoded += gone
+
+    def _write_pending(self) -> None:
+        self._pending.sort(key=lambda rows: rows.ends)
+        table = pa.concat_tables([rows.table for rows in self._pending]).unify_dictionaries()
+        table, event_id = self._in_order_of_end(table)
+        self.writer.write(SYSCALLS, table.select([c.name for c in SYSCALLS.columns]))
+        self.rows += len(table)
+        for entry in pc.value_counts(table["syscall"]).to_pylist():
+            self.per_syscall[entry["values"]] += entry["counts"]
+        self._flush_captures(event_id)
 
     def _in_order_of_end(self, table: pa.Table) -> tuple[pa.Table, NDArray[np.int64]]:
         """``table`` with its event_id, and the event_id of each row of the given one."""

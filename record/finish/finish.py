@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,7 +35,7 @@ from bpfrec.record.session.tracker import ProcessTracker
 from bpfrec.record.spool import read_chunks
 from bpfrec.record.stacks.frames import StackRows
 from bpfrec.record.stacks.sample_table import SampleTable
-from bpfrec.record.stacks.stack_table import StackTable, read_stack_table
+from bpfrec.record.stacks.stack_table import NoStacks, StackTable, read_stack_table
 
 _SIDE_BAND_BATCH = 1 << 30
 
@@ -66,13 +66,17 @@ def finish(
     stages = Stages({kind: output.spool(kind).stat().st_size for kind in SpoolKind}, report)
     writer = TraceWriter(output.folder)
     tracker = recorded.tracker
-    with stages.stage(SpoolKind.SIDE_BAND):
+    history: History | None = None
+    with stages.optional(SpoolKind.SIDE_BAND):
         history = tracker.history(_side_band_events(output, tracker))
+    if history is None:
+        history = tracker.history([])
     if recorded.child is not None and user is not None:
         # It was found before it became that user.
         for life in history.lives(recorded.child.pid)[:1]:
             life.uid = user.uid
-    with stages.stage(SpoolKind.SNAPSHOTS) as snapshots_report:
+    stacks: StackTable = NoStacks()
+    with stages.optional(SpoolKind.SNAPSHOTS) as snapshots_report:
         stacks = read_stack_table(
             request.stacks,
             history,
@@ -89,11 +93,11 @@ def finish(
             calls.write_in_progress_at_end(recorded.in_progress_at_end)
             calls.write_in_progress_at_start(recorded.in_progress_at_start, recorded.start_ns)
         calls.flush()
-    with stages.stage(SpoolKind.SAMPLES) as samples_report:
-        samples = SampleTable(history, stacks, has_stacks=request.stacks != "off")
+    samples = SampleTable(history, stacks, has_stacks=request.stacks != "off")
+    with stages.optional(SpoolKind.SAMPLES) as samples_report:
         samples.read(output.spool(SpoolKind.SAMPLES), samples_report)
         writer.write(SAMPLES, samples.rows())
-    with stages.stage("symbols"):
+    with stages.optional("symbols"):
         _write_stacks(writer, recorded, stacks, samples)
     counters = recorded.counters | {
         "recorded": calls.rows,
@@ -101,12 +105,12 @@ def finish(
         "sideband_lost": history.lost_events,
     }
     pids = calls.pids | samples.pids | set(request.pids)
-    with stages.stage("processes"):
+    with stages.optional("processes"):
         _write_processes(writer, tracker, history, pids, calls.tids | samples.tids)
     left_out = 0
     if request.save_binaries:
-        with stages.stage("binaries"):
-            binaries = BinaryWriter(writer, tracker.modules)
+        binaries = BinaryWriter(writer, tracker.modules)
+        with stages.optional("binaries"):
             binaries.write(mapping for pid in sorted(pids) for mapping in history.mappings(pid))
         counters |= {"saved_binaries": binaries.saved, "saved_binaries_bytes": binaries.bytes}
         left_out = binaries.left_out
@@ -117,6 +121,8 @@ def finish(
         | {
             "not_spooled": recorded.counters["sent_syscalls"] - calls.decoded,
             "lost_samples": counters["lost_samples"] + counters["sent_samples"] - samples.count,
+            "undecoded": calls.undecoded,
+            "failed_parts": len(stages.failed),
             "unread_lines": tracker.modules.unread_lines,
             "unread_symbols": tracker.modules.unread_symbols,
             "cut_perf_maps": tracker.perf_maps.cut,
@@ -156,11 +162,14 @@ def _write_processes(
 
 def _side_band_events(output: Output, tracker: ProcessTracker) -> list[Event]:
     """The events of processes that can matter, for the side band tells of every process there is."""
-    chunks = [chunk.data.tobytes() for chunk in read_chunks(output.spool(SpoolKind.SIDE_BAND), _SIDE_BAND_BATCH)]
-    tracker.learn_children(event for data in chunks for event in parse_forks(data))
+
+    def chunks() -> Iterator[memoryview]:
+        return (chunk.data.data for chunk in read_chunks(output.spool(SpoolKind.SIDE_BAND), _SIDE_BAND_BATCH))
+
+    tracker.learn_children(event for data in chunks() for event in parse_forks(data))
     return [
         event
-        for data in chunks
+        for data in chunks()
         for event in parse_events(data)
         if isinstance(event, Fork | Lost) or tracker.matters(event.pid)
     ]

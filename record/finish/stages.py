@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -9,18 +10,41 @@ from contextlib import contextmanager
 
 _log = logging.getLogger(__name__)
 
+_FULL = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS))
+
 
 class Stages:
     """One share of work done, made of the shares of several stages, which follow one another.
 
     ``weights``: how much work each stage is, in any unit. ``report`` gets the share of all, from 0 to 1, never less
-    than before.
+    than before. ``failed``: the optional stages that failed, which must not cost a recording its calls.
     """
 
     def __init__(self, weights: Mapping[str, int], report: Callable[[float], None]) -> None:
         self._weights, self._report = dict(weights), report
         self._total = max(1, sum(weights.values()))
         self._before = 0
+        self.failed: list[str] = []
+
+    @contextmanager
+    def optional(self, name: str) -> Iterator[Callable[[float], None]]:
+        """A :meth:`stage` without which there is still a trace: if it fails, that is noted and the next one begins.
+
+        Where the disk takes no more, the OSError is passed on.
+        """
+        try:
+            with self.stage(name) as report:
+                yield report
+        except OSError as error:
+            if error.errno in _FULL:
+                raise
+            self._note_failure(name)
+        except Exception:
+            self._note_failure(name)
+
+    def _note_failure(self, name: str) -> None:
+        _log.info("%s failed", name, exc_info=True)
+        self.failed.append(name)
 
     @contextmanager
     def stage(self, name: str) -> Iterator[Callable[[float], None]]:

@@ -1,0 +1,150 @@
+"""record/finish/finish.py: no single value, process or file costs a recording its calls; what is missing is counted."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support import ring_bytes
+
+import bpfrec
+from bpfrec.bpf.program import COUNTERS
+from bpfrec.formats.kernel.syscalls import syscalls
+from bpfrec.formats.manifest import Clock
+from bpfrec.record.finish import call_writer, finish
+from bpfrec.record.request import Request
+from bpfrec.record.session.output import SpoolKind, prepare
+from bpfrec.record.session.recorded import Recorded
+from bpfrec.record.session.spools import Spools
+from bpfrec.record.session.tracker import ProcessTracker
+
+GETPID = syscalls()["getpid"].numbers["x86_64"]
+PID, OTHER = 100, 200
+CALLS = 5
+Rows = Callable[[str], list[tuple[Any, ...]]]
+
+
+def recorded(spools: Spools) -> Recorded:
+    """A recording of two processes, whose calls were drained one by one."""
+    for pid in (PID, OTHER):
+        for number in range(CALLS):
+            call = ring_bytes.sample(ring_bytes.call(GETPID, ts=1000 + number, pid=pid, tid=pid))
+            spools.write(SpoolKind.CALLS, 0, [memoryview(call)])
+    return Recorded(
+        clock=Clock(0, 0, 0),
+        start_ns=900,
+        stop_ns=5000,
+        stopped="the time was up",
+        is_cut=False,
+        ended_early=[],
+        counters=dict.fromkeys((*COUNTERS, "missed_runs", "throttled_samples"), 0) | {"sent_syscalls": 2 * CALLS},
+        lost_by_cpu=[0],
+        lost_bursts=[],
+        ring_cpus=frozenset({0}),
+        in_progress_at_end=b"",
+        in_progress_at_start=[],
+        tracker=ProcessTracker({PID, OTHER}, follow=False),
+        ring_bytes=1 << 18,
+        spooled_bytes=spools.bytes_written(SpoolKind.CALLS),
+        child=None,
+        kernel_symbols=None,
+    )
+
+
+def finished(folder: Path, **options: Any) -> Rows:
+    """Records and finishes a trace; what an SQL query on it gives."""
+    with prepare(folder / "t.bpfrec", force=True) as output:
+        spools = Spools(output)
+        recording = recorded(spools)
+        spools.close()
+        request = Request(pids=(PID, OTHER), **options)
+        done = finish.finish(request, recording, output, None, lambda _share: None)
+        output.publish(done.file)
+
+    def rows(query: str) -> list[tuple[Any, ...]]:
+        with bpfrec.open(folder / "t.bpfrec") as trace:
+            return trace.sql(query).fetchall()
+
+    return rows
+
+
+def fail(*_: object, **__: object) -> Any:
+    raise ValueError("a socket with a newline in its name")
+
+
+LOSSES = "SELECT kind, severity, count FROM losses"
+
+
+@pytest.mark.parametrize("stacks", ["full", "fp", "off"])
+def test_all_calls_are_there(tmp_path: Path, stacks: str) -> None:
+    rows = finished(tmp_path, stacks=stacks)
+    assert rows("SELECT pid, count(*) FROM syscalls GROUP BY 1 ORDER BY 1") == [(PID, CALLS), (OTHER, CALLS)]
+    assert rows(LOSSES) == []
+
+
+@pytest.mark.parametrize("stacks", ["full", "off"])
+@pytest.mark.parametrize(
+    "part", ["parse_events", "read_stack_table", "sample_stream", "_write_stacks", "process_rows", "mapping_rows"]
+)
+def test_a_part_that_fails_costs_no_call(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part: str, stacks: str
+) -> None:
+    if part == "parse_events":
+        monkeypatch.setattr(finish, "_side_band_events", fail)
+    elif part == "sample_stream":
+        monkeypatch.setattr(finish.SampleTable, "read", fail)
+    else:
+        monkeypatch.setattr(finish, part, fail)
+    rows = finished(tmp_path, stacks=stacks)
+    assert rows("SELECT count(*) FROM syscalls") == [(2 * CALLS,)]
+    assert rows(LOSSES) == [("part-missing", "notice", 1)]
+
+
+def test_a_file_that_cannot_be_read_is_a_part_and_a_full_disk_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(number: int) -> Callable[..., Any]:
+        def raising(*_: object) -> None:
+            raise OSError(number, os.strerror(number))
+
+        return raising
+
+    monkeypatch.setattr(finish, "_write_stacks", refuse(errno.EIO))
+    assert finished(tmp_path)(LOSSES) == [("part-missing", "notice", 1)], "one bad sector under one library"
+    monkeypatch.setattr(finish, "_write_stacks", refuse(errno.ENOSPC))
+    with pytest.raises(OSError, match="No space left"):
+        finished(tmp_path)
+
+
+def test_a_call_that_cannot_be_decoded_is_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = call_writer.call_rows
+
+    def picky(records: Any, *arguments: Any) -> Any:
+        return fail() if OTHER in records.calls.pid else real(records, *arguments)
+
+    monkeypatch.setattr(call_writer, "call_rows", picky)
+    rows = finished(tmp_path)
+    assert rows("SELECT pid, count(*) FROM syscalls GROUP BY 1") == [(PID, CALLS)]
+    assert rows(LOSSES) == [("calls-undecoded", "data_loss", CALLS)], "recorded and lost must add up"
+
+
+@pytest.mark.parametrize(("bad", "lost"), [(2, 3), (4, 1)])
+def test_rows_that_cannot_be_written_are_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bad: int, lost: int
+) -> None:
+    monkeypatch.setattr(call_writer, "_ROW_GROUP", 3)
+    real = call_writer.CallWriter._in_order_of_end
+    times = []
+
+    def picky(self: Any, table: Any) -> Any:
+        times.append(len(table))
+        return fail() if len(times) == bad else real(self, table)
+
+    monkeypatch.setattr(call_writer.CallWriter, "_in_order_of_end", picky)
+    rows = finished(tmp_path)
+    assert rows("SELECT count(*), count(DISTINCT event_id) FROM syscalls") == [(2 * CALLS - lost, 2 * CALLS - lost)]
+    assert rows(LOSSES) == [("calls-undecoded", "data_loss", lost)]
