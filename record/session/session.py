@@ -22,7 +22,7 @@ from bpfrec.formats.errors import BpfrecError
 from bpfrec.formats.manifest import Clock
 from bpfrec.record.options.phrases import one_of
 from bpfrec.record.processes import procfs
-from bpfrec.record.processes.calls_in_progress import calls_in_progress
+from bpfrec.record.processes.calls_in_progress import CallInProgress, calls_in_progress
 from bpfrec.record.request import Request
 from bpfrec.record.session.channel import Channels, open_channels
 from bpfrec.record.session.command import Command
@@ -107,7 +107,8 @@ class _Session:
         request = self._request
         channels = open_channels(program, self._selection, request.ring_bytes, self._spools)
         try:
-            channels.side_band.consumer = self._take_events
+            careful = self._tracker.careful
+            channels.side_band.consumer = careful.wrapped("reading the side band", self._take_events)
             self._ring_cpus = channels.calls.cpus
             self._tracker.snapshot()
             if request.comm is not None:
@@ -115,7 +116,7 @@ class _Session:
                 _warn_of_name(request.comm, listener)
             if channels.snapshots is not None:
                 self._learner = StackLearner(program.known_stacks(channels.snapshots.rings), self._tracker.modules)
-                channels.snapshots.consumer = self._learner.take
+                channels.snapshots.consumer = careful.wrapped("reading snapshots", self._learner.take)
             stop = StopCondition(
                 request.seconds, signals, request.pids, request.tids, self._command, request.follow, program.has_targets
             )
@@ -142,8 +143,11 @@ class _Session:
         for ended in ended_early:
             program.forget(ended)
         start = time.monotonic_ns()
-        in_progress = list(calls_in_progress(self._at_the_start(), self._selection))
-        self._read_descriptors(channels)
+        in_progress: list[CallInProgress] = []
+        with self._tracker.careful.about("reading calls in progress"):
+            in_progress += calls_in_progress(self._at_the_start(), self._selection)
+        with self._tracker.careful.about("reading descriptors"):
+            self._read_descriptors(channels)
         _log.info("attached; %d threads were in a call that is recorded", len(in_progress))
         if signals.received:
             # Nobody knows yet that it records, and the command has not begun: that is no recording.
@@ -163,8 +167,9 @@ class _Session:
         for cpu, sample, calls in program.unsent():
             self._spools.write(SpoolKind.CALLS, cpu, [memoryview(sample)])
             counters["sent_syscalls"] += calls
-        _log.info("counters: %s", counters)
         self._tracker.find_perf_maps(finally_=True)
+        counters["failed_reads"] = self._tracker.careful.failures
+        _log.info("counters: %s", counters)
         return Recorded(
             clock=clock,
             start_ns=start,
@@ -246,15 +251,19 @@ class _Session:
         if channels.snapshots is not None:
             channels.snapshots.drain()
         if self._learner is not None:
-            self._learner.notice(events)
+            with self._tracker.careful.about("forgetting stacks"):
+                self._learner.notice(events)
 
     def _take_events(self, _cpu: int, data: bytes) -> None:
         self._events += parse_events(data)
 
     def _learn(self) -> None:
-        learned = self._learner.work() if self._learner is not None else b""
-        if learned:
-            self._spools.append(SpoolKind.LEARNED, learned)
+        if self._learner is None:
+            return
+        with self._tracker.careful.about("learning stacks"):
+            learned = self._learner.work()
+            if learned:
+                self._spools.append(SpoolKind.LEARNED, learned)
 
 
 def read_clock() -> Clock:

@@ -14,6 +14,7 @@ from bpfrec.record.processes import procfs
 from bpfrec.record.processes.descriptors import DescriptorSnapshot
 from bpfrec.record.processes.history import History, mapping_of
 from bpfrec.record.processes.procfs import MapsLine, ProcessStatus
+from bpfrec.record.session.careful import Careful
 from bpfrec.record.stacks.modules import Modules, has_file, may_hold_jit_code
 from bpfrec.record.stacks.perf_map_files import PerfMaps
 
@@ -44,7 +45,8 @@ class ProcessTracker:
     """Follows processes from their events, and opens the files they execute before they are gone.
 
     ``wanted``: the pids that matter, None: all. With ``follow``, children of these are added. ``command_pid``: the
-    process that will become the recorded command ``argv``; what it maps before that is bpfrec's own.
+    process that will become the recorded command ``argv``; what it maps before that is bpfrec's own. ``careful``: what
+    cannot be read about one process is counted there, and the others are followed all the same.
     """
 
     wanted: set[int] | None
@@ -54,6 +56,7 @@ class ProcessTracker:
     modules: Modules = field(default_factory=Modules)
     perf_maps: PerfMaps = field(default_factory=PerfMaps)
     descriptors: DescriptorSnapshot = field(default_factory=DescriptorSnapshot)
+    careful: Careful = field(default_factory=Careful)
     _found: list[_Found] = field(default_factory=list)
     _started: dict[tuple[int, int], tuple[str | None, str | None]] = field(default_factory=dict)
     _with_jit: set[int] = field(default_factory=set)
@@ -64,20 +67,23 @@ class ProcessTracker:
     def snapshot(self) -> None:
         """Reads the processes that exist now, and opens the files they execute."""
         for pid in self._present():
-            status = procfs.status(pid)
-            if status is None:
-                continue
-            names, namespace = procfs.thread_names(pid), procfs.pid_namespace(pid)
-            if pid == self.command_pid:
-                self._found.append(_Found(status, names, [], None, None, namespace))
-                continue
-            maps = procfs.executable_maps(pid)
-            found = _Found(status, names, maps, procfs.exe(pid), procfs.cmdline(pid), namespace)
-            self._found.append(found)
-            for line in maps:
-                self._note_mapping(mapping_of(pid, line))
+            with self.careful.about(f"reading process {pid}"):
+                self._read(pid)
         _log.info("read %d processes from /proc", len(self._found))
         self.find_perf_maps()
+
+    def _read(self, pid: int) -> None:
+        status = procfs.status(pid)
+        if status is None:
+            return
+        names, namespace = procfs.thread_names(pid), procfs.pid_namespace(pid)
+        if pid == self.command_pid:
+            self._found.append(_Found(status, names, [], None, None, namespace))
+            return
+        maps = procfs.executable_maps(pid)
+        self._found.append(_Found(status, names, maps, procfs.exe(pid), procfs.cmdline(pid), namespace))
+        for line in maps:
+            self._note_mapping(mapping_of(pid, line))
 
     def read_descriptors(self) -> Iterator[int]:
         """Reads the open descriptors of the processes that exist now, one process a step.
@@ -95,7 +101,8 @@ class ProcessTracker:
         waiting = self._later + events
         self._later = [event for event in waiting if not isinstance(event, Lost) and event.time > drained_at]
         for event in in_order(event for event in waiting if isinstance(event, Lost) or event.time <= drained_at):
-            self._notice(event)
+            with self.careful.about(f"following {event}"):
+                self._notice(event)
 
     @property
     def is_lively(self) -> bool:
@@ -114,10 +121,11 @@ class ProcessTracker:
 
     def find_perf_maps(self, *, finally_: bool = False) -> None:
         """Looks for perf maps of processes that execute memory without a file; ``finally_``: for the last time."""
-        if finally_:
-            self.perf_maps.look_last(self._with_jit)
-        else:
-            self.perf_maps.look(self._with_jit)
+        with self.careful.about("looking for perf maps"):
+            if finally_:
+                self.perf_maps.look_last(self._with_jit)
+            else:
+                self.perf_maps.look(self._with_jit)
 
     def history(self, events: list[Event]) -> History:
         """The history of the processes that matter, from what :meth:`snapshot` read and ``events`` (any order)."""

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from bpfrec.bpf.sideband import Comm, Fork
+from bpfrec.formats.errors import BpfrecError
+from bpfrec.record.processes import procfs
 from bpfrec.record.session import tracker
+from bpfrec.record.session.careful import Careful
 from bpfrec.record.session.tracker import ProcessTracker
 
 
@@ -47,3 +52,40 @@ def test_ancestors_are_known_and_not_all_for_ever() -> None:
     assert known._ancestors(19) == [18, 17, 16, 15]
     known.notice([Fork(when, pid, pid, 7, 7) for when, pid in enumerate(range(100, 10_000), 200)], 100_000)
     assert len(known._parents) == tracker._MOST_PARENTS
+
+
+def test_one_process_that_cannot_be_read_costs_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = procfs.thread_names
+
+    def picky(pid: int) -> dict[int, str]:
+        if pid == 1:
+            raise ValueError("a name that nobody thought of")
+        return real(pid)
+
+    monkeypatch.setattr(procfs, "thread_names", picky)
+    known = ProcessTracker({1, os.getpid()}, follow=False)
+    known.snapshot()
+    assert known.careful.failures == 1
+    assert [life.pid for life in known.history([]).lives(os.getpid())] == [os.getpid()]
+
+
+def test_one_event_that_cannot_be_followed_costs_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(_pid: int) -> str:
+        raise TypeError("a perf map that is none")
+
+    monkeypatch.setattr(procfs, "exe", broken)
+    known = ProcessTracker({7}, follow=True)
+    known.notice([Comm(1, 7, 7, "renamed", exec=True), Fork(2, 8, 8, 7, 7)], 5)
+    assert known.careful.failures == 1
+    assert known.wanted == {7, 8}
+
+
+def test_messages_for_the_user_are_passed_on() -> None:
+    careful = Careful()
+    with pytest.raises(BpfrecError), careful.about("writing"):
+        raise BpfrecError("the disk is gone")
+    assert careful.failures == 0
+    told: list[int] = []
+    careful.wrapped("telling", told.append)(3)
+    careful.wrapped("failing", told.remove)(9)
+    assert (told, careful.failures) == ([3], 1)
