@@ -6,11 +6,12 @@ is first needed, and its checksum is compared. A folder is read in place.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import shutil
+import stat
 import struct
-import tempfile
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,11 +23,20 @@ from bpfrec.formats.columns import Table
 from bpfrec.formats.errors import TraceFileError
 from bpfrec.formats.manifest import MANIFEST, Manifest, parse_manifest
 from bpfrec.formats.schema import TABLES
+from bpfrec.formats.temporary import TemporaryFolder
 
 # A damaged file can make zipfile raise any of these.
 _ZIP_ERRORS = (zipfile.BadZipFile, OSError, EOFError, NotImplementedError, RuntimeError, ValueError, struct.error)
 _COPY_BYTES = 1 << 20
-_MANIFEST_BYTES = 64 << 20
+_MANIFEST_BYTES = 16 << 20
+"""More than a command line of the greatest length takes."""
+
+_DIRECTORY_BYTES = 1 << 20
+"""More than the directory of a zip with all tables takes. Python reads a large one for minutes."""
+
+_END_BYTES = 22 + (1 << 16) + 20 + 56
+"""The end of a zip in which its last records are: a comment of any length, and those of large files."""
+_ZIP64 = (1 << 32) - 1
 
 
 class TraceReader:
@@ -39,7 +49,7 @@ class TraceReader:
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         self._zip: zipfile.ZipFile | None = None
-        self._copies: tempfile.TemporaryDirectory[str] | None = None
+        self._copies: TemporaryFolder | None = None
         self._tables: dict[str, Path] = {}
         if os.path.isdir(self.path):  # noqa: PTH112 - Path.is_dir() raises where a folder above may not be entered
             self.manifest = self._folder_manifest()
@@ -81,7 +91,8 @@ class TraceReader:
 
     def _folder_manifest(self) -> Manifest:
         try:
-            return parse_manifest((self.path / MANIFEST).read_bytes(), str(self.path))
+            with _regular(self.path / MANIFEST) as file:
+                return self._parsed(file)
         except OSError as error:
             raise TraceFileError(
                 f"{self.path}: a folder without a readable {MANIFEST}: {error.strerror}",
@@ -90,7 +101,10 @@ class TraceReader:
 
     def _zip_manifest(self, archive: zipfile.ZipFile) -> Manifest:
         with self._member(archive, MANIFEST) as source:
-            text = source.read(_MANIFEST_BYTES + 1)
+            return self._parsed(source)
+
+    def _parsed(self, source: IO[bytes]) -> Manifest:
+        text = source.read(_MANIFEST_BYTES + 1)
         if len(text) > _MANIFEST_BYTES:
             raise TraceFileError(f"{self.path}: {MANIFEST} is absurdly large", "The file is damaged.")
         return parse_manifest(text, str(self.path))
@@ -114,17 +128,37 @@ class TraceReader:
 
     def _in_folder(self, table: Table) -> Path:
         path = self.path / table.member
-        if not path.is_file():
-            raise TraceFileError(f"{self.path}: {table.member} is missing although {MANIFEST} lists it")
+        try:
+            _regular(path).close()
+        except FileNotFoundError:
+            raise TraceFileError(f"{self.path}: {table.member} is missing although {MANIFEST} lists it") from None
+        except OSError as error:
+            raise TraceFileError(
+                f"{path}: {error.strerror}", "The tables of a trace are plain files; copy what is linked."
+            ) from None
         return path
+
+    def _copies_folder(self, table: Table) -> TemporaryFolder:
+        try:
+            return TemporaryFolder()
+        except OSError as error:
+            raise TraceFileError(
+                f"no temporary folder for {table.member}: {error.strerror}",
+                "Set TMPDIR to a folder with room, or unzip the trace and name the folder.",
+            ) from None
 
     def _copy(self, table: Table, archive: zipfile.ZipFile) -> Path:
         if self._copies is None:
-            self._copies = tempfile.TemporaryDirectory(prefix="bpfrec-")
+            self._copies = self._copies_folder(table)
         target = Path(self._copies.name) / table.member
         entry = self.manifest.tables[table.name]
         digest = hashlib.sha256()
         with self._member(archive, table.member) as source:
+            if (size := archive.getinfo(table.member).file_size) > entry.bytes:
+                raise TraceFileError(
+                    f"{self.path}: {table.member} is damaged: it has {size:,} bytes instead of {entry.bytes:,}",
+                    "Ask for the file again.",
+                )
             try:
                 with target.open("wb") as copy:
                     while block := source.read(_COPY_BYTES):
@@ -149,8 +183,42 @@ def table_rows(manifest: Manifest) -> dict[str, int]:
     return {t.name: manifest.tables[t.name].rows for t in TABLES if t.name in manifest.tables}
 
 
+def _regular(path: Path) -> IO[bytes]:
+    """Opens a plain file for reading: no link, device or pipe, which could lead elsewhere or have no end.
+
+    Raises:
+        OSError: it is none, or cannot be opened.
+    """
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "not a plain file", str(path))
+    return os.fdopen(descriptor, "rb")
+
+
+def _directory_bytes(file: IO[bytes]) -> int:
+    """The size that a zip gives for its directory; 0 if none is found.
+
+    Its last record says so (APPNOTE 4.3.16), or for a large file the one before (4.3.14), which a locator leads to.
+    """
+    size = file.seek(0, os.SEEK_END)
+    start = file.seek(max(size - _END_BYTES, 0))
+    tail = file.read()
+    at = tail.rfind(b"PK\x05\x06")
+    if at < 0 or len(tail) < at + 22:
+        return 0
+    found = int.from_bytes(tail[at + 12 : at + 16], "little")
+    if found == _ZIP64 and tail[max(at - 20, 0) : at][:4] == b"PK\x06\x07":
+        record = int.from_bytes(tail[at - 12 : at - 4], "little") - start
+        found = int.from_bytes(tail[record + 40 : record + 48], "little") if record >= 0 else found
+    return found
+
+
 def _open_zip(path: Path) -> zipfile.ZipFile:
     try:
+        with path.open("rb") as file:
+            if stat.S_ISREG(os.fstat(file.fileno()).st_mode) and _directory_bytes(file) > _DIRECTORY_BYTES:
+                raise TraceFileError(f"{path}: its zip directory is absurdly large", "The file is damaged.")
         return zipfile.ZipFile(path)
     except FileNotFoundError:
         raise TraceFileError(

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from bpfrec.analyze.commands.endings import ended_by_signals
 from bpfrec.analyze.commands.lazygroup import Entry, LazyGroup
 
 SYMBOLS = "bpfrec.symbols"
@@ -45,5 +46,6 @@ _ENTRIES = {
 @click.pass_context
 def command(ctx: click.Context, trace: Path, symbols: tuple[Path, ...]) -> None:
     """Ask a trace: reports, SQL, what it holds."""
+    ctx.with_resource(ended_by_signals())
     ctx.obj = trace
     ctx.meta[SYMBOLS] = symbols

@@ -6,13 +6,13 @@ import os
 import re
 import signal
 import socket
-import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from bpfrec.formats.errors import BpfrecError
+from bpfrec.formats.temporary import TemporaryFolder
 
 if TYPE_CHECKING:
     import duckdb
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 MEMORY_VARIABLE = "BPFREC_MEMORY_LIMIT"
 
+_ENDING = frozenset(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 _MOST_BYTES = 4 << 30
 _SIZE = re.compile(r"([\d.]+) (Ki|Mi|Gi|Ti)B")
 _UNITS = {"Ki": 1 << 10, "Mi": 1 << 20, "Gi": 1 << 30, "Ti": 1 << 40}
@@ -29,13 +30,13 @@ class Scratch:
     """A private temporary folder, made when it is asked for."""
 
     def __init__(self) -> None:
-        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._folder: TemporaryFolder | None = None
 
     def path(self) -> str:
         """The folder; '' where none can be made."""
         if self._folder is None:
             try:
-                self._folder = tempfile.TemporaryDirectory(prefix="bpfrec-")
+                self._folder = TemporaryFolder()
             except OSError:
                 return ""
         return self._folder.name
@@ -79,7 +80,7 @@ def connect(scratch: Scratch) -> duckdb.DuckDBPyConnection:
 
 @contextmanager
 def interruptible(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
-    """Lets Ctrl-C end the query that runs inside: it raises duckdb.InterruptException.
+    """Lets Ctrl-C, and other signals that have a handler, end the query inside: it raises duckdb.InterruptException.
 
     DuckDB looks for signals in the thread that asks, and that one may sleep while others work.
     """
@@ -91,7 +92,7 @@ def interruptible(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
 
     def watch() -> None:
         while received := ours.recv(1):
-            if received[0] == signal.SIGINT:
+            if received[0] in _ENDING:
                 connection.interrupt()
 
     watcher = threading.Thread(target=watch, daemon=True)

@@ -15,7 +15,12 @@ from bpfrec.formats.schema import BINARIES, BINARY_PARTS
 from bpfrec.formats.trace_reader import TraceReader, table_rows
 
 _MOST_BYTES = 4 << 30
-_LARGEST_GROUP = 1 << 28
+_MOST_TIMES = 50
+"""How many times as large as its table all unpacked files may be. Code is compressed to a third, zeros to nothing."""
+_ALWAYS_BYTES = 64 << 20
+"""What may be unpacked in any case."""
+_LARGEST_PART = 1 << 20
+"""As the format says."""
 
 
 class SavedBinaries:
@@ -47,12 +52,18 @@ class SavedBinaries:
         wanted = {
             number: (build_id, size) for number, build_id, size in queries.query(bundled_sql("wanted_binaries")).rows
         }
-        left = _MOST_BYTES
+        parquet = self._reader.parquet(BINARY_PARTS)
+        if parquet is None:
+            return {}
+        left = min(_MOST_BYTES, max(_ALWAYS_BYTES, _MOST_TIMES * parquet.stat().st_size))
         paths: dict[str, list[Path]] = {}
         at: dict[int, int] = {}
-        for number, position, part in self._parts():
-            if number not in wanted or position != at.get(number, 0) or len(part) > left:
+        for number, position, part in self._parts(parquet):
+            if number not in wanted or position != at.get(number, 0):
                 continue
+            if len(part) > left:
+                self._remarks.append("saved binaries are left out: they would be far larger than the trace")
+                break
             path = Path(folder) / f"binary-{number}"
             try:
                 with path.open("ab") as file:
@@ -67,22 +78,22 @@ class SavedBinaries:
                 paths.setdefault(build_id, []).append(Path(folder) / f"binary-{number}")
         return paths
 
-    def _parts(self) -> Iterator[tuple[int, int, bytes]]:
+    def _parts(self, parquet: Path) -> Iterator[tuple[int, int, bytes]]:
+        """The parts of all files: number of the file, offset, bytes. One that is larger than the format allows ends
+        them.
+        """
         import pyarrow as pa  # noqa: PLC0415
         import pyarrow.parquet as pq  # noqa: PLC0415
 
-        path = self._reader.parquet(BINARY_PARTS)
-        if path is None:
-            return
         try:
-            with pq.ParquetFile(path) as file:
-                for group in range(file.num_row_groups):
-                    if file.metadata.row_group(group).total_byte_size > _LARGEST_GROUP:
-                        continue
-                    table = file.read_row_group(group, columns=[c.name for c in BINARY_PARTS.columns])
-                    for row in table.to_pylist():
+            with pq.ParquetFile(parquet, buffer_size=_LARGEST_PART, pre_buffer=False) as file:
+                # One row at a time: equal parts are stored once, so a small file can hold a great many of them.
+                for batch in file.iter_batches(batch_size=1, columns=[c.name for c in BINARY_PARTS.columns]):
+                    if batch.nbytes > 2 * _LARGEST_PART:
+                        raise ValueError("a part is too large")
+                    for row in batch.to_pylist():
                         number, position, part = (row[c.name] for c in BINARY_PARTS.columns)
                         if isinstance(number, int) and isinstance(position, int) and isinstance(part, bytes):
                             yield number, position, part
-        except (OSError, pa.ArrowException, KeyError) as error:
+        except (OSError, pa.ArrowException, KeyError, ValueError) as error:
             self._remarks.append(f"saved binaries are damaged: {str(error).splitlines()[0]}")

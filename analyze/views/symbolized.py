@@ -128,7 +128,7 @@ def _rows(
 
     if not files:
         return [], 0
-    elves = [ElfFile(file) for file in files]
+    elves = [ElfFile(file) for file in files if _is_elf(file)]
     whole = any(section.kind == "SHT_SYMTAB" for elf in elves for section in elf.sections)
     symbols = Symbolizer(elves)
     lines, unread = symbols.lines(addresses, budget)
@@ -148,3 +148,13 @@ def _rows(
                 }
             )
     return rows, unread
+
+
+def _is_elf(file: BinaryIO) -> bool:
+    """Whether ``file`` has headers that can be read. A saved binary may be anything: a stranger names it."""
+    from bpfrec.formats.symbols.elf import ElfFile, NotElfError  # noqa: PLC0415
+
+    try:
+        return bool(ElfFile(file).sections)
+    except NotElfError:
+        return False

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -268,3 +271,73 @@ def test_row_groups_can_be_skipped_by_number_and_time(tmp_path: Path) -> None:
         assert parquet is not None
         group = pq.ParquetFile(parquet).metadata.row_group(0)
     assert [(group.column(i).statistics.min, group.column(i).statistics.max) for i in (0, 1)] == [(4, 6)] * 2
+
+
+def test_a_member_larger_than_the_manifest_says_is_not_copied(
+    trace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    large = rezipped(trace, tmp_path / "large.bpfrec", losses=bytes(10 << 20))
+    with TraceReader(large) as reader:
+        with pytest.raises(TraceFileError, match="10,485,760 bytes"):
+            reader.parquet(LOSSES)
+        (copies,) = tmp_path.glob("bpfrec-*")
+        assert [file.name for file in copies.iterdir()] == [".lock"]
+
+
+def test_a_manifest_beyond_all_measure_is_refused(trace: Path, tmp_path: Path) -> None:
+    text = changed(counters={f"counter{i}": i for i in range(1_000_000)}).encode()
+    assert len(text) > 16 << 20
+    with pytest.raises(TraceFileError, match="absurdly large"):
+        TraceReader(rezipped(trace, tmp_path / "large.bpfrec", manifest=text))
+
+
+@pytest.mark.parametrize("zip64", [False, True])
+def test_a_zip_of_a_hundred_thousand_names_is_refused_unread(
+    trace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, zip64: bool
+) -> None:
+    many = tmp_path / "many.bpfrec"
+    shutil.copy(trace, many)
+    with zipfile.ZipFile(many, "a") as archive:
+        if zip64:
+            monkeypatch.setattr(zipfile, "ZIP64_LIMIT", 1000)
+        for number in range(100 if zip64 else 30_000):
+            archive.writestr(f"{number}" + "x" * (20_000 if zip64 else 0), b"")
+    assert (b"PK\x06\x06" in many.read_bytes()) == zip64
+    with pytest.raises(TraceFileError, match="zip directory"):
+        TraceReader(many)
+
+
+@pytest.mark.parametrize("member", ["manifest.json", "losses.parquet"])
+@pytest.mark.parametrize("kind", ["link", "pipe", "device"])
+def test_a_folder_of_links_pipes_and_devices_is_refused(trace: Path, tmp_path: Path, member: str, kind: str) -> None:
+    with zipfile.ZipFile(trace) as archive:
+        archive.extractall(tmp_path)
+    place = tmp_path / member
+    elsewhere = tmp_path / "elsewhere"
+    place.rename(elsewhere)
+    if kind == "pipe":
+        os.mkfifo(place)
+    else:
+        place.symlink_to(elsewhere if kind == "link" else "/dev/zero")
+    with pytest.raises(TraceFileError, match=member):
+        losses_in(tmp_path)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no flock there")
+def test_what_a_killed_process_left_is_removed_by_the_next(tmp_path: Path) -> None:
+    code = "import sys, time; from bpfrec.formats.temporary import TemporaryFolder as T; t = T(); print(t.name); "
+    run = {"stdout": subprocess.PIPE, "env": os.environ | {"TMPDIR": str(tmp_path)}, "text": True}
+    other = tmp_path / "bpfrec-of-somebody-else"
+    other.mkdir()
+    with subprocess.Popen([sys.executable, "-uc", code + "time.sleep(600)"], **run) as living:
+        killed = Path(living.stdout.readline().strip())
+        (killed / "copy").write_text("x")
+        beside = subprocess.run([sys.executable, "-uc", code], check=True, **run).stdout.strip()
+        assert killed.is_dir(), "it was removed while its process lives"
+        assert not Path(beside).exists()
+        living.kill()
+        living.wait()
+        assert (killed / "copy").exists()
+        subprocess.run([sys.executable, "-uc", code], check=True, **run)
+        assert list(tmp_path.iterdir()) == [other]

@@ -8,6 +8,7 @@ import shutil
 from pathlib import Path
 from typing import Any, cast
 
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -202,3 +203,31 @@ def test_forged_parts_never_raise(it: Build, tmp_path_factory: pytest.TempPathFa
         builder.add(schema.BINARY_PARTS, binary_id=data.draw(numbers), position=position, bytes=part)
     with bpfrec.open(builder.write(tmp_path_factory.mktemp("forged") / "it.bpfrec")) as found:
         assert {symbol for symbol, *_ in found.sql(QUERY).fetchall()} <= {None, "hidden"}
+
+
+@pytest.mark.parametrize("content", [b"#!/bin/sh\n", b"", b"\x7fELF", b"\x7fELF\x02\x01" + bytes(100)])
+def test_a_saved_file_that_is_no_program_has_no_symbols(tmp_path: Path, content: bytes) -> None:
+    with bpfrec.open(saved(tmp_path, {"/bin/script": content}, "ab12")) as found:
+        assert found.query("SELECT symbol, file FROM frames").rows == [(None, None)] * 2
+
+
+def test_a_small_trace_does_not_unpack_to_gigabytes(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    writer = TraceWriter(tmp_path / "folder")
+    parts = 200
+    row = {"path": "/a", "build_id": "ab12", "size": parts << 20}
+    writer.write_rows(schema.BINARIES, [row | {"binary_id": 0}])
+    same = pa.array([bytes(1 << 20)]).dictionary_encode()
+    columns = [pa.array([0] * parts, pa.int32()), pa.array([i << 20 for i in range(parts)], pa.int64())]
+    columns.append(pa.DictionaryArray.from_arrays(pa.array([0] * parts, pa.int32()), same.dictionary))
+    names = [column.name for column in schema.BINARY_PARTS.columns]
+    writer.write(schema.BINARY_PARTS, pa.Table.from_arrays(columns, names))
+    writer.write_rows(schema.FRAMES, [{"stack_id": 0, "depth": 0, "ip": 1, "module_address": 1, "build_id": "ab12"}])
+    trace = tmp_path / "bomb.bpfrec"
+    writer.finish(TraceBuilder().manifest(), trace, None)
+    assert trace.stat().st_size < 1 << 20
+    with bpfrec.open(trace) as found:
+        assert found.query("SELECT symbol FROM frames").rows == [(None,)]
+        assert found.remarks == ["saved binaries are left out: they would be far larger than the trace"]
+        unpacked = sum(file.stat().st_size for file in Path(found._scratch.path()).glob("binary-*"))
+        assert unpacked <= 64 << 20

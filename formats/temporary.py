@@ -1,0 +1,78 @@
+"""A private temporary folder that also goes away if the process that made it was killed."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+try:
+    import fcntl
+except ImportError:  # Windows has none
+    fcntl = None  # type: ignore[assignment]
+
+_PREFIX = "bpfrec-"
+_LOCK = ".lock"
+
+
+class TemporaryFolder:
+    """A folder in ``$TMPDIR`` that only this user can enter; ``name`` is its path.
+
+    It holds a locked file as long as its process lives. Making one removes the folders of this user whose lock is
+    free: their processes were killed.
+
+    Raises:
+        OSError: no folder can be made.
+    """
+
+    def __init__(self) -> None:
+        _remove_abandoned(Path(tempfile.gettempdir()))
+        self._folder = tempfile.TemporaryDirectory(prefix=_PREFIX)
+        self.name = self._folder.name
+        self._lock = _locked(Path(self.name)) if fcntl else -1
+
+    def cleanup(self) -> None:
+        """Removes the folder with all that is in it."""
+        self._folder.cleanup()
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
+
+
+def _locked(folder: Path) -> int:
+    # It gets its name only when it is locked: under that name others may take it.
+    hidden = folder / f"{_LOCK}.new"
+    descriptor = os.open(hidden, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+    with suppress(OSError):
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        hidden.rename(folder / _LOCK)
+    return descriptor
+
+
+def _remove_abandoned(parent: Path) -> None:
+    if not fcntl:
+        return
+    with suppress(OSError):
+        for folder in parent.glob(f"{_PREFIX}*"):
+            with suppress(OSError), _free(folder):
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _free(folder: Path) -> Iterator[None]:
+    """Holds the lock of a folder of this user.
+
+    Raises:
+        OSError: another process holds it, or the folder is another user's or has none.
+    """
+    if folder.is_symlink() or folder.stat().st_uid != os.getuid():
+        raise PermissionError(folder)
+    descriptor = os.open(folder / _LOCK, os.O_RDWR | os.O_NOFOLLOW)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(descriptor)
