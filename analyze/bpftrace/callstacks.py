@@ -36,6 +36,10 @@ class Stacks:
         self._limited: dict[tuple[int, int], int] = {}
         self._own: dict[int, tuple[Frame, ...]] = {}
 
+    def load(self) -> None:
+        """Reads the stacks."""
+        self._all()
+
     def frames(self, number: int) -> tuple[Frame, ...]:
         """The frames of a stack, innermost first."""
         if number in self._own:

@@ -30,6 +30,7 @@ from bpfrec.analyze.bpftrace.kinds import (
 )
 from bpfrec.analyze.bpftrace.macros import Expander
 from bpfrec.analyze.bpftrace.probes import Site, sites
+from bpfrec.analyze.bpftrace.probes import Source as Fires
 from bpfrec.analyze.bpftrace.scopes import MapInfo, Scope
 from bpfrec.analyze.bpftrace.settings import Settings, settings_of
 from bpfrec.analyze.bpftrace.structs import Structs
@@ -101,11 +102,25 @@ def check(
         raise script_error(source, [*problems, problem]) from None
     if problems:
         raise script_error(source, problems)
+    _remark(context, probes)
     _run_passes(context, probes, problems)
     if problems:
         raise script_error(source, problems)
     warnings = [source.message(span, "WARNING", text) for span, text in context.warnings]
     return Checked(source, context, probes, settings, warnings)
+
+
+def _remark(context: Context, probes: list[CheckedProbe]) -> None:
+    """Notes where a replay cannot be what the script asks for, and runs all the same."""
+    held = context.held
+    for site in (site for probe in probes for site in probe.sites):
+        if site.source is Fires.SAMPLE and held.profile_hz and site.period_ns != 10**9 // held.profile_hz:
+            context.remarks[
+                f"{site.name} runs at the samples of the trace, {held.profile_hz} a second on each CPU "
+                f"(record --profile {held.profile_hz}); idle CPUs have none"
+            ] = None
+        if held.failed_only and site.source.has_event and site.source is not Fires.SAMPLE:
+            context.remarks["this trace holds failed calls alone (record -x)"] = None
 
 
 def _sites(name: tree.ProbeName, context: Context, problems: list[Problem]) -> list[Site]:

@@ -83,6 +83,20 @@ _PARTS = {
 }
 
 
+_CHILDREN = _Part(
+    "s.born_ns",
+    "s.event_id",
+    2,
+    "(SELECT c.event_id, c.ts_ns, c.duration_ns, b.pid, b.tid, c.comm, c.uid, c.cpu, c.abi, c.nr, c.syscall, 0 AS ret,"
+    " NULL AS stack_id, 'new thread' AS stack_status, b.start_ns AS born_ns FROM syscalls AS c"
+    " JOIN (SELECT tid, any_value(pid) AS pid, min(start_ns) AS start_ns FROM threads WHERE start_ns IS NOT NULL"
+    " GROUP BY tid) AS b ON b.tid = c.ret AND b.start_ns BETWEEN c.ts_ns AND c.ts_ns + c.duration_ns"
+    " WHERE c.ret > 0 AND c.syscall IN ('clone', 'clone3', 'fork', 'vfork')) AS s",
+    "s.abi = 'x86_64'",
+)
+"""A new thread returns from the call that made it, too, with 0."""
+
+
 def events_sql(classes: Sequence[EventClass], columns: Sequence[Column], only: str = "") -> str:
     """The query for the events of ``classes``, ordered by time: ``t``, ``k`` (the class), then ``columns``."""
     parts = []
@@ -90,14 +104,16 @@ def events_sql(classes: Sequence[EventClass], columns: Sequence[Column], only: s
     for event in classes:
         by_source.setdefault(event.source, []).append(event)
     for source, some in by_source.items():
-        parts.append(_part_sql(source, some, columns))
+        parts.append(_part_sql(source, some, columns, _PARTS[source]))
+        forks = [event for event in some if source is Source.RAW_EXIT or set(event.calls) & set(_FORKS)]
+        if source.is_exit and forks:
+            parts.append(_part_sql(source, forks, columns, _CHILDREN))
     names = "".join(f", {identifier(column.variable)}" for column in columns)
     body = " UNION ALL ".join(parts)
     return f"SELECT t, k{names} FROM ({body}) ORDER BY t, event, phase, k{only}"  # noqa: S608 - made of our own text
 
 
-def _part_sql(source: Source, classes: list[EventClass], columns: Sequence[Column]) -> str:
-    part = _PARTS[source]
+def _part_sql(source: Source, classes: list[EventClass], columns: Sequence[Column], part: _Part) -> str:
     where = [part.where]
     number = str(classes[0].number)
     if source in (Source.ENTER, Source.EXIT):
@@ -270,8 +286,10 @@ def _memory_sql(kind: str, index: int, joins: dict[str, None]) -> str:
 
 def batches(trace: Trace, sql: str) -> Iterator[list[list[Any]]]:
     """The columns of the query, some rows at a time, as lists of Python values."""
-    reader = trace.sql(sql).fetch_record_batch(_ROWS_AT_ONCE)
-    for batch in reader:
+    relation = trace.sql(sql)
+    # Older versions of DuckDB have it by another name.
+    reader = getattr(relation, "to_arrow_reader", None) or relation.fetch_record_batch
+    for batch in reader(_ROWS_AT_ONCE):
         yield [_values(column) for column in batch.columns]
 
 

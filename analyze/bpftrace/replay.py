@@ -47,7 +47,11 @@ def replay(trace: Trace | None, checked: Checked, output: Output, json: bool = F
     ``trace`` may be None for a script that runs at nothing recorded.
     """
     program = generate(checked)
-    runtime = Runtime(checked, Stacks(trace), output, json)
+    stacks = Stacks(trace)
+    if any(column.kind in ("stack", "kstack") for column in program.columns) or "S.symbol(" in program.source:
+        # Nothing else can be asked while events are read.
+        stacks.load()
+    runtime = Runtime(checked, stacks, output, json)
     functions = program.functions(runtime, runtime.maps)
     order = _functions_by_source(checked, functions)
     code = 0

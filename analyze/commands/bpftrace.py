@@ -8,8 +8,9 @@ from pathlib import Path
 import click
 
 from bpfrec.analyze.bpftrace.dialect import DIALECTS
-from bpfrec.analyze.bpftrace.errors import Source
+from bpfrec.analyze.bpftrace.errors import ScriptError, Source
 from bpfrec.analyze.commands.options import note, pass_trace
+from bpfrec.analyze.render.escape import printable_lines
 from bpfrec.analyze.trace import Trace
 from bpfrec.formats.errors import BpfrecError
 
@@ -52,7 +53,7 @@ def command(
 ) -> int:
     """Replay a bpftrace script on the trace: what it prints is what bpftrace would have printed.
 
-    The script is a file, - for standard input, or PROGRAM; what follows it is $1, $2 ..., and what follows -- is for
+    The script is a file, - for standard input, or PROGRAM; what follows it is $1, $2 ..., and --NAME=VALUE is for
     getopt().
 
     \b
@@ -79,9 +80,14 @@ def command(
     rest = list(arguments) if program is not None else list(arguments[1:])
     source = Source("stdin", program) if program is not None else _read(arguments[0])
     parameters, options = split_arguments(rest)
-    checked = check(source, parse(source), held, DIALECTS[like], parameters, options)
+    try:
+        checked = check(source, parse(source), held, DIALECTS[like], parameters, options)
+    except ScriptError as error:
+        # The place stands first, so that editors find it, as bpftrace has it.
+        click.echo(printable_lines(error.message), err=True)
+        return error.exit_code
     for warning in checked.warnings:
-        click.echo(warning, err=True)
+        click.echo(printable_lines(warning), err=True)
     if dry_run:
         return 0
     note(*trace.loss_notes(), *checked.context.remarks)
@@ -92,16 +98,14 @@ def command(
 
 
 def split_arguments(arguments: list[str]) -> tuple[list[str], dict[str, str]]:
-    """Positional parameters, and what stands behind ``--`` as ``--name=value``, ``--name`` or more parameters."""
-    if "--" not in arguments:
-        return arguments, {}
-    place = arguments.index("--")
-    parameters, options = arguments[:place], {}
-    for argument in arguments[place + 1 :]:
+    """Positional parameters, and what getopt() finds: ``--name=value`` and ``--name``."""
+    parameters: list[str] = []
+    options: dict[str, str] = {}
+    for argument in arguments:
         if argument.startswith("--") and len(argument) > 2:
             name, _, value = argument[2:].partition("=")
             options[name] = value if "=" in argument else "true"
-        else:
+        elif argument != "--":
             parameters.append(argument)
     return parameters, options
 
