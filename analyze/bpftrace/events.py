@@ -97,8 +97,15 @@ _CHILDREN = _Part(
 """A new thread returns from the call that made it, too, with 0."""
 
 
-def events_sql(classes: Sequence[EventClass], columns: Sequence[Column], only: str = "") -> str:
+def events_sql(classes: Sequence[EventClass], columns: Sequence[Column]) -> str:
     """The query for the events of ``classes``, ordered by time: ``t``, ``k`` (the class), then ``columns``."""
+    names = "".join(f", {identifier(column.variable)}" for column in columns)
+    body = events_body(classes, columns)
+    return f"SELECT t, k{names} FROM ({body}) ORDER BY t, event, phase, k"  # noqa: S608 - made of our own text
+
+
+def events_body(classes: Sequence[EventClass], columns: Sequence[Column]) -> str:
+    """The same, in no order, with ``event`` and ``phase`` by which those of one time are ordered."""
     parts = []
     by_source: dict[Source, list[EventClass]] = {}
     for event in classes:
@@ -108,9 +115,7 @@ def events_sql(classes: Sequence[EventClass], columns: Sequence[Column], only: s
         forks = [event for event in some if source is Source.RAW_EXIT or set(event.calls) & set(_FORKS)]
         if source.is_exit and forks:
             parts.append(_part_sql(source, forks, columns, _CHILDREN))
-    names = "".join(f", {identifier(column.variable)}" for column in columns)
-    body = " UNION ALL ".join(parts)
-    return f"SELECT t, k{names} FROM ({body}) ORDER BY t, event, phase, k{only}"  # noqa: S608 - made of our own text
+    return " UNION ALL ".join(parts)
 
 
 def _part_sql(source: Source, classes: list[EventClass], columns: Sequence[Column], part: _Part) -> str:

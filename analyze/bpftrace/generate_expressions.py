@@ -268,10 +268,14 @@ class ExpressionSource:
         return self.out.column(name)
 
     def _probe(self, by_function: bool = False) -> str:
-        names = {site.call: site.function if by_function else self._site_name(site) for site in self.sites}
+        names = self.probe_names(by_function)
         if len(set(names.values())) == 1:
             return repr(next(iter(names.values())))
         return f"{self.out.constant(names)}[{self.out.column('call')}]"
+
+    def probe_names(self, by_function: bool) -> dict[str | None, str]:
+        """The names of the probes of the action, or of their functions, by system call."""
+        return {site.call: site.function if by_function else self._site_name(site) for site in self.sites}
 
     def _site_name(self, site: Site) -> str:
         is_own = site.source in (Source.BEGIN, Source.END)
@@ -465,7 +469,7 @@ class ExpressionSource:
         if operator == ">>":
             shift = str(int(b) & 63) if b.isdigit() else f"({b} & 63)"
             return wrapped(f"({wrapped(a, *a_bounds, U64)} >> {shift})", 0, MASK, kind)
-        low, high = _combined(operator, a_bounds, b_bounds)
+        low, high = combined(operator, a_bounds, b_bounds)
         return wrapped(f"({a} {operator} {b})", low, high, kind)
 
     def _operand(self, node: tree.Expression) -> str:
@@ -480,7 +484,7 @@ class ExpressionSource:
             return (0, a[1]) if a[0] >= 0 and b[0] > 0 else (0, MASK)
         if node.operator == ">>":
             return (0, a[1]) if a[0] >= 0 else (0, MASK)
-        return _combined(node.operator, a, b)
+        return combined(node.operator, a, b)
 
     def _truth(self, node: tree.Binary) -> str:
         operator = node.operator
@@ -569,7 +573,7 @@ class ExpressionSource:
         return offset
 
 
-def _combined(operator: str, a: tuple[int, int], b: tuple[int, int]) -> tuple[int, int]:
+def combined(operator: str, a: tuple[int, int], b: tuple[int, int]) -> tuple[int, int]:
     """Bounds of what Python gives for two numbers of these bounds."""
     if operator == "+":
         return a[0] + b[0], a[1] + b[1]

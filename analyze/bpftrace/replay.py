@@ -11,6 +11,8 @@ from bpfrec.analyze.bpftrace.generate import Program, generate
 from bpfrec.analyze.bpftrace.output import Output
 from bpfrec.analyze.bpftrace.probes import Source
 from bpfrec.analyze.bpftrace.runtime import Exit, Runtime
+from bpfrec.analyze.bpftrace.sql_backend import SqlProgram, compile_sql, run_sql
+from bpfrec.analyze.bpftrace.sql_expressions import NotSql
 
 if TYPE_CHECKING:
     from bpfrec.analyze.trace import Trace
@@ -41,12 +43,14 @@ class Timers:
         return self.due
 
 
-def replay(trace: Trace | None, checked: Checked, output: Output, json: bool = False) -> int:
+def replay(trace: Trace | None, checked: Checked, output: Output, json: bool = False, sql: bool = True) -> int:
     """Writes what bpftrace would have written; what the script gave to exit().
 
-    ``trace`` may be None for a script that runs at nothing recorded.
+    ``trace`` may be None for a script that runs at nothing recorded. ``sql``: whether aggregations may run as SQL; the
+    answer is the same.
     """
     program = generate(checked)
+    aggregations = _aggregations(checked) if sql and trace is not None else None
     stacks = Stacks(trace)
     if any(column.kind in ("stack", "kstack") for column in program.columns) or "S.symbol(" in program.source:
         # Nothing else can be asked while events are read.
@@ -62,7 +66,10 @@ def replay(trace: Trace | None, checked: Checked, output: Output, json: bool = F
     try:
         for _, action in order[Source.BEGIN]:
             action(checked.context.held.start_ns)  # type: ignore[operator]
-        _events(trace, program, functions, timed)
+        if aggregations is not None and trace is not None:
+            run_sql(trace, aggregations, runtime)
+        else:
+            _events(trace, program, functions, timed)
         timed.run(checked.context.held.stop_ns)
     except Exit as done:
         code = done.code
@@ -76,6 +83,13 @@ def replay(trace: Trace | None, checked: Checked, output: Output, json: bool = F
     for status, count in sorted(runtime.incomplete.items()):
         output.error(f"bpfrec: {count} strings that the script read are not whole in this trace: {status}\n")
     return code
+
+
+def _aggregations(checked: Checked) -> SqlProgram | None:
+    try:
+        return compile_sql(checked)
+    except NotSql:
+        return None
 
 
 def _announce(output: Output, attached: int, checked: Checked, json: bool) -> None:

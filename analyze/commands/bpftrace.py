@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -13,6 +14,9 @@ from bpfrec.analyze.commands.options import note, pass_trace
 from bpfrec.analyze.render.escape import printable_lines
 from bpfrec.analyze.trace import Trace
 from bpfrec.formats.errors import BpfrecError
+
+if TYPE_CHECKING:
+    from bpfrec.analyze.bpftrace.check import Checked
 
 _MOST_BYTES = 1 << 20
 
@@ -38,6 +42,7 @@ _MOST_BYTES = 1 << 20
 )
 @click.option("-l", "listing", is_flag=True, help="List the probes that the trace answers for, or those named.")
 @click.option("-v", "verbose", is_flag=True, help="With -l: also their arguments.")
+@click.option("--sql", "show_sql", is_flag=True, help="Print the queries that a script of aggregations becomes.")
 @click.option("--dry-run", is_flag=True, help="Check the script, and do not run it.")
 @pass_trace
 def command(
@@ -50,6 +55,7 @@ def command(
     listing: bool,
     verbose: bool,
     dry_run: bool,
+    show_sql: bool,
 ) -> int:
     """Replay a bpftrace script on the trace: what it prints is what bpftrace would have printed.
 
@@ -90,11 +96,28 @@ def command(
         click.echo(printable_lines(warning), err=True)
     if dry_run:
         return 0
+    if show_sql:
+        return _print_sql(checked)
     note(*trace.loss_notes(), *checked.context.remarks)
     if target is None:
         return replay(trace, checked, Output(), form == "json")
     with target.open("wb") as file:
         return replay(trace, checked, Output(file, safe=False), form == "json")
+
+
+def _print_sql(checked: Checked) -> int:
+    from bpfrec.analyze.bpftrace.sql_backend import compile_sql  # noqa: PLC0415
+    from bpfrec.analyze.bpftrace.sql_expressions import NotSql  # noqa: PLC0415
+
+    try:
+        program = compile_sql(checked)
+    except NotSql as reason:
+        place = checked.source.message(reason.node.span, "NOTE", f"no SQL: {reason.why}")
+        click.echo(printable_lines(place), err=True)
+        return 1
+    for aggregation in program.aggregations:
+        click.echo(f"{aggregation.sql};")
+    return 0
 
 
 def split_arguments(arguments: list[str]) -> tuple[list[str], dict[str, str]]:

@@ -95,6 +95,16 @@ def test_listing():
     assert not [line for line in everything if line.startswith("profile")]
 
 
+def test_sql_of_aggregations_and_why_there_is_none():
+    shown = replay("--sql", "-e", "t:syscalls:sys_enter_openat /uid == 0/ { @[comm] = count(); }")
+    assert shown.stdout.startswith("SELECT ")
+    assert "count(*)" in shown.stdout
+    refused = replay("--sql", "-e", "t:syscalls:sys_enter_openat { @ts[tid] = nsecs; }")
+    assert refused.stdout == ""
+    assert refused.stderr.startswith("stdin:1:31-47: NOTE: no SQL: a map is assigned, and the last event counts")
+    assert refused.returncode == 1
+
+
 def test_samples_of_another_frequency_are_said():
     done = replay("-e", "profile:hz:99 { @[uid != 0] = count(); }", trace="running")
     assert "profile:hz:99 runs at the samples of the trace, 100 a second" in done.stderr

@@ -35,12 +35,14 @@ def run(script: str, *parameters: str, like: str = "latest", json: bool = False,
     return _printed(target)
 
 
-def run_on(trace: Path, script: str, *parameters: str, like: str = "latest", json: bool = False) -> str:
+def run_on(
+    trace: Path, script: str, *parameters: str, like: str = "latest", json: bool = False, sql: bool = True
+) -> str:
     """What a script prints on a trace."""
     target = io.BytesIO()
     with bpfrec.open(trace) as opened:
         done = checked(script, *parameters, like=like, held=holdings(opened))
-        replay(opened, done, Output(target, io.StringIO(), safe=False), json=json)
+        replay(opened, done, Output(target, io.StringIO(), safe=False), json=json, sql=sql)
     return _printed(target)
 
 
