@@ -94,7 +94,7 @@ _PROVIDERS = {
     "interval": "interval",
     "i": "interval",
 }
-_NOT_RECORDED = {
+NOT_RECORDED = {
     "software": "software events",
     "s": "software events",
     "hardware": "hardware events",
@@ -144,8 +144,8 @@ def sites(text: str, span: Span, parameters: list[str], held: Holdings) -> list[
         return [Site(written.upper(), source, source.value)]
     provider, *rest = (part.strip('"') for part in written.split(":"))
     lowered = provider.lower()
-    if lowered in _NOT_RECORDED:
-        raise Problem(span, f"{written}: {_NOT_RECORDED[lowered]} are not recorded", HELD)
+    if lowered in NOT_RECORDED:
+        raise Problem(span, f"{written}: {NOT_RECORDED[lowered]} are not recorded", HELD)
     providers = [name for name in dict.fromkeys(_PROVIDERS.values()) if fnmatchcase(name, lowered)]
     kind = _PROVIDERS.get(lowered) or (providers[0] if "*" in lowered and providers else None)
     if kind is None:

@@ -17,6 +17,7 @@ _ENTRIES = {
     "flamegraph": Entry(
         "bpfrec.analyze.commands.flamegraph:command", "draw call stacks: SVG, HTML, folded stacks, speedscope"
     ),
+    "bpftrace": Entry("bpfrec.analyze.commands.bpftrace:command", "replay a bpftrace script on the trace"),
     "sql": Entry("bpfrec.analyze.commands.sql:command", "ask in SQL; without a query: a prompt"),
     "info": Entry("bpfrec.analyze.commands.info:command", "the recording: host, times, options, what was lost"),
     "schema": Entry("bpfrec.analyze.commands.schema:command", "views and columns that SQL can use, and what they mean"),
