@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -41,11 +40,14 @@ def written_schema(table: Table) -> pa.Schema:
     return pa.schema([pa.field(c.name, _CODES if c.packing == "codes" else _TYPES[c.sql_type]) for c in table.columns])
 
 
-def parquet_writer(table: Table, path: Path) -> pq.ParquetWriter:
-    """Opens a Parquet writer for ``table`` (zstd, level 1); it takes tables of :func:`written_schema`."""
+def parquet_writer(table: Table, file: IO[bytes]) -> pq.ParquetWriter:
+    """Makes a Parquet writer for ``table`` (zstd, level 1); it takes tables of :func:`written_schema`.
+
+    It does not close ``file``. It gets no path, for Arrow refuses those that are not UTF-8.
+    """
     encodings = {c.name: "DELTA_BINARY_PACKED" for c in table.columns if c.packing == "delta"}
     return pq.ParquetWriter(
-        path,
+        file,
         written_schema(table),
         compression="zstd",
         use_dictionary=[c.name for c in table.columns if c.packing in ("dictionary", "codes")],

@@ -33,7 +33,8 @@ class TraceWriter:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._writers: dict[str, pq.ParquetWriter] = {t.name: parquet_writer(t, folder / t.member) for t in TABLES}
+        self._files = {t.name: (folder / t.member).open("wb") for t in TABLES}
+        self._writers: dict[str, pq.ParquetWriter] = {t.name: parquet_writer(t, self._files[t.name]) for t in TABLES}
         self._rows = {t.name: 0 for t in TABLES}
 
     def write(self, table: Table, rows: pa.Table | pa.RecordBatch) -> None:
@@ -69,6 +70,8 @@ class TraceWriter:
         """
         for writer in self._writers.values():
             writer.close()
+        for written in self._files.values():
+            written.close()
         partial = self._folder / "trace.zip"
         descriptor = os.open(partial, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "w+b") as file:

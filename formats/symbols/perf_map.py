@@ -71,7 +71,8 @@ def entries_for(file: BinaryIO, addresses: Iterable[int], largest: int = LARGEST
     rest, position = b"", 0
     in_long_line = False
     while len(wanted) and position < largest and not entries.full:
-        block = file.read(min(_BLOCK, largest - position))
+        # A file of the kernel's own that is not ready, such as /proc/kmsg, gives None.
+        block = file.read(min(_BLOCK, largest - position)) or b""
         text, at = rest + block, position - len(rest)
         position += len(block)
         if in_long_line:

@@ -6,6 +6,7 @@ net/packet/af_packet.c of the kernel.
 
 from __future__ import annotations
 
+import re
 import socket
 from collections.abc import Iterable
 
@@ -25,7 +26,11 @@ _INTERNET = {
     "icmp6": "ICMP",
 }
 _IN_ADDR_BYTES = 4
-_INTERNET_INODE, _UNIX_INODE, _UNIX_PATH, _NETLINK_INODE, _PACKET_INODE = 9, 6, 7, 9, 8
+_INTERNET_INODE, _NETLINK_INODE, _PACKET_INODE = 9, 9, 8
+# Address, references, protocol, flags, type, state, inode; then a blank and the name, which may hold any byte.
+_UNIX_LINE = re.compile(
+    rb"[^ :]+: [0-9A-F]{8} [0-9A-F]{8} [0-9A-F]{8} [0-9A-F]{4} [0-9A-F]{2} +([0-9]+)(?: (.*))?", re.DOTALL
+)
 
 
 def socket_names(pid: int) -> dict[int, str] | None:
@@ -37,24 +42,39 @@ def socket_names(pid: int) -> dict[int, str] | None:
         for fields in map(bytes.split, procfs.net_table(pid, table)):
             if len(fields) > _INTERNET_INODE:
                 names[int(fields[_INTERNET_INODE])] = _internet(kind, fields[1].decode(), fields[2].decode())
-    names |= _unix(procfs.net_table(pid, "unix"))
     for table, kind, column in (("netlink", "NETLINK", _NETLINK_INODE), ("packet", "PACKET", _PACKET_INODE)):
         for fields in map(bytes.split, procfs.net_table(pid, table)):
             if len(fields) > column:
                 names[int(fields[column])] = kind
+    names = _unix(procfs.net_table(pid, "unix")) | names
     names.pop(0, None)
     return names
 
 
 def _unix(lines: Iterable[bytes]) -> dict[int, str]:
-    names = {}
+    """The names of unix sockets. A name may hold newlines, and so lines that look like those of other sockets.
+
+    An inode that has two names is left out, since one of them is forged.
+    """
+    found: dict[int, bytes] = {}
+    forged: set[int] = set()
+    inode = None
     for line in lines:
-        fields = line.split(None, _UNIX_PATH)
-        if len(fields) > _UNIX_INODE:
-            # A path may end in blanks, and hold any byte but a newline.
-            name = line.split(fields[_UNIX_INODE], 1)[1][1:] if len(fields) > _UNIX_PATH else b""
-            names[int(fields[_UNIX_INODE])] = "unix:" + name.decode("utf-8", "backslashreplace")
-    return names
+        match = _UNIX_LINE.fullmatch(line)
+        if match is None:
+            # The name of the socket before goes on here.
+            if inode is not None:
+                found[inode] += b"\n" + line
+            continue
+        inode = int(match[1])
+        if inode in found:
+            forged.add(inode)
+        found[inode] = match[2] or b""
+    # What follows the last newline of the file is no name.
+    if inode is not None:
+        found[inode] = found[inode].removesuffix(b"\n")
+    names = {inode: "unix:" + name.decode("utf-8", "backslashreplace") for inode, name in found.items()}
+    return {inode: name for inode, name in names.items() if inode not in forged}
 
 
 def _internet(kind: str, local: str, remote: str) -> str:

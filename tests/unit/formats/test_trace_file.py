@@ -260,6 +260,14 @@ def test_a_trace_of_nothing_is_small(tmp_path: Path) -> None:
     assert size < 9_600, "short recordings are mostly the descriptions of their tables"
 
 
+def test_a_folder_whose_name_is_not_utf_8_takes_a_trace(tmp_path: Path) -> None:
+    folder = Path(os.fsdecode(os.fsencode(tmp_path) + b"/odd\xff"))
+    folder.mkdir()
+    TraceWriter(folder).finish(manifest(), folder / "t.bpfrec", None)
+    with TraceReader(folder / "t.bpfrec") as reader:
+        assert reader.parquet(SYSCALLS) is not None
+
+
 def test_row_groups_can_be_skipped_by_number_and_time(tmp_path: Path) -> None:
     rows = {c.name: pa.nulls(3, arrow_schema(SYSCALLS).field(c.name).type) for c in SYSCALLS.columns}
     rows |= {name: pa.array([4, 5, 6]) for name in ("event_id", "ts_ns")}

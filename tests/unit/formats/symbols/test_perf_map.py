@@ -31,6 +31,14 @@ def test_a_later_line_wins() -> None:
     assert names(b"1000 100 old\n1080 10 new\n", 0x1000, 0x1080) == ["old", "new"], "V8 appends when it reuses memory"
 
 
+def test_a_file_that_is_not_ready_ends_there() -> None:
+    class NotReady(io.BytesIO):
+        def read(self, _size: int | None = -1) -> bytes:
+            return None  # type: ignore[return-value]
+
+    assert entries_for(NotReady(), [0x1000]).found == {}
+
+
 def test_names_are_kept_as_written() -> None:
     assert names(b"0x1000 0x10 LazyCompile:~on request /srv/my app.js:1:2\r\n", 0x1000) == [
         "LazyCompile:~on request /srv/my app.js:1:2"

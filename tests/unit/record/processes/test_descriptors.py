@@ -95,6 +95,32 @@ def test_tables_cut_short_give_what_they_hold(tmp_path: Path, monkeypatch: pytes
     assert socket_names(7) == {4711: "TCP 127.0.0.1:8080->10.0.0.2:5555"}
 
 
+UNIX_HEAD = b"Num RefCount Protocol Flags Type St Inode Path\n"
+UNIX_LINE = b"ffff888100: 00000002 00000000 00010000 0001 01 %5d %s\n"
+
+
+def test_a_name_with_newlines_breaks_nothing_and_renames_no_other_socket(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(procfs, "PROC", tmp_path)
+    net = tmp_path / "7" / "net"
+    net.mkdir(parents=True)
+    inet = b"   0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 4711 1 x\n"
+    (net / "tcp").write_bytes(b"  sl  local_address\n" + inet)
+    forged = b"".join(UNIX_LINE % (inode, b"/run/forged") for inode in (21, 4711))
+    lines = [(20, b"@one\ntwo words\n\n" + forged.removesuffix(b"\n")), (21, b"/run/real"), (22, b"/run/other")]
+    (net / "unix").write_bytes(UNIX_HEAD + b"".join(UNIX_LINE % line for line in lines))
+    assert socket_names(7) == {20: "unix:@one\ntwo words\n", 22: "unix:/run/other", 4711: "TCP 127.0.0.1:8080"}
+
+
+def test_a_live_socket_whose_name_holds_a_newline_has_that_name() -> None:
+    with socket.socket(socket.AF_UNIX) as one:
+        one.bind(b"\0bpfrec\n-%d x" % os.getpid())
+        names = socket_names(os.getpid())
+        assert names is not None
+        assert names[os.fstat(one.fileno()).st_ino] == f"unix:@bpfrec\n-{os.getpid()} x"
+
+
 def test_a_process_has_what_was_read_while_it_lived() -> None:
     snapshot = taken(os.getpid())
     read = snapshot.by_pid[os.getpid()].time
