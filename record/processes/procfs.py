@@ -20,6 +20,11 @@ PROC = Path("/proc")
 # The second line of fdinfo has the flags; what follows can be long.
 _FDINFO_BYTES = 96
 
+# Of /proc/PID/syscall: number, six arguments, stack pointer, instruction pointer.
+_CALL_WORDS = 9
+# Stopped by a signal, stopped by a tracer.
+_STOPPED = (b"T", b"t")
+
 
 @dataclass(frozen=True)
 class ProcessStatus:
@@ -98,18 +103,25 @@ def comm(pid: int, tid: int) -> str | None:
 def call_of(pid: int, tid: int) -> tuple[int, tuple[int, ...]] | None:
     """Returns the number and the arguments of the system call that a thread sleeps in; None where it is in none."""
     words = (_read(f"{pid}/task/{tid}/syscall") or b"").split()
-    # "running", or the number -1 where it sleeps elsewhere.
-    return (int(words[0]), tuple(int(word, 16) for word in words[1:7])) if len(words) > 6 else None
+    # One word: "running". Three: the number -1, for it sleeps outside of calls.
+    if len(words) < _CALL_WORDS:
+        return None
+    # Kernel threads and workers of io_uring have no user code, and so neither stack pointer nor instruction pointer.
+    if int(words[-2], 16) == int(words[-1], 16) == 0:
+        return None
+    # A stopped thread has left its call before it stopped; the number stays until it makes another.
+    if _state(pid, tid) in _STOPPED:
+        return None
+    return int(words[0]), tuple(int(word, 16) for word in words[1:7])
 
 
 def is_32_bit(pid: int) -> bool:
-    """Tells whether the program that ``pid`` executes is a 32-bit ELF file."""
-    try:
-        with (PROC / f"{pid}/exe").open("rb") as file:
-            return file.read(5)[4:] == b"\1"
-    except OSError as error:
-        _unread(f"{pid}/exe", error)
-        return False
+    """Tells whether the program that ``pid`` executes is a 32-bit one.
+
+    The auxiliary vector tells: its words have 4 or 8 bytes, the first is a small number and the second is none. The
+    file of the program would tell too, but may be on a file system that does not answer.
+    """
+    return any((_read(f"{pid}/auxv") or b"")[4:8])
 
 
 def exe(pid: int) -> str | None:
@@ -167,6 +179,12 @@ def may_read_net(pid: int) -> bool:
 def net_table(pid: int, name: str) -> list[bytes]:
     """Returns the lines of /proc/PID/net/``name`` without the heading; none where there is no such table."""
     return (_read(f"{pid}/net/{name}") or b"").split(b"\n")[1:]
+
+
+def _state(pid: int, tid: int) -> bytes:
+    """Returns the letter for the state of a thread, b"" where it has gone: proc_pid_stat(5)."""
+    # The name in parentheses before it may hold parentheses and blanks.
+    return (_read(f"{pid}/task/{tid}/stat") or b"").rpartition(b") ")[2][:1]
 
 
 def _maps_line(line: bytes) -> MapsLine:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import ctypes
 import os
+import signal
+import struct
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -174,6 +177,8 @@ def test_the_command_line_is_quoted() -> None:
     [
         ("230 0x0 0x0 0x7ffd 0x10 0x20 0xffffffffffffff9c 0x7ffe 0x7fff\n", (230, (0, 0, 0x7FFD, 16, 32, 2**64 - 100))),
         ("-1 0x7ffe 0x7fff\n", None),
+        ("0 0x0 0x0 0x0 0x0 0x0 0x0 0x0 0x0\n", None),  # a kernel thread
+        ("426 0x4 0x0 0x1 0x1 0x0 0x8 0x0 0x0\n", None),  # a worker of io_uring
         ("running\n", None),
         ("", None),
     ],
@@ -181,5 +186,39 @@ def test_the_command_line_is_quoted() -> None:
 def test_the_call_that_a_thread_sleeps_in(proc: Path, text: str, expected: tuple[int, tuple[int, ...]] | None) -> None:
     (proc / "task" / "9").mkdir(parents=True)
     (proc / "task" / "9" / "syscall").write_text(text)
+    (proc / "task" / "9" / "stat").write_text("9 (x) T) S 1 9 9 0 -1\n")
     assert procfs.call_of(7, 9) == expected
     assert procfs.call_of(7, 10) is None, "a thread that has ended"
+    (proc / "task" / "9" / "stat").write_text("9 (x) S) T 1 9 9 0 -1\n")
+    assert procfs.call_of(7, 9) is None, "a stopped thread has left its call"
+
+
+def test_a_stopped_process_is_in_no_call() -> None:
+    with subprocess.Popen(["sleep", "600"]) as process:
+        try:
+            wait_for(lambda: procfs.call_of(process.pid, process.pid) is not None)
+            process.send_signal(signal.SIGSTOP)
+            wait_for(lambda: "(stopped)" in Path(f"/proc/{process.pid}/status").read_text())
+            assert procfs.call_of(process.pid, process.pid) is None
+        finally:
+            process.kill()
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_threads_of_the_kernel_are_in_no_call() -> None:
+    kernel = [pid for pid in procfs.pids() if procfs.cmdline(pid) is None and procfs.exe(pid) is None]
+    assert [call for pid in kernel if (call := procfs.call_of(pid, pid)) is not None] == []
+
+
+def test_the_width_of_a_program_is_in_its_auxiliary_vector(proc: Path) -> None:
+    assert not procfs.is_32_bit(7), "not readable"
+    (proc / "auxv").write_bytes(struct.pack("<QQQQ", 33, 0x7FFC12345000, 16, 0xBFEBFBFF))
+    assert not procfs.is_32_bit(7)
+    (proc / "auxv").write_bytes(struct.pack("<IIII", 32, 0xF7F5A570, 33, 0xF7F5A000))
+    assert procfs.is_32_bit(7)
