@@ -7,5 +7,6 @@ Nothing here reads files or knows of processes: records in (:mod:`bpfrec.bpf.wir
 :mod:`.capture_rows`  captures as rows: times, structs, socket addresses, argument vectors
 :mod:`.arrays`        arrays that calls point at: iovecs, poll sets, passed descriptors
 :mod:`.contents`      strings other than paths, and contents of buffers
+:mod:`.interrupted`   whether a call that a signal interrupted failed with EINTR
 :mod:`.text`          columns of text for Arrow, made for a whole batch at once
 """

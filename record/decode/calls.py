@@ -16,6 +16,7 @@ from bpfrec.formats.kernel.errnos import MAX_ERRNO, errno_names
 from bpfrec.formats.kernel.syscalls import Syscall, by_number
 from bpfrec.record.decode.capture_rows import capture_rows
 from bpfrec.record.decode.captures import KINDS, SideRows
+from bpfrec.record.decode.interrupted import returns_from_handler
 from bpfrec.record.decode.text import choice, status, string_array
 
 Integers = NDArray[np.int64]
@@ -127,7 +128,7 @@ def call_rows(records: wire.Records, cpu: int, still_running: bool = False) -> C
             else pa.nulls(len(calls), pa.uint64())
         )
     columns["ret"] = pa.array(calls.ret, mask=returned)
-    columns["errno"] = _errno_column(calls.ret, no_return)
+    columns["errno"] = _errno_column(calls.ret, no_return | returns_from_handler(calls))
     columns["path"], columns["path_status"] = _first_path(records, facts)
     columns["path2"], columns["path2_status"] = _second_path(records, facts)
     reason = np.where(no_return, np.int32(still_running), np.int32(-1))
@@ -214,8 +215,8 @@ def _chosen(
     return kinds
 
 
-def _errno_column(ret: Integers, no_return: NDArray[np.bool_]) -> pa.Array:
-    failed = (ret < 0) & (ret >= -MAX_ERRNO) & ~no_return
+def _errno_column(ret: Integers, cannot_fail: NDArray[np.bool_]) -> pa.Array:
+    failed = (ret < 0) & (ret >= -MAX_ERRNO) & ~cannot_fail
     codes = np.where(failed, -ret, 0).astype(np.int32)
     there = np.flatnonzero(np.bincount(codes, minlength=1))
     there = there[there > 0]

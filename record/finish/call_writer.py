@@ -21,6 +21,7 @@ from bpfrec.formats.schema import EXEC_ARGS, SYSCALLS, TABLES
 from bpfrec.formats.trace_writer import TraceWriter
 from bpfrec.record.decode.calls import CallRows, call_rows
 from bpfrec.record.decode.captures import SideRows
+from bpfrec.record.decode.interrupted import InterruptedCalls
 from bpfrec.record.decode.text import choice
 from bpfrec.record.processes.calls_in_progress import CallInProgress
 from bpfrec.record.processes.history import History
@@ -52,6 +53,7 @@ class CallWriter:
     pids: set[int] = field(default_factory=set)
     tids: set[int] = field(default_factory=set)
     per_syscall: Counter[str] = field(default_factory=Counter)
+    _interrupted: InterruptedCalls = field(default_factory=InterruptedCalls)
     _pending: list[CallRows] = field(default_factory=list)
     _pending_rows: int = 0
     _pending_bytes: int = 0
@@ -66,12 +68,17 @@ class CallWriter:
         self._name_values = list(codes)
         self._name_codes = np.array([*(codes[name] for name in names), -1], np.int32)
 
-    def write_all(self, spool: Path, report: Callable[[float], None]) -> None:
-        """Writes the calls in ``spool``; ``report`` gets the share done, 0 to 1."""
+    def write_all(self, spool: Path, interrupted: int, report: Callable[[float], None]) -> None:
+        """Writes the calls in ``spool``, of which signals interrupted some; ``report`` gets the share done, 0 to 1."""
+        if interrupted:
+            for _cpu, records in read_decoded(spool, _decode, _BATCH_BYTES, lambda _share: None):
+                self._interrupted.note(records.calls)
+            _log.info("%d calls were interrupted, %d of them failed", interrupted, self._interrupted.settle())
         for cpu, records in read_decoded(spool, _decode, _BATCH_BYTES, report):
             self.decoded += len(records.calls)
             with self._failing_alone(len(records.calls)):
                 self.history.note_processes(records.processes)
+                self._interrupted.apply(records.calls)
                 self._add(records, cpu)
 
     def write_in_progress_at_end(self, samples: bytes) -> None:

@@ -88,7 +88,7 @@ def finish(
         )
     with stages.stage(SpoolKind.CALLS) as calls_report:
         calls = CallWriter(writer, history, stacks)
-        calls.write_all(output.spool(SpoolKind.CALLS), calls_report)
+        calls.write_all(output.spool(SpoolKind.CALLS), recorded.counters["interrupted_calls"], calls_report)
         if not request.failed_only:
             calls.write_in_progress_at_end(recorded.in_progress_at_end)
             calls.write_in_progress_at_start(recorded.in_progress_at_start, recorded.start_ns)

@@ -1,0 +1,99 @@
+"""Calls that a signal interrupted: whether the program saw EINTR, which the kernel decides only after the call.
+
+Such a call ends with an internal error (ERESTARTSYS and its like). If a handler runs, and the kernel does not repeat
+the call behind it, the program sees EINTR. The end of the handler tells: the result of rt_sigreturn is what the
+interrupted code has in rax, here -EINTR. See arch/x86/kernel/signal.c.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bpfrec.bpf import wire
+from bpfrec.bpf.selection import NATIVE_ABI
+from bpfrec.formats.kernel.errnos import errno_numbers
+from bpfrec.formats.kernel.roles import calls_that
+from bpfrec.formats.kernel.syscalls import syscalls
+
+Integers = NDArray[np.int64]
+
+_NUMBERS = errno_numbers()
+_EINTR = -_NUMBERS["EINTR"]
+# The kernel repeats a call that ended with ERESTARTNOINTR, whatever the handler.
+_CAN_BECOME_EINTR = np.array([-_NUMBERS[name] for name in ("ERESTARTSYS", "ERESTARTNOHAND", "ERESTART_RESTARTBLOCK")])
+_SIGNAL_RETURNS = tuple(syscalls()[name] for name in calls_that("returns_from_handler"))
+_NATIVE = np.array([call.numbers[NATIVE_ABI] for call in _SIGNAL_RETURNS if NATIVE_ABI in call.numbers])
+_I386 = np.array([call.numbers["i386"] for call in _SIGNAL_RETURNS if "i386" in call.numbers])
+# Handlers can be nested, but one that is left by longjmp() never ends.
+_DEEPEST = 64
+
+
+def returns_from_handler(calls: wire.Calls) -> NDArray[np.bool_]:
+    """Tells which of ``calls`` end a signal handler. Their result is not theirs: they cannot fail."""
+    is_compat = (calls.flags & wire.COMPAT) != 0
+    found: NDArray[np.bool_] = np.where(is_compat, np.isin(calls.nr, _I386), np.isin(calls.nr, _NATIVE))
+    return found
+
+
+class InterruptedCalls:
+    """Finds the calls of a recording that failed with EINTR: first :meth:`note` for all records, then :meth:`settle`.
+
+    Records of one thread may come in any order, for each CPU sends its own.
+    """
+
+    def __init__(self) -> None:
+        self._noted: list[Integers] = []
+        self._keys: NDArray[np.void] = _keys(np.empty(0, np.int32), np.empty(0, np.int64))
+
+    def note(self, calls: wire.Calls) -> None:
+        """Notes those of ``calls`` that were interrupted, and the ends of handlers."""
+        ends_handler = returns_from_handler(calls)
+        pending = np.isin(calls.ret, _CAN_BECOME_EINTR)
+        chosen = np.flatnonzero(
+            (ends_handler | pending | (calls.ret == _EINTR)) & ((calls.flags & wire.NO_RETURN) == 0)
+        )
+        if len(chosen):
+            columns = [calls.tid, calls.ts + calls.duration, calls.ts, calls.ret, calls.nr, pending, ends_handler]
+            self._noted.append(np.stack([column[chosen].astype(np.int64) for column in columns], axis=1))
+
+    def settle(self) -> int:
+        """Decides which of the noted calls failed with EINTR; returns how many there are."""
+        if not self._noted:
+            return 0
+        noted = np.concatenate(self._noted)
+        self._noted.clear()
+        noted = noted[np.lexsort((noted[:, 1], noted[:, 0]))]
+        failed: list[tuple[int, int]] = []
+        interrupted: list[tuple[int, int, bool]] = []
+        thread = None
+        for tid, _end, entry, ret, number, pending, ends_handler in noted.tolist():
+            if tid != thread:
+                interrupted, thread = [], tid
+            if not ends_handler:
+                interrupted.append((entry, number, bool(pending)))
+                del interrupted[:-_DEEPEST]
+            elif interrupted and ret == _EINTR:
+                began, _number, undecided = interrupted.pop()
+                if undecided:
+                    failed.append((tid, began))
+            elif interrupted and ret == interrupted[-1][1] and ret:
+                # The handler's end puts the number back into rax: the call is repeated. 0 may be any other value.
+                interrupted.pop()
+        tids, entries = np.array(failed, np.int64).reshape(-1, 2).T
+        self._keys = _keys(tids.astype(np.int32), entries)
+        return len(failed)
+
+    def apply(self, calls: wire.Calls) -> None:
+        """Gives those of ``calls`` that failed with EINTR this result."""
+        if len(self._keys):
+            pending = np.flatnonzero(np.isin(calls.ret, _CAN_BECOME_EINTR))
+            keys = _keys(calls.tid[pending], calls.ts[pending])
+            calls.ret[pending[np.isin(keys, self._keys)]] = _EINTR
+
+
+def _keys(tids: NDArray[np.int32], entries: Integers) -> NDArray[np.void]:
+    """One value for each call: a thread enters one call at a time."""
+    keys = np.empty(len(tids), [("entry", np.int64), ("tid", np.int32)])
+    keys["entry"], keys["tid"] = entries, tids
+    return keys
