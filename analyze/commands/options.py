@@ -61,9 +61,14 @@ def rendered(result: Result, form: str) -> Iterable[str]:
 
     rows, batches = _in_columns(result)
     if form == "json":
-        return data.json_rows(result.columns, rows, batches)
+        return data.json_rows(result.columns, data.zoned(result.types, rows), data.zoned_batches(result.types, batches))
     if form == "csv":
-        return data.csv_rows(result.columns, rows, escape=sys.stdout.isatty(), batches=batches)
+        return data.csv_rows(
+            result.columns,
+            data.zoned(result.types, rows),
+            escape=sys.stdout.isatty(),
+            batches=data.zoned_batches(result.types, batches),
+        )
     # It gives texts of several lines.
     breaks = STACK_TEXT in result.sql.lower()
     return table.table(result.columns, rows, output_width(), breaks, batches)

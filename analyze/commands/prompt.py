@@ -10,6 +10,7 @@ from pathlib import Path
 
 from bpfrec.analyze.commands.options import Output, note
 from bpfrec.analyze.commands.sql import answer
+from bpfrec.analyze.render.escape import printable_lines
 from bpfrec.analyze.trace import Trace
 from bpfrec.formats.errors import BpfrecError
 
@@ -33,7 +34,7 @@ def prompt(trace: Trace, output: Output) -> None:
             except BpfrecError as error:
                 note(error.message)
                 if error.hint:
-                    sys.stderr.write(error.hint + "\n")
+                    sys.stderr.write(printable_lines(error.hint) + "\n")
             except KeyboardInterrupt:
                 note("interrupted")
 

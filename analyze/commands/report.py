@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -11,6 +12,7 @@ from bpfrec.analyze.reports import REPORTS, find
 
 if TYPE_CHECKING:
     from bpfrec.analyze.commands.options import Output
+    from bpfrec.analyze.engine.result import Result
     from bpfrec.analyze.trace import Trace
 
 _ENTRIES = {
@@ -30,7 +32,7 @@ def report_command(name: str) -> click.Command:
     """The command of a report: options that choose calls, its own, and those of every output."""
     # The list of reports is printed without all this.
     from bpfrec.analyze.commands.filter_options import filter_options  # noqa: PLC0415
-    from bpfrec.analyze.commands.options import output_options, output_width, pass_trace  # noqa: PLC0415
+    from bpfrec.analyze.commands.options import note, output_options, output_width, pass_trace  # noqa: PLC0415
     from bpfrec.analyze.reports.call_filter import FILTERS  # noqa: PLC0415
     from bpfrec.analyze.reports.report import Answer  # noqa: PLC0415
 
@@ -41,11 +43,17 @@ def report_command(name: str) -> click.Command:
     @output_options
     @pass_trace
     def command(*, trace: Trace, output: Output, **options: Any) -> None:
-        options = report.settle(options)
+        options = report.settle(options | {"format": output.format})
         result = trace.report(
             name, lazy=True, **{option: value for option, value in options.items() if option in asked}
         )
-        output.write(result, lambda r: report.text(Answer(trace, r, options, output_width())))
+        answer = Answer(trace, result, options, output_width())
+
+        def text(_: Result) -> Iterable[str]:
+            note(*report.remarks(answer))
+            return report.text(answer)
+
+        output.write(result, text)
         if result.refused:
             raise click.exceptions.Exit(1)
 

@@ -23,11 +23,11 @@ def syscount_table(
     yield f"{'PID    COMM' if by_process else 'SYSCALL':<22} {'COUNT':>8}" + (f" {time_header:>16}" if latency else "")
     for row in rows:
         if by_process:
-            key = f"{row['pid']:<6} {_comm(row['comm']):<15}"
+            key = f"{shown(row['pid']):<6} {shown(row['comm']):<15}"
         else:
-            key = _UNKNOWN.sub(r"[unknown: \1]", row["syscall"])
+            key = _UNKNOWN.sub(r"[unknown: \1]", shown(row["syscall"]))
         line = f"{key:<22} {row['count']:>8}"
-        yield line + (f" {row['total_ns'] / per_unit:>16.{decimals}f}" if latency else "")
+        yield line + (f" {(row['total_ns'] or 0) / per_unit:>16.{decimals}f}" if latency else "")
     yield ""
 
 
@@ -39,10 +39,11 @@ def opensnoop_header(timestamp: bool, uid: bool, by_tid: bool, extended: bool) -
     return header + (f"{'FLAGS':<9}" if extended else "") + "PATH"
 
 
-def opensnoop_line(timestamp: bool, uid: bool, by_tid: bool, extended: bool) -> str:
+def opensnoop_line(timestamp: bool, uid: bool, by_tid: bool, extended: bool, path: str = "path") -> str:
     """The SQL expression of a line of opensnoop, from its columns: there may be millions, and DuckDB makes them faster.
 
-    A path stands whole, however long; one that could not be read is its status in angle brackets.
+    ``path`` is the SQL of the path. It stands whole, however long; one that could not be read is its status in angle
+    brackets.
     """
     fields = [
         ("{:<14.9f}", "time_s", timestamp),
@@ -52,11 +53,14 @@ def opensnoop_line(timestamp: bool, uid: bool, by_tid: bool, extended: bool) -> 
         ("{:>4} ", "greatest(ret, -1)", True),
         ("{:>3} ", "greatest(-ret, 0)", True),
         ("{:<9}", "coalesce(format('{:08o}', flags), 'n/a')", extended),
-        ("{}", "coalesce(path, '<' || coalesce(path_status, 'no path') || '>')", True),
+        ("{}", f"coalesce({path}, '<' || coalesce(path_status, 'no path') || '>')", True),
         ("{}", "CASE WHEN path_status = 'truncated' THEN ' <truncated>' ELSE '' END", True),
     ]
-    shown = [(form, value) for form, value, wanted in fields if wanted]
-    return f"format('{''.join(form for form, _ in shown)}', {', '.join(value for _, value in shown)})"
+    wanted_fields = [(form, value) for form, value, wanted in fields if wanted]
+    line = f"format('{''.join(form for form, _ in wanted_fields)}', {', '.join(value for _, value in wanted_fields)})"
+    # A damaged trace has NULL where none can be, and NULL is what format() makes of it.
+    pieces = ", ".join(f"coalesce(format('{form}', {value}), '- ')" for form, value in wanted_fields)
+    return f"coalesce({line}, concat({pieces}))"
 
 
 def path_text(path: str | None, status: str | None) -> str:
@@ -90,5 +94,6 @@ def _stars(value: int, most: int, width: int) -> str:
     return "*" * stars
 
 
-def _comm(comm: str | None) -> str:
-    return "[unknown]" if comm is None else printable(comm)
+def shown(value: object) -> str:
+    """A value made safe to print; what a trace does not say is ``[unknown]``, as in bcc's tools."""
+    return "[unknown]" if value is None else printable(str(value))

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
-from bpfrec.analyze.render.bcc import log2_histogram
+from bpfrec.analyze.render.bcc import log2_histogram, shown
 from bpfrec.analyze.render.escape import printable
 
 
@@ -29,7 +29,7 @@ def argdist_text(
             yield printable(title)
             yield f"\t{'COUNT':<10} EVENT"
             for row in values:
-                yield f"\t{row['count']:<10} {printable(row['event'])}"
+                yield f"\t{row['count']:<10} {shown(row['event'])}"
 
 
 def trace_text(rows: Iterable[Mapping[str, Any]], clock: str | None, cpu: bool, messages: bool) -> Iterator[str]:
@@ -42,11 +42,10 @@ def trace_text(rows: Iterable[Mapping[str, Any]], clock: str | None, cpu: bool, 
     header += f"{'CPU':<3} " if cpu else ""
     yield header + f"{'PID':<7} {'TID':<7} {'COMM':<15} {'FUNC':<16} {'-' if messages else ''}"
     for row in rows:
-        line = f"{row['time']:<{width}} " if clock else ""
-        line += f"{row['cpu']:<3} " if cpu else ""
-        comm = "[unknown]" if row["comm"] is None else printable(row["comm"])
-        line += f"{row['pid']:<7} {row['tid']:<7} {comm:<15} {printable(row['func']):<16} "
-        yield line + printable(row["message"])
+        line = f"{shown(row['time']):<{width}} " if clock else ""
+        line += f"{shown(row['cpu']):<3} " if cpu else ""
+        line += f"{shown(row['pid']):<7} {shown(row['tid']):<7} {shown(row['comm']):<15} {shown(row['func']):<16} "
+        yield line + ("" if row["message"] is None else printable(row["message"]))
         if "stack" in row:
             for frame in row["stack"] or ["[no stack recorded]"]:
                 yield " " * 8 + printable(frame)

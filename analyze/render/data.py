@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _CRLF = "\r\n"
 _SPECIAL = re.compile('[",\r\n]')
 _SIMPLE = {int, str, type(None)}
-"""What JSON and CSV write as it is, and most rows have nothing else."""
+"""What JSON writes as it is, and most rows have nothing else."""
 
 
 def json_rows(
@@ -56,16 +56,16 @@ def csv_rows(
     escape: bool = False,
     batches: Iterable[pa.RecordBatch] = (),
 ) -> Iterator[str]:
-    r"""Lines of CSV, header first; NULL is an empty field. ``escape`` shows control characters as ``\xNN``.
+    r"""Records of CSV, header first; NULL is an empty field. ``escape`` shows control characters as ``\xNN``.
 
-    ``batches``: rows behind ``rows``, of types that :func:`.are_known`.
+    A text that a spreadsheet would take for a formula begins with ``'``. ``batches``: rows behind ``rows``, of types
+    that :func:`.are_known`.
     """
     text = io.StringIO()
     # The writer quotes a value that has a character of its line terminator.
     writer = csv.writer(text, lineterminator=_CRLF)
     for row in chain([columns], rows):
-        simple = not escape and _SIMPLE.issuperset(map(type, row))
-        writer.writerow(row if simple else [_field(value, escape) for value in row])
+        writer.writerow([_field(value, escape) for value in row])
         yield text.getvalue().removesuffix(_CRLF)
         text.seek(0)
         text.truncate()
@@ -96,6 +96,36 @@ def _quoted(field: str) -> str:
     return '"' + field.replace('"', '""') + '"' if _SPECIAL.search(field) else field
 
 
+def zoned(types: Sequence[str], rows: Iterable[Sequence[Any]]) -> Iterable[Sequence[Any]]:
+    """``rows`` whose times without a zone end in Z: all times of a trace are UTC. ``types`` are DuckDB's."""
+    times = [place for place, kind in enumerate(types) if kind.startswith("TIMESTAMP") and "ZONE" not in kind]
+    return (_with_zone(row, times) for row in rows) if times else rows
+
+
+def zoned_batches(types: Sequence[str], batches: Iterable[pa.RecordBatch]) -> Iterable[pa.RecordBatch]:
+    """The same for columns, in which times are texts."""
+    times = [place for place, kind in enumerate(types) if kind.startswith("TIMESTAMP") and "ZONE" not in kind]
+    return (_with_zones(batch, times) for batch in batches) if times else batches
+
+
+def _with_zones(batch: pa.RecordBatch, times: list[int]) -> pa.RecordBatch:
+    import pyarrow as pa  # noqa: PLC0415
+    import pyarrow.compute as pc  # noqa: PLC0415
+
+    columns = list(batch.columns)
+    for place in times:
+        columns[place] = pc.binary_join_element_wise(columns[place], "Z", "")
+    return pa.RecordBatch.from_arrays(columns, names=[str(place) for place in range(len(columns))])
+
+
+def _with_zone(row: Sequence[Any], times: list[int]) -> list[Any]:
+    values = list(row)
+    for place in times:
+        if values[place] is not None:
+            values[place] = f"{plain(values[place])}Z"
+    return values
+
+
 def plain(value: Any) -> Any:
     """``value`` of a row in terms of JSON: None, bool, int, float, str, list, dict."""
     match value:
@@ -114,7 +144,10 @@ def plain(value: Any) -> Any:
 
 
 def _field(value: Any, escape: bool) -> Any:
-    if isinstance(value, float | Decimal):
+    if isinstance(value, str):
+        value = f"'{value}" if _is_formula(value) else value
+        return printable(value) if escape else value
+    if value is None or isinstance(value, float | Decimal) or type(value) is int:
         return value
     value = plain(value)
     if isinstance(value, bool):
@@ -122,6 +155,12 @@ def _field(value: Any, escape: bool) -> Any:
     if isinstance(value, dict | list):
         value = json.dumps(value, ensure_ascii=False)
     return printable(value) if escape and isinstance(value, str) else value
+
+
+def _is_formula(text: str) -> bool:
+    """Whether a spreadsheet could run ``text``. An option (-c) or a number is none: it calls and refers to nothing."""
+    first = text[:1]
+    return first in ("=", "@", "\t", "\r") or (first in ("+", "-") and any(c in text for c in "(|!"))
 
 
 def _distinct(columns: Sequence[str]) -> list[str]:

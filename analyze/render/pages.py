@@ -8,7 +8,7 @@ from typing import Any
 
 from bpfrec.analyze.render.data import plain
 from bpfrec.analyze.render.table import table
-from bpfrec.analyze.render.text_columns import Record
+from bpfrec.analyze.render.text_columns import Record, shortened
 
 _SECTIONS = {
     "recording": "Recording",
@@ -19,13 +19,18 @@ _SECTIONS = {
 }
 
 
+_MOST_CHARACTERS = 160
+"""Of a command line or a path, on a terminal."""
+
+
 def summary_page(rows: Sequence[Record], width: int | None) -> Iterator[str]:
     """The page of the report summary, section by section."""
     for number, (section, lines) in enumerate(groupby(rows, key=lambda r: r["section"])):
         if number:
             yield ""
         yield f"{_SECTIONS[section]}:"
-        cells = [(_number(r["name"]), _number(r["value"]), "" if r["detail"] is None else r["detail"]) for r in lines]
+        most = None if width is None else _MOST_CHARACTERS
+        cells = [(_number(r["name"]), _cut(r["value"], most), _cut(r["detail"] or "", most)) for r in lines]
         body = list(table(("", "", ""), cells, None if width is None else width - 2))[2:]
         yield from (f"  {line}" for line in body)
 
@@ -39,6 +44,11 @@ def name_value_lines(row: Record, width: int | None) -> Iterator[str]:
             shown = ", ".join(f"{key} {number}" for key, number in shown.items())
         cells.append((name, "-" if shown is None else str(shown)))
     return iter(list(table(("", ""), cells, width))[2:])
+
+
+def _cut(text: str | None, most: int | None) -> Any:
+    number = _number(text)
+    return shortened(number, most) if isinstance(number, str) else number
 
 
 def _number(text: str | None) -> Any:

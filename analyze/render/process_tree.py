@@ -6,23 +6,24 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from bpfrec.analyze.render.table import table
-from bpfrec.analyze.render.text_columns import BLANK, Record
+from bpfrec.analyze.render.text_columns import BLANK, Record, shortened
 
 _FIRST_LAST = ("FIRST", "LAST")
 
 
-def process_tree(rows: Iterable[Record], width: int | None, calls: bool) -> Iterator[str]:
+def process_tree(rows: Iterable[Record], width: int | None, calls: bool, most: int | None = None) -> Iterator[str]:
     """The lines of a table of processes, children indented below their parents.
 
     ``rows`` are those of the report processes; ``calls`` adds their first and last calls. A process that executed
-    several programs has a line for each, the others below the first.
+    several programs has a line for each, the others below the first. ``most``: how many characters of a command line
+    are shown, None for all.
     """
     columns = ("PID", "START", "SECONDS", "THREADS", "CALLS", "FAILED", *_FIRST_LAST[: 2 * calls], "END", "COMMAND")
-    return table(columns, (cells for r in rows for cells in _process(r, calls)), width)
+    return table(columns, (cells for r in rows for cells in _process(r, calls, most)), width)
 
 
-def _process(r: Record, calls: bool) -> Iterator[tuple[object, ...]]:
-    indent = "  " * r["depth"]
+def _process(r: Record, calls: bool, most: int | None) -> Iterator[tuple[object, ...]]:
+    indent = "  " * (r["depth"] or 0)
     first, *others = r["execs"] or [None]
     yield (
         r["pid"],
@@ -33,11 +34,12 @@ def _process(r: Record, calls: bool) -> Iterator[tuple[object, ...]]:
         r["failed"],
         *(r[name] or "-" for name in ("first_call", "last_call")[: 2 * calls]),
         _end(r),
-        indent + ((others and _program(first)) or r["cmdline"] or r["exe"] or r["comm"] or "?"),
+        indent + shortened((others and _program(first)) or r["cmdline"] or r["exe"] or r["comm"] or "?", most),
     )
     for program in others:
         blank = [""] * (2 * calls + 1)
-        yield (BLANK, f"{program['start_s']:.3f}", "", *[BLANK] * 3, *blank, f"{indent}exec {_program(program)}")
+        start = "-" if program["start_s"] is None else f"{program['start_s']:.3f}"
+        yield (BLANK, start, "", *[BLANK] * 3, *blank, f"{indent}exec {shortened(_program(program), most)}")
 
 
 def _program(executed: Mapping[str, Any]) -> str:

@@ -7,7 +7,7 @@ from itertools import groupby
 from typing import Any
 
 from bpfrec.analyze.render.escape import printable
-from bpfrec.analyze.render.table import fold
+from bpfrec.analyze.render.layout import fold
 
 _INDENT = "  "
 _NARROWEST = 20

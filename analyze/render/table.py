@@ -8,20 +8,16 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
-from itertools import zip_longest
+from itertools import chain
 from typing import IO, TYPE_CHECKING, Any
-from unicodedata import combining, east_asian_width
 
 from bpfrec.analyze.render.columns import joined, texts
 from bpfrec.analyze.render.escape import printable
+from bpfrec.analyze.render.layout import BREAK, GAP, Layout, Painter, fit, pad, text_width, unpainted
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_GAP = "  "
-_NARROWEST = 8
-_BREAK = "\x0b"
-"""Stands for the end of a line in a cell; no other character in one is a control character."""
 _ROWS_HELD = 20_000
 _BYTES_HELD = 32 << 20
 
@@ -32,12 +28,15 @@ def table(
     width: int | None = None,
     breaks: bool = False,
     batches: Iterable[pa.RecordBatch] = (),
+    paint: Painter | None = None,
 ) -> Iterator[str]:
-    """Lines of a table: a header, a rule, the rows; numbers stand on the right.
+    """Lines of a table: a header, a rule, the rows; numbers stand on the right. Nothing is cut.
 
-    With a ``width`` (character cells), columns that do not fit are folded, never cut; None means as wide as it gets.
-    ``breaks``: a cell of several lines is printed as such. ``batches``: rows behind ``rows``, of types that
-    :func:`.are_known`.
+    With a ``width`` (character cells), long texts are folded. If a table has many columns and its texts would become
+    too narrow to be read, the last column is put on a line of its own below the others, or else every value is.
+    None means as wide as it gets. ``breaks``: a cell of several lines is printed as such. ``batches``: rows behind
+    ``rows``, of types that :func:`.are_known`. ``paint`` may add colours: it is given the name of a column and the
+    padded text of a cell.
     """
     header = [printable(name) for name in columns]
     body = _Body()
@@ -52,14 +51,13 @@ def table(
     rest = _Columns(breaks)
     for batch in batches:
         widths = list(map(max, widths, rest.add(batch, types)))
-    is_folded = (fitted := _fit(widths, width)) != widths
-    widths = fitted
     right = [_are_numbers(seen - {type(None)}) for seen in types]
-    yield from _lines(header, widths, right)
-    yield _GAP.join("-" * w for w in widths)
-    for cells in body:
-        yield from _lines(cells, widths, right)
-    yield from rest.folded(widths, right) if is_folded or breaks else rest.lines(widths, right)
+    layout = Layout(header, right, paint or unpainted)
+    if fit(widths, right, width) == widths and not breaks and paint is None:
+        yield from layout.rows(body, widths, width)
+        yield from rest.lines(widths, right)
+    else:
+        yield from layout.rows(chain(body, rest.rows()), widths, width)
 
 
 class _Body:
@@ -133,37 +131,19 @@ class _Columns:
             self._file.close()
         yield from self._held
 
-    def folded(self, widths: list[int], right: list[bool]) -> Iterator[str]:
-        """The lines where cells can be folded."""
+    def rows(self) -> Iterator[list[str]]:
+        """The cells row by row."""
         for batch in self:
             for cells in zip(*(column.to_pylist() for column in batch.columns), strict=True):
-                yield from _lines(list(cells), widths, right)
+                yield list(cells)
 
     def lines(self, widths: list[int], right: list[bool]) -> Iterator[str]:
         """The lines where every cell fits, many at a time."""
         for batch in self:
             parts: list[pa.Array | str] = []
             for column, width, on_right in zip(batch.columns, widths, right, strict=True):
-                parts += [*([_GAP] if parts else []), texts(column, partial(_padded, width=width, on_right=on_right))]
+                parts += [*([GAP] if parts else []), texts(column, partial(pad, width=width, on_right=on_right))]
             yield "\n".join(map(str.rstrip, joined(parts, "").to_pylist()))
-
-
-def _padded(cell: str, *, width: int, on_right: bool) -> str:
-    blank = " " * (width - text_width(cell))
-    return blank + cell if on_right else cell + blank
-
-
-def text_width(text: str) -> int:
-    """Character cells that ``text`` takes on a terminal."""
-    if text.isascii():
-        return len(text)
-    return sum(_char_width(c) for c in text)
-
-
-def _char_width(char: str) -> int:
-    if combining(char):
-        return 0
-    return 2 if east_asian_width(char) in "WF" else 1
 
 
 def _cell(value: object, breaks: bool) -> str:
@@ -172,64 +152,12 @@ def _cell(value: object, breaks: bool) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     text = value if isinstance(value, str) else str(value)
-    return _BREAK.join(map(printable, text.split("\n"))) if breaks else printable(text)
+    return BREAK.join(map(printable, text.split("\n"))) if breaks else printable(text)
 
 
 def _cell_width(cell: str) -> int:
-    return max(map(text_width, cell.split(_BREAK))) if _BREAK in cell else text_width(cell)
+    return max(map(text_width, cell.split(BREAK))) if BREAK in cell else text_width(cell)
 
 
 def _are_numbers(types: set[type]) -> bool:
     return bool(types) and not any(issubclass(t, str) or not hasattr(t, "__float__") for t in types)
-
-
-def _fit(widths: list[int], width: int | None) -> list[int]:
-    if width is None or not widths:
-        return widths
-    room = width - len(_GAP) * (len(widths) - 1)
-    cap = max(widths)
-    while cap > _NARROWEST and sum(min(w, cap) for w in widths) > room:
-        cap -= 1
-    fitted = [min(w, cap) for w in widths]
-    for i, wanted in enumerate(widths):
-        spare = room - sum(fitted)
-        if spare > 0 and fitted[i] < wanted:
-            fitted[i] += min(spare, wanted - fitted[i])
-    return fitted
-
-
-def fold(text: str, width: int) -> list[str]:
-    """``text`` in parts of at most ``width`` character cells, where there is one behind a space."""
-    parts = []
-    while text_width(text) > width:
-        end = _prefix(text, width)
-        space = text.rfind(" ", width // 2, end)
-        end = space + 1 if space >= 0 else end
-        parts.append(text[:end])
-        text = text[end:]
-    return [*parts, text]
-
-
-def _prefix(text: str, width: int) -> int:
-    used = 0
-    for i, char in enumerate(text):
-        used += _char_width(char)
-        if used > width:
-            return max(i, 1)
-    return len(text)
-
-
-def _lines(cells: list[str], widths: list[int], right: list[bool]) -> Iterator[str]:
-    if all(c.isascii() and len(c) <= w and _BREAK not in c for c, w in zip(cells, widths, strict=True)):
-        padded = [c.rjust(w) if r else c.ljust(w) for c, w, r in zip(cells, widths, right, strict=True)]
-        yield _GAP.join(padded).rstrip()
-        return
-    folded = [
-        [part for line in cell.split(_BREAK) for part in fold(line, width)]
-        for cell, width in zip(cells, widths, strict=True)
-    ]
-    for parts in zip_longest(*folded, fillvalue=""):
-        padded = []
-        for part, width, on_right in zip(parts, widths, right, strict=True):
-            padded.append(_padded(part, width=width, on_right=on_right))
-        yield _GAP.join(padded).rstrip()

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from bpfrec.analyze.render.layout import text_width
 from bpfrec.analyze.render.table import table
 
 Record = Mapping[str, Any]
@@ -31,6 +32,33 @@ def text_table(columns: Sequence[TextColumn], rows: Iterable[Record], width: int
     return table([column.heading for column in columns], cells, width)
 
 
+def fitting_table(
+    wide: Sequence[TextColumn], narrow: Sequence[TextColumn], rows: Iterable[Record], width: int | None
+) -> Iterator[str]:
+    """The table of the columns ``wide`` if it fits, else that of the columns ``narrow``. For few rows."""
+    held = list(rows)
+    lines = list(text_table(wide, held, None))
+    if width is None or max(map(text_width, lines), default=0) <= width:
+        return iter(lines)
+    return text_table(narrow, held, width)
+
+
+def duration(column: str) -> Callable[[Record], object]:
+    """A time of ``column``, ns, to three digits in the unit that suits it: 208us, 45.1ms, 1.23s."""
+    return lambda row: None if row[column] is None else Duration(row[column])
+
+
+class Duration(int):
+    """A time in ns that is written to three digits in the unit that suits it."""
+
+    def __str__(self) -> str:
+        for unit, name in ((1e9, "s"), (1e6, "ms"), (1e3, "us")):
+            value = self / unit
+            if value >= 0.9995:
+                return f"{value:.{max(3 - len(str(int(value))), 0) if value < 1000 else 0}f}{name}"
+        return f"{int(self)}ns"
+
+
 class Fixed(float):
     """A number that is written with three decimals."""
 
@@ -38,8 +66,8 @@ class Fixed(float):
         return f"{self:.3f}"
 
 
-class _Word:
-    """A word in a column of numbers, which stays one."""
+class Word:
+    """A text in a column of numbers, which stays one: it stands on the right."""
 
     def __init__(self, word: str) -> None:
         self._word = word
@@ -51,8 +79,15 @@ class _Word:
         return self._word
 
 
-BLANK = _Word("")
-NOTHING = _Word("-")
+BLANK = Word("")
+NOTHING = Word("-")
+
+
+def shortened(text: str, most: int | None) -> str:
+    """``text``, of which at most ``most`` characters are shown; says how many there are besides."""
+    if most is None or len(text) <= most:
+        return text
+    return f"{text[:most]} ... (+{len(text) - most} characters)"
 
 
 def scaled(column: str, unit: float) -> Callable[[Record], object]:

@@ -19,7 +19,7 @@ from bpfrec.analyze.probes.refusals import built_or_refused
 from bpfrec.analyze.probes.scope import SiteScope
 from bpfrec.analyze.render.bcc_probes import argdist_text
 from bpfrec.analyze.reports.call_filter import CallFilter
-from bpfrec.analyze.reports.moments import time_of_day
+from bpfrec.analyze.reports.moments import time_of_day, zone_notes
 from bpfrec.analyze.reports.report import Answer, Options, Report
 from bpfrec.formats.errors import ReportError
 
@@ -169,6 +169,7 @@ def _text(answer: Answer) -> Iterator[str]:
 REPORT = Report(
     compute,
     text=_text,
+    remarks=lambda answer: zone_notes(answer.trace.manifest),
     settle=_settle,
     # bcc's -n is a number of answers.
     flags={"name": ("--name",)},

@@ -12,7 +12,7 @@ from bpfrec.analyze.engine.result import Result
 from bpfrec.analyze.engine.sqltemplate import render
 from bpfrec.analyze.render.bcc import log2_histogram
 from bpfrec.analyze.render.escape import printable
-from bpfrec.analyze.render.text_columns import TextColumn, scaled, text_table
+from bpfrec.analyze.render.text_columns import TextColumn, duration, fitting_table, scaled
 from bpfrec.analyze.reports.call_filter import CallFilter
 from bpfrec.analyze.reports.report import Answer, Report
 
@@ -37,12 +37,19 @@ _COLUMNS = (
     TextColumn("MAX", scaled("max_ns", 1e3)),
 )
 
+_NARROW = (
+    *_COLUMNS[:2],
+    *(TextColumn(heading, duration(column)) for heading, column in (("TOTAL", "total_ns"), ("MIN", "min_ns"))),
+    *(TextColumn(heading, duration(f"{heading.lower()}_ns")) for heading in ("P50", "P95", "P99", "MAX")),
+)
+"""For a terminal that is too narrow for microseconds."""
+
 
 def _text(answer: Answer) -> Iterator[str]:
     if answer.options["histogram"]:
         yield from _histograms(answer.result)
     else:
-        yield from text_table(_COLUMNS, answer.result.records(), answer.width)
+        yield from fitting_table(_COLUMNS, _NARROW, answer.result.records(), answer.width)
 
 
 def _histograms(result: Result) -> Iterator[str]:
@@ -58,5 +65,6 @@ REPORT = Report(
     options=(click.Option(["-H", "--histogram"], is_flag=True, help="Show a histogram for every call instead."),),
     help="""Show how long calls took: least, median, percentiles, most, total; the most expensive call first.
 
-    The table is in microseconds. Histograms, json and csv are in nanoseconds. Percentiles are exact.""",
+    The table is in microseconds; on a narrow terminal each value has its own unit. Histograms, json and csv are in
+    nanoseconds. Percentiles are exact.""",
 )

@@ -46,6 +46,16 @@ def moment_ns(moment: str | float, manifest: Manifest) -> int:
 
 
 def time_of_day(ts_ns: int, manifest: Manifest) -> str:
-    """A time on CLOCK_MONOTONIC as HH:MM:SS in the local time of the recording host."""
-    seconds = (ts_ns + wall_offset_ns(manifest)) // _SECOND_NS + manifest.clock.utc_offset_s
+    """A time on CLOCK_MONOTONIC as HH:MM:SS in UTC, the clock of all reports."""
+    seconds = (ts_ns + wall_offset_ns(manifest)) // _SECOND_NS
     return f"{seconds // 3600 % 24:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}"
+
+
+def zone_notes(manifest: Manifest) -> list[str]:
+    """A remark for tables that show a time of day without room for its zone, if the recording host had another."""
+    offset_s = manifest.clock.utc_offset_s
+    if not offset_s:
+        return []
+    hours, minutes = divmod(abs(offset_s) // 60, 60)
+    zone = f"UTC{'-' if offset_s < 0 else '+'}{hours:02d}:{minutes:02d}"
+    return [f"times are UTC; the local time of the recording host was {zone}"]

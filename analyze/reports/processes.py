@@ -33,13 +33,18 @@ def compute(trace: Queries, calls: CallFilter) -> Result:
 
 
 def _text(answer: Answer) -> Iterator[str]:
-    return process_tree(answer.result.records(), answer.width, answer.options["calls"])
+    # The command line of a linker has thousands of characters; two lines beside the numbers tell enough.
+    most = None if answer.width is None or answer.options["full"] else max(2 * answer.width - 104, 60)
+    return process_tree(answer.result.records(), answer.width, answer.options["calls"], most)
 
 
 REPORT = Report(
     compute,
     text=_text,
-    options=(click.Option(["-c", "--calls"], is_flag=True, help="Show the first and the last call of each process."),),
+    options=(
+        click.Option(["-c", "--calls"], is_flag=True, help="Show the first and the last call of each process."),
+        click.Option(["--full"], is_flag=True, help="Show command lines whole on a terminal too."),
+    ),
     flags={"tid": (), "syscall": (), "failed": (), "since": (), "until": ()},
     help="""Print the tree of processes: what each executed, when it lived, its calls and how it ended.
 

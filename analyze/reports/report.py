@@ -42,7 +42,9 @@ class Report:
       others are for ``text`` alone.
     - ``flags``: how an option that chooses calls is spelt here if not as everywhere, by its name in
       :data:`bpfrec.analyze.reports.call_filter.FILTERS`; empty: this report has no such option.
-    - ``settle`` checks the options of the command line together, and may add to them. It raises click.UsageError.
+    - ``settle`` checks the options of the command line together (``format`` among them), and may add to them. It
+      raises click.UsageError.
+    - ``remarks``: what a reader of the text should know besides; it goes to standard error.
     - ``usage``: a line that explains an argument at the end of the help.
     """
 
@@ -52,6 +54,7 @@ class Report:
     options: Sequence[click.Parameter] = ()
     flags: Mapping[str, Sequence[str]] = field(default_factory=dict)
     settle: Callable[[Options], Options] = dict
+    remarks: Callable[[Answer], Iterable[str]] = lambda _: ()
     usage: str | None = None
 
     def option_names(self) -> list[str]:

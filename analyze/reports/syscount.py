@@ -13,7 +13,7 @@ from bpfrec.analyze.engine.result import Result
 from bpfrec.analyze.engine.sqltemplate import Fragment, literal, render
 from bpfrec.analyze.render.bcc import syscount_table
 from bpfrec.analyze.reports.call_filter import CallFilter
-from bpfrec.analyze.reports.moments import time_of_day
+from bpfrec.analyze.reports.moments import time_of_day, zone_notes
 from bpfrec.analyze.reports.option_types import ErrnoNumber, top_option
 from bpfrec.analyze.reports.report import Answer, Options, Report
 
@@ -76,6 +76,7 @@ def _text(answer: Answer) -> Iterator[str]:
 REPORT = Report(
     compute,
     text=_text,
+    remarks=lambda answer: zone_notes(answer.trace.manifest),
     settle=_settle,
     flags={"failed": ("-x", "--failed", "--failures")},
     options=(

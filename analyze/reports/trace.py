@@ -19,6 +19,7 @@ from bpfrec.analyze.probes.scope import SiteScope
 from bpfrec.analyze.probes.trace_spec import parse_trace_probe
 from bpfrec.analyze.render.bcc_probes import trace_text
 from bpfrec.analyze.reports.call_filter import CallFilter
+from bpfrec.analyze.reports.moments import zone_notes
 from bpfrec.analyze.reports.report import Answer, Options, Report
 from bpfrec.analyze.views.recording import wall_offset_ns
 from bpfrec.formats.errors import ReportError
@@ -49,7 +50,7 @@ def compute(
 
     ``msg_filter``: only events whose message contains it. ``string_size``: strings are cut after this many characters.
     ``max_events``: only the first so many. ``clock`` adds the column time: ``offset`` (seconds since the start),
-    ``unix`` (since the epoch) or ``local`` (HH:MM:SS on the recording host). ``print_cpu`` adds cpu, ``user_stack``
+    ``unix`` (since the epoch) or ``utc`` (HH:MM:SS). ``print_cpu`` adds cpu, ``user_stack``
     adds stack (a list, innermost first; NULL: none was recorded), with ``address`` in its lines. ``aggregate`` counts
     equal events, the most frequent first, in the column count. A probe that is wrong, or asks for what is not in a
     trace, is left out; a note says why.
@@ -112,10 +113,9 @@ def _time(trace: Queries, clock: str | None) -> Fragment | None:
             return Fragment(f"left(printf('%.6f', (at_ns - {literal(manifest.start_ns)}) / 1e9), 8)")
         case "unix":
             return Fragment(f"left(printf('%.6f', (at_ns + {literal(offset)}) / 1e9), 17)")
-        case "local":
-            local_us = f"(at_ns + {literal(offset)}) // 1000 + {manifest.clock.utc_offset_s * 1_000_000}"
-            return Fragment(f"strftime(make_timestamp({local_us}), '%H:%M:%S')")
-    raise ReportError(f"no clock is called {clock}", "There are: offset, unix, local")
+        case "utc":
+            return Fragment(f"strftime(make_timestamp((at_ns + {literal(offset)}) // 1000), '%H:%M:%S')")
+    raise ReportError(f"no clock is called {clock}", "There are: offset, unix, utc")
 
 
 def _note_stacks(trace: Queries, result: Result) -> None:
@@ -134,7 +134,7 @@ def _settle(options: Options) -> Options:
         raise click.UsageError("-A needs -M: say how many events to count.")
     if options["address"] and not options["user_stack"]:
         raise click.UsageError("-a shows the addresses of a stack and needs -U.")
-    clocks = (("unix", "unix_timestamp"), ("offset", "timestamp"), ("local", "time_of_day"))
+    clocks = (("unix", "unix_timestamp"), ("offset", "timestamp"), ("utc", "time_of_day"))
     return options | {"clock": next((clock for clock, option in clocks if options[option]), None)}
 
 
@@ -147,6 +147,7 @@ def _text(answer: Answer) -> Iterator[str]:
 REPORT = Report(
     compute,
     text=_text,
+    remarks=lambda answer: zone_notes(answer.trace.manifest) if answer.options["clock"] == "utc" else [],
     settle=_settle,
     # bcc's -t and -u are columns of times.
     flags={"tid": ("-L", "--tid"), "uid": ("--uid",)},
@@ -162,7 +163,7 @@ REPORT = Report(
         click.Option(["-M", "--max-events"], type=click.IntRange(1), help="Show only the first so many events."),
         click.Option(["-t", "--timestamp"], is_flag=True, help="Show seconds since the start of the recording."),
         click.Option(["-u", "--unix-timestamp"], is_flag=True, help="Show seconds since the epoch."),
-        click.Option(["-T", "--time", "time_of_day"], is_flag=True, help="Show the time of day on the recording host."),
+        click.Option(["-T", "--time", "time_of_day"], is_flag=True, help="Show the time of day (UTC)."),
         click.Option(["-C", "--print_cpu", "--print-cpu"], is_flag=True, help="Show the CPU."),
         click.Option(["-f", "--msg-filter"], metavar="TEXT", help="Only events whose message contains TEXT."),
         click.Option(["-K", "--kernel-stack"], is_flag=True, help="Refused: kernel stacks are not recorded."),

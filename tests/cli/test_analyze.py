@@ -17,11 +17,13 @@ from pathlib import Path
 
 import click
 import pytest
+from support import trace_builder
 from support.program import run_bpfrec, start_bpfrec
 
 from bpfrec.analyze.commands.lazygroup import LazyGroup
 from bpfrec.analyze.reports import REPORTS
 from bpfrec.cli import root
+from bpfrec.formats import schema
 from bpfrec.formats.manifest import MANIFEST
 
 OPTION_REPORTS = ("argdist", "trace")
@@ -53,6 +55,12 @@ def listed(lab1_trace: Path) -> Callable[..., str]:
         return done.stdout
 
     return ask
+
+
+def test_times_have_a_zone_in_json_and_csv(lab1_trace):
+    for form in ("json", "csv"):
+        text = run_bpfrec("analyze", "-i", lab1_trace, "report", "failed-opens", "--format", form).stdout
+        assert "2026-08-01T10:00:00.010000000Z" in text
 
 
 def data_rows(text: str) -> list[dict]:
@@ -297,6 +305,36 @@ def test_no_escape_of_a_hostile_trace_reaches_the_terminal(hostile_trace, argume
     assert done.returncode == 0, done.stderr
     written = (done.stdout + done.stderr).replace("\n", "")
     assert not any(ord(c) < 0x20 or 0x7F <= ord(c) < 0xA0 or c in "\u202e\u2028" for c in written)
+
+
+def test_a_trace_of_nulls_is_printed(tmp_path):
+    builder = trace_builder.TraceBuilder()
+    for name, at in (("openat", 0), ("write", 1), ("connect", 2)):
+        builder.call(name, at, ret=-2, stack_id=1)
+    nulls = ("pid", "tid", "ts_ns", "syscall", "comm", "uid", "cpu", "nr", "abi", "errno", "duration_ns")
+    for columns in (nulls, *((column,) for column in nulls)):
+        builder.call("openat", 3, ret=3, stack_id=1)
+        builder.rows["syscalls"][-1] |= dict.fromkeys(columns)
+    for table in (schema.PROCESSES, schema.THREADS, schema.FRAMES, schema.STACKS, schema.LOSSES, schema.SOCKADDRS):
+        builder.add(table)
+    builder.add(schema.FRAMES, stack_id=1, depth=0)
+    builder.add(schema.STACKS, stack_id=1)
+    trace = builder.write(tmp_path / "t.bpfrec")
+    probes = {"argdist": ("-C", "p:c:openat(int d, char *f):char*:f"), "trace": ('openat "%s", arg2', "-UTC")}
+    more = [
+        ("report", "syscount", "-P", "-L"),
+        ("report", "opensnoop", "-T", "-U", "-e"),
+        ("report", "processes", "-c"),
+    ]
+    for arguments in (
+        *(("report", name, *probes.get(name, ())) for name in REPORTS),
+        *more,
+        ("flamegraph",),
+        ("info",),
+    ):
+        done = run_bpfrec("analyze", "-i", trace, *arguments)
+        assert "Traceback" not in done.stderr, (arguments, done.stderr)
+        assert done.returncode == 0, (arguments, done.stderr)
 
 
 def test_hostile_strings_in_messages_are_escaped(lab1_trace, tmp_path):

@@ -31,7 +31,7 @@ def test_argdist_histogram_of_sleeps(lab1_trace):
     rows = [(0, 1), *((1 << n, (2 << n) - 1) for n in range(1, 9))]
     empty = "".join(f"{low:10d} -> {high:<10d} : 0        |{' ' * 40}|\n" for low, high in rows)
     assert out == (
-        "[12:00:02]\n"
+        "[10:00:02]\n"
         "     time->tv_nsec       : count     distribution\n"
         f"{empty}"
         f"       512 -> 1023       : 23       |{STARS}|\n"
@@ -42,18 +42,21 @@ def test_argdist_histogram_of_sleeps(lab1_trace):
 def test_argdist_count_of_paths(lab1_trace):
     out, err = report(lab1_trace, "argdist", "-p", "4242", "-C", OPENS)
     assert out == (
-        "[12:00:02]\n"
+        "[10:00:02]\n"
         f"{OPENS}\n"
         "\tCOUNT      EVENT\n"
         "\t1          filename = <unreadable>\n"
         "\t24         filename = /etc/tracing-server-example.conf\n"
     )
-    assert err == "bpfrec: open: matched openat (glibc calls openat for open)\n"
+    assert err == (
+        "bpfrec: open: matched openat (glibc calls openat for open)\n"
+        "bpfrec: times are UTC; the local time of the recording host was UTC+02:00\n"
+    )
 
 
 def test_argdist_count_of_results(lab1_trace):
     assert report(lab1_trace, "argdist", "-p", "4242", "-C", RESULTS, notes=False) == (
-        f"[12:00:02]\n{RESULTS}\n\tCOUNT      EVENT\n\t1          $retval = 3\n\t24         $retval = -1\n"
+        f"[10:00:02]\n{RESULTS}\n\tCOUNT      EVENT\n\t1          $retval = 3\n\t24         $retval = -1\n"
     )
 
 
@@ -69,7 +72,7 @@ def test_argdist_counts_stand_before_histograms_and_labels_replace_headings(node
     out = report(nodey_trace, "argdist", *arguments, notes=False)
     lines = out.splitlines()
     assert lines[:8] == [
-        "[12:00:02]",
+        "[10:00:02]",
         "writes",
         "\tCOUNT      EVENT",
         "\t2          total calls",
@@ -87,13 +90,13 @@ def test_argdist_intervals(nodey_trace):
     head = "p:c:write()\n\tCOUNT      EVENT\n"
     arguments = ["argdist", "-C", "p:c:write()", "-i", "1"]
     assert report(nodey_trace, *arguments, notes=False) == (
-        f"[12:00:01]\n{head}[12:00:02]\n{head}\t2          total calls\n"
+        f"[10:00:01]\n{head}[10:00:02]\n{head}\t2          total calls\n"
     )
-    assert report(nodey_trace, *arguments, "-n", "1", notes=False) == f"[12:00:01]\n{head}"
-    assert report(nodey_trace, *arguments, "-d", "1", notes=False) == f"[12:00:01]\n{head}"
+    assert report(nodey_trace, *arguments, "-n", "1", notes=False) == f"[10:00:01]\n{head}"
+    assert report(nodey_trace, *arguments, "-d", "1", notes=False) == f"[10:00:01]\n{head}"
     both = ["argdist", "-C", "p::open()", "-i", "1", "-c"]
     body = "p::open()\n\tCOUNT      EVENT\n\t5          total calls\n"
-    assert report(nodey_trace, *both, notes=False) == f"[12:00:01]\n{body}[12:00:02]\n{body}"
+    assert report(nodey_trace, *both, notes=False) == f"[10:00:01]\n{body}[10:00:02]\n{body}"
 
 
 HEADER = "PID     TID     COMM            FUNC             "
@@ -142,7 +145,7 @@ def test_trace_messages_and_columns(nodey_trace):
         f"{'TIME':<17} {HEADER}\n1785578400.005000 700     700     node            creat            \n"
     )
     assert report(nodey_trace, "trace", "creat", "-T", "-n", "no", notes=False) == (
-        f"{'TIME':<8} {HEADER}\n12:00:00 700     700     node            creat            \n"
+        f"{'TIME':<8} {HEADER}\n10:00:00 700     700     node            creat            \n"
     )
 
 

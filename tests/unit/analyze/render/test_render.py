@@ -6,13 +6,16 @@ import decimal
 import io
 import json
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bpfrec.analyze.render import bcc
-from bpfrec.analyze.render.data import csv_rows, json_rows
+from bpfrec.analyze.render.data import csv_rows, json_rows, zoned
 from bpfrec.analyze.render.escape import printable, printable_lines
-from bpfrec.analyze.render.table import table, text_width
+from bpfrec.analyze.render.layout import text_width
+from bpfrec.analyze.render.table import table
+from bpfrec.analyze.render.text_columns import Duration, TextColumn, duration, fitting_table, scaled, shortened
 
 UNSAFE = [chr(c) for c in (*range(0x20), *range(0x7F, 0xA0), 0x202E, 0x2028, 0x2066, 0xFEFF)]
 
@@ -130,3 +133,93 @@ def test_a_table_put_aside_is_the_same(monkeypatch):
     whole = list(table(("n", "t", "w", "f"), rows))
     monkeypatch.setattr("bpfrec.analyze.render.table._ROWS_HELD", 5)
     assert list(table(("n", "t", "w", "f"), iter(rows))) == whole
+
+
+@given(st.lists(st.lists(st.one_of(st.none(), st.integers(), st.text()), min_size=2, max_size=2), max_size=5))
+def test_csv_has_a_record_for_every_row_whatever_is_in_it(rows):
+    read = list(csv.reader(io.StringIO("\n".join(csv_rows(("a", "b"), rows)), newline="")))
+    assert [len(record) for record in read] == [2] * (len(rows) + 1)
+    for record, row in zip(read[1:], rows, strict=True):
+        for text, value in zip(record, row, strict=True):
+            assert text.removeprefix("'") == ("" if value is None else str(value)).removeprefix("'")
+
+
+def test_a_line_break_alone_is_quoted():
+    for value in ("a\nb", "a\rb", "a\r\nb"):
+        assert list(csv_rows(("x", "y"), [(value, 1)]))[1] == f'"{value}",1'
+
+
+def test_a_spreadsheet_is_given_no_formula():
+    formulas = ["=1+1", "=cmd|' /C calc'!A0", "@SUM(1)", "+cmd|x!A1", "-2+3+cmd|x!A1", "\t=1", "-sum(A1)"]
+    for formula in formulas:
+        for escape in (False, True):
+            line = list(csv_rows(("x",), [(formula,)], escape=escape))[1]
+            assert line.removeprefix('"').startswith("'"), formula
+    harmless = ["-c", "--format=json", "+1", "-1", "/a=b", "a=1", "x|y"]
+    assert [list(csv_rows(("x",), [(text,)]))[1] for text in harmless] == harmless
+    assert list(csv_rows(("x",), [(-5,)]))[1] == "-5"
+
+
+def test_times_without_a_zone_are_utc():
+    types = ("VARCHAR", "TIMESTAMP_NS", "TIMESTAMP", "TIMESTAMP WITH TIME ZONE")
+    rows = [
+        ("x", "2026-08-01T10:00:00.000000001", datetime.datetime(2026, 8, 1), "2026-08-01 10:00:00+02"),
+        (None,) * 4,
+    ]
+    assert list(map(list, zoned(types, rows))) == [
+        ["x", "2026-08-01T10:00:00.000000001Z", "2026-08-01T00:00:00Z", "2026-08-01 10:00:00+02"],
+        [None] * 4,
+    ]
+    assert zoned(("VARCHAR", "BIGINT"), rows) is rows
+
+
+WIDE = [(f"c{n}", n * 10**n, "text " * n) for n in range(8)]
+
+
+def test_many_columns_that_do_not_fit_stand_below_each_other():
+    columns = [name for name, _, _ in WIDE]
+    lines = list(table(columns, [[number for _, number, _ in WIDE], [text for _, _, text in WIDE]], 40))
+    assert lines[0] == "-- 1 ---------"
+    assert [line.split() for line in lines[1:9]] == [[name, str(number)] for name, number, _ in WIDE]
+    assert lines[9] == "-- 2 ---------"
+    assert "".join(lines[10:]).replace(" ", "") == "".join(name + text.replace(" ", "") for name, _, text in WIDE)
+    assert max(map(text_width, lines)) <= 40
+
+
+def test_numbers_are_never_folded_and_a_last_text_gets_its_own_line():
+    columns = ["A", "B", "C", "D", "NAME"]
+    rows = [(10**9, 10**9, 10**9, 10**9, "x" * 60), (1, 2, 3, 4, "-")]
+    assert list(table(columns, rows, 48)) == [
+        "         A           B           C           D",
+        "      NAME",
+        "----------  ----------  ----------  ----------",
+        "1000000000  1000000000  1000000000  1000000000",
+        "      " + "x" * 42,
+        "      " + "x" * 18,
+        "         1           2           3           4",
+    ]
+
+
+def test_colours_are_added_by_column():
+    lines = list(table(("a", "b"), [(1, "x")], paint=lambda name, text: f"<{name}:{text}>"))
+    assert lines == ["<:a>  <:b>", "-  -", "<a:1>  <b:x>"]
+
+
+@pytest.mark.parametrize(
+    ("ns", "text"),
+    [(0, "0ns"), (999, "999ns"), (1000, "1.00us"), (207_577, "208us"), (45_100_000, "45.1ms"), (12 * 10**12, "12000s")],
+)
+def test_durations_have_the_unit_that_suits_them(ns, text):
+    assert str(Duration(ns)) == text
+
+
+def test_a_narrow_terminal_gets_the_narrow_columns():
+    wide, narrow = TextColumn("TIME (us)", scaled("ns", 1e3)), TextColumn("T", duration("ns"))
+    rows = [{"ns": 10**12}]
+    assert list(fitting_table([wide], [narrow], rows, 20))[-1] == "1000000000.000"
+    assert list(fitting_table([wide], [narrow], rows, 10))[-1] == "1000s"
+
+
+def test_long_texts_say_what_they_leave_out():
+    assert shortened("abc", 3) == shortened("abc", None) == "abc"
+    assert shortened("abcdef", 3) == "abc ... (+3 characters)"
