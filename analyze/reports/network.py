@@ -9,7 +9,7 @@ import click
 from bpfrec.analyze.engine.protocols import Queries
 from bpfrec.analyze.engine.result import Result
 from bpfrec.analyze.engine.sqltemplate import Fragment, identifier, render
-from bpfrec.analyze.render.text_columns import TextColumn, scaled, text_table
+from bpfrec.analyze.render.text_columns import Record, TextColumn, Word, scaled, text_table
 from bpfrec.analyze.reports.call_filter import CallFilter
 from bpfrec.analyze.reports.option_types import top_option
 from bpfrec.analyze.reports.report import Answer, Report
@@ -26,7 +26,12 @@ SORTS = {
 }
 """What peers can be sorted by, and the column that has it."""
 
-_INTERNET = "^(TCP|UDP|UDPLITE|SCTP|MPTCP|ICMP|RAW)( |$)"
+INTERNET = "^(TCP|UDP|UDPLITE|SCTP|MPTCP|ICMP|RAW)( |$)"
+"""Which resolved paths of descriptors are those of internet sockets."""
+
+
+_SEVERAL_MESSAGES = ("sendmmsg", "recvmmsg")
+"""Their results count messages; how long those were is not recorded."""
 
 
 def compute(trace: Queries, calls: CallFilter, *, hosts: bool = False, sort: str = "time", top: int = 0) -> Result:
@@ -34,18 +39,21 @@ def compute(trace: Queries, calls: CallFilter, *, hosts: bool = False, sort: str
 
     ``hosts``: by address, all its ports together. ``sort``: a key of :data:`SORTS`; the largest value stands first.
     ``top``: at most this many rows, 0 for all.
-    Columns: protocol, peer, connects, accepts, failures, bytes_sent, bytes_received, calls, total_ns, processes.
+    A connect that went on after its call (EINPROGRESS) ends with what the trace says of it later.
+    Columns: protocol, peer, connects, accepts, failures, bytes_sent, bytes_received, calls, total_ns, processes,
+    connects_unknown, messages_sent, messages_received.
     """
     without_port = r"CASE protocol WHEN 'unix' THEN peer ELSE regexp_replace(peer, ':\d+$', '') END"
     return trace.query(
         render(
             "network",
             where=calls.where(trace.manifest),
-            calls=calls_that("connects", "sends", "receives", "reads", "writes", "copies_back"),
-            sockets_only=calls_that("connects", "sends", "receives"),
+            calls=(*calls_that("connects", "sends", "receives", "reads", "writes", "copies_back"), *_SEVERAL_MESSAGES),
+            sockets_only=(*calls_that("connects", "sends", "receives"), *_SEVERAL_MESSAGES),
+            moving=(*calls_that("sends", "receives", "reads", "writes"), *_SEVERAL_MESSAGES),
             sending=calls_that("sends", "writes", "copies_back"),
             receiving=calls_that("receives", "reads"),
-            internet=_INTERNET,
+            internet=INTERNET,
             peer=Fragment(without_port if hosts else "peer"),
             sort=identifier(SORTS[sort]),
             top=top,
@@ -54,16 +62,22 @@ def compute(trace: Queries, calls: CallFilter, *, hosts: bool = False, sort: str
     )
 
 
+def _marked(row: Record, column: str, doubt: str, mark: str) -> object:
+    """The number in ``column``, with ``mark`` behind it if the column ``doubt`` says that it is not certain."""
+    if not row[doubt]:
+        return row[column]
+    return Word("?" if row[column] is None else f"{row[column]}{mark}")
+
+
 _COLUMNS = (
-    TextColumn("CONNECTS", "connects"),
-    TextColumn("ACCEPTS", "accepts"),
-    TextColumn("FAILED", "failures"),
-    TextColumn("SENT", "bytes_sent"),
-    TextColumn("RECEIVED", "bytes_received"),
+    TextColumn("CONN", lambda r: _marked(r, "connects", "connects_unknown", "?")),
+    TextColumn("ACC", "accepts"),
+    TextColumn("FAIL", "failures"),
+    TextColumn("SENT", lambda r: _marked(r, "bytes_sent", "messages_sent", "+")),
+    TextColumn("RECEIVED", lambda r: _marked(r, "bytes_received", "messages_received", "+")),
     TextColumn("CALLS", "calls"),
     TextColumn("TIME (ms)", scaled("total_ns", 1e6)),
-    TextColumn("PROTOCOL", "protocol"),
-    TextColumn("PEER", "peer"),
+    TextColumn("PEER", lambda r: " ".join(filter(None, (r["protocol"], r["peer"] or "-")))),
 )
 
 
@@ -87,5 +101,7 @@ REPORT = Report(
     ),
     help="""Show what was exchanged with every peer: connections made and accepted, failures, bytes, time.
 
-    A peer is an address and port, or the path of a unix socket; "-" if it is not known.""",
+    A peer is an address and port, or the path of a unix socket; "-" if it is not known. "2?" means that the
+    trace does not say how some of these connects ended; "10+" that there were messages of sendmmsg or recvmmsg besides,
+    whose lengths are not recorded.""",
 )

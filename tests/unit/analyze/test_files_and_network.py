@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+from support.program import run_bpfrec
 from support.trace_builder import START_NS, TraceBuilder
 
 import bpfrec
@@ -101,3 +102,61 @@ def test_network_knows_who_connected(builder, tmp_path):
     found = report(builder, tmp_path, "network", "peer")
     assert (found["198.51.100.9:4000"]["accepts"], found["198.51.100.9:4000"]["bytes_received"]) == (1, 12)
     assert found[None]["failures"] == 1
+
+
+@pytest.fixture
+def pending(builder) -> TraceBuilder:
+    """Six connects that went on after their calls, to ports 1 to 6 by descriptors of the same numbers plus ten."""
+    for port in range(1, 7):
+        builder.call("socket", port * US, 2, 0o4001, 0, ret=10 + port, took=1)
+        connected(builder, 10 + port, 10 + port, -115, family=2, address="192.0.2.7", port=port)
+    for fd, error in ((11, 0), (12, 111)):
+        event = builder.call("getsockopt", (20 + fd) * US, fd, 1, 4, 0x6000, 0x7000, took=1)
+        builder.add(schema.STRUCTS, event_id=event, arg=3, kind="sockopt", word0=error)
+    # The second connect says it; data went through; it was closed; and of the last one nothing is known.
+    connected(builder, 40, 13, -111, family=2, address="192.0.2.7", port=3)
+    builder.call("write", 41 * US, 14, 1, 5, ret=5, took=1)
+    builder.call("close", 42 * US, 15, took=1)
+    builder.call("write", 43 * US, 15, 1, 5, ret=-9, took=1)
+    return builder
+
+
+def test_a_connect_that_went_on_ends_with_what_is_known_of_it_later(pending, tmp_path):
+    found = report(pending, tmp_path, "network", "peer")
+    shown = ("connects", "failures", "connects_unknown")
+    assert {peer[-1]: tuple(row[name] for name in shown) for peer, row in found.items() if peer} == {
+        "1": (1, 0, 0),
+        "2": (0, 1, 0),
+        "3": (0, 1, 0),
+        "4": (1, 0, 0),
+        "5": (1, 0, 1),
+        "6": (1, 0, 1),
+    }
+
+
+def test_another_option_or_another_process_says_nothing_of_a_connect(builder, tmp_path):
+    builder.call("socket", 1 * US, 2, 0o4001, 0, ret=3, took=1)
+    connected(builder, 2, 3, -115, family=2, address="192.0.2.7", port=1)
+    for columns, option in (({}, 9), ({"pid": 7}, 4)):
+        event = builder.call("getsockopt", 3 * US, 3, 1, option, 0x6000, 0x7000, took=1, **columns)
+        builder.add(schema.STRUCTS, event_id=event, arg=3, kind="sockopt", word0=111)
+    row = report(builder, tmp_path, "network", "peer")["192.0.2.7:1"]
+    assert (row["connects"], row["failures"], row["connects_unknown"]) == (1, 0, 1)
+
+
+def test_bytes_that_are_not_known_are_not_none(builder, tmp_path):
+    for fd, port in ((3, 53), (4, 54)):
+        builder.call("socket", fd * US, 2, 2, 0, ret=fd, took=1)
+        connected(builder, 5 + fd, fd, 0, family=2, address="192.0.2.7", port=port)
+    for at, fd in ((20, 3), (21, 4)):
+        builder.call("sendmmsg", at * US, fd, 1, 2, 0, ret=2, took=1)
+    builder.call("recvmmsg", 22 * US, 3, 1, 2, 0, 0, ret=-11, took=1)
+    builder.call("sendto", 23 * US, 4, 1, 9, 0, 0, 0, ret=9, took=1)
+    found = report(builder, tmp_path, "network", "peer")
+    shown = ("bytes_sent", "messages_sent", "bytes_received", "messages_received", "failures", "calls")
+    assert {peer: tuple(row[name] for name in shown) for peer, row in found.items()} == {
+        "192.0.2.7:53": (None, 2, 0, 0, 0, 3),
+        "192.0.2.7:54": (9, 2, 0, 0, 0, 3),
+    }
+    text = run_bpfrec("analyze", "-i", tmp_path / "t.bpfrec", "report", "network").stdout.splitlines()
+    assert {line.split()[-1][-2:]: line.split()[3] for line in text[2:]} == {"53": "?", "54": "9+"}
