@@ -17,7 +17,7 @@ from bpfrec.analyze.reports.report import Answer, Report
 def compute(trace: Queries, calls: CallFilter) -> Result:
     """Failed calls of open, openat, openat2 and creat by thread name, process, path and error, the most frequent first.
 
-    Columns: count, errno, comm, pid, path, path_status, first_ts, last_ts.
+    Columns: count, errno, comm, pid, path, path_status, first_ts, last_ts, resolved_path, uid.
     """
     return trace.query(render("failed_opens", opens=list(OPEN_CALLS), where=calls.where(trace.manifest)), lazy=True)
 
@@ -27,9 +27,9 @@ _COLUMNS = (
     TextColumn("ERROR", "errno"),
     TextColumn("PID", "pid"),
     TextColumn("COMM", "comm"),
-    TextColumn("FIRST", clock("first_ts")),
-    TextColumn("LAST", clock("last_ts")),
-    TextColumn("PATH", lambda r: path_text(r["path"], r["path_status"])),
+    TextColumn("FIRST (UTC)", clock("first_ts")),
+    TextColumn("LAST (UTC)", clock("last_ts")),
+    TextColumn("PATH", lambda r: path_text(r["resolved_path"] or r["path"], r["path_status"])),
 )
 
 

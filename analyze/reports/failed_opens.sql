@@ -14,7 +14,11 @@ SELECT
     -- entry of the first of them, wall clock (UTC)
     min(ts) AS first_ts,
     -- entry of the last of them, wall clock (UTC)
-    max(ts) AS last_ts
+    max(ts) AS last_ts,
+    -- absolute path; NULL: it is not known where path starts
+    resolved_path,
+    -- real user id
+    uid & 4294967295 AS uid
 FROM syscalls
 WHERE syscall IN {{ opens }} AND failed(ret) AND {{ where }}
 GROUP BY ALL

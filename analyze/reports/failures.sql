@@ -1,22 +1,66 @@
-WITH successes AS (
-    SELECT pid, syscall, path, max(ts_ns) AS last_ns
+-- addresses that calls were given
+WITH given AS (
+    SELECT
+        event_id,
+        CASE family
+            WHEN 1 THEN 'unix:' || nullif(address, '')
+            WHEN 2 THEN address || ':' || port
+            WHEN 10 THEN '[' || address || ']:' || port
+        END AS address
+    FROM sockaddrs
+    WHERE family IN (1, 2, 10)
+),
+calls AS NOT MATERIALIZED (
+    SELECT
+        pid, uid, comm, syscall, ret, errno, ts, ts_ns, path, path_status,
+        concat_ws(
+            ' -> ',
+            CASE
+                WHEN path IS NOT NULL THEN coalesce(resolved_path, path)
+                WHEN regexp_matches(resolved_path, {{ internet }}) THEN
+                    split_part(resolved_path, ' ', 1) || coalesce(
+                        ' ' || coalesce(
+                            given.address,
+                            -- the local end of a connection is a new one each time
+                            nullif(CASE WHEN contains(resolved_path, '->') THEN split_part(resolved_path, '->', 2) END, '?'),
+                            nullif(split_part(resolved_path, ' ', 2), '')
+                        ),
+                        ''
+                    )
+                ELSE coalesce(given.address, resolved_path)
+            END,
+            coalesce(resolved_path2, path2)
+        ) AS named
     FROM syscalls
-    WHERE ret IS NOT NULL AND errno IS NULL AND {{ later }}
-    GROUP BY ALL
+    LEFT JOIN given ON given.event_id = syscalls.event_id
 ),
 failures AS (
     SELECT
-        pid,
-        syscall,
-        errno,
-        path,
+        pid, syscall, errno, named,
+        -- not yet: nothing is wrong, and the program tries again
+        coalesce(
+            errno IN ('EAGAIN', 'EINPROGRESS', 'EALREADY') OR (errno = 'ETIMEDOUT' AND starts_with(syscall, 'futex')),
+            FALSE
+        ) AS not_yet,
+        min(path) AS path,
+        any_value(path_status) AS path_status,
+        any_value(comm) AS comm,
+        any_value(uid) AS uid,
+        count(DISTINCT comm) AS comms,
+        count(DISTINCT uid) AS uids,
         count(*) AS count,
         min(ts) AS first_ts,
         max(ts) AS last_ts,
         max(ts_ns) AS last_ns
-    FROM syscalls
+    FROM calls
     WHERE failed(ret) AND {{ where }}
-    GROUP BY pid, syscall, errno, path
+    GROUP BY ALL
+),
+successes AS (
+    SELECT pid, syscall, named, max(ts_ns) AS last_ns
+    FROM calls
+    WHERE ret IS NOT NULL AND errno IS NULL AND (pid, syscall) IN (SELECT (pid, syscall) FROM failures) AND {{ later }}
+    GROUP BY ALL
 )
 SELECT
     -- how many calls failed like this
@@ -26,18 +70,34 @@ SELECT
     -- name of the error
     f.errno,
     -- path as passed; NULL: the call takes none, or it is not known
-    f.path,
+    min(f.path) AS path,
     -- number of processes it failed in
-    count(*) AS processes,
+    count(DISTINCT f.pid) AS processes,
     -- entry of the first of them, wall clock (UTC)
     min(f.first_ts) AS first_ts,
     -- entry of the last of them, wall clock (UTC)
     max(f.last_ts) AS last_ts,
-    -- whether in each of the processes the same call, with the same path if it has one, succeeded after its last failure
+    -- whether in each of the processes the same call, about the same object, succeeded after its last failure
     count(*) FILTER (s.last_ns > f.last_ns) = count(*) AS succeeded_later,
     -- in how many of the processes it did
-    count(*) FILTER (s.last_ns > f.last_ns) AS processes_succeeded
+    count(*) FILTER (s.last_ns > f.last_ns) AS processes_succeeded,
+    -- what it was about: absolute path, peer of a socket, pipe ...; the path as passed if that is all that is known
+    nullif(f.named, '') AS object,
+    -- NULL: path is whole, or the call takes none; else why it is not
+    any_value(f.path_status) AS path_status,
+    -- the process; NULL: several
+    CASE WHEN count(DISTINCT f.pid) = 1 THEN any_value(f.pid) END AS pid,
+    -- name of the thread; NULL: several names, or not known
+    CASE WHEN count(DISTINCT f.comm) = 1 AND max(f.comms) = 1 THEN any_value(f.comm) END AS comm,
+    -- real user id; NULL: several
+    CASE WHEN count(DISTINCT f.uid) = 1 AND max(f.uids) = 1 THEN any_value(f.uid) & 4294967295 END AS uid,
+    -- whether the error says "not yet" and no more: such rows stand last
+    any_value(f.not_yet) AS not_yet
 FROM failures AS f
-LEFT JOIN successes AS s ON s.pid = f.pid AND s.syscall = f.syscall AND s.path IS NOT DISTINCT FROM f.path
-GROUP BY f.syscall, f.errno, f.path
-ORDER BY count DESC, first_ts, f.syscall, f.errno, f.path
+LEFT JOIN successes AS s ON s.pid = f.pid AND s.syscall = f.syscall AND s.named = f.named
+GROUP BY f.syscall, f.errno, f.named{% if process %}, f.pid{% endif %}
+
+ORDER BY not_yet, count DESC, first_ts, f.syscall, f.errno, f.named
+{% if top %}
+LIMIT {{ top }}
+{% endif %}

@@ -17,7 +17,7 @@ from bpfrec.analyze.render import bcc
 from bpfrec.analyze.render.escape import printable
 from bpfrec.analyze.reports.call_filter import CallFilter
 from bpfrec.analyze.reports.option_types import OpenFlag
-from bpfrec.analyze.reports.report import Answer, Report
+from bpfrec.analyze.reports.report import Answer, Options, Report
 from bpfrec.formats.kernel.open_flags import OPEN_FLAGS
 from bpfrec.formats.kernel.roles import calls_that
 
@@ -29,13 +29,20 @@ _CREATING_FLAGS = OPEN_FLAGS["O_CREAT"] | (OPEN_FLAGS["O_TMPFILE"] & ~OPEN_FLAGS
 
 
 def compute(
-    trace: Queries, calls: CallFilter, *, flags: list[int] | None = None, duration_s: float | None = None
+    trace: Queries,
+    calls: CallFilter,
+    *,
+    flags: list[int] | None = None,
+    duration_s: float | None = None,
+    full_path: bool = True,
 ) -> Result:
     """Every call of open, openat, openat2 and creat that returned, in the order in which they returned.
 
     ``flags``: only opens that have at least one of these bits; 0, which is O_RDONLY, stands for opens that only read.
-    ``duration_s``: only those that returned within this many seconds from the start of the recording.
-    Columns: event_id, ts, time_s, pid, tid, comm, uid, syscall, ret, errno, flags, mode, path, path_status.
+    ``duration_s``: only those that returned within this many seconds from the start of the recording. ``full_path``:
+    with the column resolved_path, for which the names of all descriptors and directories are followed through the trace.
+    Columns: event_id, ts, time_s, pid, tid, comm, uid, syscall, ret, errno, flags, mode, path, path_status,
+    resolved_path.
     """
     manifest = trace.manifest
     # Times count from the first open of the processes chosen, whether or not it is shown itself.
@@ -57,6 +64,7 @@ def compute(
         creating_flags=_CREATING_FLAGS,
         where=where(chosen),
         shown=shown.where(manifest),
+        full_path=full_path,
     )
     recorded = [call for call in OPEN_CALLS if manifest.syscalls.get(call)]
     opens = ", ".join(OPEN_CALLS)
@@ -67,17 +75,24 @@ def compute(
     return trace.query(sql, notes, lazy=True)
 
 
+def _settle(options: Options) -> Options:
+    # Programs get all columns. People who do not ask for names should not wait for them.
+    return options | {"full_path": options["full_path"] or options["format"] != "table"}
+
+
 def _text(answer: Answer) -> Iterator[str]:
     options = answer.options
     columns = (options["timestamp"], options["print_uid"], bool(options["tid"]), options["extended"])
+    path = "coalesce(resolved_path, path)" if options["full_path"] else "path"
     yield bcc.opensnoop_header(*columns)
-    lines = f"SELECT {bcc.opensnoop_line(*columns)} FROM ({answer.result.sql})"  # noqa: S608 - both are SQL
+    lines = f"SELECT {bcc.opensnoop_line(*columns, path)} FROM ({answer.result.sql})"  # noqa: S608 - both are SQL
     yield from (printable(line) for (line,) in answer.trace.query(lines, lazy=True).source)
 
 
 REPORT = Report(
     compute,
     text=_text,
+    settle=_settle,
     options=(
         click.Option(["-T", "--timestamp"], is_flag=True, help="Show seconds since the first open."),
         click.Option(["-U", "--print-uid"], is_flag=True, help="Show the user id."),
@@ -88,8 +103,9 @@ REPORT = Report(
             ["-f", "--flag_filter", "--flag-filter", "flags"],
             multiple=True,
             type=OpenFlag(),
-            help="Only opens with this flag (O_WRONLY); O_RDONLY: that only read. May be repeated: any of them.",
+            help="Only opens with this flag: O_WRONLY; O_RDONLY stands for opens that only read. May be repeated.",
         ),
+        click.Option(["-F", "--full-path"], is_flag=True, help="Show absolute paths instead of paths as passed."),
         click.Option(
             ["-d", "--duration", "duration_s"],
             type=click.FloatRange(0),
@@ -99,6 +115,6 @@ REPORT = Report(
     ),
     help="""Print every open of a file, as bcc's opensnoop does.
 
-    Opens are calls of open, openat, openat2 and creat. -T, -U and -e add columns to the table; json and csv have them
-    all.""",
+    Opens are calls of open, openat, openat2 and creat. -T, -U and -e add columns to the table, -F
+    shows absolute paths; json and csv have all of it.""",
 )

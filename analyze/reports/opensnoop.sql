@@ -2,6 +2,9 @@
 WITH calls AS NOT MATERIALIZED (
     SELECT
         event_id, ts, ts_ns, duration_ns, pid, tid, comm, uid, syscall, ret, errno, path, path_status,
+{% if full_path %}
+        resolved_path,
+{% endif %}
         -- bcc's clock: microseconds, when the call returned
         (ts_ns + duration_ns) // 1000 AS end_us,
         CASE syscall
@@ -24,7 +27,11 @@ WITH calls AS NOT MATERIALIZED (
 ),
 -- a star would have the names of all files computed
 opens AS NOT MATERIALIZED (
-    SELECT event_id, ts, pid, tid, comm, uid, syscall, ret, errno, path, path_status, end_us, flags, mode
+    SELECT
+        event_id, ts, pid, tid, comm, uid, syscall, ret, errno, path, path_status, end_us, flags, mode
+{% if full_path %}
+        , resolved_path
+{% endif %}
     FROM calls
     WHERE {{ where }}
 )
@@ -57,6 +64,10 @@ SELECT
     path,
     -- NULL: path is whole; else why it is not
     path_status
+{% if full_path %}
+    -- absolute path; NULL: it is not known where path starts
+    , resolved_path
+{% endif %}
 FROM opens
 WHERE {{ shown }}
 ORDER BY event_id

@@ -38,9 +38,23 @@ WITH sections AS (
 
     UNION ALL
 
-    SELECT 4, 'failures', row_number() OVER (ORDER BY calls DESC, syscall, errno, path), syscall || ' ' || errno, calls::VARCHAR, path
-    FROM (SELECT syscall, errno, path, count(*) AS calls FROM syscalls WHERE failed(ret) AND {{ where }} GROUP BY ALL)
-    QUALIFY row_number() OVER (ORDER BY calls DESC, syscall, errno, path) <= {{ top }}
+    SELECT 4, 'failures', row_number() OVER (ORDER BY not_yet, calls DESC, syscall, errno, path), syscall || ' ' || errno, calls::VARCHAR, path
+    FROM (
+        SELECT
+            syscall,
+            errno,
+            path,
+            -- errors that say "not yet" and no more: nothing is wrong
+            coalesce(
+                errno IN ('EAGAIN', 'EINPROGRESS', 'EALREADY') OR (errno = 'ETIMEDOUT' AND starts_with(syscall, 'futex')),
+                FALSE
+            ) AS not_yet,
+            count(*) AS calls
+        FROM syscalls
+        WHERE failed(ret) AND {{ where }}
+        GROUP BY ALL
+    )
+    QUALIFY row_number() OVER (ORDER BY not_yet, calls DESC, syscall, errno, path) <= {{ top }}
 
     UNION ALL
 

@@ -126,7 +126,12 @@ def test_opensnoop_times_start_at_the_first_open_even_if_that_is_not_shown(lab1)
 
 
 def test_failed_opens(lab1):
-    assert lab1.report("failed-opens").rows == [
+    result = lab1.report("failed-opens")
+    assert [(row["resolved_path"], row["uid"]) for row in result.dicts()] == [
+        ("/etc/tracing-server-example.conf", 1000),
+        (None, 1000),
+    ]
+    assert [row[:8] for row in result.rows] == [
         (
             23,
             "ENOENT",
@@ -172,6 +177,70 @@ def test_another_process_is_not_the_same_call(tmp_path):
         rows = trace.report("failures").dicts()
     told = [(r["path"], r["count"], r["processes"], r["processes_succeeded"], r["succeeded_later"]) for r in rows]
     assert told == [("/a", 3, 3, 1, False), ("/b", 1, 1, 0, False)]
+
+
+@pytest.fixture
+def two_directories() -> trace_builder.TraceBuilder:
+    """A process that looks for app.conf in one directory, where it is not, and then in another, where it is."""
+    builder = trace_builder.TraceBuilder()
+    start = trace_builder.START_NS
+    builder.add(schema.PROCESSES, pid=4242, ppid=1, cwd="/work", root="/", snapshot_ns=start)
+    builder.add(schema.THREADS, tid=4242, pid=4242, comm="server")
+    builder.call("openat", 10_000, -100, 1, 0, ret=3, path="a")
+    builder.call("openat", 20_000, -100, 1, 0, ret=4, path="b")
+    builder.call("openat", 30_000, 3, 1, 0, ret=-2, path="app.conf")
+    builder.call("openat", 40_000, 4, 1, 0, ret=5, path="app.conf")
+    return builder
+
+
+def test_a_name_that_works_in_another_directory_has_not_worked_later(two_directories, tmp_path):
+    with bpfrec.open(two_directories.write(tmp_path / "t.bpfrec")) as trace:
+        [row] = trace.report("failures").dicts()
+        assert (row["path"], row["object"], row["succeeded_later"]) == ("app.conf", "/work/a/app.conf", False)
+        assert (row["pid"], row["comm"], row["uid"]) == (4242, "server", 1000)
+        [row] = trace.report("failed-opens").dicts()
+        assert row["resolved_path"] == "/work/a/app.conf"
+        opens = trace.report("opensnoop").dicts()
+        assert [row["resolved_path"] for row in opens[2:]] == ["/work/a/app.conf", "/work/b/app.conf"]
+        assert "resolved_path" not in trace.report("opensnoop", full_path=False).columns
+
+
+def test_the_same_file_by_another_path_has_worked_later(two_directories, tmp_path):
+    two_directories.call("openat", 50_000, -100, 1, 0, ret=6, path="a/app.conf")
+    with bpfrec.open(two_directories.write(tmp_path / "t.bpfrec")) as trace:
+        assert [row["succeeded_later"] for row in trace.report("failures").dicts()] == [True]
+
+
+def test_failures_of_descriptors_and_sockets_say_what_they_are(two_directories, tmp_path):
+    builder = two_directories
+    builder.call("socket", 50_000, 2, 1, 0, ret=6)
+    call = builder.call("connect", 60_000, 6, 0x5000, 16, ret=-111)
+    builder.add(schema.SOCKADDRS, event_id=call, arg=1, family=2, address="192.0.2.7", port=80)
+    for at in range(3):
+        call = builder.call("connect", 70_000 + at, 6, 0x5000, 16, ret=-115)
+        builder.add(schema.SOCKADDRS, event_id=call, arg=1, family=2, address="192.0.2.7", port=81)
+    builder.call("lseek", 80_000, 4, 0, 9, ret=-22)
+    builder.call("rename", 81_000, 1, 2, ret=-2, path="x", path2="/y")
+    builder.call("read", 82_000, 77, 1, 1, ret=-9)
+    for at in range(2):
+        builder.call("futex", 90_000 + at, 1, 0, 0, 0, ret=-110, pid=1 + at)
+    with bpfrec.open(builder.write(tmp_path / "t.bpfrec")) as trace:
+        rows = trace.report("failures").dicts()
+        by_process = trace.report("failures", process=True).dicts()
+        top = trace.report("summary", top=20).dicts()
+    told = [(r["syscall"], r["errno"], r["object"], r["count"], r["not_yet"]) for r in rows]
+    assert told == [
+        ("openat", "ENOENT", "/work/a/app.conf", 1, False),
+        ("connect", "ECONNREFUSED", "TCP 192.0.2.7:80", 1, False),
+        ("lseek", "EINVAL", "/work/b", 1, False),
+        ("rename", "ENOENT", "/work/x -> /y", 1, False),
+        ("read", "EBADF", None, 1, False),
+        ("connect", "EINPROGRESS", "TCP 192.0.2.7:81", 3, True),
+        ("futex", "ETIMEDOUT", None, 2, True),
+    ]
+    assert (rows[-1]["pid"], rows[-1]["processes"], rows[-1]["comm"]) == (None, 2, "server")
+    assert [(r["pid"], r["count"]) for r in by_process[-2:]] == [(1, 1), (2, 1)]
+    assert [r["name"] for r in top if r["section"] == "failures"][-2:] == ["connect EINPROGRESS", "futex ETIMEDOUT"]
 
 
 @pytest.fixture
