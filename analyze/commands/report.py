@@ -43,7 +43,7 @@ def report_command(name: str) -> click.Command:
     @output_options
     @pass_trace
     def command(*, trace: Trace, output: Output, **options: Any) -> None:
-        options = report.settle(options | {"format": output.format})
+        options = report.settle(options | {"format": output.format, "show_sql": output.show_sql})
         result = trace.report(
             name, lazy=True, **{option: value for option, value in options.items() if option in asked}
         )

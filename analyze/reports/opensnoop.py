@@ -76,8 +76,8 @@ def compute(
 
 
 def _settle(options: Options) -> Options:
-    # Programs get all columns. People who do not ask for names should not wait for them.
-    return options | {"full_path": options["full_path"] or options["format"] != "table"}
+    # Programs get all columns, and so does the printed query. People who do not ask for names should not wait for them.
+    return options | {"full_path": options["full_path"] or options["format"] != "table" or options["show_sql"]}
 
 
 def _text(answer: Answer) -> Iterator[str]:
