@@ -40,7 +40,7 @@ def compute(
 
     ``flags``: only opens that have at least one of these bits; 0, which is O_RDONLY, stands for opens that only read.
     ``duration_s``: only those that returned within this many seconds from the start of the recording. ``full_path``:
-    with the column resolved_path, for which the names of all descriptors and directories are followed through the trace.
+    with the column resolved_path, for which the names of descriptors and directories are followed through the trace.
     Columns: event_id, ts, time_s, pid, tid, comm, uid, syscall, ret, errno, flags, mode, path, path_status,
     resolved_path.
     """

@@ -42,8 +42,8 @@ class Report:
       others are for ``text`` alone.
     - ``flags``: how an option that chooses calls is spelt here if not as everywhere, by its name in
       :data:`bpfrec.analyze.reports.call_filter.FILTERS`; empty: this report has no such option.
-    - ``settle`` checks the options of the command line together (``format`` and ``show_sql`` among them), and may add to them. It
-      raises click.UsageError.
+    - ``settle`` checks the options of the command line together, ``format`` and ``show_sql`` among them, and may add to
+      them. It raises click.UsageError.
     - ``remarks``: what a reader of the text should know besides; it goes to standard error.
     - ``usage``: a line that explains an argument at the end of the help.
     """
