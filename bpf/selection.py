@@ -152,7 +152,8 @@ def plan_table(selection: Selection) -> list[Plan]:
             captures = [_planned(c) for c in call.captures_for(abi) if _is_wanted(c, selection)]
             if any(c.kind & CAPTURE_AT_EXIT for c in captures):
                 flags |= PLAN_AT_EXIT
-            nargs = _ARGUMENTS if call.arguments is None else len(call.arguments)
+            arguments = call.arguments_for(abi)
+            nargs = _ARGUMENTS if arguments is None else len(arguments)
             buffers = _buffers(captures) if selection.data_bytes else 0
             table[base + number] = Plan(flags, tuple(captures), nargs, buffers)
     return table

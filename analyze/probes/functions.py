@@ -75,8 +75,9 @@ class ProbedFunction:
 
     ``members`` maps each system call to the source of every parameter, None where the call has no such value; an empty
     ``members`` stands for every system call there is. ``only`` holds conditions in C, and ``abis`` the ABIs in which a
-    call stands for it, by member; a member that is not in them stands for it always. ``reason`` says why there are
-    several. ``returns_in_child``: the new process returns from it too, with 0.
+    call stands for it, by member; a member that is not in them stands for it always. ``i386``: the sources in calls of
+    32-bit programs, for members where they differ. ``reason`` says why there are several members.
+    ``returns_in_child``: the new process returns from it too, with 0.
     """
 
     name: str
@@ -84,6 +85,7 @@ class ProbedFunction:
     members: Mapping[str, tuple[Source | None, ...]]
     only: Mapping[str, str] = field(default_factory=dict)
     abis: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    i386: Mapping[str, tuple[Source | None, ...]] = field(default_factory=dict)
     reason: str = ""
     returns_in_child: bool = False
 
@@ -174,7 +176,8 @@ def exact(call: Syscall) -> ProbedFunction:
         parameters = tuple(Parameter("", "unsigned long") for _ in range(6))
         return ProbedFunction(call.name, parameters, {call.name: tuple(Source(i) for i in range(6))})
     parameters = tuple(Parameter(a.name, a.ctype) for a in call.arguments)
-    return ProbedFunction(call.name, parameters, {call.name: tuple(_source(call, a.index) for a in call.arguments)})
+    members = {call.name: StandIn(call.name)}
+    return ProbedFunction(call.name, parameters, _sources(parameters, members), i386=_i386(parameters, members))
 
 
 def _entry(name: str, bare: str, abis: tuple[str, ...]) -> ProbedFunction:
@@ -216,9 +219,10 @@ def _of_family(name: str) -> ProbedFunction:
     return ProbedFunction(
         family.name.removeprefix(LIBRARY),
         parameters,
-        {call: tuple(_source_in(given, p.name) for p in parameters) for call, given in family.members.items()},
+        _sources(parameters, family.members),
         {call: given.only for call, given in family.members.items() if given.only},
         {call: _lacking(given.without) for call, given in family.members.items() if given.without},
+        _i386(parameters, family.members),
         family.reason,
     )
 
@@ -233,18 +237,29 @@ def _parameter(declaration: str) -> Parameter:
     return Parameter(name, declaration.removesuffix(name).strip())
 
 
-def _source_in(given: StandIn, parameter: str) -> Source | None:
+def _sources(
+    parameters: tuple[Parameter, ...], members: Mapping[str, StandIn], abi: str = "x86_64"
+) -> dict[str, tuple[Source | None, ...]]:
+    return {call: tuple(_source_in(given, p.name, abi) for p in parameters) for call, given in members.items()}
+
+
+def _i386(parameters: tuple[Parameter, ...], members: Mapping[str, StandIn]) -> dict[str, tuple[Source | None, ...]]:
+    differing = {call: given for call, given in members.items() if syscalls()[call].i386_arguments is not None}
+    return _sources(parameters, differing, "i386")
+
+
+def _source_in(given: StandIn, parameter: str, abi: str) -> Source | None:
     wanted = given.arguments.get(parameter, parameter)
     if wanted is None:
         return None
     if isinstance(wanted, int):
         return Source(constant=wanted)
     call = syscalls()[given.call]
-    if call.arguments is None:
+    arguments = call.arguments_for(abi)
+    index = next((a.index for a in arguments or () if a.name == wanted), None)
+    if index is None:
         return None
-    return next(_source(call, a.index) for a in call.arguments if a.name == wanted)
-
-
-def _source(call: Syscall, index: int) -> Source:
-    path_column = dict(zip(call.paths, ("path", "path2"), strict=False)).get(index)
-    return Source(index, path_column=path_column, captures=tuple(c for c in call.captures if c.index == index))
+    captures = call.captures_for(abi)
+    paths = (c.index for c in captures if c.kind == "path")
+    path_column = dict(zip(paths, ("path", "path2"), strict=False)).get(index)
+    return Source(index, path_column=path_column, captures=tuple(c for c in captures if c.index == index))

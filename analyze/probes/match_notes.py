@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
 from bpfrec.analyze.engine.filters import where
 from bpfrec.analyze.engine.protocols import Queries
-from bpfrec.analyze.engine.sqltemplate import Fragment
+from bpfrec.analyze.engine.sqltemplate import Fragment, literal
 from bpfrec.analyze.probes.functions import find_function, heads_of
 from bpfrec.analyze.probes.scope import SiteScope
 from bpfrec.analyze.probes.sites import Site
@@ -37,7 +37,16 @@ def match_notes(trace: Queries, scope: SiteScope, chosen: Sequence[Fragment]) ->
         if member in counts:
             why = f"{parameter} is none of its arguments" if parameter else "its arguments are not described"
             notes.append(f"{function.name}: {counts[member]} calls of {member} left out: {why}")
+    notes += _left_out_of_32_bit(trace, scope)
     return notes
+
+
+def _left_out_of_32_bit(trace: Queries, scope: SiteScope) -> Iterator[str]:
+    for member, parameter in scope.lacking_in_32_bit.items():
+        query = f"SELECT count(*) FROM syscalls WHERE syscall = {literal(member)} AND abi = 'i386'"  # noqa: S608
+        if count := trace.query(query).rows[0][0]:
+            why = f"{parameter} is none of their arguments"
+            yield f"{scope.site.function.name}: {count} calls of {member} by 32-bit programs left out: {why}"
 
 
 def holds_data(trace: Queries) -> bool:

@@ -59,6 +59,17 @@ class SiteScope:
         }
 
     @property
+    def lacking_in_32_bit(self) -> dict[str, str]:
+        """Members whose calls by 32-bit programs lack a value used so far, and the parameter."""
+        parameters = self.site.function.parameters
+        lacked = {
+            member: next((parameters[i].name for i in sorted(self._used) if sources[i] is None), None)
+            for member, sources in self.site.function.i386.items()
+            if member in self.members
+        }
+        return {member: parameter for member, parameter in lacked.items() if parameter is not None}
+
+    @property
     def source(self) -> str:
         """What stands behind FROM: the rows of ``syscalls``, with new processes' returns where the probe sees them.
 
@@ -92,6 +103,8 @@ class SiteScope:
             conditions.append(f"syscall {_is_one_of(self.members)}")
         for member in self.members:
             tests = [self._only[member][0]] if member in self._only else []
+            if member in self.lacking_in_32_bit:
+                tests.append("abi <> 'i386'")
             if abis := self._abis(member):
                 tests.append(f"abi {_is_one_of(abis)}")
             if tests:
@@ -190,18 +203,23 @@ class SiteScope:
 
     def _choose(self, index: int, sql_of: Callable[[Source], str | None]) -> str | None:
         """One SQL expression for all members: the same column where they agree, else one chosen by syscall."""
+        function = self.site.function
         options: dict[str, list[str]] = {}
-        for member, sources in self.site.function.members.items():
-            source = sources[index]
-            sql = sql_of(source) if source is not None else None
-            if sql is not None:
-                options.setdefault(sql, []).append(member)
-        if len(options) <= 1:
+        special: dict[str, list[str]] = {}
+        for found, sources_of in ((options, function.members), (special, function.i386)):
+            for member, sources in sources_of.items():
+                source = sources[index]
+                sql = sql_of(source) if source is not None else None
+                if sql is not None:
+                    found.setdefault(sql, []).append(member)
+        special = {sql: members for sql, members in special.items() if not set(members) <= set(options.get(sql, ()))}
+        if len(options) <= 1 and not special:
             return next(iter(options), None)
-        whens = " ".join(
-            f"WHEN syscall IN ({', '.join(literal(m) for m in members)}) THEN {sql}" for sql, members in options.items()
-        )
-        return f"(CASE {whens} END)"
+        whens = [
+            *(f"WHEN abi = 'i386' AND {_among(members)} THEN {sql}" for sql, members in special.items()),
+            *(f"WHEN {_among(members)} THEN {sql}" for sql, members in options.items()),
+        ]
+        return f"(CASE {' '.join(whens)} END)"
 
     @cached_property
     def _only(self) -> dict[str, tuple[str, list[str]]]:
@@ -223,6 +241,10 @@ class SiteScope:
             names = [f"args->{name}" for name in self._fields_of_tracepoint()]
         names += ["$retval", "$latency"] if self.site.at_exit and not self.site.tracepoint else []
         return f"Known here are: {', '.join([*names, '$PID', '$COMM'])}"
+
+
+def _among(members: Collection[str]) -> str:
+    return f"syscall IN ({', '.join(literal(member) for member in members)})"
 
 
 def _is_one_of(names: Collection[str]) -> str:

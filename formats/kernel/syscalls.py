@@ -65,7 +65,8 @@ class Capture:
 class Syscall:
     """One system call, the same for every ABI that has it.
 
-    ``arguments`` is None where they are not described; ``numbers`` maps ABI to number.
+    ``arguments`` is None where they are not described; ``numbers`` maps ABI to number. ``i386_arguments`` and
+    ``i386_captures`` are those of 32-bit programs where they differ, else None and empty.
     """
 
     name: str
@@ -73,6 +74,8 @@ class Syscall:
     classes: frozenset[str]
     arguments: tuple[Argument, ...] | None
     captures: tuple[Capture, ...]
+    i386_arguments: tuple[Argument, ...] | None = None
+    i386_captures: tuple[Capture, ...] = ()
 
     @cached_property
     def paths(self) -> tuple[int, ...]:
@@ -83,7 +86,12 @@ class Syscall:
         """Returns what is copied for callers of ``abi`` (x86_64, i386, x32): all whose layout is the same there."""
         if abi == "x86_64" or (abi == "i386" and "x86_64" not in self.numbers):
             return self.captures
-        return tuple(c for c in self.captures if c.kind in _SAME_FOR_ALL)
+        captures = self.captures if abi != "i386" or self.i386_arguments is None else self.i386_captures
+        return tuple(c for c in captures if c.kind in _SAME_FOR_ALL)
+
+    def arguments_for(self, abi: str) -> tuple[Argument, ...] | None:
+        """The arguments where a caller of ``abi`` (x86_64, i386 or x32) makes it; None where they are not described."""
+        return self.i386_arguments if abi == "i386" and self.i386_arguments is not None else self.arguments
 
     def argument(self, name: str) -> Argument | None:
         """Returns the argument of that name, or None."""
@@ -110,19 +118,36 @@ def _capture(written: str, index_of: dict[str, int]) -> Capture:
     )
 
 
+def _captures(captured: str, arguments: tuple[Argument, ...], *, only_known: bool = False) -> tuple[Capture, ...]:
+    """The captures of a call; ``only_known`` leaves out those of arguments that it does not have."""
+    index_of = {a.name: a.index for a in arguments}
+    parts = [] if captured == "-" else captured.split(",")
+    return tuple(_capture(part, index_of) for part in parts if not only_known or part.partition(":")[0] in index_of)
+
+
+def _arguments(declared: str) -> tuple[Argument, ...]:
+    parts = [] if declared == "-" else declared.split("; ")
+    return tuple(_argument(i, part) for i, part in enumerate(parts))
+
+
+@cache
+def _i386_arguments() -> dict[str, str]:
+    return dict(tsv_rows("i386_arguments.tsv"))  # type: ignore[arg-type] # two columns
+
+
 def _syscall(row: tuple[str, ...]) -> Syscall:
     *numbers, name, classes, declared, captured = row
-    arguments = None
-    if declared != "?":
-        parts = [] if declared == "-" else declared.split("; ")
-        arguments = tuple(_argument(i, part) for i, part in enumerate(parts))
-    index_of = {a.name: a.index for a in arguments or ()}
+    i386_declared = _i386_arguments().get(name)
+    i386_arguments = None if i386_declared is None else _arguments(i386_declared)
+    arguments = None if declared == "?" else _arguments(declared)
     return Syscall(
         name=name,
         numbers={abi: int(n) for abi, n in zip(ABIS, numbers, strict=True) if n != "-"},
         classes=frozenset() if classes == "-" else frozenset(classes.split(",")),
         arguments=arguments,
-        captures=() if captured == "-" else tuple(_capture(part, index_of) for part in captured.split(",")),
+        captures=_captures(captured, arguments or ()),
+        i386_arguments=i386_arguments,
+        i386_captures=() if i386_arguments is None else _captures(captured, i386_arguments, only_known=True),
     )
 
 

@@ -173,12 +173,35 @@ def test_interrupted_and_restarted_calls(edge: Callable[..., Path]) -> None:
     ]
 
 
-def test_a_32_bit_program(tmp_path: Path) -> None:
-    program = tmp_path / "compat"
-    command = ["gcc", "-m32", "-nostdlib", "-static", str(WORKLOADS / "compat.S"), "-o", str(program)]
+def build_32_bit(name: str, folder: Path, expected: int) -> Path:
+    """A workload of 32-bit assembly; the test is skipped where it does not run."""
+    program = folder / name
+    command = ["gcc", "-m32", "-nostdlib", "-static", str(WORKLOADS / f"{name}.S"), "-o", str(program)]
     built = subprocess.run(command, capture_output=True, text=True, check=False)
-    if built.returncode or subprocess.run([program], check=False).returncode != 5:
+    if built.returncode or subprocess.run([program], check=False).returncode != expected:
         cannot_run(f"32-bit programs do not build or do not run here: {built.stderr}")
+    return program
+
+
+def test_arguments_of_a_32_bit_program_are_those_that_the_kernel_reads(tmp_path: Path) -> None:
+    program, output = build_32_bit("compat_arguments", tmp_path, 0), tmp_path / "trace.bpfrec"
+    assert record_command(output, program).returncode == 0
+    query = "SELECT syscall, arg0, arg1, arg2, arg3, arg4, arg5 FROM syscalls WHERE abi = 'i386' ORDER BY event_id"
+    assert rows(output, query) == [
+        ("mmap", 901, None, None, None, None, None),
+        ("select", 901, None, None, None, None, None),
+        ("pread64", 901, 902, 3, 904, 905, None),
+        ("pwrite64", 901, 902, 3, 904, 905, None),
+        ("readahead", 901, 902, 3, 904, None, None),
+        ("fadvise64", 901, 902, 3, 904, 905, None),
+        ("sync_file_range", 901, 902, 3, 904, 905, 906),
+        ("fallocate", 901, 902, 3, 904, 905, 906),
+        ("exit", 0, None, None, None, None, None),
+    ]
+
+
+def test_a_32_bit_program(tmp_path: Path) -> None:
+    program = build_32_bit("compat", tmp_path, 5)
     output = tmp_path / "trace.bpfrec"
     assert record_command(output, program).returncode == 5
     found = rows(

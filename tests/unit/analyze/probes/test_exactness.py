@@ -173,6 +173,23 @@ def test_what_stands_for_nothing_here_is_told_from_what_was_not_made(trace):
     assert "it holds newfstatat, statx, which the probe stat matches too" in notes[0]
 
 
+def test_arguments_of_32_bit_programs_are_found_where_they_stand(tmp_path):
+    builder = TraceBuilder()
+    builder.call("readahead", 0, 3, 0x1000, 20)
+    builder.call("readahead", 1, 3, 0, 1, 30, abi="i386", nr=225)
+    builder.call("mmap", 2, 0, 4096, 3, 0x22, -1, 0)
+    builder.call("mmap", 3, 0x5000, abi="i386", nr=90)
+    with Trace(builder.write(tmp_path / "t.bpfrec")) as trace:
+        counts = trace.report("argdist", counts=["p:c:readahead(int fd, long o, size_t n):size_t:n"])
+        assert [row["event"] for row in counts.dicts()] == ["n = 20", "n = 30"]
+        counts = trace.report("argdist", counts=["p::readahead():size_t:fd"])
+        assert [(row["event"], row["count"]) for row in counts.dicts()] == [("fd = 3", 2)]
+        counts = trace.report("argdist", counts=["p::mmap():size_t:len"])
+        assert [row["event"] for row in counts.dicts()] == ["len = 4096"]
+        assert counts.notes == ["mmap: 1 calls of mmap by 32-bit programs left out: len is none of their arguments"]
+        assert total(trace, "p::mmap()") == 2
+
+
 def test_in_a_pid_namespace_a_child_is_known_by_its_own_number(tmp_path):
     builder = TraceBuilder()
     builder.call("fork", 0, ret=2, took=100)

@@ -46,6 +46,22 @@ def test_rows_hold_together() -> None:
             assert call.argument(argument.name) == argument, f"{call.name} has two arguments called {argument.name}"
 
 
+def test_arguments_of_32_bit_programs_differ_where_the_table_says_so() -> None:
+    differing = {name: call for name, call in syscalls().items() if call.i386_arguments is not None}
+    assert {"mmap", "select", "pread64", "pwrite64", "readahead", "fanotify_mark"} <= set(differing)
+    for name, call in differing.items():
+        assert "i386" in call.numbers, f"{name} is no call of 32-bit programs"
+        assert call.i386_arguments != call.arguments, f"{name} is the same in both"
+        assert call.arguments_for("x86_64") == call.arguments_for("x32") == call.arguments
+        for argument in call.arguments_for("i386") or ():
+            assert argument.is_pointer == argument.ctype.endswith("*")
+    read = syscalls()["read"]
+    assert read.arguments_for("i386") == read.arguments
+    (path,) = (c for c in syscalls()["fanotify_mark"].captures_for("i386") if c.kind == "path")
+    assert path.index == 5
+    assert syscalls()["select"].captures_for("i386") == ()
+
+
 def test_every_capture_names_a_pointer() -> None:
     captured = [(call, capture) for call in syscalls().values() for capture in call.captures]
     assert len(captured) > 50, "captures got lost in reading the table"
