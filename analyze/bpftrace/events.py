@@ -13,6 +13,7 @@ from bpfrec.analyze.bpftrace.probes import Source
 from bpfrec.analyze.bpftrace.tracepoints import traced_calls
 from bpfrec.analyze.engine.sqltemplate import identifier, literal
 from bpfrec.formats.kernel.captures import ELEMENTS, MOST_WORDS
+from bpfrec.formats.kernel.roles import calls_that
 from bpfrec.formats.kernel.syscalls import syscalls
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from bpfrec.analyze.trace import Trace
 
 _ROWS_AT_ONCE = 1 << 16
-_FORKS = ("clone", "clone3", "fork", "vfork")
+_FORKS = calls_that("forks")
 
 _RENAMED = (
     "ASOF LEFT JOIN (SELECT tid, start_ns, comm FROM threads WHERE start_ns IS NOT NULL) AS renamed"

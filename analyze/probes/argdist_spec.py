@@ -26,7 +26,7 @@ class Collected:
 
 @dataclass(frozen=True)
 class ArgdistSpec:
-    """A specifier. ``collected`` is empty where it names no expression at an entry: then calls are counted."""
+    """A specifier. ``collected`` is empty if it names no expression and sits at an entry: then calls are counted."""
 
     text: str
     label: str | None
@@ -41,10 +41,10 @@ class ArgdistSpec:
 
 
 def parse_argdist(text: str, histogram: bool) -> ArgdistSpec:
-    """The specifier in ``text``, for a histogram or a frequency count.
+    """Reads the specifier in ``text``, for a histogram or a frequency count.
 
     Raises:
-        ReportError: it is none, or asks for what a trace does not hold.
+        ReportError: it is malformed, or asks for what a trace does not hold.
     """
     check_text(text, "the probe specifier")
     cut = next((i for i, char in outside(text) if char == "#"), None)

@@ -1,8 +1,8 @@
-"""From an expression of C to one of DuckDB's SQL that has the same value.
+"""Turns an expression of C into one of DuckDB's SQL that has the same value.
 
 DuckDB's integers raise on overflow where C's wrap, so arithmetic runs in HUGEINT (128 bits), which no operation on
-64-bit values leaves, and its result is cut back to the width of the C type. No operand is written twice, so the SQL
-grows as the expression does.
+64-bit values overflows, and its result is cut back to the width of the C type. No operand is written twice, so the
+SQL is no more than a constant factor longer than the expression.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def boolean(sql: str) -> Value:
 
 
 def translate(tree: c_syntax.Expression, scope: Scope) -> Value:
-    """``tree`` in SQL, its names looked up in ``scope``.
+    """Translates ``tree`` into SQL, its names looked up in ``scope``.
 
     Raises:
         ReportError: a name, a dereference or a call that a trace cannot answer.

@@ -77,7 +77,8 @@ class ProbedFunction:
     ``members`` stands for every system call there is. ``only`` holds conditions in C, and ``abis`` the ABIs in which a
     call stands for it, by member; a member that is not in them stands for it always. ``i386``: the sources in calls of
     32-bit programs, for members where they differ. ``reason`` says why there are several members.
-    ``returns_in_child``: the new process returns from it too, with 0.
+    ``returns_in_child``: the new process returns from it too, with 0. ``is_entry``: it is the kernel's entry of a
+    system call, which is not reached by a call that a seccomp filter refuses.
     """
 
     name: str
@@ -88,6 +89,7 @@ class ProbedFunction:
     i386: Mapping[str, tuple[Source | None, ...]] = field(default_factory=dict)
     reason: str = ""
     returns_in_child: bool = False
+    is_entry: bool = False
 
     @property
     def is_family(self) -> bool:
@@ -95,7 +97,7 @@ class ProbedFunction:
         return set(self.members) != {self.name}
 
 
-ANY = ProbedFunction("any", (), {}, returns_in_child=True)
+ANY = ProbedFunction("any", (), {}, returns_in_child=True, is_entry=True)
 """Every system call, as the raw tracepoints see them."""
 
 _FORKS = ("fork", "vfork")
@@ -148,7 +150,8 @@ def find_tracepoint(name: str) -> ProbedFunction:
     if call is None:
         raise refusal(name)
     function = exact(call)
-    return replace(function, abis={call.name: _TRACED}, returns_in_child=call.name in calls_that("forks"))
+    forks = call.name in calls_that("forks")
+    return replace(function, abis={call.name: _TRACED}, returns_in_child=forks, is_entry=True)
 
 
 def refusal(name: str, what: str = "is no system call") -> ReportError:
@@ -188,7 +191,7 @@ def _entry(name: str, bare: str, abis: tuple[str, ...]) -> ProbedFunction:
         call = syscalls().get(_KERNEL_NAMES.get(bare, bare))
     if call is None:
         raise refusal(name)
-    return replace(exact(call), abis={call.name: abis} if abis else {})
+    return replace(exact(call), abis={call.name: abis} if abis else {}, is_entry=True)
 
 
 @cache

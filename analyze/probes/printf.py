@@ -46,12 +46,13 @@ class Message:
 
 
 def parse_message(text: str) -> Message | None:
-    """The action of a probe, ``"format", expression, ...``; None for none.
+    """Reads the action of a probe, ``"format", expression, ...``; None if it is empty.
 
     As in bcc, the format is taken as it stands, without escapes.
 
     Raises:
-        ReportError: no format, a conversion that cannot be answered, or another number of expressions than conversions.
+        ReportError: there is no format, a conversion cannot be answered, or there are more or fewer expressions than
+            conversions.
     """
     if not text:
         return None

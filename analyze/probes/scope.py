@@ -112,10 +112,12 @@ class SiteScope:
                 conditions += tests if self.members == [member] else [f"(syscall <> {literal(member)} OR {test})"]
         if self.site.at_exit:
             conditions.append("duration_ns IS NOT NULL")
-        if not (self.site.at_exit and self.site.tracepoint):
-            # One that is placed while the function runs does not fire, not even when it returns; the tracepoint does.
-            conditions.append("entry_status IS DISTINCT FROM 'before-recording'")
-        return conditions
+        if self.site.at_exit and self.site.tracepoint:
+            # It sees the end of every call.
+            return conditions
+        # A probe that is placed while the function runs does not fire, not even when it returns.
+        seen = "entry_status IS NULL" if function.is_entry else "entry_status IS DISTINCT FROM 'before-recording'"
+        return [*conditions, seen]
 
     def name(self, name: str) -> Value:
         """See :class:`bpfrec.analyze.probes.c_to_sql.Scope`."""

@@ -22,7 +22,7 @@ def check_text(text: str, what: str) -> None:
 
 
 def split(text: str, separator: str, limit: int = -1) -> list[str]:
-    """``text`` cut at ``separator`` (one character) where it stands outside of strings and brackets.
+    """Cuts ``text`` at ``separator`` (one character) where it stands outside of strings and brackets.
 
     A ``:`` that belongs to a ``?`` before it does not count. At most ``limit`` cuts are made (-1: all).
     """
@@ -39,7 +39,7 @@ def split(text: str, separator: str, limit: int = -1) -> list[str]:
 
 
 def closing(text: str) -> int | None:
-    """The index of the bracket that closes the one ``text`` starts with, or None."""
+    """Finds the index of the bracket that closes the one ``text`` starts with; None if nothing closes it."""
     level = 0
     for i, char in _scan(text):
         level += (char in _OPEN) - (char in _CLOSE)

@@ -23,10 +23,10 @@ class TraceProbe:
 
 
 def parse_trace_probe(text: str) -> TraceProbe:
-    """The probe in ``text``.
+    """Reads the probe in ``text``.
 
     Raises:
-        ReportError: it is none, or asks for what a trace does not hold.
+        ReportError: it is malformed, or asks for what a trace does not hold.
     """
     check_text(text, "the probe")
     text = text.strip()

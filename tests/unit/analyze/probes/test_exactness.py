@@ -173,6 +173,18 @@ def test_what_stands_for_nothing_here_is_told_from_what_was_not_made(trace):
     assert "it holds newfstatat, statx, which the probe stat matches too" in notes[0]
 
 
+def test_a_call_that_was_refused_does_not_reach_the_kernels_entry(tmp_path):
+    builder = TraceBuilder()
+    builder.call("uname", 0, 0x1000, ret=-1, entry_status="refused")
+    builder.call("uname", 1, 0x1000)
+    with Trace(builder.write(tmp_path / "t.bpfrec")) as trace:
+        assert total(trace, "p:c:uname()") == 2
+        for spec in ("t:syscalls:sys_enter_newuname()", "p::__x64_sys_newuname()", "r::__x64_sys_newuname()"):
+            assert total(trace, spec) == 1, spec
+        assert total(trace, "t:raw_syscalls:sys_enter():long:args->id") == 1
+        assert total(trace, "t:syscalls:sys_exit_newuname()") == 2
+
+
 def test_arguments_of_32_bit_programs_are_found_where_they_stand(tmp_path):
     builder = TraceBuilder()
     builder.call("readahead", 0, 3, 0x1000, 20)
