@@ -95,7 +95,9 @@ def _record_and_finish(
             raise
         raise failure from None
     finally:
-        recorded.tracker.close()
+        # The trace is what it is by now; a file system that fails at close, as FUSE may, changes nothing.
+        with suppress(OSError):
+            recorded.tracker.close()
     display.summary(request, recorded, finished, output.target, old)
 
 

@@ -8,12 +8,14 @@ import select
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.live import PATIENCE, record_command, rows
+from support.live import PATIENCE, Recorder, line_of, record_command, rows, started
+from support.users import NOBODY, as_nobody
 
 GRACEFUL = """
 import os, signal, sys, time
@@ -67,17 +69,34 @@ def test_ctrl_c_at_a_terminal_reaches_a_graceful_command_once(tmp_path: Path) ->
 
 def test_timeout_reaches_a_graceful_command_once(tmp_path: Path) -> None:
     output = tmp_path / "trace.bpfrec"
-    command = ["timeout", "--preserve-status", "6", *recording(output, sys.executable, "-c", GRACEFUL)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
-    assert done.stdout.split() == ["READY", "drained"], done.stderr
-    assert done.returncode == 5
+    process = subprocess.Popen(
+        recording(output, sys.executable, "-c", GRACEFUL),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    started.append(process)
+    assert line_of(process.stdout) == "READY"
+    # As timeout(1) does: first its child, then the group.
+    process.terminate()
+    os.killpg(process.pid, signal.SIGTERM)
+    out, said = process.communicate(timeout=PATIENCE)
+    assert out.split() == ["drained"], said
+    assert process.returncode == 5
     assert rows(output, "SELECT count(*) FROM syscalls WHERE syscall = 'exit_group'") == [(1,)]
 
 
 @pytest.mark.parametrize("delay", [0.0, 0.5, 1.0])
 def test_a_signal_before_recording_has_begun_means_that_the_command_does_not_run(tmp_path: Path, delay: float) -> None:
     output, ran = tmp_path / "trace.bpfrec", tmp_path / "ran"
-    process = subprocess.Popen(recording(output, "touch", str(ran)), stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        recording(output, "touch", str(ran)),
+        stderr=subprocess.PIPE,
+        text=True,
+        # A test run in the background inherits that it is ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - no other thread runs
+    )
     time.sleep(delay)
     if process.poll() is None:
         process.send_signal(signal.SIGINT)
@@ -142,6 +161,29 @@ def test_without_somebody_to_tell_the_command_runs_and_the_trace_is_written(tmp_
     assert (tmp_path / "code").read_text() == "7\n", done.stderr
     assert (tmp_path / "ran").exists()
     assert rows(output, "SELECT count(*) > 0 FROM syscalls") == [(True,)]
+
+
+def test_a_folder_of_somebody_else_is_no_way_to_roots_files(tmp_path: Path) -> None:
+    """While root records there, its owner moves the working folder away and puts links to root's files in its place."""
+    precious = tmp_path / "precious"
+    precious.write_text("precious")
+    with tempfile.TemporaryDirectory(dir="/tmp") as name:
+        users = Path(name)
+        os.chown(users, NOBODY, NOBODY)
+        recorder = Recorder(users / "trace.bpfrec", "-p", str(os.getpid()), "--stacks", "off")
+
+        def attack() -> None:
+            [folder] = [path for path in users.iterdir() if path.name.startswith(".trace")]
+            folder.rename(users / "moved")
+            folder.mkdir()
+            for table in ("calls.spool", "syscalls.parquet", "losses.parquet", "trace.zip"):
+                (folder / table).symlink_to(precious)
+
+        assert as_nobody(attack), "nobody may do this in a folder of their own"
+        recorder.stop()
+        assert precious.read_text() == "precious", "root wrote through a link that a user had planted"
+        assert rows(recorder.output, "SELECT count(*) > 0 FROM syscalls") == [(True,)]
+        assert recorder.output.stat().st_uid == 0
 
 
 def test_a_misspelt_name_is_told_at_once_and_at_the_end(tmp_path: Path) -> None:
