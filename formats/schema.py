@@ -219,15 +219,15 @@ STACKS = table(
         "status",
         "VARCHAR",
         (
-            "how the walk ended: root (at the thread's first frame), stack-truncated (the rest of the stack was not "
-            "copied), unreadable (what it needed was not in memory), no-unwind-info (no table covers the last frame), "
-            "bad-unwind-info (its table is damaged, or the file is not to be had), bad-return-address (what should be "
-            "the next frame is not executable), stack-switched (it is one of Go's that may have come from another "
-            "stack), not-mapped (nor is what made the call, as far as is known), loop (the stack leads back to "
-            "itself), too-deep (more frames than are kept); with --stacks fp no-frame-pointer (a frame pointer led "
-            "nowhere) and error-N (the kernel "
-            "could not walk it). Kernel stacks: root (the kernel was entered there), too-deep, error-N, "
-            "no-kernel-symbols (they are hidden)"
+            "how unwinding ended: root (at the first function of the thread or program), stack-truncated (the rest of "
+            "the stack was not copied), unreadable (what it needed was not in memory), no-unwind-info (no table covers "
+            "the last frame), bad-unwind-info (its table is damaged, or its file cannot be read), no-frame-pointer "
+            "(the last frame is JIT code that may keep no frame pointer), bad-return-address (what should be the next "
+            "frame is not executable), stack-switched (the last frame is one of Go's that may have come from another "
+            "stack), not-mapped (nothing executable is known where the call was made), loop (the stack leads back to "
+            "itself), too-deep (more frames than are kept). With --stacks fp also no-frame-pointer (a frame pointer "
+            "led nowhere) and error-N (the kernel could not walk it). Kernel stacks: root (the kernel was entered "
+            "there), too-deep, error-N, no-kernel-symbols (they are hidden)"
         ),
         "dictionary",
     ),

@@ -162,6 +162,16 @@ class ElfFile:
                 pass
         return tables
 
+    def symbol_address(self, name: bytes) -> int | None:
+        """The address of the symbol ``name``, function or not; None where it is not defined."""
+        for table in self._own_tables():
+            at = -1
+            while (at := table.names.find(name + b"\0", at + 1)) >= 0:
+                found = table.symbols[(table.symbols["name"] == at) & (table.symbols["section"] != 0)]
+                if len(found):
+                    return int(found["value"][0])
+        return None
+
     def _section(self, name: str) -> Section | None:
         return next((section for section in self.sections if section.name == name), None)
 

@@ -33,7 +33,7 @@ from bpfrec.record.session.recorded import Recorded
 from bpfrec.record.session.sudo_user import User
 from bpfrec.record.session.tracker import ProcessTracker
 from bpfrec.record.spool import read_chunks
-from bpfrec.record.stacks.frames import StackRows
+from bpfrec.record.stacks.frames import JitGaps, StackRows
 from bpfrec.record.stacks.sample_table import SampleTable
 from bpfrec.record.stacks.stack_table import NoStacks, StackTable, read_stack_table
 
@@ -97,8 +97,9 @@ def finish(
     with stages.optional(SpoolKind.SAMPLES) as samples_report:
         samples.read(output.spool(SpoolKind.SAMPLES), samples_report)
         writer.write(SAMPLES, samples.rows())
+    gaps = JitGaps()
     with stages.optional("symbols"):
-        _write_stacks(writer, recorded, stacks, samples)
+        _write_stacks(writer, recorded, stacks, samples, gaps)
     counters = recorded.counters | {
         "recorded": calls.rows,
         "samples": samples.count,
@@ -126,6 +127,8 @@ def finish(
             "unread_lines": tracker.modules.unread_lines,
             "unread_symbols": tracker.modules.unread_symbols,
             "cut_perf_maps": tracker.perf_maps.cut,
+            "jit_stacks_cut": gaps.cut,
+            "jit_stacks_unnamed": gaps.unnamed,
             "binaries_left_out": left_out,
         },
     )
@@ -138,13 +141,16 @@ def finish(
     return Finished(calls.rows, samples.count, rows, counters["lost"], file, size, losses)
 
 
-def _write_stacks(writer: TraceWriter, recorded: Recorded, stacks: StackTable, samples: SampleTable) -> None:
+def _write_stacks(
+    writer: TraceWriter, recorded: Recorded, stacks: StackTable, samples: SampleTable, gaps: JitGaps
+) -> None:
     def write(rows: StackRows) -> None:
         writer.write_rows(STACKS, rows.stacks)
         writer.write_rows(FRAMES, rows.frames)
         writer.write_rows(JIT_SYMBOLS, rows.jit_symbols)
 
     for rows in stacks.resolve():
+        gaps.count(rows)
         write(rows)
     if recorded.kernel_symbols is not None:
         # Their numbers follow those of all other stacks.

@@ -30,6 +30,12 @@ _REMEDIES = {
     "fp": _Remedy(lambda request: request.stacks == "full", less="--stacks fp"),
     "profile": _Remedy(lambda request: request.profile > 1, less="--profile with a lower rate"),
     "room": _Remedy(lambda _: True, text="Make room on the disk that holds the trace, or name another with -o."),
+    "jvm-frames": _Remedy(lambda _: True, text="Start Java with -XX:+PreserveFramePointer."),
+    "jit-names": _Remedy(
+        lambda _: True,
+        text="Start node with --perf-basic-prof --interpreted-frames-native-stack; ask Java for a map while it is "
+        "recorded: jcmd PID Compiler.perfmap",
+    ),
     "symbols": _Remedy(lambda _: True, text="Ask with: analyze --symbols DIR"),
 }
 

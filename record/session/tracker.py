@@ -126,6 +126,8 @@ class ProcessTracker:
                 self.perf_maps.look_last(self._with_jit)
             else:
                 self.perf_maps.look(self._with_jit)
+        with self.careful.about("asking runtimes for their flags"):
+            self.modules.runtimes.look(self._with_jit)
 
     def history(self, events: list[Event]) -> History:
         """The history of the processes that matter, from what :meth:`snapshot` read and ``events`` (any order)."""

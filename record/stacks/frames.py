@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from bpfrec.bpf.sideband import Mapping
 from bpfrec.formats.symbols.dwarf_lines import SourceLine
-from bpfrec.record.stacks.modules import MappedAddress, Modules, may_hold_jit_code
+from bpfrec.record.stacks.modules import MappedAddress, Modules, is_without_file, may_hold_jit_code
 from bpfrec.record.stacks.perf_map_files import JitEntry, PerfMaps, at_time
 
 TableRow = dict[str, Any]
@@ -38,6 +38,24 @@ class StackRows(NamedTuple):
     stacks: list[TableRow]
     frames: list[TableRow]
     jit_symbols: list[TableRow]
+
+
+@dataclass
+class JitGaps:
+    """What stacks through JIT code lack, in stacks: ``cut`` end there, ``unnamed`` have frames there without a name."""
+
+    cut: int = 0
+    unnamed: int = 0
+
+    def count(self, rows: StackRows) -> None:
+        """Adds the stacks in ``rows``, which holds all of their frames."""
+        in_jit = [row for row in rows.frames if row["source"] != "kernel" and row.get("module_address") is None]
+        last = {(row["stack_id"], row["depth"] + 1) for row in in_jit}
+        self.cut += sum(
+            row["status"] == "no-frame-pointer" and (row["stack_id"], row["depth"]) in last for row in rows.stacks
+        )
+        unnamed = {row["stack_id"] for row in in_jit if row["symbol"] is None and is_without_file(row["module"] or "")}
+        self.unnamed += len(unnamed)
 
 
 @dataclass(frozen=True, slots=True)

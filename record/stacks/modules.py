@@ -24,6 +24,7 @@ from bpfrec.formats.symbols.source_lines import Budget
 from bpfrec.formats.symbols.symbolizer import Symbolizer
 from bpfrec.formats.untrusted_files import open_regular
 from bpfrec.record.processes.procfs import PROC, executable_maps
+from bpfrec.record.stacks.runtimes import Runtimes
 from bpfrec.record.stacks.unwind.eh_frame import UnwindTable
 
 _log = logging.getLogger(__name__)
@@ -54,17 +55,20 @@ class _Module:
     failure: str = ""
     symbols: Symbolizer | None = None
     debug: list[BinaryIO] = field(default_factory=list)
+    addresses: dict[bytes, int | None] = field(default_factory=dict)
 
 
 class Modules:
     """The open files, each once: its identity is the build id, or device and inode, or the path.
 
     ``unread_lines``: how many addresses have no source line because finding it would have taken too long.
-    ``unread_symbols``: how many files have no names because their symbol tables are too large.
+    ``unread_symbols``: how many files have no names because their symbol tables are too large. ``runtimes``: what is
+    known of the runtimes in them.
     """
 
     def __init__(self) -> None:
         self._modules: dict[Identity, _Module] = {}
+        self.runtimes = Runtimes(self.find_symbol)
         self._debug_folders = DebugFolders([SYSTEM_FOLDER], search=False)
         self.unread_lines = self.unread_symbols = 0
         self._symbols_left = SYMBOLS_BUDGET
@@ -127,6 +131,17 @@ class Modules:
             if module.unwinding.failure:
                 _log.info("%s: no unwind table: %s", module.path, module.unwinding.failure)
         return module.unwinding
+
+    def find_symbol(self, mapping: Mapping, name: bytes) -> int | None:
+        """The address in the process of the symbol ``name`` of ``mapping``'s file; None where it has none."""
+        module = self._module(mapping)
+        start = None if module is None else _in_file(module, mapping, mapping.start)
+        if module is None or module.elf is None or start is None:
+            return None
+        if name not in module.addresses:
+            module.addresses[name] = module.elf.symbol_address(name)
+        address = module.addresses[name]
+        return None if address is None else mapping.start + address - start
 
     def build_id(self, mapping: Mapping) -> str | None:
         """The build id of ``mapping``'s file, from the kernel or from the file; None where it has none."""
@@ -194,7 +209,12 @@ def has_file(mapping: Mapping) -> bool:
 
 def may_hold_jit_code(mapping: Mapping) -> bool:
     """Whether a runtime may have made the code in ``mapping``: no file with a name is behind it."""
-    return not mapping.path.startswith(("/", "[v")) or mapping.path.startswith(_NO_FILES)
+    return is_without_file(mapping.path)
+
+
+def is_without_file(path: str) -> bool:
+    """Whether a mapping with this name has no file, or none that stays: JIT code may be there."""
+    return not path.startswith(("/", "[v")) or path.startswith(_NO_FILES)
 
 
 def _identity(mapping: Mapping) -> Identity | None:

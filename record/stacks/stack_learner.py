@@ -125,7 +125,7 @@ class StackLearner:
             mappings = [mapping_of(pid, line) for line in procfs.executable_maps(pid)]
             for mapping in mappings:
                 self._modules.hold(mapping)
-            code = MappedCode(_finder(mappings), self._modules)
+            code = MappedCode(_finder(mappings), self._modules, lambda: mappings)
             if mappings:
                 self._code[pid] = code
         return code

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from hashlib import blake2b
 
@@ -10,7 +10,9 @@ from bpfrec.bpf.sideband import Mapping
 from bpfrec.bpf.snapshots import Snapshot
 from bpfrec.record.stacks.modules import Modules, may_hold_jit_code
 from bpfrec.record.stacks.unwind.encoding import BadUnwindInfoError
-from bpfrec.record.stacks.unwind.unwinder import Frame, Registers, StackCopy, UnwindInfo, unwind
+from bpfrec.record.stacks.unwind.frame import Frame, UnwindInfo
+from bpfrec.record.stacks.unwind.registers import Registers, StackCopy
+from bpfrec.record.stacks.unwind.unwinder import unwind
 
 MOST_FRAMES = 4096
 
@@ -28,6 +30,7 @@ class UnwoundStack:
 
     While the mappings stay the same, the result depends only on what was read: ``registers`` (indexes into those of the
     snapshot) and ``words`` of the stack, by address. ``reads_words_only``: nothing smaller than a word was read.
+    ``is_searched``: more words were looked at, to see whether a frame pointer is one (:mod:`.frame_pointer`).
     """
 
     frames: list[Frame]
@@ -35,14 +38,16 @@ class UnwoundStack:
     registers: frozenset[int]
     words: dict[int, int]
     reads_words_only: bool
+    is_searched: bool
 
     @property
     def is_recognisable(self) -> bool:
         """Whether a snapshot that agrees in what was read has the same stack.
 
-        Where unwinding failed for lack of memory, more of the stack might have been copied the next time.
+        Where unwinding failed for lack of memory, more of the stack might have been copied the next time. A frame
+        pointer that was not followed might have been the next time; but no frame that is here is wrong.
         """
-        return self.reads_words_only and self.status in ("root", "no-unwind-info")
+        return self.reads_words_only and self.status in ("root", "no-unwind-info", "no-frame-pointer")
 
     @property
     def inputs_hash(self) -> int:
@@ -52,10 +57,16 @@ class UnwoundStack:
 
 
 class MappedCode:
-    """The executable mappings of a process between two changes of them, and what is known for unwinding there."""
+    """The executable mappings of a process between two changes of them, and what is known for unwinding there.
 
-    def __init__(self, find: FindMapping, modules: Modules) -> None:
-        self._find, self._modules = find, modules
+    ``mappings``: gives all of them.
+    """
+
+    def __init__(
+        self, find: FindMapping, modules: Modules, mappings: Callable[[], Iterable[Mapping]] = lambda: ()
+    ) -> None:
+        self._find, self._modules, self._all_mappings = find, modules, mappings
+        self._jit_keeps_frame_pointers: bool | None = None
         self._mappings: dict[int, Mapping | None] = {}
         self._unwind_info: dict[int, UnwindInfo | None] = {}
 
@@ -70,8 +81,35 @@ class MappedCode:
         """What is known of the code at ``address``; None where nothing executable is mapped."""
         if address not in self._unwind_info:
             mapping = self.mapping(address)
-            self._unwind_info[address] = None if mapping is None else _unwind_info(mapping, address, self._modules)
+            self._unwind_info[address] = None if mapping is None else self._find_unwind_info(mapping, address)
         return self._unwind_info[address]
+
+    def _find_unwind_info(self, mapping: Mapping, address: int) -> UnwindInfo:
+        table = self._modules.unwind_table(mapping)
+        if table is None:
+            if may_hold_jit_code(mapping):
+                return UnwindInfo(None, is_jit=True, keeps_frame_pointer=self._jit_code_keeps_frame_pointers())
+            return UnwindInfo(None, damage="the file could not be read")
+        offset = address - mapping.start + mapping.offset
+        is_call = table.ends_call(offset)
+        try:
+            rules = table.find_offset(offset)
+        except BadUnwindInfoError as error:
+            return UnwindInfo(None, damage=str(error), ends_call=is_call)
+        if rules is not None:
+            return UnwindInfo(rules, ends_call=is_call)
+        return UnwindInfo(
+            None,
+            damage="" if table.is_missing else table.failure,
+            is_entry=table.is_entry(offset),
+            keeps_frame_pointer=self._modules.runtimes.is_v8(mapping),
+            ends_call=is_call,
+        )
+
+    def _jit_code_keeps_frame_pointers(self) -> bool:
+        if self._jit_keeps_frame_pointers is None:
+            self._jit_keeps_frame_pointers = self._modules.runtimes.keeps_frame_pointers(self._all_mappings())
+        return self._jit_keeps_frame_pointers
 
 
 def unwind_snapshot(snapshot: Snapshot, code: MappedCode, *, in_call: bool = True) -> UnwoundStack:
@@ -85,18 +123,4 @@ def unwind_snapshot(snapshot: Snapshot, code: MappedCode, *, in_call: bool = Tru
     status = result.status
     if status == "stack-truncated" and -snapshot.below <= stack.refused < len(snapshot.stack) - snapshot.below - _WORD:
         status = "unreadable"
-    return UnwoundStack(result.frames, status, used, words, len(words) == len(stack.used))
-
-
-def _unwind_info(mapping: Mapping, address: int, modules: Modules) -> UnwindInfo:
-    table = modules.unwind_table(mapping)
-    if table is None:
-        if may_hold_jit_code(mapping):
-            return UnwindInfo(None, is_jit=True)
-        return UnwindInfo(None, damage="the file could not be read")
-    offset = address - mapping.start + mapping.offset
-    try:
-        rules = table.find_offset(offset)
-        return UnwindInfo(rules, damage=table.failure, is_entry=rules is None and table.is_entry(offset))
-    except BadUnwindInfoError as error:
-        return UnwindInfo(None, damage=str(error))
+    return UnwoundStack(result.frames, status, used, words, len(words) == len(stack.used), stack.is_searched)

@@ -28,7 +28,7 @@ from bpfrec.record.stacks.frames import (
     jit_entries,
     within,
 )
-from bpfrec.record.stacks.modules import Modules
+from bpfrec.record.stacks.modules import Modules, may_hold_jit_code
 from bpfrec.record.stacks.perf_map_files import PerfMaps
 from bpfrec.record.stacks.stack_learner import read_learned
 from bpfrec.record.stacks.stack_versions import StackVersions
@@ -196,8 +196,9 @@ class UnwoundStacks:
             tuple((number, snapshot.registers[number]) for number in sorted(unwound.registers)),
             tuple((address - sp, word) for address, word in unwound.words.items()),
         )
-        # The mappings are the same, so what was read decides how unwinding ends, whichever way that is.
-        if unwound.reads_words_only and unwound.status != "unreadable":
+        # The mappings are the same, so what was read decides how unwinding ends, whichever way that is. Where more was
+        # looked at, another snapshot that agrees in what was read may have been unwound further by the learner.
+        if unwound.reads_words_only and not unwound.is_searched and unwound.status != "unreadable":
             if self._cached >= _MOST_CACHED:
                 self._cache.clear()
                 self._cached = 0
@@ -215,7 +216,10 @@ class UnwoundStacks:
             def find(address: int) -> Mapping | None:
                 return space.find(address, when) if space else None
 
-            code = self._code[pid, epoch] = MappedCode(find, self._modules)
+            def mappings() -> list[Mapping]:
+                return [m for m in space.mappings if m.time <= when] if space else []
+
+            code = self._code[pid, epoch] = MappedCode(find, self._modules, mappings)
         return code
 
     def _stack(self, snapshot: Snapshot, epoch: int, unwound: UnwoundStack) -> int:
@@ -253,7 +257,7 @@ class UnwoundStacks:
         space = self._history.address_space_at(stack.pid, when)
         for ip, source, mapping in zip(stack.ips, stack.sources, stack.mappings, strict=True):
             now = space.find(within(ip, bool(source & INTERRUPTED)), when) if space else None
-            if now is None or now._replace(time=0) != mapping._replace(time=0):
+            if now is None or not _is_same_code(now, mapping):
                 return False
         return True
 
@@ -262,6 +266,13 @@ class UnwoundStacks:
         self._ids[new] = np.arange(self._count, self._count + len(new))
         self._count += len(new)
         return self._ids[stacks]
+
+
+def _is_same_code(now: Mapping, before: Mapping) -> bool:
+    """Whether two mappings are of the same code; a runtime maps more memory for JIT code beside what it has."""
+    if now._replace(time=0) == before._replace(time=0):
+        return True
+    return may_hold_jit_code(now) and may_hold_jit_code(before)
 
 
 def _proven(table: Words, learned: NDArray[np.void]) -> NDArray[np.bool_]:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from bpfrec.formats.symbols.dwarf_names import EH_PE
 from bpfrec.formats.symbols.elf import ElfFile
 from bpfrec.formats.symbols.elf_symbols import Symbol
+from bpfrec.record.stacks.unwind.call_instruction import LONGEST_CALL, ends_call
 from bpfrec.record.stacks.unwind.cfi import CfiRow, Cie, parse_cie, row_at
 from bpfrec.record.stacks.unwind.encoding import MASK, BadUnwindInfoError, Cursor
 from bpfrec.record.stacks.unwind.go_frames import RETURN_ADDRESS, go_rules
@@ -45,13 +46,14 @@ class FunctionRules:
 
 
 class UnwindTable:
-    """The unwind table of ``elf``. It is empty where ``elf`` has none, or a damaged one: ``failure`` says why."""
+    """The unwind table of ``elf``. It is empty where there is none (``is_missing``) or a damaged one (``failure``)."""
 
     TRAMPOLINE = FunctionRules(RULES, RETURN_ADDRESS, is_signal=True)
 
     def __init__(self, elf: ElfFile) -> None:
         self._elf = elf
         self.failure = ""
+        self.is_missing = False
         self._starts: NDArray[np.int64] = np.empty(0, np.int64)
         self._places: NDArray[np.int64] = np.empty(0, np.int64)
         self._executed = 0
@@ -101,6 +103,11 @@ class UnwindTable:
             return Symbol(NAME, start, 0)
         return Symbol(_ENTRY_NAME, self._elf.entry, 0) if self._is_entry(address) else None
 
+    def ends_call(self, file_offset: int) -> bool:
+        """Whether a call instruction may end with the byte at ``file_offset``."""
+        address = self._elf.address_of(file_offset)
+        return address is not None and ends_call(self._elf.read_at(address + 1 - LONGEST_CALL, LONGEST_CALL))
+
     def is_entry(self, file_offset: int) -> bool:
         """Whether the byte at ``file_offset`` is in the code where a process begins, for which few files have rules."""
         address = self._elf.address_of(file_offset)
@@ -129,6 +136,7 @@ class UnwindTable:
         """Reads the whole table: programs that are linked statically have no index."""
         section = self._elf.section(".eh_frame")
         if section is None:
+            self.is_missing = True
             raise BadUnwindInfoError("it has no unwind table")
         at, end = section[0], section[0] + min(section[1], _LARGEST_UNINDEXED)
         found: list[tuple[int, int]] = []

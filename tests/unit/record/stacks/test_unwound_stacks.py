@@ -36,7 +36,7 @@ CODE = MapsLine(0x1000, 0x5000, 0, (8, 1), 5, "/bin/x")
 class FakeTable:
     """Every function's return address is at rsp, but for the one at 0x4000 of the file, which nobody called."""
 
-    failure = ""
+    failure, is_missing = "", False
 
     def find_offset(self, offset: int) -> FunctionRules | None:
         rule = Rule(How.UNDEFINED) if offset >= 0x3000 else Rule(How.OFFSET, -8)
@@ -44,6 +44,9 @@ class FakeTable:
 
     def is_entry(self, _offset: int) -> bool:
         return False
+
+    def ends_call(self, _offset: int) -> bool:
+        return True
 
 
 class FakeModules:
@@ -179,6 +182,36 @@ def test_samples_have_names_for_jit_code_as_of_their_times(spool: Spool, called:
     assert {row["name"] for part in parts for row in part.jit_symbols} == {"old", "new"}
 
 
+class JitModules(FakeModules):
+    """All code is JIT code that may keep frame pointers."""
+
+    def unwind_table(self, mapping: Mapping) -> FakeTable | None:  # type: ignore[override]
+        return None if mapping.path == "//anon" else FakeTable()
+
+    class runtimes:  # noqa: N801
+        @staticmethod
+        def keeps_frame_pointers(_mappings: Any) -> bool:
+            return False
+
+
+def test_snapshots_that_agree_in_what_was_read_are_searched_again(spool: Spool) -> None:
+    """In the first a word below the frame pointer may be the return address, in the second there is none."""
+    found = History()
+    maps = [MapsLine(0x1000, 0x2000, 0, (0, 0), 0, "//anon"), MapsLine(0x2000, 0x5000, 0x1000, (8, 1), 5, "/bin/x")]
+    found.snapshot(ProcessStatus(PID, 1, 0, PID), {PID: "x"}, maps)
+    registers = (0x1010, SP, SP + 16, *snapshot_bytes.REGISTERS[3:])
+    ambiguous, clear = (
+        snapshot_bytes.sample(number, snapshot_bytes.words(1, word, 0, 0x4005), registers=registers)
+        for number, word in ((1, 0x2005), (2, 7))
+    )
+    spool.snapshots(ambiguous, clear)
+    table = UnwoundStacks(found, cast("Modules", JitModules()), cast("PerfMaps", FakeMaps()))
+    table.read(spool.path, spool.learned_path, lambda _share: None)
+    ids, _ = columns(table, call_by(named(1)), call_by(named(2)))
+    stacks = {row["stack_id"]: (row["status"], row["depth"]) for part in table.resolve() for row in part.stacks}
+    assert [stacks[number] for number in ids if number is not None] == [("no-frame-pointer", 1), ("root", 2)]
+
+
 def test_a_call_without_a_stack_says_why(spool: Spool) -> None:
     spool.snapshots(snapshot_bytes.sample(1, snapshot_bytes.words(0x4005)))
     ids, status = columns(
@@ -241,6 +274,25 @@ def test_other_code_mapped_since_makes_another_stack(spool: Spool, mapping: Mapp
     ids, status = columns(table_of(spool, found), call_by(named(1), known, ts=1400), call_by(named(1), known, ts=1600))
     assert status == [None, expected]
     assert ids[0] == 0
+
+
+def test_more_memory_for_jit_code_makes_no_other_stack(spool: Spool) -> None:
+    found = History()
+    maps = [MapsLine(0x1000, 0x2000, 0, (0, 0), 0, "//anon"), MapsLine(0x3000, 0x5000, 0x2000, (8, 1), 5, "/bin/x")]
+    found.snapshot(ProcessStatus(PID, 1, 0, PID), {PID: "x"}, maps)
+    one = snapshot_bytes.sample(
+        1, snapshot_bytes.words(1, 7, 0, 0x4005), registers=(0x1010, SP, SP + 16, *snapshot_bytes.REGISTERS[3:])
+    )
+    modules, space = cast("Modules", JitModules()), found.address_space_at(PID, 1)
+    assert space is not None
+    [snapshot], _ = snapshot_stream().feed(CPU, one)
+    spool.snapshots(one)
+    spool.learned(named(1), unwind_snapshot(snapshot, MappedCode(lambda at: space.find(at, 1), modules)).inputs_hash)
+    found.apply(Mapping(1500, PID, 0x1000, 0x2800, 0, "//anon", None, (0, 0), 0))
+    table = UnwoundStacks(found, modules, cast("PerfMaps", FakeMaps()))
+    table.read(spool.path, spool.learned_path, lambda _share: None)
+    ids, status = columns(table, *(call_by(named(1), wire.PATH_KNOWN, ts=ts) for ts in (1400, 1600)))
+    assert (ids, status) == ([0, 0], [None, None])
 
 
 class FakeKnown:

@@ -13,8 +13,10 @@ from bpfrec.bpf.snapshots import Snapshot
 from bpfrec.formats.symbols.elf import ElfFile
 from bpfrec.record.stacks.unwind.cfi import How
 from bpfrec.record.stacks.unwind.eh_frame import UnwindTable
+from bpfrec.record.stacks.unwind.frame import UnwindInfo
+from bpfrec.record.stacks.unwind.registers import RBP, RIP, RSP, Registers, StackCopy
 from bpfrec.record.stacks.unwind.signal_frames import RULES, trampoline_start
-from bpfrec.record.stacks.unwind.unwinder import RBP, RIP, RSP, Registers, StackCopy, UnwindInfo, unwind
+from bpfrec.record.stacks.unwind.unwinder import unwind
 
 SOURCE = """
 __asm__(".text\\n.type before, @function\\nbefore: ret\\n.size before, 1\\n"

@@ -7,7 +7,9 @@ import struct
 from bpfrec.bpf.snapshots import Snapshot
 from bpfrec.record.stacks.unwind.cfi import CfiRow, How, Rule
 from bpfrec.record.stacks.unwind.eh_frame import FunctionRules
-from bpfrec.record.stacks.unwind.unwinder import RBP, RIP, RSP, Registers, StackCopy, UnwindInfo, UnwindResult, unwind
+from bpfrec.record.stacks.unwind.frame import UnwindInfo
+from bpfrec.record.stacks.unwind.registers import RBP, RIP, RSP, Registers, StackCopy
+from bpfrec.record.stacks.unwind.unwinder import UnwindResult, unwind
 
 SP = 0x7000
 RBX = 3
@@ -98,7 +100,9 @@ def test_every_other_end_says_why() -> None:
     assert unwound({0x100: UnwindInfo(None, damage="broken")}, 0, 0x5005, rbp=SP)[0].status == "bad-unwind-info"
     assert unwound({0x100: UnwindInfo(None)}, 0, rbp=0x9000)[0].status == "no-unwind-info", "a guess that leads nowhere"
     assert unwound({0x100: UnwindInfo(None, damage="not there")}, 0, rbp=0x9000)[0].status == "bad-unwind-info"
-    assert unwound({0x100: UnwindInfo(None, is_jit=True)}, 0, rbp=0x9000)[0].status == "stack-truncated"
+    assert unwound({0x100: UnwindInfo(None, is_jit=True)}, 0, rbp=0x9000)[0].status == "no-frame-pointer"
+    keeping = UnwindInfo(None, is_jit=True, keeps_frame_pointer=True)
+    assert unwound({0x100: keeping}, 0, rbp=0x9000)[0].status == "stack-truncated"
     assert unwound({0x100: function(8, {RBX: Rule(How.SAME)})}, 0x205)[0].status == "bad-unwind-info"
     again = function(0, {RIP: Rule(How.OFFSET, 0)})
     assert unwound({0x100: function(8), 0x200: again}, 0x205, 0x205)[0].status == "loop"
