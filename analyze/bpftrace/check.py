@@ -176,13 +176,16 @@ class StatementCheck:
         if not is_number(kind) and not isinstance(kind, (Pointer, Unknown)):
             raise Problem(node.span, f"Invalid type for predicate: '{kind}'")
 
-    def block(self, node: tree.Block) -> None:
-        """Statements in braces, which are a scope."""
+    def block(self, node: tree.Block, value: tree.Expression | None = None) -> Kind:
+        """Statements in braces, which are a scope; the type of ``value``, which stands behind them in it."""
         self.c.scope = Scope(outer=self.c.scope)
         for statement in node.statements:
             self.guard(lambda statement=statement: self.statement(statement))
-        assert self.c.scope.outer is not None
-        self.c.scope = self.c.scope.outer
+        try:
+            return Void() if value is None else self.e.check(value)
+        finally:
+            assert self.c.scope.outer is not None
+            self.c.scope = self.c.scope.outer
 
     def statement(self, node: tree.Statement) -> None:
         """One statement."""

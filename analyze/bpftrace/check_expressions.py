@@ -100,7 +100,7 @@ class ExpressionCheck:
         self.c = context
         self.builtins = builtin_kinds(context.dialect)
         self.call: Callable[[tree.Call], Kind] = lambda _call: UNKNOWN
-        self.block: Callable[[tree.Block], None] = lambda _block: None
+        self.block: Callable[[tree.Block, tree.Expression | None], Kind] = lambda _block, _value: Void()
 
     def check(self, node: tree.Expression) -> Kind:
         """The type of ``node``, which is noted in it.
@@ -170,8 +170,7 @@ class ExpressionCheck:
             case tree.Call():
                 return self.call(node)
             case tree.BlockExpression():
-                self.block(node.block)
-                return self.check(node.value) if node.value is not None else Void()
+                return self.block(node.block, node.value)
 
     # -- names
 
@@ -522,7 +521,7 @@ class ExpressionCheck:
             raise Problem(node.span, f'Cannot cast from "{kind}" to "{target}"')
         if isinstance(target, Array):
             size, held = self.c.structs.size(target), self.c.structs.size(kind)
-            if not isinstance(kind, Int) or size != held:
+            if not isinstance(kind, Int) or size is None or size > 8 or (size != held and not kind.literal):
                 raise Problem(node.span, f'Cannot cast from "{kind}" to "{target}"')
         if isinstance(target, Int) and isinstance(kind, Int) and self.c.dialect.old and target.bits == 64:
             return Int(64, target.signed)

@@ -59,7 +59,7 @@ def parse_format(text: str, dialect: Dialect) -> Format:
             at = percent + 1
             continue
         texts[-1] += _text(text[start:percent])
-        flags = match["flags"]
+        flags = match["flags"].replace(" ", "")
         if dialect.old and match["width"].startswith("0"):
             flags += "0"
         width = match["width"].lstrip("0") if dialect.old else match["width"]

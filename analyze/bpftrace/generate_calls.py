@@ -142,7 +142,7 @@ class CallSource:
     def call_str(self, node: tree.Call) -> str:
         """str(): a path that a field leads to needs no pointer to be made."""
         first = node.arguments[0]
-        limit = self._limit(node)
+        limit = self._limit(node, less=0 if self.c.dialect.old or is_text(first.kind) else 1)
         if is_text(first.kind):
             return self._cut(self.e.value(first), limit)
         if isinstance(first, tree.Field) and isinstance(first.base, tree.Name) and first.base.name == "args":
@@ -155,12 +155,11 @@ class CallSource:
             return f"S.string(({self.e.value(first)}, None), {limit})"
         return f"S.string({self.e.value(first)}, {limit})"
 
-    def _limit(self, node: tree.Call) -> str:
+    def _limit(self, node: tree.Call, less: int) -> str:
         most = self.settings.string_bytes
         if len(node.arguments) < 2:
             return str(most)
         given = constant_value(node.arguments[1], self.c)
-        less = 0 if self.c.dialect.old else 1
         if given is not None:
             return str(max(0, min(most, given - less)))
         return f"max(0, min({most}, {self.e.number(node.arguments[1], I64)} - {less}))"

@@ -47,14 +47,11 @@ def _hist_range(bucket: int, bits: int) -> tuple[int, int]:
     return start, start + part
 
 
-def _short(value: int, dialect: Dialect) -> str:
-    """A bound of a bucket: with a unit where it is a whole number of them."""
-    unit = 0
-    units = "KMGT" if dialect.old else _UNITS
-    while value and value % 1024 == 0 and unit < len(units):
-        value //= 1024
-        unit += 1
-    return f"{value}{units[unit - 1] if unit else ''}"
+def _fine_bound(bucket: int, bits: int) -> str:
+    """The first value of a bucket that is part of a power of two, in a unit that the width of the bucket decides."""
+    start, end = _hist_range(bucket, bits)
+    unit = min((end - start).bit_length() - 1, 10 * len(_UNITS)) // 10
+    return f"{start >> 10 * unit}{_UNITS[unit - 1] if unit else ''}"
 
 
 def hist_lines(counts: dict[int, int], bits: int, div: int, dialect: Dialect) -> Iterator[str]:
@@ -74,7 +71,7 @@ def hist_lines(counts: dict[int, int], bits: int, div: int, dialect: Dialect) ->
             elif bits == 0:
                 label = f"[{_power_label(bucket - 1, dialect)}, {_power_label(bucket, dialect)})"
             else:
-                label = f"[{_short(start, dialect)}, {_short(end, dialect)})"
+                label = f"[{_fine_bound(bucket, bits)}, {_fine_bound(bucket + 1, bits)})"
         yield _line(label, count, most, div)
 
 
