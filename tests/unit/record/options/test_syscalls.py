@@ -31,6 +31,23 @@ def test_specs(specs: list[str], names: set[str] | None, unknown: bool) -> None:
     assert parse_calls(specs) == (names, unknown)
 
 
+@pytest.mark.parametrize(
+    ("spec", "names"),
+    [
+        ("%file", {"stat64", "chown32", "umount", "utimensat_time64"}),
+        ("%desc", {"_llseek", "fcntl64", "mmap2", "_newselect"}),
+        ("%network", {"socketcall", "recvmmsg_time64"}),
+        ("%process", {"waitpid"}),
+        ("%signal", {"sigaction", "sigreturn"}),
+        ("%ipc", {"ipc", "semtimedop_time64"}),
+    ],
+)
+def test_classes_have_the_calls_of_32_bit_programs_too(spec: str, names: set[str]) -> None:
+    chosen, _ = parse_calls([spec])
+    assert chosen is not None
+    assert names <= chosen
+
+
 def test_classes() -> None:
     names, unknown = parse_calls(["%file"])
     assert names is not None
