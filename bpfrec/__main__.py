@@ -52,6 +52,8 @@ def _run() -> int:
     except BpfrecError as error:
         _fail(error.message, error.hint)
         return error.exit_code
+    except MemoryError:
+        return _fail("out of memory", "For analyze, BPFREC_MEMORY_LIMIT=16GB allows more.")
     except click.ClickException as error:
         with _unread_is_discarded():
             error.show()

@@ -12,6 +12,8 @@ from bpfrec.formats.schema import FORMAT_VERSION
 MANIFEST = "manifest.json"
 
 _INT64_END = 1 << 63
+_MOST_COUNTERS = 10_000
+"""A recording has less than a hundred. SQL takes kilobytes for each."""
 
 _T = TypeVar("_T")
 
@@ -107,6 +109,8 @@ def parse_manifest(text: str | bytes, where: str) -> Manifest:
     try:
         raw["host"] = _known(Host, raw["host"])
         raw["clock"] = _known(Clock, raw["clock"])
+        if len(raw["counters"]) > _MOST_COUNTERS or len(raw["tables"]) > _MOST_COUNTERS:
+            raise TypeError("more than 10,000 counters or tables")
         raw["tables"] = {str(name): _known(TableEntry, entry) for name, entry in raw["tables"].items()}
         return _known(Manifest, raw)
     except (KeyError, TypeError, AttributeError) as error:

@@ -8,6 +8,7 @@ import click
 
 from bpfrec.analyze.commands.endings import ended_by_signals
 from bpfrec.analyze.commands.lazygroup import Entry, LazyGroup
+from bpfrec.analyze.commands.memory import bounded_memory
 
 SYMBOLS = "bpfrec.symbols"
 """Where the context of a command has the folders of ``--symbols``."""
@@ -48,5 +49,6 @@ _ENTRIES = {
 def command(ctx: click.Context, trace: Path, symbols: tuple[Path, ...]) -> None:
     """Ask a trace: reports, SQL, what it holds."""
     ctx.with_resource(ended_by_signals())
+    ctx.with_resource(bounded_memory())
     ctx.obj = trace
     ctx.meta[SYMBOLS] = symbols

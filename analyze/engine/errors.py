@@ -27,11 +27,16 @@ def sql_errors() -> Iterator[None]:
         if not isinstance(error, OSError) or error.errno is not None:
             raise
         raise _failed(error) from None
-    except duckdb.Error as error:
+    except (duckdb.Error, MemoryError) as error:
         raise _failed(error) from None
 
 
 def _failed(error: Exception) -> BpfrecError:
     message, _, rest = str(error).partition("\n")
+    if isinstance(error, MemoryError) or message.startswith("Out of Memory Error"):
+        return BpfrecError(
+            "this takes more memory than is allowed",
+            "Ask for fewer columns or rows, or allow more: BPFREC_MEMORY_LIMIT=16GB",
+        )
     hint = "\n".join(line for line in rest.splitlines()[:_HINT_LINES] if line.strip())
     return BpfrecError(message, hint)

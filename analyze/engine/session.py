@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 MEMORY_VARIABLE = "BPFREC_MEMORY_LIMIT"
 
 _ENDING = frozenset(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
-_MOST_BYTES = 4 << 30
+MOST_BYTES = 4 << 30
+"""The most that DuckDB takes unless the variable says otherwise."""
 _SIZE = re.compile(r"([\d.]+) (Ki|Mi|Gi|Ti)B")
 _UNITS = {"Ki": 1 << 10, "Mi": 1 << 20, "Gi": 1 << 30, "Ti": 1 << 40}
 
@@ -120,5 +121,5 @@ def _limit(connection: duckdb.DuckDBPyConnection, wanted: str) -> str:
         return wanted.replace("'", "''")
     rows = connection.execute("SELECT current_setting('memory_limit')").fetchall()
     size = _SIZE.fullmatch(rows[0][0])
-    own = int(float(size[1]) * _UNITS[size[2]]) if size else _MOST_BYTES
-    return f"{min(own * 5 // 8, _MOST_BYTES) >> 20}MiB"
+    own = int(float(size[1]) * _UNITS[size[2]]) if size else MOST_BYTES
+    return f"{min(own * 5 // 8, MOST_BYTES) >> 20}MiB"

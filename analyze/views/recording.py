@@ -14,6 +14,9 @@ from bpfrec.formats.manifest import Manifest
 from bpfrec.formats.trace_reader import table_rows
 
 _INT64 = range(-(2**63), 2**63)
+MOST_SYSCALLS = 2_000
+"""System calls in the view ``recording``. A kernel has some 400; a fuzzer makes up more."""
+
 _COUNTS = "MAP(VARCHAR, BIGINT)"
 
 
@@ -59,8 +62,8 @@ def recording_view(manifest: Manifest, path: Path) -> View:
         fact(
             "syscalls",
             _COUNTS,
-            "rows per system call",
-            {n: manifest.syscalls[n] for n in recorded_syscalls(manifest.syscalls)},
+            f"rows per system call; of more than {MOST_SYSCALLS:,} those with the most rows",
+            _most_frequent(manifest.syscalls),
         ),
         fact("configuration", "VARCHAR", "options of the recording, JSON", json.dumps(manifest.configuration)),
         fact(
@@ -71,6 +74,14 @@ def recording_view(manifest: Manifest, path: Path) -> View:
         ),
     )
     return View("main", "recording", "The recording as a whole: one row.", columns, "")
+
+
+def _most_frequent(counts: dict[str, int]) -> dict[str, int]:
+    names = recorded_syscalls(counts)
+    if len(names) > MOST_SYSCALLS:
+        most = set(sorted(names, key=lambda name: counts[name], reverse=True)[:MOST_SYSCALLS])
+        names = [name for name in names if name in most]
+    return {name: counts[name] for name in names}
 
 
 def size_bytes(path: Path) -> int:
