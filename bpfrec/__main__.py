@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import click
 
+from bpfrec.analyze.commands.endings import interrupted_status
 from bpfrec.analyze.render.escape import printable, printable_lines
 from bpfrec.cli import root
 from bpfrec.formats.errors import BpfrecError
@@ -16,7 +16,6 @@ from bpfrec.streams import discard, open_standard_streams
 
 DONE = 0
 FAILED = 1
-INTERRUPTED = 128 + signal.SIGINT
 
 
 def main() -> None:
@@ -59,7 +58,7 @@ def _run() -> int:
             error.show()
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
-        return INTERRUPTED
+        return interrupted_status()
     return code if isinstance(code, int) else DONE
 
 

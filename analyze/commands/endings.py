@@ -10,6 +10,8 @@ from types import FrameType
 
 _ASKING = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
+_arrived: list[int] = []
+
 
 @contextmanager
 def ended_by_signals() -> Iterator[None]:
@@ -32,5 +34,12 @@ def ended_by_signals() -> Iterator[None]:
                 signal.signal(number, handler)
 
 
+def interrupted_status() -> int:
+    """The exit status of a program that was interrupted: 128 and the number of the signal that asked for it."""
+    return 128 + (_arrived[-1] if _arrived else signal.SIGINT)
+
+
 def _end(number: int, _frame: FrameType | None) -> None:
+    # DuckDB looks for signals while a query runs, and makes an interrupt of whatever the handler raises.
+    _arrived.append(number)
     raise SystemExit(128 + number)
