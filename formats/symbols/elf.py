@@ -28,7 +28,8 @@ _HEADER_BUDGET = 8 << 20
 _LARGEST_MINI = 64 << 20
 # Five million symbols: several times what the largest programs have.
 _LARGEST_SYMBOLS = 128 << 20
-_LARGEST_NAMES = 256 << 20
+# Bytes of names in which one is searched for.
+_LARGEST_NAMES = 64 << 20
 _SYMBOL_TABLES = ("SHT_SYMTAB", "SHT_DYNSYM")
 _LONGEST_LINK = 4096
 
@@ -165,8 +166,8 @@ class ElfFile:
     def symbol_address(self, name: bytes) -> int | None:
         """The address of the symbol ``name``, function or not; None where it is not defined."""
         for table in self._own_tables():
-            at = -1
-            while (at := table.names.find(name + b"\0", at + 1)) >= 0:
+            # A name may also be the end of another one.
+            for at in table.names.find(name + b"\0", _LARGEST_NAMES):
                 found = table.symbols[(table.symbols["name"] == at) & (table.symbols["section"] != 0)]
                 if len(found):
                     return int(found["value"][0])
@@ -179,15 +180,14 @@ class ElfFile:
         sections = self.sections
         ends = np.array([(s.address + s.size) & (1 << 64) - 1 for s in sections], np.uint64)
         tables: list[SymbolTable] = []
-        left, names_left = _LARGEST_SYMBOLS, _LARGEST_NAMES
+        left = _LARGEST_SYMBOLS
         for section in sections:
             if section.kind not in _SYMBOL_TABLES or section.link >= len(sections):
                 continue
             names = sections[section.link]
-            if (section.flags | names.flags) & SHF_COMPRESSED or section.size > left or names.size > names_left:
+            if (section.flags | names.flags) & SHF_COMPRESSED or section.size > left:
                 continue
             left -= section.size
-            names_left -= names.size
             raw = read_bytes(self._file, section.offset, section.size)
             symbols = np.frombuffer(raw, SYMBOL, len(raw) // SYMBOL.itemsize)
             if section.kind == "SHT_DYNSYM":
@@ -196,7 +196,7 @@ class ElfFile:
             symbols = symbols[(symbols["size"] > 0) | _is_code(symbols, sections)]
             known = symbols["section"] < len(sections)
             end_of = np.where(known, ends[np.where(known, symbols["section"], 0)], np.uint64(0))
-            tables.append(SymbolTable(symbols, read_bytes(self._file, names.offset, names.size), end_of))
+            tables.append(SymbolTable(symbols, Content(self._file, names), end_of))
         return tables
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import struct
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -19,6 +20,7 @@ HIGHEST_OFFSET = 1 << 62
 SHF_COMPRESSED = 1 << 11
 SHF_EXECINSTR = 1 << 2
 NO_CONTENT = "SHT_NOBITS"
+_BLOCK = 1 << 20
 
 _ZLIB, _ZSTD = 1, 2
 # Elf64_Chdr: ch_type, ch_size
@@ -61,6 +63,14 @@ class Content:
         if offset >= self.size:
             return b""
         return read_bytes(self._file, self._offset + offset, min(size, self.size - offset))
+
+    def find(self, wanted: bytes, most: int) -> Iterator[int]:
+        """The offsets of ``wanted`` in the first ``most`` bytes."""
+        for first in range(0, min(self.size, most), _BLOCK):
+            block = self.read(first, _BLOCK + len(wanted) - 1)
+            at = -1
+            while (at := block.find(wanted, at + 1)) >= 0:
+                yield first + at
 
 
 def read_bytes(file: BinaryIO, offset: int, size: int) -> bytes:

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from bpfrec.formats.symbols.elf_sections import Content
+
 SYMBOL = np.dtype(
     [("name", "<u4"), ("info", "u1"), ("other", "u1"), ("section", "<u2"), ("value", "<u8"), ("size", "<u8")]
 )
@@ -19,7 +21,7 @@ HIGHEST_ADDRESS = 1 << 62
 """Addresses and sizes from here on are absurd, and would overflow the columns of a trace."""
 
 STT_NOTYPE, _STT_FUNC, _STT_GNU_IFUNC = 0, 2, 10
-_LONGEST_NAME = 1 << 14
+_USUAL_NAME, _LONGEST_NAME = 1 << 8, 1 << 14
 _ALIASES = 64
 _NESTED = 8
 
@@ -35,10 +37,13 @@ class Symbol:
 
 @dataclass(frozen=True)
 class SymbolTable:
-    """``symbols`` (dtype :data:`SYMBOL`), the string table ``names``, and ``ends``: where the section of each ends."""
+    """``symbols`` (dtype :data:`SYMBOL`), and ``ends``: where the section of each ends.
+
+    ``names``: the string table, of which only the names that are asked for are read: it may be a gigabyte of nothing.
+    """
 
     symbols: NDArray[np.void]
-    names: bytes
+    names: Content
     ends: NDArray[np.uint64]
 
 
@@ -123,8 +128,9 @@ class SymbolIndex:
     def _name(self, index: int) -> str:
         names = self._names[int(self._tables[index])]
         start = int(self._symbols["name"][index])
-        end = names.find(b"\0", start, start + _LONGEST_NAME)
-        name = names[start : end if end >= 0 else start + _LONGEST_NAME]
+        name, end, _ = names.read(start, _USUAL_NAME).partition(b"\0")
+        if not end:
+            name, _, _ = names.read(start, _LONGEST_NAME).partition(b"\0")
         # Symbol versions follow an @, as in realpath@@GLIBC_2.3.
         version = name.find(b"@", 1)
         return name[: version if version > 0 else None].decode("utf-8", "backslashreplace")

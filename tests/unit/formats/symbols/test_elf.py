@@ -7,6 +7,7 @@ import re
 import shutil
 import struct
 import subprocess
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -215,6 +216,45 @@ def test_the_same_bytes_many_times_over_are_not_read_each_time(tmp_path: Path, f
         read = ElfFile(file)
         assert read.build_id is None
         assert Symbolizer([read]).symbol_at(0x1000) is None
+
+
+def with_names(path: Path, size: int) -> Path:
+    """A sparse ELF file with one function, and a string table of ``size`` bytes with its name at the end."""
+    start = struct.pack("<16sHHIQQQIHHHHHH", b"\x7fELF\2\1\1", 3, 62, 1, 0, 0, 128, 0, 64, 56, 0, 64, 3, 0)
+    symbol = struct.pack("<IBBHQQ", size - 7, 2, 0, 1, 0x1000, 0x100)
+    code = struct.pack("<IIQQQQIIQQ", 0, 1, 4, 0x1000, 0, 0x1000, 0, 0, 1, 0)
+    symbols = struct.pack("<IIQQQQIIQQ", 0, 2, 0, 0, 64, len(symbol), 2, 0, 8, 24)
+    names = struct.pack("<IIQQQQIIQQ", 0, 3, 0, 0, 4096, size, 0, 0, 1, 0)
+    with path.open("wb") as file:
+        file.write((start + symbol).ljust(128, b"\0"))
+        file.write(symbols + code + names)
+        file.seek(4096 + size - 7)
+        file.write(b"needle\0")
+    return path
+
+
+def test_names_are_read_one_by_one(tmp_path: Path) -> None:
+    path = with_names(tmp_path / "it", 255 << 20)
+    tracemalloc.start()
+    try:
+        with path.open("rb") as file:
+            symbols = [Symbolizer([ElfFile(file)]) for _ in range(8)]
+            found = [read.symbol_at(0x1010) for read in symbols]
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert [symbol and symbol.name for symbol in found] == ["needle"] * 8
+    assert peak < 8 << 20, "whole string tables are kept"
+
+
+def test_a_symbol_is_found_by_its_name(tmp_path: Path, program: Path) -> None:
+    with with_names(tmp_path / "it", 3 << 20).open("rb") as file:
+        assert ElfFile(file).symbol_address(b"needle") == 0x1000
+        assert ElfFile(file).symbol_address(b"needl") is None
+    with program.open("rb") as file:
+        names = {name: at for at, (_, some) in functions(program).items() for name in some if "@" not in name}
+        read = ElfFile(file)
+        assert {name: read.symbol_address(name.encode()) for name in list(names)[:40]} == dict(list(names.items())[:40])
 
 
 @pytest.mark.parametrize("size", [0, 1, 8, 20, 64, 65, 200, 1 << 31])
