@@ -6,6 +6,7 @@ records.
 
 from __future__ import annotations
 
+import ctypes
 import os
 import struct
 from collections.abc import Callable, Iterator, Sequence
@@ -22,6 +23,11 @@ HEADER = struct.Struct("<4sHHQQ")
 """Magic, CPU, unused, length in bytes, time of the drain in ns on CLOCK_MONOTONIC."""
 
 _MAGIC = b"bpfR"
+
+# include/uapi/linux/falloc.h
+_KEEP_SIZE, _PUNCH_HOLE = 1, 2
+_libc = ctypes.CDLL(None, use_errno=True)
+
 _BATCH_BYTES = 16 << 20
 
 Decoded = TypeVar("Decoded")
@@ -74,13 +80,14 @@ class SpoolWriter:
             self._descriptor = -1
 
 
-def read_chunks(path: Path, largest: int) -> Iterator[Chunk]:
+def read_chunks(path: Path, largest: int, consume: bool = False) -> Iterator[Chunk]:
     """The chunks of a spool in order, longer ones in batches of at most ``largest`` bytes (a multiple of 8).
 
-    A chunk that is cut off at the end of the file, as by a full disk, is given as far as it goes.
+    A chunk that is cut off at the end of the file, as by a full disk, is given as far as it goes. ``consume``: give the
+    room on the disk back as soon as a batch is read, where the file system can.
     """
     buffer = np.empty(0, np.uint8)
-    with path.open("rb", buffering=0) as file:
+    with path.open("r+b" if consume else "rb", buffering=0) as file:
         while len(head := file.read(HEADER.size)) == HEADER.size:
             magic, cpu, _unused, length, when = HEADER.unpack(head)
             if magic != _MAGIC:
@@ -95,21 +102,32 @@ def read_chunks(path: Path, largest: int) -> Iterator[Chunk]:
                 if not got:
                     return
                 length -= got
+                if consume:
+                    _give_back(file.fileno(), file.tell())
                 chunk = Chunk(cpu, when, buffer[: (left + got) // 8 * 8])
                 yield chunk
                 left = chunk.left if length else 0
                 buffer[:left] = chunk.data[len(chunk.data) - left :]
 
 
+def _give_back(descriptor: int, end: int) -> None:
+    """Makes a hole of the file up to ``end``: its length stays, and reads there give zeros. See fallocate(2)."""
+    _libc.fallocate(descriptor, _PUNCH_HOLE | _KEEP_SIZE, ctypes.c_int64(0), ctypes.c_int64(end))
+
+
 def read_decoded(
-    path: Path, decode: Callable[[Chunk], tuple[Decoded, int]], largest: int, report: Callable[[float], None]
+    path: Path,
+    decode: Callable[[Chunk], tuple[Decoded, int]],
+    largest: int,
+    report: Callable[[float], None],
+    consume: bool = False,
 ) -> Iterator[Decoded]:
     """What ``decode`` makes of each chunk (of at most ``largest`` bytes); it also says how many bytes it consumed.
 
-    ``report`` gets the share of the spool that is read, 0 to 1.
+    ``report`` gets the share of the spool that is read, 0 to 1. ``consume``: as of :func:`read_chunks`.
     """
     total, done = max(1, path.stat().st_size), 0
-    for chunk in read_chunks(path, largest):
+    for chunk in read_chunks(path, largest, consume):
         decoded, consumed = decode(chunk)
         chunk.left = len(chunk.data) - consumed
         yield decoded

@@ -68,13 +68,16 @@ class CallWriter:
         self._name_values = list(codes)
         self._name_codes = np.array([*(codes[name] for name in names), -1], np.int32)
 
-    def write_all(self, spool: Path, interrupted: int, report: Callable[[float], None]) -> None:
-        """Writes the calls in ``spool``, of which signals interrupted some; ``report`` gets the share done, 0 to 1."""
+    def write_all(self, spool: Path, interrupted: int, report: Callable[[float], None], consume: bool = False) -> None:
+        """Writes the calls in ``spool``, of which signals ``interrupted`` some; ``report`` gets the share done, 0 to 1.
+
+        ``consume``: give the room of the spool back while it is read.
+        """
         if interrupted:
             for _cpu, records in read_decoded(spool, _decode, _BATCH_BYTES, lambda _share: None):
                 self._interrupted.note(records.calls)
             _log.info("%d calls were interrupted, %d of them failed", interrupted, self._interrupted.settle())
-        for cpu, records in read_decoded(spool, _decode, _BATCH_BYTES, report):
+        for cpu, records in read_decoded(spool, _decode, _BATCH_BYTES, report, consume):
             self.decoded += len(records.calls)
             with self._failing_alone(len(records.calls)):
                 self.history.note_processes(records.processes)

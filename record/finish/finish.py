@@ -63,18 +63,13 @@ def finish(
 
     Disk errors come as OSError.
     """
+    output.use_reserve()
+    # The disk is full of spools, and the trace is much smaller: what is read of them makes room for it.
+    frees_spools = recorded.is_cut or output.is_short_of_room()
     stages = Stages({kind: output.spool(kind).stat().st_size for kind in SpoolKind}, report)
     writer = TraceWriter(output.folder)
     tracker = recorded.tracker
-    history: History | None = None
-    with stages.optional(SpoolKind.SIDE_BAND):
-        history = tracker.history(_side_band_events(output, tracker))
-    if history is None:
-        history = tracker.history([])
-    if recorded.child is not None and user is not None:
-        # It was found before it became that user.
-        for life in history.lives(recorded.child.pid)[:1]:
-            life.uid = user.uid
+    history = _history(recorded, output, user, stages)
     stacks: StackTable = NoStacks()
     with stages.optional(SpoolKind.SNAPSHOTS) as snapshots_report:
         stacks = read_stack_table(
@@ -86,9 +81,13 @@ def finish(
             output.spool(SpoolKind.LEARNED),
             snapshots_report,
         )
+    if frees_spools:
+        output.free_spool(SpoolKind.SIDE_BAND)
+        output.free_spool(SpoolKind.SNAPSHOTS)
     with stages.stage(SpoolKind.CALLS) as calls_report:
         calls = CallWriter(writer, history, stacks)
-        calls.write_all(output.spool(SpoolKind.CALLS), recorded.counters["interrupted_calls"], calls_report)
+        interrupted = recorded.counters["interrupted_calls"]
+        calls.write_all(output.spool(SpoolKind.CALLS), interrupted, calls_report, consume=frees_spools)
         if not request.failed_only:
             calls.write_in_progress_at_end(recorded.in_progress_at_end)
             calls.write_in_progress_at_start(recorded.in_progress_at_start, recorded.start_ns)
@@ -139,6 +138,20 @@ def finish(
         file, size = writer.make_file(manifest, (user.uid, user.gid) if user else None)
     rows = manifest.tables[PROCESSES.name].rows
     return Finished(calls.rows, samples.count, rows, counters["lost"], file, size, losses)
+
+
+def _history(recorded: Recorded, output: Output, user: User | None, stages: Stages) -> History:
+    tracker = recorded.tracker
+    history: History | None = None
+    with stages.optional(SpoolKind.SIDE_BAND):
+        history = tracker.history(_side_band_events(output, tracker))
+    if history is None:
+        history = tracker.history([])
+    if recorded.child is not None and user is not None:
+        # It was found before it became that user.
+        for life in history.lives(recorded.child.pid)[:1]:
+            life.uid = user.uid
+    return history
 
 
 def _write_stacks(

@@ -25,6 +25,8 @@ DEFAULT = Path("trace.bpfrec")
 _ELSEWHERE = "Name a file in a folder that you may write to with -o FILE."
 _PATH_FLAGS = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
 _SUFFIX_BYTES = 4
+_RESERVE = "reserve"
+_MOST_RESERVED = 1 << 24
 _NOT_A_FILE = "is not a regular file"
 
 
@@ -68,6 +70,28 @@ class Output:
     def old(self) -> Path:
         """The name that a file at the target gets."""
         return self.target.with_name(self.target.name + ".old")
+
+    def reserve_room(self) -> None:
+        """Keeps some room on the disk, a tenth of what is free and 16 MiB at most, for :meth:`use_reserve`."""
+        found = os.fstatvfs(self._folder)
+        size = min(_MOST_RESERVED, found.f_bavail * found.f_frsize // 10)
+        # Not every file system can, and a full one has nothing to keep.
+        with suppress(OSError), (self.folder / _RESERVE).open("xb") as file:
+            os.posix_fallocate(file.fileno(), 0, max(1, size))
+
+    def use_reserve(self) -> None:
+        """Gives that room back, so that a recording that filled the disk can still be finished."""
+        self._unlink(_RESERVE)
+
+    def is_short_of_room(self) -> bool:
+        """Whether the disk has less free room than half of the spools: a trace is mostly smaller than that."""
+        found = os.fstatvfs(self._folder)
+        spooled = sum(self.spool(kind).stat().st_size for kind in SpoolKind)
+        return found.f_bavail * found.f_frsize < spooled // 2
+
+    def free_spool(self, kind: SpoolKind) -> None:
+        """Gives the room of a spool back that is no longer needed."""
+        os.truncate(self.spool(kind), 0)
 
     def publish(self, made: Path) -> Path | None:
         """Gives the finished trace ``made``, a file in the working folder, the name of the target.

@@ -82,6 +82,7 @@ class _Session:
     def __init__(self, request: Request, output: Output, command: Command | None) -> None:
         self._request, self._command = request, command
         self._child = child = command.child if command is not None else None
+        output.reserve_room()
         self._spools = Spools(output)
         self._learner: StackLearner | None = None
         self._events: list[Event] = []

@@ -57,5 +57,5 @@ class Spools:
         except OSError as error:
             if error.errno not in _REFUSALS:
                 raise BpfrecError(f"cannot write beside {self._output.target}: {error.strerror}") from None
-            _log.warning("spool of %s: %s; no more is spooled", kind, error.strerror)
+            _log.info("spool of %s: %s; no more is spooled", kind, error.strerror)
             self.refused = error

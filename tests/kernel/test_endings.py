@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -110,16 +110,42 @@ def test_a_signal_before_recording_has_begun_means_that_the_command_does_not_run
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system with room for 256 KiB."""
+def disk(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
+    """Makes a file system of a size, such as ``256k``."""
     folder = tmp_path / "disk"
     folder.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k,mode=755", "none", folder], check=True)
-    yield folder
+
+    def make(size: str) -> Path:
+        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size},mode=755", "none", folder], check=True)
+        return folder
+
+    yield make
     subprocess.run(["umount", "-l", folder], check=True)
 
 
-def test_a_full_disk_does_not_end_the_command_or_cost_an_older_trace(small_disk: Path, tmp_path: Path) -> None:
+def test_a_recording_that_fills_the_disk_is_finished_as_far_as_it_goes(
+    disk: Callable[[str], Path], tmp_path: Path
+) -> None:
+    output, ran = disk("6m") / "trace.bpfrec", tmp_path / "ran"
+    script = f"import os\nfor i in range(400_000): os.getppid()\nopen({str(ran)!r}, 'w')\nraise SystemExit(7)"
+    done = record_command(output, sys.executable, "-c", script, options=["--stacks", "off"])
+    assert ran.exists(), done.stderr
+    assert done.returncode == 7, done.stderr
+    assert "goes on" in done.stderr
+    [(recorded,)] = rows(output, "SELECT count(*) FROM syscalls WHERE syscall = 'getppid'")
+    assert isinstance(recorded, int)
+    assert 40_000 < recorded < 400_000, "a spool of 5 MB has room for about 80,000 calls"
+    [(lost,)] = rows(output, "SELECT count FROM losses WHERE kind = 'spool-cut'")
+    assert "spool-cut" in done.stderr
+    assert isinstance(lost, int)
+    assert lost > 0
+    assert [path.name for path in output.parent.iterdir()] == ["trace.bpfrec"]
+
+
+def test_a_full_disk_does_not_end_the_command_or_cost_an_older_trace(
+    disk: Callable[[str], Path], tmp_path: Path
+) -> None:
+    small_disk = disk("256k")
     output, ran = small_disk / "trace.bpfrec", tmp_path / "ran"
     output.write_text("first")
     Path(f"{output}.old").write_text("older")

@@ -148,3 +148,15 @@ def test_rows_that_cannot_be_written_are_counted(
     rows = finished(tmp_path)
     assert rows("SELECT count(*), count(DISTINCT event_id) FROM syscalls") == [(2 * CALLS - lost, 2 * CALLS - lost)]
     assert rows(LOSSES) == [("calls-undecoded", "data_loss", lost)]
+
+
+@pytest.mark.parametrize("is_short", [True, False])
+def test_where_room_is_short_spools_make_room_for_the_trace(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_short: bool
+) -> None:
+    monkeypatch.setattr(finish.Output, "is_short_of_room", lambda _: is_short)
+    freed: list[SpoolKind] = []
+    monkeypatch.setattr(finish.Output, "free_spool", lambda _, kind: freed.append(kind))
+    rows = finished(tmp_path)
+    assert rows("SELECT count(*) FROM syscalls") == [(2 * CALLS,)]
+    assert freed == ([SpoolKind.SIDE_BAND, SpoolKind.SNAPSHOTS] if is_short else [])

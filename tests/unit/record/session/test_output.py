@@ -97,6 +97,17 @@ def test_a_recording_that_fails_changes_no_file_and_keeps_its_spools() -> None:
     assert (Path("trace.bpfrec").read_text(), Path("trace.bpfrec.old").read_text()) == ("first", "older")
 
 
+def test_some_room_is_kept_and_given_back() -> None:
+    with prepare(Path("mine"), force=False) as output:
+        output.reserve_room()
+        [reserve] = output.folder.iterdir()
+        free = os.statvfs(".").f_bavail * os.statvfs(".").f_frsize
+        assert 0 < reserve.stat().st_size <= min(16 << 20, free)
+        output.use_reserve()
+        output.use_reserve()
+        assert not list(output.folder.iterdir())
+
+
 def test_a_rename_that_fails_puts_the_old_file_back(monkeypatch: pytest.MonkeyPatch) -> None:
     Path("trace.bpfrec").write_text("first")
     real = os.rename
