@@ -18,7 +18,7 @@ GO_PACKAGE := $(if $(shell command -v go),,golang-go)
 missing = $(strip $(foreach p,$(1),$(shell dpkg-query -W -f '$${Status}' $(p) 2>/dev/null | grep -q 'ok installed' || echo $(p))))
 install = $(if $(call missing,$(1)),$(SUDO) apt-get update -q && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $(call missing,$(1)),@true)
 
-.PHONY: help setup setup-dev demo test lint format bench bench-analysis samples clean
+.PHONY: help setup setup-dev demo test test-floors lint format bench bench-analysis samples clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -52,6 +52,15 @@ test: setup-dev ## run all tests, live BPF among them; FAST=1: only those that n
 ifndef FAST
 	$(SUDO_TESTS) $(BIN)/python -m pytest -p no:cacheprovider -m kernel
 endif
+
+# The lowest versions are those that pyproject.toml names: x>=1.2 becomes x==1.2.
+FLOORS := build/floors
+test-floors: setup ## run tests that need no kernel with the lowest versions of the dependencies
+	@mkdir -p build
+	test -x $(FLOORS)/bin/python || $(PYTHON) -m venv $(FLOORS)
+	sed -n '/^dependencies = /,/^]/s/^ *"\(.*\)>=\(.*\)",/\1==\2/p' pyproject.toml > build/floors.txt
+	$(FLOORS)/bin/pip install -q --disable-pip-version-check -c build/floors.txt -e '.[dev]'
+	$(FLOORS)/bin/python -m pytest -n auto --dist worksteal -p no:cacheprovider -m 'not kernel'
 
 # Static tools see the package through links: they do not follow setuptools' package-dir.
 TYPED := build/typed/bpfrec
