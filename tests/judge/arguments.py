@@ -1,8 +1,8 @@
-"""What strace shows of memory that arguments point at, and of names of numbers: how each is compared.
+"""Compares one argument of a call: what strace shows of it, and what the recording has.
 
-An argument is compared by every comparison that knows it: by the kind of what ``syscalls.tsv`` says is copied,
-where ``captured.py`` knows that kind; :data:`COMPARED`, by call and argument; the ``ARGUMENT_text`` columns of the
-``sys`` views. What none knows must be one of the gaps of ``gaps.py``, or it is a difference that nothing explains.
+Three things can compare an argument, and all that can do: ``structs.py``, by the kind of capture that ``syscalls.tsv``
+names; :data:`COMPARED`, by call and argument; the ``ARGUMENT_text`` columns of the ``sys`` views. An argument that
+nothing compares must be listed in ``gaps.py``. Otherwise it is an unexplained difference.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ NOT_RECORDED = (
     (re.compile(r", si_utime=\d+, si_stime=\d+"), ""),
     (re.compile(r"(?:, | \()left \{[^{}]*\}(\))"), r"\1"),
 )
-"""What is not recorded of what else is recorded."""
+"""Parts of strace's text that are not recorded, though the rest of the argument is."""
 
 Comparison = Callable[[Value, Recorded, int], str | None]
-"""Strace's value, our call, the index of the argument: what is wrong, None where they agree."""
+"""Takes strace's value, our call and the index of the argument; says what is wrong, or None where they agree."""
 
 
 def path(theirs: Value, ours: Recorded, index: int) -> str | None:
-    """A path: the same bytes, as far as strace shows them, which is PATH_MAX; unreadable for both or for none."""
+    """Compares a path. strace shows at most PATH_MAX bytes; both sides must have read it, or neither."""
     text, status = ours.paths[index]
     shown = theirs.string
     if shown is None:
@@ -63,7 +63,7 @@ def captured(kind: str) -> Comparison:
 
 
 def ready(theirs: Value, ours: Recorded, index: int) -> str | None:
-    """What poll(2) found ready, behind its result."""
+    """Compares what poll(2) found ready, which strace shows behind the result."""
     del index
     if not theirs.is_pointed:
         return None if ours.ret == 0 else f"{theirs.text} and a result of {ours.ret}"
@@ -72,7 +72,7 @@ def ready(theirs: Value, ours: Recorded, index: int) -> str | None:
 
 
 def selected(theirs: Value, ours: Recorded, index: int) -> str | None:
-    """What select(2) found ready, behind its result; sets that are empty are not told."""
+    """Compares what select(2) found ready, which strace shows behind the result, less empty sets."""
     del index
     told = elements.sets_told(theirs.text)
     for argument, name in enumerate(("in", "out", "except"), start=1):
@@ -88,21 +88,21 @@ COMPARED: dict[tuple[str, str], Comparison] = {
     ("select", "="): selected,
     ("pselect6", "="): selected,
 }
-"""By call and argument, what no kind of capture says how to compare; ``=`` is what stands behind the result."""
+"""Comparisons by call and argument that need more than the kind of capture; ``=`` is behind the result."""
 
 NOTHING = ('""', "[]")
-"""What strace says of buffers and arrays that nothing was written to; nothing is recorded of them."""
+"""Strace's text of buffers and arrays that nothing was written to; they have no capture."""
 
 
 def as_recorded(text: str) -> str:
-    """A text of either's without what is not recorded."""
+    """Removes from a text of strace or ours what is not recorded."""
     for pattern, left in NOT_RECORDED:
         text = pattern.sub(left, text)
     return text
 
 
 def text(theirs: Value, ours: Recorded, index: int) -> str | None:
-    """What a ``_text`` column says: strace's words, or the same number."""
+    """Compares a ``_text`` column: it has strace's words, or the same number."""
     said = ours.texts[index]
     if (beginning := _beginning(said, theirs, ours, index)) is not None:
         return None if beginning else f"text is {said!r}, which strace's does not begin with"
@@ -125,7 +125,7 @@ def _number(text: str | None) -> int | None:
 
 
 def _is_told_otherwise(kind: str, theirs: Value) -> bool:
-    """Whether strace has no value of that kind there: a number by its name, messages of netlink member by member."""
+    """Tells whether strace shows another form: the name of a number, or a message of netlink member by member."""
     if kind == "data":
         return theirs.is_pointed and theirs.string is None
     return kind in ("flock", "string") and not theirs.is_pointed and not theirs.is_number
@@ -137,7 +137,7 @@ def _kind(name: str, index: int) -> str:
 
 
 def comparisons(name: str, argument: str, index: int, theirs: Value, ours: Recorded) -> dict[str, Comparison]:
-    """The comparisons that know an argument, by what they compare.
+    """Returns the comparisons that know an argument, by what they compare.
 
     A text that is a number says nothing of a name or of what is at an address.
     """
