@@ -39,6 +39,13 @@ def sockets(builder: TraceBuilder) -> None:
     builder.call("accept4", 0, 3, 1, 2, 0, abi="i386", nr=364)
     builder.call("recvfrom", 0, 3, 1, 2, 0, 0, 0)
     builder.call("recvfrom", 0, 3, 1, 2, 0, 5, 6)
+    builder.call("semtimedop", 0, 1, 2, 1, 0)
+    builder.call("semtimedop", 0, 1, 2, 1, 0x1000)
+    builder.call("setresuid", 0, -1, 7, -1)
+    builder.call("setresuid", 0, 7, 7, 7)
+    builder.call("kill", 0, -9 % 2**32, 15)
+    builder.call("kill", 0, 9, 15)
+    builder.call("mknodat", 0, CWD, 1, 0o10644, 0, path="/fifo")
     builder.call("pselect6", 0, 1, 0, 0, 0, 0, 0)
     builder.call("pselect6", 0, 1, 0, 0, 0, 0, 9)
 
@@ -107,7 +114,7 @@ def total(trace, spec, **options):
         ("t:syscalls:sys_enter_newstat()", 0),
         ("p:c:access()", 1),
         ("p::access()", 2),
-        ("p:c:mknod()", 1),
+        ("p:c:mknod()", 2),
         ("p:c:utimes()", 1),
         ("p:c:futimens()", 1),
         ("p:c:accept()", 2),
@@ -116,6 +123,12 @@ def total(trace, spec, **options):
         ("t:syscalls:sys_enter_accept4()", 2),
         ("p:c:recv()", 1),
         ("p:c:recvfrom()", 2),
+        ("p:c:semop()", 1),
+        ("p:c:semtimedop()", 2),
+        ("p:c:seteuid(int u):int:u:u == 7", 1),
+        ("p:c:setresuid()", 2),
+        ("p:c:killpg(int sig):int:sig:sig == SIGTERM", 1),
+        ("p:c:mkfifo()", 1),
         ("p:c:select()", 1),
         ("p:c:pselect()", 1),
         ("p:c:fork()", 3),
