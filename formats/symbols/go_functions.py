@@ -27,6 +27,8 @@ _HEADER = struct.Struct("<IxxBB8Q")
 _FUNCTION = struct.Struct("<IiiIIIIII")
 _ENTRY = np.dtype([("start", "<u4"), ("place", "<u4")])
 _TOP_FRAME, _WRITES_SP = 1, 2
+# Indexes in a function's record.
+_NAME, _PCSP, _PCFILE, _PCLN, _CU = 1, 4, 5, 6, 8
 # The offset in struct moduledata of the address where the code begins.
 _MODULE_TEXT = 22 * 8
 # Elf64_Rela
@@ -99,15 +101,17 @@ class GoFunctions:
         try:
             record = self._record(number)
             flags = self._data[self._functions + int(self._places[number]) + self._flags + 1]
-            name = self._text_at(self._names + record[1])
+            name = self._text_at(self._names + record[_NAME])
         except (IndexError, BadGoTableError):
             return None
         following = self._starts[number + 1] if number + 1 < len(self._starts) else self._end
         start, end = self._text + int(self._starts[number]), self._text + int(following)
         return GoFunction(name, start, end, bool(flags & _TOP_FRAME), bool(flags & _WRITES_SP))
 
-    def stack_moved(self, address: int) -> int:
+    def stack_moved(self, address: int) -> int | None:
         """How many bytes the function has put on the stack when it is at ``address``.
+
+        None: it is not Go's. Go's linker lists C functions that it links by itself, and knows nothing of their stacks.
 
         Raises:
             BadGoTableError: the table is damaged there.
@@ -115,7 +119,9 @@ class GoFunctions:
         number = self._number(address)
         if number is None:
             raise BadGoTableError("no function is there")
-        moved = self._value(number, 4, address)
+        if not self._record(number)[_PCSP]:
+            return None
+        moved = self._value(number, _PCSP, address)
         if not 0 <= moved < 1 << 31:
             raise BadGoTableError("a stack pointer that goes nowhere")
         return moved
@@ -126,7 +132,8 @@ class GoFunctions:
         if number is None:
             return None
         try:
-            file, line, unit = self._value(number, 5, address), self._value(number, 6, address), self._record(number)[8]
+            file, line = (self._value(number, field, address) for field in (_PCFILE, _PCLN))
+            unit = self._record(number)[_CU]
             at = self._units + (unit + file) * 4
             place = int.from_bytes(self._data[at : at + 4], "little") if 0 <= at < len(self._data) else _NO_FILE
             return None if place == _NO_FILE or file < 0 else (self._text_at(self._files + place), line)

@@ -38,6 +38,8 @@ def go_rules(functions: GoFunctions, address: int) -> GoRules | None:
         moved = functions.stack_moved(address)
     except BadGoTableError as error:
         raise BadUnwindInfoError(str(error)) from None
+    if moved is None:
+        return None
     rules = {RETURN_ADDRESS: Rule(How.OFFSET, -_WORD)}
     if moved:
         rules[_RBP] = Rule(How.OFFSET, -2 * _WORD)
