@@ -122,9 +122,9 @@ class _Columns:
             self._held, self._held_bytes = [], 0
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:
-        import pyarrow as pa  # noqa: PLC0415
-
         if self._file:
+            import pyarrow as pa  # noqa: PLC0415
+
             self._writer.close()
             self._file.seek(0)
             yield from pa.ipc.open_stream(self._file)

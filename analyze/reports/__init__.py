@@ -31,11 +31,13 @@ if TYPE_CHECKING:
 
 REPORTS: dict[str, str] = {
     "summary": "one page: the recording, its processes, what they called, what failed, what is missing",
+    "calls": "every call in the order of time, with its arguments in words, as strace lists them",
     "syscount": "count system calls, or their time, by call or by process, as bcc's syscount does",
     "opensnoop": "every open of a file, as bcc's opensnoop prints them",
     "failed-opens": "files that could not be opened: who tried, how often, from when to when",
     "failures": "failed calls by call, error and path, and whether the call succeeded later",
     "latency": "how long calls took: least, median, 95th and 99th percentile, most, total",
+    "waiting": "where threads waited: time in long calls, by call and by file, peer, lock or process",
     "files": "what was done with every file: opens, failures, bytes read and written, time",
     "network": "what was exchanged with every peer: connections, failures, bytes sent and received, time",
     "processes": "the tree of processes: what each executed, when, how many calls it made and how it ended",
@@ -70,7 +72,8 @@ def compute(trace: Queries, name: str, options: Mapping[str, Any]) -> Result:
     from bpfrec.analyze.reports.call_filter import FILTERS, CallFilter  # noqa: PLC0415
 
     report = find(name)
-    filters, own = report.filter_names(FILTERS), report.option_names()
+    own = report.option_names()
+    filters = [name for name in report.filter_names(FILTERS) if name not in own]
     unknown = [option for option in options if option not in (*filters, *own)]
     if unknown:
         raise ReportError(f"report {name} has no option {', '.join(unknown)}", f"It has: {', '.join((*filters, *own))}")

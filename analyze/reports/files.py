@@ -20,6 +20,7 @@ SORTS = {
     "calls": "calls",
     "opens": "opens",
     "failures": "failures",
+    "left": "left_open",
     "read": "bytes_read",
     "written": "bytes_written",
 }
@@ -30,7 +31,8 @@ def compute(trace: Queries, calls: CallFilter, *, sort: str = "time", top: int =
     """Opens, failures, bytes and time by file: by its resolved path, else by the path as passed.
 
     ``sort``: a key of :data:`SORTS`; the largest value stands first. ``top``: at most this many rows, 0 for all.
-    Columns: opens, failures, bytes_read, bytes_written, calls, total_ns, processes, path, resolved.
+    Columns: opens, failures, bytes_read, bytes_written, calls, total_ns, processes, path, resolved, closes,
+    left_open.
     """
     return trace.query(
         render(
@@ -50,6 +52,8 @@ def compute(trace: Queries, calls: CallFilter, *, sort: str = "time", top: int =
 
 _COLUMNS = (
     TextColumn("OPENS", "opens"),
+    TextColumn("CLOSES", "closes"),
+    TextColumn("LEFT", "left_open"),
     TextColumn("FAILED", "failures"),
     TextColumn("READ", "bytes_read"),
     TextColumn("WRITTEN", "bytes_written"),
@@ -79,5 +83,6 @@ REPORT = Report(
     help="""Show what was done with every file: opens, failures, bytes read and written, time.
 
     A file is shown by its absolute name, however a call named it: by path or by descriptor. If that name is not known,
-    the path is shown as it was passed.""",
+    the path is shown as it was passed. LEFT counts opens that no close followed, in processes that outlived the
+    recording.""",
 )

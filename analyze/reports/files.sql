@@ -13,6 +13,7 @@ uses AS (
         ret,
         duration_ns,
         syscall IN {{ opening }} AS opens,
+        syscall = 'close' AND ret = 0 AS closes,
         syscall IN {{ reading }} AND ret > 0 AS reads,
         syscall IN {{ writing }} AND ret > 0 AS writes
     FROM calls
@@ -24,31 +25,52 @@ uses AS (
         ret,
         duration_ns,
         FALSE,
+        FALSE,
         syscall IN {{ reading_second }} AND ret > 0,
         syscall IN {{ writing_second }} AND ret > 0
     FROM calls
 )
 SELECT
     -- opens of it that worked
-    count(*) FILTER (opens AND ret >= 0) AS opens,
+    sum(opens)::BIGINT AS opens,
     -- calls about it that failed, opens among them
-    count(*) FILTER (failed(ret)) AS failures,
+    sum(failures)::BIGINT AS failures,
     -- bytes read from it
-    coalesce(sum(ret) FILTER (reads), 0)::BIGINT AS bytes_read,
+    sum(bytes_read)::BIGINT AS bytes_read,
     -- bytes written to it
-    coalesce(sum(ret) FILTER (writes), 0)::BIGINT AS bytes_written,
+    sum(bytes_written)::BIGINT AS bytes_written,
     -- all calls about it
-    count(*) AS calls,
+    sum(calls)::BIGINT AS calls,
     -- time spent in them, ns
-    coalesce(sum(duration_ns), 0)::BIGINT AS total_ns,
+    sum(total_ns)::BIGINT AS total_ns,
     -- number of processes that made them
     count(DISTINCT pid) AS processes,
     -- its name: absolute, or, where resolved is false, the path as passed
     path,
     -- whether it is known where a path that was passed starts
-    resolved
-FROM uses
-WHERE path IS NOT NULL AND (starts_with(path, '/') OR NOT resolved)
+    resolved,
+    -- closes of its descriptors
+    sum(closes)::BIGINT AS closes,
+    -- opens that no close followed, in processes that outlived the recording
+    sum(CASE WHEN outlived THEN greatest(opens - closes, 0) ELSE 0 END)::BIGINT AS left_open
+FROM (
+    SELECT
+        path,
+        resolved,
+        uses.pid,
+        any_value(still.pid) IS NOT NULL AS outlived,
+        count(*) FILTER (opens AND ret >= 0) AS opens,
+        count(*) FILTER (closes) AS closes,
+        count(*) FILTER (failed(ret)) AS failures,
+        coalesce(sum(ret) FILTER (reads), 0)::BIGINT AS bytes_read,
+        coalesce(sum(ret) FILTER (writes), 0)::BIGINT AS bytes_written,
+        count(*) AS calls,
+        coalesce(sum(duration_ns), 0)::BIGINT AS total_ns
+    FROM uses
+    LEFT JOIN (SELECT DISTINCT pid FROM processes WHERE end_ns IS NULL) AS still ON still.pid = uses.pid
+    WHERE path IS NOT NULL AND (starts_with(path, '/') OR NOT resolved)
+    GROUP BY path, resolved, uses.pid
+)
 GROUP BY path, resolved
 ORDER BY {{ sort }} DESC, calls DESC, path, resolved
 {% if top %}

@@ -15,10 +15,11 @@ from bpfrec.analyze.reports.report import Answer, Report
 from bpfrec.analyze.views.recording import wall_offset_ns
 
 
-def compute(trace: Queries, calls: CallFilter) -> Result:
+def compute(trace: Queries, calls: CallFilter, *, failed: bool = False) -> Result:
     """The processes of the trace as a tree: a process stands behind its parent, siblings by their start.
 
     The filter chooses processes by pid, user and name; the depth stays that of the whole tree.
+    ``failed``: only processes that ended with another status than 0, or by a signal.
     Columns: pid, ppid, depth, start_ts, start_s, duration_ns, comm, exe, cmdline, uid, threads, calls, failed,
     first_call, last_call, execs, exit_code, signal.
     """
@@ -28,6 +29,7 @@ def compute(trace: Queries, calls: CallFilter) -> Result:
         where=calls.where(manifest, "lives"),
         start=manifest.start_ns,
         wall_offset=wall_offset_ns(manifest),
+        failed=failed,
     )
     return trace.query(sql, lazy=True)
 
@@ -42,6 +44,11 @@ REPORT = Report(
     compute,
     text=_text,
     options=(
+        click.Option(
+            ["-x", "--failed"],
+            is_flag=True,
+            help="Only processes that ended by a signal, or with a status that is not 0.",
+        ),
         click.Option(["-c", "--calls"], is_flag=True, help="Show the first and the last call of each process."),
         click.Option(["--full"], is_flag=True, help="Show command lines whole on a terminal too."),
     ),

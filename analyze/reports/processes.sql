@@ -46,6 +46,18 @@ waited AS (
     WHERE syscall = 'wait4' AND ret > 0
     GROUP BY life
 ),
+ended AS (
+    SELECT
+        life,
+        CASE
+            WHEN lives.exit_code IS NOT NULL OR lives.signal IS NOT NULL THEN lives.exit_code
+            WHEN waited.signal IS NULL AND end_ns IS NOT NULL THEN counted.exit_code
+        END AS exit_code,
+        coalesce(lives.signal, CASE WHEN lives.exit_code IS NULL THEN waited.signal END) AS signal
+    FROM lives
+    LEFT JOIN counted USING (life)
+    LEFT JOIN waited USING (life)
+),
 executed AS (
     SELECT life, list({'start_s': (ts_ns - {{ start }}) / 1e9, 'path': path, 'argv': argv} ORDER BY ts_ns) AS execs
     FROM execs
@@ -87,16 +99,16 @@ SELECT
     -- the programs that it executed, in their order: seconds from the start of the recording, path and arguments
     execs,
     -- what it gave to exit; NULL: a signal ended it, it outlived the recording, or not known
-    CASE
-        WHEN lives.exit_code IS NOT NULL OR lives.signal IS NOT NULL THEN lives.exit_code
-        WHEN waited.signal IS NULL AND end_ns IS NOT NULL THEN counted.exit_code
-    END AS exit_code,
+    ended.exit_code,
     -- the signal that ended it; NULL: none, or not known
-    coalesce(lives.signal, CASE WHEN lives.exit_code IS NULL THEN waited.signal END) AS signal
+    ended.signal
 FROM tree
 JOIN lives USING (life)
 LEFT JOIN counted USING (life)
-LEFT JOIN waited USING (life)
+LEFT JOIN ended USING (life)
 LEFT JOIN executed USING (life)
 WHERE {{ where }}
+{% if failed %}
+    AND (ended.exit_code != 0 OR ended.signal IS NOT NULL)
+{% endif %}
 ORDER BY place

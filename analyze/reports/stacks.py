@@ -21,6 +21,11 @@ MEASURES = {"calls": "calls", "time": "total_ns", "failures": "failures"}
 """What can be counted, and the column that has it."""
 
 
+_NOT_ASKED = "none was asked for"
+_MOST_CALLS = 4
+"""That a remedy names one by one."""
+
+
 def compute(trace: Queries, calls: CallFilter, *, by: str = "calls", lines: bool = False, top: int = 10) -> Result:
     """Call stacks, those with the most calls first, or with the most time or failures (``by``: a key of MEASURES).
 
@@ -54,7 +59,7 @@ def missing_notes(trace: Queries, chosen: list[Fragment], by: str = "calls") -> 
     query = f"""
         SELECT
             CASE WHEN stack_id IS NOT NULL THEN NULL ELSE coalesce(
-                stack_status, CASE WHEN ret IS NULL THEN 'did not return' ELSE 'none was asked for' END
+                stack_status, CASE WHEN ret IS NULL THEN 'did not return' ELSE '{_NOT_ASKED}' END
             ) END AS reason,
             count(*) AS calls,
             count(*) FILTER (duration_ns IS NULL) AS endless
@@ -71,15 +76,34 @@ def missing_notes(trace: Queries, chosen: list[Fragment], by: str = "calls") -> 
         missing, total = sum(calls for _, calls in without), sum(calls for _, calls, _ in rows)
         reasons = ", ".join(f"{_reason(trace, reason)} {calls}" for reason, calls in without)
         notes.append(f"no stack was recorded with {missing} of {total} {what}, which are not counted: {reasons}")
+        if _NOT_ASKED in dict(without):
+            notes += _remedy(trace, counted)
     endless = sum(number for reason, _, number in rows if reason is None)
     if endless and by == "time":
         notes.append(f"calls with a stack that did not return, whose time is not known: {endless}")
     return notes
 
 
+def _remedy(trace: Queries, counted: list[Fragment]) -> list[str]:
+    """With which option of record the calls that had no stack would have had one."""
+    configuration = trace.manifest.configuration
+    if configuration.get("stacks") == "off":
+        return ["record without --stacks off to have stacks"]
+    query = f"""
+        SELECT syscall FROM syscalls
+        WHERE stack_id IS NULL AND stack_status IS NULL AND ret IS NOT NULL AND {where(counted)}
+        GROUP BY syscall ORDER BY count(*) DESC, syscall LIMIT {_MOST_CALLS + 1}
+    """  # noqa: S608 - only literals
+    calls = [str(name) for (name,) in trace.query(query).rows if name]
+    choice = configuration.get("stack_on")
+    given = [str(part) for part in choice] if isinstance(choice, list) and choice else ["failed", "paths"]
+    wanted = "all" if len(calls) > _MOST_CALLS else ",".join([*(part for part in given if part != "none"), *calls])
+    return [f"to have these stacks too: record --stack-on {wanted}"]
+
+
 def _reason(trace: Queries, reason: str) -> str:
     configuration = trace.manifest.configuration
-    if reason != "none was asked for":
+    if reason != _NOT_ASKED:
         return reason
     if configuration.get("stacks") == "off":
         return "--stacks off"

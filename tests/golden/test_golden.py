@@ -23,6 +23,8 @@ CASES = {
     "files.txt": "report files",
     "network.csv": "report network --format csv",
     "processes.txt": "report processes",
+    "calls.txt": "report calls --from 0.95",
+    "waiting.txt": "report waiting --least 50",
     "latency.txt": "report latency",
     "latency-histogram.txt": "report latency -H --syscall clock_nanosleep",
     "summary.txt": "report summary",

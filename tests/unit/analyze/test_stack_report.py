@@ -42,7 +42,8 @@ def test_calls_with_a_stack_are_all_counted_and_those_without_one_are_told(trace
     assert sum(row["calls"] for row in result.dicts()) == sum("stack_id" in row for row in rows) == 63
     assert sum(row["share"] for row in result.dicts()) == pytest.approx(100)
     assert result.notes == [
-        "no stack was recorded with 5 of 68 calls, which are not counted: capped 3, none was asked for 2"
+        "no stack was recorded with 5 of 68 calls, which are not counted: capped 3, none was asked for 2",
+        "to have these stacks too: record --stack-on failed,paths,read",
     ]
 
 

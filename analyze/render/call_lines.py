@@ -1,0 +1,23 @@
+"""Calls as lines, much as ``strace -f -tt -T`` writes them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from bpfrec.analyze.render.bcc import shown
+from bpfrec.analyze.render.escape import printable
+from bpfrec.analyze.render.text_columns import Record
+
+
+def call_lines(rows: Iterable[Record], marked: int | None = None) -> Iterator[str]:
+    """A line for each of ``rows``, those of the report calls, and one for each frame of its stack.
+
+    ``marked``: the event_id of a call that is pointed at.
+    """
+    for row in rows:
+        pointer = "" if marked is None else "> " if row["event_id"] == marked else "  "
+        clock = "-" if row["ts"] is None else row["ts"][11:26]
+        took = "<unfinished>" if row["duration_ns"] is None else f"<{row['duration_ns'] / 1e9:.6f}>"
+        thread = f"{shown(row['tid']):<7} {shown(row['comm']):<15}"
+        yield f"{pointer}{clock} {thread} {shown(row['call'])} {took}"
+        yield from (f"    > {printable(frame)}" for frame in (row.get("stack") or "").splitlines())

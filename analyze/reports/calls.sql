@@ -1,0 +1,67 @@
+{% if around_ns is not none %}
+WITH before AS (
+    SELECT event_id, ts_ns FROM syscalls
+    WHERE ts_ns <= {{ around_ns }} AND {{ where }}
+    ORDER BY ts_ns DESC, event_id DESC LIMIT {{ context + 1 }}
+),
+after AS (
+    SELECT event_id, ts_ns FROM syscalls
+    WHERE ts_ns > {{ around_ns }} AND {{ where }}
+    ORDER BY ts_ns, event_id LIMIT {{ context }}
+),
+chosen AS (
+    FROM before UNION ALL FROM after
+),
+{% else %}
+WITH chosen AS (
+    SELECT event_id, ts_ns FROM syscalls
+    WHERE {{ where }}
+{% if top %}
+    ORDER BY ts_ns, event_id LIMIT {{ top }}
+{% endif %}
+),
+{% endif %}
+texts AS (
+{% for name in names %}
+    SELECT event_id, call_text FROM sys.{{ ident(name) }} WHERE event_id IN (SELECT event_id FROM chosen)
+    UNION ALL
+{% endfor %}
+    SELECT NULL::BIGINT AS event_id, NULL::VARCHAR AS call_text WHERE FALSE
+)
+SELECT
+    -- the call, in syscalls
+    s.event_id,
+    -- entry, wall clock (UTC)
+    s.ts,
+    -- process id
+    s.pid,
+    -- thread id
+    s.tid,
+    -- name of the thread
+    s.comm,
+    -- name of the system call
+    s.syscall,
+    -- the whole call, as strace -v writes it
+    coalesce(
+        texts.call_text,
+        -- a call of a 32-bit program: its arguments as numbers
+        s.syscall || '(' || concat_ws(
+            ', ',
+            printf('0x%x', s.arg0), printf('0x%x', s.arg1), printf('0x%x', s.arg2),
+            printf('0x%x', s.arg3), printf('0x%x', s.arg4), printf('0x%x', s.arg5)
+        ) || ') = ' || coalesce(s.ret::VARCHAR, '?')
+    ) AS call,
+    -- return value, -errno on failure; NULL: never returned
+    s.ret,
+    -- name of the error; NULL: it worked, or never returned
+    s.errno,
+    -- ns from entry to exit; NULL: never returned
+    s.duration_ns
+{% if stack %}
+    -- the user stack, a line for each frame, innermost first; NULL: none was taken
+    , stack_text(s.stack_id) AS stack
+{% endif %}
+FROM chosen
+JOIN syscalls AS s USING (event_id)
+LEFT JOIN texts ON texts.event_id = chosen.event_id
+ORDER BY s.ts_ns, s.event_id

@@ -1,0 +1,72 @@
+"""waiting: where threads spent their time in calls that took long, by call and by what was waited for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import click
+
+from bpfrec.analyze.engine.protocols import Queries
+from bpfrec.analyze.engine.result import Result
+from bpfrec.analyze.engine.sqltemplate import render
+from bpfrec.analyze.render.text_columns import TextColumn, scaled, text_table
+from bpfrec.analyze.reports.call_filter import CallFilter
+from bpfrec.analyze.reports.network import INTERNET
+from bpfrec.analyze.reports.option_types import top_option
+from bpfrec.analyze.reports.report import Answer, Report
+
+_LEAST_US = 100.0
+
+
+def compute(trace: Queries, calls: CallFilter, *, least_us: float = _LEAST_US, top: int = 0) -> Result:
+    """Time in calls that took at least ``least_us`` microseconds, by call and object, the most time first.
+
+    A call that was in progress when the recording stopped counts until then. ``top``: at most this many rows, 0 for
+    all.
+    Columns: total_ns, calls, max_ns, still, threads, processes, syscall, object.
+    """
+    sql = render(
+        "waiting",
+        where=calls.where(trace.manifest),
+        least_ns=round(least_us * 1_000),
+        stop_ns=trace.manifest.stop_ns,
+        internet=INTERNET,
+        top=top,
+    )
+    return trace.query(sql, lazy=True)
+
+
+_COLUMNS = (
+    TextColumn("TIME (ms)", scaled("total_ns", 1e6)),
+    TextColumn("CALLS", "calls"),
+    TextColumn("LONGEST", scaled("max_ns", 1e6)),
+    TextColumn("STILL", "still"),
+    TextColumn("THREADS", "threads"),
+    TextColumn("CALL", "syscall"),
+    TextColumn("WAITED FOR", "object"),
+)
+
+
+def _text(answer: Answer) -> Iterator[str]:
+    return text_table(_COLUMNS, answer.result.records(), answer.width)
+
+
+REPORT = Report(
+    compute,
+    text=_text,
+    options=(
+        click.Option(
+            ["--least", "least_us"],
+            type=click.FloatRange(0),
+            metavar="US",
+            default=_LEAST_US,
+            show_default=True,
+            help="Only calls that took at least this many microseconds.",
+        ),
+        top_option(20),
+    ),
+    help="""Show where threads waited: time in long calls, by call and by what was waited for.
+
+    Times are in milliseconds. STILL counts calls that were waiting when the recording stopped; their time counts until
+    then. A sleep, or a wait for the next request, is a wait too: it tells what a thread does when it does nothing.""",
+)
