@@ -12,7 +12,7 @@ WITH given AS (
 ),
 calls AS NOT MATERIALIZED (
     SELECT
-        pid, uid, comm, syscall, ret, errno, ts, ts_ns, path, path_status,
+        pid, tid, uid, comm, syscall, ret, errno, ts, ts_ns, path, path_status,
         concat_ws(
             ' -> ',
             CASE
