@@ -16,6 +16,7 @@ import numpy as np
 
 from bpfrec.bpf import wire
 from bpfrec.bpf.bcc_module import load_bcc
+from bpfrec.bpf.clock import monotonic_ns
 from bpfrec.bpf.compiling import compile_program
 from bpfrec.bpf.defines import Defines, defines_of, only_tgid
 from bpfrec.bpf.known_stacks import KnownStacks
@@ -150,7 +151,7 @@ class RecorderProgram:
                 self._attached.append(point)
         _log.info("attached to %s", ", ".join(self._attached))
         table = self._bpf[b"began"]
-        table[table.Key(0)] = table.Leaf(time.monotonic_ns())
+        table[table.Key(0)] = table.Leaf(monotonic_ns())
 
     def detach(self) -> None:
         """Stops recording. Entries are detached first, so that calls in progress can end."""

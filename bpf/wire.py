@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -118,6 +118,12 @@ class Calls:
     def __len__(self) -> int:
         return len(self.ts)
 
+    def where(self, chosen: NDArray[np.bool_]) -> Calls:
+        """Returns those that are ``chosen``: one bool for each."""
+        columns = {field.name: getattr(self, field.name) for field in fields(self)}
+        shared = columns.pop("_words")
+        return Calls(**{name: column[chosen] for name, column in columns.items()}, _words=shared)
+
     def argument(self, index: int) -> NDArray[np.uint64]:
         """Argument ``index`` (0-5) of every call; meaningless for a call with fewer arguments."""
         return self._words.take(self._args_at + index, mode="clip")
@@ -147,6 +153,17 @@ class Records:
     extra_owner: Integers
     processes: NDArray[np.void]
     consumed: int
+
+    def where(self, chosen: NDArray[np.bool_]) -> Records:
+        """Returns the calls that are ``chosen``, one bool for each, and what belongs to them; all else stays."""
+        owned = chosen[self.extra_owner]
+        return replace(
+            self,
+            calls=self.calls.where(chosen),
+            extras=self.extras[owned],
+            extra_data=self.extra_data[owned],
+            extra_owner=(np.cumsum(chosen) - 1)[self.extra_owner[owned]],
+        )
 
 
 def decode(data: Bytes) -> Records:

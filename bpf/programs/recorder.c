@@ -307,12 +307,16 @@ int on_process_exit(struct bpf_raw_tracepoint_args *ctx)
 		if (may_be_recorded(tgid))
 			tell_end(ctx, ctx->args[0], tgid);
 		forget_process(tgid);
+#ifdef COMM_WORD0
+		named_tgids.delete(&tgid);
+#endif
 	}
 #endif
 #ifdef BY_TID
 	tids.delete(&tid);
 #endif
-#ifdef COMM_WORD0
+#if defined(COMM_WORD0) && !defined(TASK_TGID)
+	/* It may not be the last of its threads, but which is the last is not known. */
 	if (tgid == tid)
 		named_tgids.delete(&tgid);
 #endif

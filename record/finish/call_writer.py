@@ -23,6 +23,7 @@ from bpfrec.record.decode.calls import CallRows, call_rows
 from bpfrec.record.decode.captures import SideRows
 from bpfrec.record.decode.interrupted import InterruptedCalls
 from bpfrec.record.decode.text import choice
+from bpfrec.record.finish.unseen_entries import UnseenEntries
 from bpfrec.record.processes.calls_in_progress import CallInProgress
 from bpfrec.record.processes.history import History
 from bpfrec.record.spool import Chunk, read_decoded
@@ -41,12 +42,14 @@ class CallWriter:
     """Collects rows and writes them as row groups, within each in the order in which the calls ended.
 
     ``rows``: written so far. ``decoded``: records found in the spool; ``undecoded``: those among them that made
-    decoding fail, with their batches. ``pids``, ``tids``: seen in them.
+    decoding fail, with their batches. ``unseen``: decides about calls whose entry was not seen. ``pids``,
+    ``tids``: seen in them.
     """
 
     writer: TraceWriter
     history: History
     stacks: StackTable
+    unseen: UnseenEntries
     rows: int = 0
     decoded: int = 0
     undecoded: int = 0
@@ -170,7 +173,13 @@ class CallWriter:
         calls = records.calls
         if not len(calls):
             return
-        entry = self._name_entries(calls)
+        if (calls.flags & wire.NO_ENTRY).any():
+            records = self.unseen.settle(records, self._names.lookup(calls.tid, calls.ts) >= 0)
+            calls = records.calls
+            if not len(calls):
+                return
+        # Index of each thread's name in the history; -1: not known.
+        entry = self._names.lookup(calls.tid, calls.ts)
         rows = call_rows(records, cpu, still_running)
         # The entry -1, none, takes the code behind the last.
         comm = choice(self._name_codes[entry], self._name_values)
@@ -186,19 +195,6 @@ class CallWriter:
         self._pending_bytes += len(records.data)
         if self._pending_rows >= _ROW_GROUP or self._pending_bytes >= _ROW_GROUP_BYTES:
             self.flush()
-
-    def _name_entries(self, calls: wire.Calls) -> NDArray[np.int64]:
-        """Per call the index of its thread's name in the history; -1 where it is not known."""
-        entry = self._names.lookup(calls.tid, calls.ts)
-        earlier = (calls.flags & wire.EARLIER) != 0
-        # A thread that is younger than the recording was in no call when that began.
-        refused = np.flatnonzero(((calls.flags & wire.NO_ENTRY) != 0) & ~(earlier & (entry >= 0)))
-        if len(refused):
-            calls.flags[refused] &= ~wire.EARLIER & 0xFF
-            calls.ts[refused] += calls.duration[refused]
-            calls.duration[refused] = 0
-            entry = self._names.lookup(calls.tid, calls.ts)
-        return entry
 
     def _note_arguments(self, calls: wire.Calls, captures: list[SideRows]) -> None:
         for side in captures:

@@ -26,6 +26,7 @@ from bpfrec.record.finish.manifest import manifest_of
 from bpfrec.record.finish.rows import descriptor_rows, mapping_rows, process_rows, thread_rows
 from bpfrec.record.finish.saved_binaries import BinaryWriter
 from bpfrec.record.finish.stages import Stages
+from bpfrec.record.finish.unseen_entries import UnseenEntries
 from bpfrec.record.processes.history import History
 from bpfrec.record.request import Request
 from bpfrec.record.session.output import Output, SpoolKind
@@ -85,7 +86,9 @@ def finish(
         output.free_spool(SpoolKind.SIDE_BAND)
         output.free_spool(SpoolKind.SNAPSHOTS)
     with stages.stage(SpoolKind.CALLS) as calls_report:
-        calls = CallWriter(writer, history, stacks)
+        narrowed = not (request.comm is None and request.uid is None and request.cgroup is None)
+        unseen = UnseenEntries(recorded.in_progress_at_start, recorded.looked_ns, narrowed)
+        calls = CallWriter(writer, history, stacks, unseen)
         interrupted = recorded.counters["interrupted_calls"]
         calls.write_all(output.spool(SpoolKind.CALLS), interrupted, calls_report, consume=frees_spools)
         if not request.failed_only:

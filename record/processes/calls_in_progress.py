@@ -39,7 +39,7 @@ def calls_in_progress(processes: Iterable[int], selection: Selection) -> Iterato
         if status is None or (selection.uid is not None and status.uid != selection.uid):
             continue
         names = procfs.thread_names(pid)
-        compat = procfs.is_32_bit(pid)
+        compat = procfs.is_32_bit(procfs.living_thread(pid))
         for tid, comm in names.items():
             if pid not in selection.tgids and selection.tids and tid not in selection.tids:
                 continue

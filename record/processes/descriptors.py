@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
+from bpfrec.bpf.clock import monotonic_ns
 from bpfrec.record.processes import procfs
 from bpfrec.record.processes.sockets import socket_names
 
@@ -73,7 +74,7 @@ class DescriptorSnapshot:
                 yield pid
         for found in self.by_pid.values():
             if found.network is not None and found.network not in self._names and _has_sockets(found):
-                names = socket_names(found.pid)
+                names = socket_names(procfs.living_thread(found.pid))
                 if names is not None:
                     self._names[found.network] = names
                     yield found.pid
@@ -87,17 +88,18 @@ class DescriptorSnapshot:
 
 def read_files(pid: int) -> ProcessFiles | None:
     """Reads what process ``pid`` has open; None where it has gone, or may not be looked at."""
-    now = time.monotonic_ns()
-    numbers = procfs.descriptors(pid)
+    now = monotonic_ns()
+    thread = procfs.living_thread(pid)
+    numbers = procfs.descriptors(thread)
     if numbers is None:
         return None
     return ProcessFiles(
         pid,
         now,
-        procfs.link(pid, "cwd"),
-        procfs.link(pid, "root"),
-        procfs.link(pid, "ns/net"),
-        tuple(found for number in numbers if (found := _descriptor(pid, number)) is not None),
+        procfs.link(thread, "cwd"),
+        procfs.link(thread, "root"),
+        procfs.link(thread, "ns/net"),
+        tuple(found for number in numbers if (found := _descriptor(thread, number)) is not None),
     )
 
 
@@ -106,6 +108,6 @@ def _has_sockets(found: ProcessFiles) -> bool:
 
 
 def _descriptor(pid: int, number: int) -> Descriptor | None:
-    now = time.monotonic_ns()
+    now = monotonic_ns()
     target = procfs.link(pid, f"fd/{number}")
     return None if target is None else Descriptor(number, target, procfs.descriptor_flags(pid, number), now)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import bisect
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -92,11 +92,16 @@ class History:
         self._spaces: dict[int, list[AddressSpace]] = {}
         self._threads: dict[int, set[int]] = {}
 
-    def snapshot(self, status: ProcessStatus, names: dict[int, str], maps: Iterable[MapsLine]) -> ProcessLife:
-        """Notes a process that exists; returns its life, so that the caller can add what else is known."""
+    def snapshot(
+        self, status: ProcessStatus, names: dict[int, str], maps: Iterable[MapsLine], ended: Set[int] = frozenset()
+    ) -> ProcessLife:
+        """Notes a process that exists; returns its life, so that the caller can add what else is known.
+
+        ``ended``: threads that have ended already, as a main thread may have before the others.
+        """
         life = ProcessLife(status.pid, status.parent, BEFORE, uid=status.uid, namespace_pid=status.namespace_pid)
         self._lives[status.pid] = [life]
-        self._threads[status.pid] = {status.pid, *names}
+        self._threads[status.pid] = {status.pid, *names} - ended
         for tid, comm in names.items():
             self._rename(tid, status.pid, comm, BEFORE)
         space = AddressSpace(BEFORE, [mapping_of(status.pid, line) for line in maps])

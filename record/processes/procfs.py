@@ -24,6 +24,7 @@ _FDINFO_BYTES = 96
 _CALL_WORDS = 9
 # Stopped by a signal, stopped by a tracer.
 _STOPPED = (b"T", b"t")
+_ENDED = (b"Z", b"X")
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,21 @@ def pid_namespace(pid: int) -> int | None:
 def threads(pid: int) -> list[int]:
     """Returns the ids of the threads of ``pid``; none where it has gone."""
     return _numbers(f"{pid}/task") or []
+
+
+def living_thread(pid: int) -> int:
+    """Returns a thread of ``pid`` that still has memory and files: another than ``pid`` if the main thread has ended.
+
+    /proc/TID has all that /proc/PID has, and of a main thread that has ended both are nearly empty.
+    """
+    if _state(pid, pid) not in _ENDED:
+        return pid
+    return next((tid for tid in threads(pid) if _state(pid, tid) not in (*_ENDED, b"")), pid)
+
+
+def ended_threads(pid: int) -> set[int]:
+    """Returns the threads of ``pid`` that have ended and are still listed, as a main thread is until all have."""
+    return {tid for tid in threads(pid) if _state(pid, tid) in _ENDED}
 
 
 def thread_names(pid: int) -> dict[int, str]:

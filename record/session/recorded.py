@@ -30,7 +30,8 @@ class Recorded:
     before the first call could be recorded. ``counters``: by name, see :data:`bpfrec.bpf.program.COUNTERS`.
     ``lost_by_cpu``: calls that found no room in the ring of each possible CPU. ``ring_cpus``: the CPUs that had rings
     and were online all the time. ``in_progress``: the calls that threads were in at the end, as perf samples;
-    ``waiting``: those that they were in at the start. ``ring_bytes``: of a ring for calls. ``spooled_bytes``: of
+    ``waiting``: those that they were in at the start, as far as
+    they were found until ``looked_ns``. ``ring_bytes``: of a ring for calls. ``spooled_bytes``: of
     calls. ``kernel_symbols``: as of the end, for samples; None: there are no kernel stacks.
     """
 
@@ -46,6 +47,7 @@ class Recorded:
     ring_cpus: frozenset[int]
     in_progress_at_end: bytes
     in_progress_at_start: list[CallInProgress]
+    looked_ns: int
     tracker: ProcessTracker
     ring_bytes: int
     spooled_bytes: int

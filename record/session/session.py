@@ -15,6 +15,7 @@ import time
 from datetime import datetime
 from typing import Protocol
 
+from bpfrec.bpf.clock import monotonic_ns
 from bpfrec.bpf.perf_event import online_cpus
 from bpfrec.bpf.program import RecorderProgram, load_program
 from bpfrec.bpf.sideband import Event, parse_events
@@ -143,10 +144,11 @@ class _Session:
         ended_early = stop.ended_unseen()
         for ended in ended_early:
             program.forget(ended)
-        start = time.monotonic_ns()
+        start = monotonic_ns()
         in_progress: list[CallInProgress] = []
         with self._tracker.careful.about("reading calls in progress"):
             in_progress += calls_in_progress(self._at_the_start(), self._selection)
+        looked = monotonic_ns()
         with self._tracker.careful.about("reading descriptors"):
             self._read_descriptors(channels)
         _log.info("attached; %d threads were in a call that is recorded", len(in_progress))
@@ -174,7 +176,7 @@ class _Session:
         return Recorded(
             clock=clock,
             start_ns=start,
-            stop_ns=time.monotonic_ns(),
+            stop_ns=monotonic_ns(),
             stopped=reason,
             is_cut=self._spools.refused is not None,
             ended_early=ended_early,
@@ -183,6 +185,7 @@ class _Session:
             lost_bursts=program.lost_bursts(),
             in_progress_at_end=program.calls_in_progress(),
             in_progress_at_start=in_progress,
+            looked_ns=looked,
             tracker=self._tracker,
             ring_cpus=self._ring_cpus & set(online_cpus()),
             ring_bytes=channels.calls.rings[0].size,
@@ -237,7 +240,7 @@ class _Session:
         self._ring_cpus &= set(online_cpus())
         sent, lost = program.sent_and_lost()
         spooled = self._spools.bytes_written(SpoolKind.CALLS)
-        listener.progress(Progress((time.monotonic_ns() - start) / 1e9, sent, lost, spooled))
+        listener.progress(Progress((monotonic_ns() - start) / 1e9, sent, lost, spooled))
         if _log.isEnabledFor(logging.DEBUG):
             _log.debug("sent %d calls, lost %d; rings at most %s full", sent, lost, channels.levels())
 
@@ -245,7 +248,7 @@ class _Session:
         channels.calls.drain()
         if channels.samples is not None:
             channels.samples.drain()
-        now = time.monotonic_ns()
+        now = monotonic_ns()
         channels.side_band.drain()
         events, self._events = self._events, []
         self._tracker.notice(events, now)
@@ -269,9 +272,9 @@ class _Session:
 
 def read_clock() -> Clock:
     """CLOCK_MONOTONIC and the wall clock, read at nearly the same time, and the offset of local time from UTC."""
-    before = time.monotonic_ns()
+    before = monotonic_ns()
     wall = time.time_ns()
-    after = time.monotonic_ns()
+    after = monotonic_ns()
     offset = datetime.now().astimezone().utcoffset()
     return Clock((before + after) // 2, wall, int(offset.total_seconds()) if offset else 0)
 

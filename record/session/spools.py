@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import errno
 import logging
-import time
 from collections.abc import Callable, Sequence
 
+from bpfrec.bpf.clock import monotonic_ns
 from bpfrec.formats.errors import BpfrecError
 from bpfrec.record.session.output import Output, SpoolKind
 from bpfrec.record.spool import SpoolWriter
@@ -34,7 +34,7 @@ class Spools:
         Raises:
             BpfrecError: writing failed, and not for lack of room.
         """
-        self._guarded(lambda writer: writer.write(cpu, time.monotonic_ns(), slices), kind)
+        self._guarded(lambda writer: writer.write(cpu, monotonic_ns(), slices), kind)
 
     def append(self, kind: SpoolKind, rows: bytes) -> None:
         """Appends ``rows`` to a spool that did not come from a ring. Errors as :meth:`write`."""

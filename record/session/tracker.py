@@ -34,6 +34,7 @@ def in_order(events: Iterable[Event]) -> list[Event]:
 class _Found:
     status: ProcessStatus
     names: dict[int, str]
+    ended: set[int]
     maps: list[MapsLine]
     exe: str | None
     cmdline: str | None
@@ -76,12 +77,13 @@ class ProcessTracker:
         status = procfs.status(pid)
         if status is None:
             return
-        names, namespace = procfs.thread_names(pid), procfs.pid_namespace(pid)
+        thread = procfs.living_thread(pid)
+        names, ended, namespace = procfs.thread_names(pid), procfs.ended_threads(pid), procfs.pid_namespace(thread)
         if pid == self.command_pid:
-            self._found.append(_Found(status, names, [], None, None, namespace))
+            self._found.append(_Found(status, names, ended, [], None, None, namespace))
             return
-        maps = procfs.executable_maps(pid)
-        self._found.append(_Found(status, names, maps, procfs.exe(pid), procfs.cmdline(pid), namespace))
+        maps = procfs.executable_maps(thread)
+        self._found.append(_Found(status, names, ended, maps, procfs.exe(thread), procfs.cmdline(thread), namespace))
         for line in maps:
             self._note_mapping(mapping_of(pid, line))
 
@@ -133,7 +135,7 @@ class ProcessTracker:
         """The history of the processes that matter, from what :meth:`snapshot` read and ``events`` (any order)."""
         history = History()
         for found in self._found:
-            life = history.snapshot(found.status, found.names, found.maps)
+            life = history.snapshot(found.status, found.names, found.maps, found.ended)
             life.exe, life.cmdline, life.pid_namespace = found.exe, found.cmdline, found.pid_namespace
         for event in in_order(events):
             if not isinstance(event, Lost) and not self.matters(event.pid):

@@ -23,7 +23,7 @@ from bpfrec.formats.symbols.elf_symbols import Symbol
 from bpfrec.formats.symbols.source_lines import Budget
 from bpfrec.formats.symbols.symbolizer import Symbolizer
 from bpfrec.formats.untrusted_files import open_regular
-from bpfrec.record.processes.procfs import PROC, executable_maps
+from bpfrec.record.processes.procfs import PROC, executable_maps, living_thread
 from bpfrec.record.stacks.runtimes import Runtimes
 from bpfrec.record.stacks.unwind.eh_frame import UnwindTable
 
@@ -231,7 +231,7 @@ def _identity(mapping: Mapping) -> Identity | None:
 
 
 def _open(mapping: Mapping, ancestors: Sequence[int]) -> BinaryIO | None:
-    process = PROC / str(mapping.pid)
+    process = PROC / str(living_thread(mapping.pid))
     inside = mapping.path.removesuffix(_DELETED).lstrip("/")
     # map_files leads to the mapped file itself, even if that is deleted or in another mount namespace.
     for path in (

@@ -14,9 +14,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
+from bpfrec.bpf.clock import monotonic_ns
 from bpfrec.formats.symbols.perf_map import LARGEST, JitSymbol, entries_for
 from bpfrec.formats.untrusted_files import open_regular
-from bpfrec.record.processes.procfs import PROC, status
+from bpfrec.record.processes.procfs import PROC, living_thread, status
 
 TEMPORARY = Path("/tmp")  # noqa: S108 - perf's convention
 BEFORE = 0
@@ -68,7 +69,7 @@ class _Map:
     looks: list[tuple[int, int, int, int]] = field(default_factory=list)
 
     def look(self) -> None:
-        now = time.monotonic_ns()
+        now = monotonic_ns()
         found = os.fstat(self.file.fileno())
         size = self.looks[-1][2] if self.looks else 0
         if found.st_size != size:
@@ -92,7 +93,7 @@ class _Map:
             if end == size:
                 # The last write was that of this line.
                 return last, until
-        return self.last_look, time.monotonic_ns()
+        return self.last_look, monotonic_ns()
 
 
 class PerfMaps:
@@ -164,7 +165,7 @@ class PerfMaps:
         known = self._maps.setdefault(pid, [])
         identity = (found.st_dev, found.st_ino)
         is_stale = folder == TEMPORARY and found.st_mtime_ns < self._made - _FILE_CLOCK_NS
-        now = time.monotonic_ns()
+        now = monotonic_ns()
         if known and known[-1].identity == identity:
             known[-1].named = now
         if is_stale or len(known) >= _MOST_MAPS or any(one.identity == identity for one in known):
@@ -177,7 +178,7 @@ class PerfMaps:
     def _place(self, pid: int) -> tuple[str, Path]:
         found = status(pid)
         if found is not None:
-            return f"perf-{found.namespace_pid}.map", PROC / str(pid) / "root" / "tmp"
+            return f"perf-{found.namespace_pid}.map", PROC / str(living_thread(pid)) / "root" / "tmp"
         # It has ended. If it had no namespaces of its own, its map may still be there.
         self._tried[pid] = math.inf
         return f"perf-{pid}.map", TEMPORARY

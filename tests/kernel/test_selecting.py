@@ -93,6 +93,78 @@ def test_uid_filter(programs: Programs, output: Path, public_folder: Path) -> No
     assert rows(output, "SELECT count(*) FROM syscalls WHERE path LIKE '%/missing'") == [(TIMES,)]
 
 
+RENAMES = """
+import ctypes, os
+prctl = ctypes.CDLL(None).prctl
+def rename(name):
+    prctl(15, name, 0, 0, 0)
+    os.access("/" + name.decode(), 0)
+for _ in range(TIMES):
+    for name in (b"wantedname", b"other"):
+        rename(name)
+    with open("/proc/self/comm", "w") as comm:
+        comm.write("wantedname")
+    os.access("/written", 0)
+os.execv("LINK", ["link"])
+"""
+
+
+def test_the_call_by_which_a_thread_gets_the_name_is_not_recorded(output: Path, public_folder: Path) -> None:
+    link = shutil.copy("/bin/true", public_folder / "wantedname")
+    recorder = Recorder(output, "--name", "wantedname")
+    script = RENAMES.replace("TIMES", str(TIMES)).replace("LINK", str(link))
+    subprocess.run([sys.executable, "-c", script], check=True)
+    recorder.stop()
+    accessed = "SELECT path, count(*) FROM syscalls WHERE path IN ('/wantedname', '/other', '/written') GROUP BY 1"
+    assert sorted(rows(output, accessed)) == [("/wantedname", TIMES), ("/written", TIMES)]
+    assert rows(output, "SELECT syscall, ret FROM syscalls WHERE entry_status IS NOT NULL") == []
+
+
+LEADERLESS = """
+import ctypes, os, threading, time
+libc = ctypes.CDLL(None)
+libc.prctl(15, b"leaderless", 0, 0, 0)
+def work():
+    libc.prctl(15, b"worker", 0, 0, 0)
+    time.sleep(1)
+    for number in range(TIMES):
+        os.access("/worked", 0)
+    os._exit(0)
+print("ready", flush=True)
+input()
+threading.Thread(target=work).start()
+libc.pthread_exit(None)
+"""
+
+
+def test_threads_are_recorded_after_the_main_thread_that_has_the_name_has_ended(output: Path) -> None:
+    waiting = Waiting([sys.executable, "-c", LEADERLESS.replace("TIMES", str(TIMES))])
+    recorder = Recorder(output, "--name", "leaderless")
+    waiting.go()
+    recorder.stop()
+    assert rows(output, "SELECT comm, count(*) FROM syscalls WHERE path = '/worked' GROUP BY 1") == [("worker", TIMES)]
+    [(end, mappings)] = rows(
+        output,
+        f"""
+        SELECT end_ns IS NOT NULL, (SELECT count(*) > 0 FROM mappings WHERE pid = {waiting.pid})
+        FROM processes WHERE pid = {waiting.pid}""",
+    )
+    assert (end, mappings) == (True, True)
+
+
+def test_a_process_whose_main_thread_has_ended_already_is_known(output: Path) -> None:
+    script = LEADERLESS.replace("TIMES", str(TIMES)).replace("sleep(1)", "sleep(6)")
+    waiting = Waiting([sys.executable, "-c", script])
+    assert waiting.process.stdin is not None
+    print("go", file=waiting.process.stdin, flush=True)
+    time.sleep(0.5)
+    recorder = Recorder(output, "-p", str(waiting.pid))
+    recorder.wait()
+    columns = f"end_ns IS NOT NULL, exe LIKE '%python%', (SELECT count(*) > 0 FROM mappings WHERE pid = {waiting.pid})"
+    assert rows(output, f"SELECT {columns} FROM processes WHERE pid = {waiting.pid}") == [(True, True, True)]
+    assert rows(output, "SELECT comm, count(*) FROM syscalls WHERE path = '/worked' GROUP BY 1") == [("worker", TIMES)]
+
+
 def test_several_processes_and_a_thread(programs: Programs, output: Path, folder: Path) -> None:
     first, second, third = (Waiting([programs("known"), folder, "wait"]) for _ in range(3))
     recorder = Recorder(output, "-p", str(first.pid), "-t", str(second.pid))

@@ -63,6 +63,28 @@ def test_calls_that_seccomp_refuses(output: Path) -> None:
     assert rows(output, "SELECT count(*) FROM syscalls WHERE entry_status = 'before-recording'") == [(0,)]
 
 
+BUSY = REFUSED.replace(
+    "for number in range",
+    """
+print("ready", flush=True)
+end = time.monotonic() + 6
+while time.monotonic() < end:
+    pass
+for number in range""",
+    1,
+).replace("import ctypes", "import time, ctypes", 1)
+
+
+def test_a_first_call_that_is_refused_lasts_no_time(output: Path) -> None:
+    busy = subprocess.Popen([sys.executable, "-c", BUSY], stdout=subprocess.PIPE, text=True)
+    started.append(busy)
+    assert line_of(busy.stdout) == "ready"
+    recorder = Recorder(output, "-p", str(busy.pid))
+    recorder.wait()
+    refused = "FROM syscalls WHERE syscall = 'mkdir' AND errno = 'EACCES'"
+    assert rows(output, f"SELECT entry_status, duration_ns, count(*) {refused} GROUP BY ALL") == [("refused", 0, TIMES)]
+
+
 @pytest.mark.parametrize("by", ["process", "everything"])
 def test_calls_under_way_when_recording_begins(output: Path, by: str) -> None:
     command = [sys.executable, "-c", WAITING]

@@ -47,6 +47,7 @@ def recorded(spools: Spools) -> Recorded:
         ring_cpus=frozenset({0}),
         in_progress_at_end=b"",
         in_progress_at_start=[],
+        looked_ns=950,
         tracker=ProcessTracker({PID, OTHER}, follow=False),
         ring_bytes=1 << 18,
         spooled_bytes=spools.bytes_written(SpoolKind.CALLS),

@@ -104,6 +104,13 @@ def test_lost_events_are_counted() -> None:
     assert history(Lost(3), Lost(4)).lost_events == 7
 
 
+def test_a_process_whose_main_thread_had_ended_ends_with_its_last_thread() -> None:
+    found = History()
+    life = found.snapshot(ProcessStatus(10, 1, 1000, 10), {10: "main", 11: "other"}, [LINE], ended={10})
+    found.apply(Exit(200, 10, 11))
+    assert life.end == 200
+
+
 def twice() -> History:
     """Process 20 of main, then another process 20."""
     return history(

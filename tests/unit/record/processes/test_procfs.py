@@ -17,6 +17,7 @@ import pytest
 from bpfrec.bpf.sideband import Mapping
 from bpfrec.formats.untrusted_files import open_regular
 from bpfrec.record.processes import procfs
+from bpfrec.record.processes.descriptors import read_files
 from bpfrec.record.stacks import modules
 from bpfrec.record.stacks import perf_map_files as perf_maps
 from bpfrec.record.stacks.modules import Modules
@@ -200,6 +201,26 @@ def test_a_stopped_process_is_in_no_call() -> None:
             process.send_signal(signal.SIGSTOP)
             wait_for(lambda: "(stopped)" in Path(f"/proc/{process.pid}/status").read_text())
             assert procfs.call_of(process.pid, process.pid) is None
+        finally:
+            process.kill()
+
+
+def test_a_process_whose_main_thread_has_ended_is_read_by_another() -> None:
+    script = "import ctypes, threading, time; threading.Thread(target=time.sleep, args=(600,)).start();"
+    script += "ctypes.CDLL(None).pthread_exit(None)"
+    with subprocess.Popen([sys.executable, "-c", script]) as process:
+        pid = process.pid
+        try:
+            wait_for(lambda: procfs.ended_threads(pid) == {pid})
+            assert procfs.executable_maps(pid) == []
+            thread = procfs.living_thread(pid)
+            assert thread in set(procfs.threads(pid)) - {pid}
+            assert procfs.executable_maps(thread)
+            assert procfs.exe(thread) == os.path.realpath(sys.executable)
+            files = read_files(pid)
+            assert files is not None
+            assert (files.cwd, files.root) == (str(Path.cwd()), "/")
+            assert {descriptor.fd for descriptor in files.descriptors} >= {0, 1, 2}
         finally:
             process.kill()
 
