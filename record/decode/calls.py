@@ -23,6 +23,8 @@ Integers = NDArray[np.int64]
 
 _ABIS = (NATIVE_ABI, "i386", "x32")
 _TABLE_SIZE = 1024
+# Calls that only 32-bit programs make, and what points at all that they are given.
+_ARGUMENTS_IN_MEMORY = {"socketcall": 1}
 # include/uapi/linux/futex.h: WAIT, LOCK_PI, WAIT_BITSET, WAIT_REQUEUE_PI, LOCK_PI2; without the flags above.
 _FUTEX_WAITS = (0, 6, 9, 11, 13)
 _FUTEX_COMMAND = 0x7F
@@ -37,12 +39,13 @@ class CallRows:
     """Rows for ``syscalls``, all columns except event_id, comm and stack_id, and ``captures`` of these calls.
 
     Columns of few distinct strings are dictionary arrays. ``ends``: when the first of the calls ended, ns on
-    CLOCK_MONOTONIC.
+    CLOCK_MONOTONIC. ``unread_32_bit``: how many calls point at memory that is copied of 64-bit programs only.
     """
 
     table: pa.Table
     captures: list[SideRows]
     ends: int
+    unread_32_bit: int
 
 
 class Choice(NamedTuple):
@@ -59,7 +62,8 @@ class _CallTables:
 
     ``names``: the distinct names; ``name``: index into them, -1: none. ``first``, ``second``: the arguments captured at
     entry, -1: none. ``paths``: how many of these are paths. ``kinds``: see ``capture_rows()``. ``choices``: by index of
-    the name, what is captured only if another argument says so.
+    the name, what is captured only if another argument says so. ``unread``: an argument that points at what is copied
+    of 64-bit programs only, -1: none.
     """
 
     names: tuple[str, ...]
@@ -70,6 +74,7 @@ class _CallTables:
     kinds: NDArray[np.int8]
     futexes: tuple[int, ...]
     choices: dict[int, list[Choice]]
+    unread: NDArray[np.int8]
 
 
 @cache
@@ -78,7 +83,7 @@ def _tables() -> _CallTables:
     names: dict[str, int] = {}
     name = np.full(rows, -1, np.int32)
     first, second = np.full(rows, -1, np.int8), np.full(rows, -1, np.int8)
-    paths = np.zeros(rows, np.int8)
+    paths, unread = np.zeros(rows, np.int8), np.full(rows, -1, np.int8)
     kinds = np.zeros((rows, wire.ARGS), np.int8)
     choices: dict[int, list[Choice]] = {}
     for base, abi in zip(range(0, rows, _TABLE_SIZE), _ABIS, strict=True):
@@ -96,8 +101,20 @@ def _tables() -> _CallTables:
                     choices.setdefault(names[call.name], []).append(choice_of)
                 kinds[base + number, capture.index] = KINDS.index(capture.kind)
             paths[base + number] = len(call.paths)
+            unread[base + number] = _unread_argument(call, abi)
     futexes = (names["futex"], names["futex_time64"])
-    return _CallTables(tuple(names), name, first, second, paths, kinds, futexes, choices)
+    return _CallTables(tuple(names), name, first, second, paths, kinds, futexes, choices, unread)
+
+
+def _unread_argument(call: Syscall, abi: str) -> int:
+    """The first argument whose memory is copied, but not for callers of ``abi``; -1: there is none."""
+    if abi == "i386" and "x86_64" not in call.numbers:
+        return _ARGUMENTS_IN_MEMORY.get(call.name, -1)
+    copied = {capture.index for capture in call.captures_for(abi)}
+    names = {argument.name: argument.index for argument in call.arguments_for(abi) or ()}
+    wanted = [argument.name for argument in call.arguments or () if argument.index in {c.index for c in call.captures}]
+    left = [names[name] for name in wanted if name in names and names[name] not in copied]
+    return left[0] if left else 0 if wanted and not names.keys() & set(wanted) else -1
 
 
 def call_rows(records: wire.Records, cpu: int, still_running: bool = False) -> CallRows:
@@ -136,7 +153,8 @@ def call_rows(records: wire.Records, cpu: int, still_running: bool = False) -> C
     columns["entry_status"] = _entry_status(calls)
     captures = capture_rows(records, facts.first, facts.kinds)
     ends = int(calls.ts[0] + calls.duration[0]) if len(calls) else 0
-    return CallRows(pa.table(columns), captures, ends)
+    unread = (calls.pointer(facts.unread) != 0) & (facts.unread >= 0)
+    return CallRows(pa.table(columns), captures, ends, int(np.count_nonzero(unread)))
 
 
 @dataclass
@@ -151,6 +169,7 @@ class _Facts:
     second: NDArray[np.int8]
     paths: NDArray[np.int8]
     kinds: NDArray[np.int8]
+    unread: NDArray[np.int8]
 
 
 def _facts(calls: wire.Calls) -> _Facts:
@@ -174,6 +193,7 @@ def _facts(calls: wire.Calls) -> _Facts:
         first=tables.first[row],
         second=tables.second[row],
         paths=tables.paths[row],
+        unread=tables.unread[row],
         kinds=_chosen(calls, name, tables, _without_wakes(calls, np.isin(name, tables.futexes), tables.kinds[row])),
     )
 

@@ -42,8 +42,8 @@ class CallWriter:
     """Collects rows and writes them as row groups, within each in the order in which the calls ended.
 
     ``rows``: written so far. ``decoded``: records found in the spool; ``undecoded``: those among them that made
-    decoding fail, with their batches. ``unseen``: decides about calls whose entry was not seen. ``pids``,
-    ``tids``: seen in them.
+    decoding fail, with their batches. ``unread_32_bit``: calls of 32-bit programs that point at more than is copied.
+    ``unseen``: decides about calls whose entry was not seen. ``pids``, ``tids``: seen in them.
     """
 
     writer: TraceWriter
@@ -53,6 +53,7 @@ class CallWriter:
     rows: int = 0
     decoded: int = 0
     undecoded: int = 0
+    unread_32_bit: int = 0
     pids: set[int] = field(default_factory=set)
     tids: set[int] = field(default_factory=set)
     per_syscall: Counter[str] = field(default_factory=Counter)
@@ -181,6 +182,7 @@ class CallWriter:
         # Index of each thread's name in the history; -1: not known.
         entry = self._names.lookup(calls.tid, calls.ts)
         rows = call_rows(records, cpu, still_running)
+        self.unread_32_bit += rows.unread_32_bit
         # The entry -1, none, takes the code behind the last.
         comm = choice(self._name_codes[entry], self._name_values)
         rows.table = rows.table.append_column("comm", comm)

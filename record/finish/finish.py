@@ -125,6 +125,7 @@ def finish(
             "not_spooled": recorded.counters["sent_syscalls"] - calls.decoded,
             "lost_samples": counters["lost_samples"] + counters["sent_samples"] - samples.count,
             "undecoded": calls.undecoded,
+            "unread_32_bit": calls.unread_32_bit,
             "failed_parts": len(stages.failed),
             "unread_lines": tracker.modules.unread_lines,
             "unread_symbols": tracker.modules.unread_symbols,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from bpfrec.bpf import wire
 from bpfrec.bpf.defines import selection_defines
 from bpfrec.bpf.program import _Plan
@@ -62,6 +64,30 @@ def test_captures() -> None:
     assert plan("clock_nanosleep", Selection()).captures == (PlannedCapture(2, CAPTURE_BYTES, size=16),)
     assert plan("clock_nanosleep", Selection(), "i386").captures == (), "a 32-bit timespec has another layout"
     assert plan("openat", Selection(), "i386").captures == (path,)
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("pread64", 5),
+        ("pwrite64", 5),
+        ("readahead", 4),
+        ("fallocate", 6),
+        ("sync_file_range", 6),
+        ("mmap", 1),
+        ("select", 1),
+    ],
+)
+def test_32_bit_calls_have_the_arguments_that_are_passed_there(name: str, arguments: int) -> None:
+    assert plan(name, Selection(), "i386").nargs == arguments
+
+
+def test_captures_stand_where_32_bit_calls_have_them() -> None:
+    assert plan("fanotify_mark", Selection()).captures == (PlannedCapture(4, CAPTURE_STRING),)
+    assert plan("fanotify_mark", Selection(), "i386").captures == (PlannedCapture(5, CAPTURE_STRING),)
+    assert plan("select", Selection(), "i386").captures == (), "all that it is given is in memory"
+    data = Selection(data_bytes=16)
+    assert plan("pwrite64", data, "i386").captures == plan("pwrite64", data).captures != ()
 
 
 def test_captures_of_structs_whose_size_is_passed() -> None:

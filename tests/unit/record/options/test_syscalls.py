@@ -83,3 +83,11 @@ def test_which_calls_have_stacks() -> None:
     for wrong in ("none,failed", "opneat", "", "%files", "!read"):
         with pytest.raises(BpfrecError, match="--stack-on"):
             parse_stack_on(wrong)
+
+
+def test_classes_have_the_calls_by_which_32_bit_programs_make_all_others() -> None:
+    network, _ = parse_calls(["%network"])
+    ipc, _ = parse_calls(["%ipc"])
+    assert network is not None
+    assert ipc is not None
+    assert ("socketcall" in network, "ipc" in ipc) == (True, True)
