@@ -63,8 +63,13 @@ class Recorder:
         command = [sys.executable, "-m", "bpfrec", "record", "-o", str(output), *map(str, options)]
         self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
         started.append(self.process)
-        self.said = [line_of(self.process.stderr)]
-        assert "recording" in self.said[0], self.said + self.process.communicate()[1].splitlines()
+        self.said: list[str] = []
+        assert self.process.stderr is not None
+        for line in self.process.stderr:
+            self.said.append(line.strip())
+            if line.startswith("bpfrec: recording "):
+                return
+        pytest.fail(f"the recorder ended: {self.said}")
 
     def stop(self, number: int = signal.SIGINT) -> str:
         """Stops it with a signal; what it said."""
