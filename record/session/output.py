@@ -123,11 +123,12 @@ class Output:
         return old
 
     def keep_spools(self) -> Path | None:
-        """Keeps the spools when the working folder would be removed. Returns its path, or None if nothing is in it."""
+        """Keeps the spools instead of removing the working folder. Returns its path, or None if they hold nothing."""
         for name in self._names():
             if not name.endswith(".spool"):
                 self._unlink(name)
-        self._is_kept = bool(self._names())
+        # Their room may have been given back: what has a length may hold nothing.
+        self._is_kept = any(os.stat(name, dir_fd=self._folder).st_blocks for name in self._names())
         return Path(os.readlink(self.folder)) if self._is_kept else None  # noqa: PTH115 - of a descriptor
 
     def __enter__(self) -> Output:

@@ -97,6 +97,13 @@ def test_a_recording_that_fails_changes_no_file_and_keeps_its_spools() -> None:
     assert (Path("trace.bpfrec").read_text(), Path("trace.bpfrec.old").read_text()) == ("first", "older")
 
 
+def test_spools_that_hold_nothing_are_not_kept() -> None:
+    with prepare(Path("mine"), force=False) as output:
+        output.spool(SpoolKind.CALLS).touch()
+        assert output.keep_spools() is None
+    assert list(Path.cwd().iterdir()) == []
+
+
 def test_some_room_is_kept_and_given_back() -> None:
     with prepare(Path("mine"), force=False) as output:
         output.reserve_room()
