@@ -62,7 +62,8 @@ def result_kind(dialect: Dialect, operator: str, left: Kind, right: Kind) -> Kin
     if operator in COMPARISONS or operator in LOGICAL:
         return truth(dialect)
     if operator in SHIFTS:
-        return I64 if as_int(left).signed else U64
+        both = as_int(left).literal and as_int(right).literal
+        return Int(64, as_int(left).signed, both)
     literal = as_int(left).literal and as_int(right).literal
     return Int(64, common_sign(dialect, operator, left, right), literal)
 
@@ -90,6 +91,16 @@ def meet(dialect: Dialect, first: Kind, second: Kind) -> Kind:
     return Int(max(a.bits, b.bits), signed, a.literal and b.literal)
 
 
+def chosen(dialect: Dialect, yes: Kind, no: Kind) -> Kind:
+    """The type of ``condition ? yes : no`` of two integers; in 0.17 the first one says the sign."""
+    if isinstance(yes, Bool) and isinstance(no, Bool):
+        return yes
+    met = as_int(meet(dialect, yes, no))
+    literal = as_int(yes).literal or as_int(no).literal
+    signed = as_int(yes).signed if dialect.old else met.signed
+    return Int(64 if literal else met.bits, signed, met.literal)
+
+
 def fold(dialect: Dialect, operator: str, left: int, right: int, kind: Kind) -> int | None:
     """The value of an operation on two constants; None where nothing can be said before it runs."""
     if operator in ("/", "%"):
@@ -104,7 +115,9 @@ def fold(dialect: Dialect, operator: str, left: int, right: int, kind: Kind) -> 
         return wrap(result, as_int(kind))
     if operator in SHIFTS:
         shift = right & 63
-        return wrap(left << shift if operator == "<<" else (left & MASK) >> shift, as_int(kind))
+        # Of constants, today's bpftrace keeps the sign; what runs as BPF does not.
+        shifted = (left & MASK if dialect.old else left) >> shift
+        return wrap(left << shift if operator == "<<" else shifted, as_int(kind))
     value = {
         "+": left + right,
         "-": left - right,

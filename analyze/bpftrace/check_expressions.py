@@ -453,7 +453,11 @@ class ExpressionCheck:
             return arithmetic.truth(self.c.dialect) if is_truth else UNKNOWN
         if is_number(left) and is_number(right):
             self._warn_signs(node, left, right)
-            return arithmetic.result_kind(self.c.dialect, operator, left, right)
+            kind = arithmetic.result_kind(self.c.dialect, operator, left, right)
+            if isinstance(kind, Int) and kind.literal:
+                value = folded(node, self.c.dialect, kind)
+                kind = Int(64, kind.signed, value is not None and value >= 0)
+            return kind
         if operator in arithmetic.LOGICAL and all(is_number(k) or isinstance(k, Pointer) for k in (left, right)):
             return arithmetic.truth(self.c.dialect)
         if isinstance(left, Pointer) or isinstance(right, Pointer):
@@ -498,7 +502,7 @@ class ExpressionCheck:
         if isinstance(yes, Unknown) or isinstance(no, Unknown):
             return no if isinstance(yes, Unknown) else yes
         if is_number(yes) and is_number(no):
-            return yes if yes == no else arithmetic.meet(self.c.dialect, yes, no)
+            return yes if yes == no else arithmetic.chosen(self.c.dialect, yes, no)
         if is_text(yes) and is_text(no):
             return STRING
         if type(yes) is not type(no):
@@ -548,6 +552,17 @@ class ExpressionCheck:
                 raise Problem(node.span, f"'{kind}' has no member '{name}'")
             kind, offset = layout.members[name].kind, offset + layout.members[name].offset
         return offset
+
+
+def folded(node: tree.Expression, dialect: Dialect, kind: Kind) -> int | None:
+    """The value of an expression of constants; None where it is not known before it runs."""
+    if isinstance(node, tree.Integer):
+        return node.value
+    if isinstance(node, tree.Binary):
+        left, right = (folded(part, dialect, part.kind) for part in (node.left, node.right))
+        if left is not None and right is not None:
+            return arithmetic.fold(dialect, node.operator, left, right, kind)
+    return None
 
 
 def parameter_value(text: str) -> int | str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from bpfrec.analyze.bpftrace import arithmetic, tree
 from bpfrec.analyze.bpftrace.arithmetic import MASK
 from bpfrec.analyze.bpftrace.check import Checked
-from bpfrec.analyze.bpftrace.check_expressions import is_text, parameter_value
+from bpfrec.analyze.bpftrace.check_expressions import folded, is_text, parameter_value
 from bpfrec.analyze.bpftrace.constants import constant
 from bpfrec.analyze.bpftrace.emitter import Emitter
 from bpfrec.analyze.bpftrace.kinds import (
@@ -443,10 +443,11 @@ class ExpressionSource:
 
     def operation(self, operator: str, left: tree.Expression, right: tree.Expression, kind: Int) -> str:
         """Source for arithmetic on two expressions, converted to ``kind``."""
-        if isinstance(left, tree.Integer) and isinstance(right, tree.Integer):
-            folded = arithmetic.fold(self.dialect, operator, left.value, right.value, kind)
-            if folded is not None:
-                return f"({folded})"
+        known = [folded(part, self.dialect, part.kind) for part in (left, right)]
+        if known[0] is not None and known[1] is not None:
+            value = arithmetic.fold(self.dialect, operator, known[0], known[1], kind)
+            if value is not None:
+                return f"({value})"
         a, b = self._operand(left), self._operand(right)
         return self.compute(operator, a, self._operand_bounds(left), b, self._operand_bounds(right), kind)
 
@@ -525,9 +526,9 @@ class ExpressionSource:
         yes_node = node.condition if node.yes is None else node.yes
         condition = self.condition(node.condition)
         with self.out.captured() as first:
-            yes = self.stored(yes_node, kind)
+            yes = self._chosen(yes_node, kind)
         with self.out.captured() as second:
-            no = self.stored(node.no, kind)
+            no = self._chosen(node.no, kind)
         if not first and not second:
             return f"({yes} if {condition} else {no})"
         name = self.out.temporary()
@@ -537,6 +538,20 @@ class ExpressionSource:
             self.out.line(f"    {name} = {code}")
         return name
 
+    def _chosen(self, node: tree.Expression, kind: Kind) -> str:
+        return (
+            self._widened(node, kind)
+            if isinstance(kind, Int) and isinstance(node.kind, Int)
+            else self.stored(node, kind)
+        )
+
+    def _widened(self, node: tree.Expression, kind: Int) -> str:
+        """A number in a cast or behind ``?``: 0.17 extends it by the sign of the type that it becomes."""
+        own = node.kind
+        if self.dialect.old and isinstance(own, Int) and own.signed != kind.signed and own.bits < kind.bits:
+            return wrapped(self.value(node), *self.bounds(node), Int(own.bits, kind.signed))
+        return self.number(node, kind)
+
     def _cast(self, node: tree.Cast) -> str:
         kind = node.kind
         match kind:
@@ -545,7 +560,7 @@ class ExpressionSource:
             case Int():
                 target = self.c.structs.resolve(node.target)
                 assert isinstance(target, Int)
-                code = self.number(node.operand, target)
+                code = self._widened(node.operand, target)
                 if isinstance(node.operand.kind, Bool):
                     return f"int({code})"
                 return code

@@ -10,7 +10,7 @@ from bpfrec.analyze.bpftrace import arithmetic, tree
 from bpfrec.analyze.bpftrace.arithmetic import MASK
 from bpfrec.analyze.bpftrace.check import Checked
 from bpfrec.analyze.bpftrace.check_calls import constant_value
-from bpfrec.analyze.bpftrace.check_expressions import is_text, parameter_value
+from bpfrec.analyze.bpftrace.check_expressions import folded, is_text, parameter_value
 from bpfrec.analyze.bpftrace.constants import constant
 from bpfrec.analyze.bpftrace.emitter import Emitter
 from bpfrec.analyze.bpftrace.generate_calls import CallSource
@@ -113,7 +113,7 @@ class SqlExpressions:
                 return self._conditional(node)
             case tree.Cast() if isinstance(node.kind, Int):
                 target = self.c.structs.resolve(node.target)
-                return self._converted(self.number(node.operand), target)
+                return self._widened(node.operand, target)
             case tree.SizeOf() | tree.OffsetOf():
                 return _number(int(self.python.value(node)))
             case tree.Call() if node.name in ("strncmp", "strcontains"):
@@ -139,6 +139,15 @@ class SqlExpressions:
             sql = f"(({value.wide()} + CAST({half} AS HUGEINT) & CAST({mask} AS HUGEINT)) - CAST({half} AS HUGEINT))"
         narrow = low >= _LEAST and high <= _GREATEST
         return Number(f"CAST({sql} AS BIGINT)" if narrow else sql, low, high)
+
+    def _widened(self, node: tree.Expression, kind: Kind) -> Number:
+        """A number in a cast or behind ``?``: 0.17 extends it by the sign of the type that it becomes."""
+        own, value = node.kind, self.number(node)
+        if not (self.dialect.old and isinstance(kind, Int) and isinstance(own, Int)):
+            return self._converted(value, kind)
+        if own.signed != kind.signed and own.bits < kind.bits:
+            value = self._converted(value, Int(own.bits, kind.signed))
+        return self._converted(value, kind)
 
     def _name(self, node: tree.Name) -> Number:
         name = node.name
@@ -195,10 +204,9 @@ class SqlExpressions:
         if operator in arithmetic.COMPARISONS or operator in arithmetic.LOGICAL:
             return Number(f"CAST({self.condition(node)} AS BIGINT)", 0, 1)
         kind = arithmetic.as_int(node.kind)
-        if isinstance(node.left, tree.Integer) and isinstance(node.right, tree.Integer):
-            folded = arithmetic.fold(self.dialect, operator, node.left.value, node.right.value, kind)
-            if folded is not None:
-                return _number(folded)
+        value = folded(node, self.dialect, kind)
+        if value is not None:
+            return _number(value)
         if isinstance(node.kind, Pointer):
             raise NotSql(node, "pointers are followed event by event")
         a, b = self.number(node.left), self.number(node.right)
@@ -241,7 +249,7 @@ class SqlExpressions:
 
     def _conditional(self, node: tree.Conditional) -> Number:
         yes_node = node.condition if node.yes is None else node.yes
-        yes, no = (self._converted(self.number(part), node.kind) for part in (yes_node, node.no))
+        yes, no = (self._widened(part, node.kind) for part in (yes_node, node.no))
         wide = yes.is_wide or no.is_wide
         first, second = (part.wide() if wide else part.sql for part in (yes, no))
         sql = f"CASE WHEN {self.condition(node.condition)} THEN {first} ELSE {second} END"

@@ -72,7 +72,7 @@ def _lines(printed: Printed, comm: str) -> list[str]:
     text = "".join(line if line.endswith(("\n", " ")) else line + "\n" for line in printed.lines)
     lines = [line for line in text.splitlines() if comm in line]
     if not comm:
-        return [line.split(maxsplit=2)[2] for line in lines if "/bin/true" in line or "true an argument" in line]
+        return [line.split(maxsplit=2)[2] for line in lines if "again an argument" in line]
     return [line[line.index(comm) :] for line in lines]
 
 

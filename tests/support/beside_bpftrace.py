@@ -7,11 +7,12 @@ import os
 import re
 import signal
 import subprocess
+import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from support.live import PATIENCE, line_of, started
+from support.live import PATIENCE, started, wait_until
 
 _ATTACHED = "attached, as the test waits for"
 _WRONG_ESCAPE = re.compile(r"\\uffffff([0-9a-f]{2})")
@@ -60,30 +61,32 @@ class LiveScript:
     """A script under bpftrace, entered when its probes are attached."""
 
     def __init__(self, bpftrace: str, text: str, *parameters: str) -> None:
+        # A file takes all that a tool prints of the whole machine; a pipe that nobody reads would stop it.
+        self.output = tempfile.NamedTemporaryFile(mode="w+", errors="surrogateescape")  # noqa: SIM115 - until stop()
         script = text if "BEGIN" in text else text + f'\nBEGIN {{ printf("{_ATTACHED}"); }}'
         self.process = subprocess.Popen(
             [bpftrace, "-f", "json", "-e", script, *parameters],
-            stdout=subprocess.PIPE,
+            stdout=self.output,
             stderr=subprocess.DEVNULL,
-            text=True,
-            errors="surrogateescape",
             env=os.environ | {"BPFTRACE_MAP_KEYS_MAX": "100000", "BPFTRACE_PERF_RB_PAGES": "2048"},
         )
         started.append(self.process)
 
     def wait(self) -> None:
         """Waits until it is attached."""
-        while "printf" not in (line := line_of(self.process.stdout)):
-            assert self.process.poll() is None or line, "bpftrace ended early"
+
+        def has_begun() -> bool:
+            assert self.process.poll() is None, "bpftrace ended early"
+            return '"printf"' in Path(self.output.name).read_text(errors="surrogateescape")
+
+        wait_until(has_begun, "bpftrace runs BEGIN")
 
     def stop(self) -> Printed:
         """Ends it; what it printed."""
         self.process.send_signal(signal.SIGINT)
-        # communicate() would lose what stdout has buffered behind the line that was read.
-        assert self.process.stdout is not None
-        out = self.process.stdout.read()
         self.process.wait(PATIENCE)
-        return parse_json(out)
+        self.output.seek(0)
+        return parse_json(self.output.read())
 
 
 def scripts(folder: Path) -> dict[str, str]:
