@@ -33,8 +33,8 @@ _REMEDIES = {
     "jvm-frames": _Remedy(lambda _: True, text="Start Java with -XX:+PreserveFramePointer."),
     "jit-names": _Remedy(
         lambda _: True,
-        text="Start node with --perf-basic-prof --interpreted-frames-native-stack; ask Java for a map while it is "
-        "recorded: jcmd PID Compiler.perfmap",
+        text="node writes one with --perf-basic-prof --interpreted-frames-native-stack, Java when it is asked while it "
+        "is recorded: jcmd PID Compiler.perfmap",
     ),
     "symbols": _Remedy(lambda _: True, text="Ask with: analyze --symbols DIR"),
 }
