@@ -104,6 +104,10 @@ class Output:
             OSError: renaming failed; the target is as it was.
         """
         waiting = f"{self._folder_name}.{secrets.token_hex(_SUFFIX_BYTES)}"
+        if self.user is not None:
+            # Not every file system knows owners. In a shared folder such as /tmp, only the owner may rename a file.
+            with suppress(PermissionError):
+                os.chown(made.name, self.user.uid, self.user.gid, dir_fd=self._folder, follow_symlinks=False)
         # The working folder is root's: only root can take the file out of it.
         os.rename(made.name, waiting, src_dir_fd=self._folder, dst_dir_fd=self._parent)
         try:
@@ -156,8 +160,11 @@ class Output:
         return self.old
 
     def _check_owner(self, name: str) -> None:
-        """Checks that root, for a user who called sudo, replaces nothing that the user could not."""
-        if self.user is None or self._is_users:
+        """Checks that nothing is replaced that the user who called sudo could not replace."""
+        if self.user is None:
+            return
+        parent = os.stat(f"/proc/self/fd/{self._parent}")  # noqa: PTH116 - of a descriptor
+        if self._is_users and (not parent.st_mode & stat.S_ISVTX or parent.st_uid == self.user.uid):
             return
         with suppress(FileNotFoundError):
             if os.stat(name, dir_fd=self._parent, follow_symlinks=False).st_uid != self.user.uid:
@@ -205,7 +212,8 @@ def prepare(named: Path | None, force: bool, user: User | None = None) -> Output
         if parent >= 0:
             os.close(parent)
     try:
-        output._check_owner(target.name)
+        for name in (target.name, output.old.name)[: 1 + output.keep_old]:
+            output._check_owner(name)
         if _is_folder(output.old):
             raise BpfrecError(f"{output.old} is a folder, and {target} would be moved there", "Move one of them away.")
     except BaseException:

@@ -231,6 +231,21 @@ def test_behind_sudo_a_folder_that_others_change_is_refused_unless_it_is_the_use
 
 
 @needs_root
+@pytest.mark.parametrize("name", ["trace.bpfrec", "trace.bpfrec.old"])
+def test_behind_sudo_a_file_of_others_in_a_shared_folder_is_noticed_before_recording(places: Path, name: str) -> None:
+    shared = places / "shared"
+    shared.mkdir()
+    shared.chmod(0o1777)
+    (shared / name).write_text("somebody else's")
+    with pytest.raises(BpfrecError, match="not a file of nobody"):
+        # An older trace is in the way only where it would be moved.
+        prepare(shared / "trace.bpfrec", force=name == "trace.bpfrec", user=USER)
+    assert [path.name for path in shared.iterdir()] == [name]
+    os.chown(shared / name, NOBODY, NOBODY)
+    assert published(prepare(shared / "trace.bpfrec", force=True, user=USER)) is None
+
+
+@needs_root
 def test_the_working_folder_in_a_users_folder_is_roots(places: Path) -> None:
     with prepare(places / "users" / "mine", force=False, user=USER) as output:
         found = output.folder.stat()
