@@ -92,5 +92,5 @@ def render(name: str, **values: Any) -> str:
 
 
 def bundled_sql(name: str) -> str:
-    """The text of ``analyze/sql/NAME.sql``."""
+    """The text of ``analyze/views/sql/NAME.sql``."""
     return files("bpfrec.analyze.views").joinpath("sql", f"{name}.sql").read_text("utf-8").strip()

@@ -17,7 +17,7 @@ FUNCTIONS = (
     *("open", "creat", "stat", "lstat", "fstat", "access", "rename", "unlink", "rmdir", "mkdir", "mknod", "chmod"),
     *("utime", "lutimes", "futimens", "umount", "pipe", "dup2", "accept", "recv", "send", "poll", "select", "pselect"),
     *("epoll_wait", "epoll_create", "inotify_init", "nanosleep", "getrlimit", "setrlimit", "fork", "vfork", "clone"),
-    "waitpid",
+    *("waitpid", "semop", "seteuid", "mkfifo", "statvfs", "gethostname"),
 )
 TRACED = ("open", "openat", "newfstatat", "accept", "accept4", "clone", "clone3", "vfork", "fork", "unlink", "unlinkat")
 RETURNING = ("clone", "vfork")

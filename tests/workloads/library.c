@@ -15,8 +15,10 @@
 #include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/select.h>
+#include <sys/sem.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/time.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -70,7 +72,10 @@ int main(void)
 	struct pollfd none = {.fd = -1};
 	fd_set set;
 	int pair[2], folder = open("/", O_RDONLY | O_DIRECTORY);
-	char byte;
+	struct epoll_event event;
+	struct sembuf nothing = {0};
+	struct statvfs volume;
+	char byte, name[256];
 
 	FD_ZERO(&set);
 	puts("ready");
@@ -117,13 +122,18 @@ int main(void)
 	TIMES(34, ppoll(&none, 1, &ns, NULL));
 	TIMES(35, select(0, &set, NULL, NULL, &us[0]));
 	TIMES(36, pselect(0, &set, NULL, NULL, &ns, NULL));
-	TIMES(37, epoll_wait(-1, NULL, 1, 0));
+	TIMES(37, epoll_wait(-1, &event, 1, 0));
 	TIMES(38, close(epoll_create(1)));
 	TIMES(39, close(inotify_init()));
 	TIMES(40, nanosleep(&ns, NULL));
 	TIMES(41, clock_nanosleep(CLOCK_MONOTONIC, 0, &ns, NULL));
 	TIMES(42, getrlimit(RLIMIT_NOFILE, &limit));
 	TIMES(43, setrlimit(RLIMIT_NOFILE, &limit));
+	TIMES(44, semop(-1, &nothing, 1));
+	TIMES(45, seteuid(geteuid()));
+	TIMES(46, mkfifo(nowhere, 0600));
+	TIMES(47, statvfs(nowhere, &volume));
+	TIMES(48, gethostname(name, sizeof name));
 	TIMES(3, start(0));
 	TIMES(4, start(1));
 	TIMES(5, start(2));
