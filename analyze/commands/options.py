@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from bpfrec.analyze.commands.analyze import SYMBOLS
+from bpfrec.analyze.commands.patience import Patience
 from bpfrec.analyze.engine.engine import SelectedRows
 from bpfrec.analyze.engine.result import Result, Row
 from bpfrec.analyze.render.columns import are_known
@@ -23,6 +24,8 @@ from bpfrec.analyze.views.stack_text import STACK_TEXT
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    from bpfrec.analyze.render.layout import Painter
 
 _LINES_AT_ONCE = 256
 
@@ -71,7 +74,9 @@ def rendered(result: Result, form: str) -> Iterable[str]:
         )
     # It gives texts of several lines.
     breaks = STACK_TEXT in result.sql.lower()
-    return table.table(result.columns, rows, output_width(), breaks, batches)
+    # Colours would make a long answer slow.
+    paint = None if batches else output_paint()
+    return table.table(result.columns, rows, output_width(), breaks, batches, paint)
 
 
 def _in_columns(result: Result) -> tuple[Iterable[Row], Iterable[pa.RecordBatch]]:
@@ -90,15 +95,28 @@ def output_width() -> int | None:
     return None
 
 
+def output_paint() -> Painter | None:
+    """What adds colours for standard output; None if it is no terminal, or the user wants none ($NO_COLOR)."""
+    if not sys.stdout.isatty() or os.environ.get("NO_COLOR") or os.environ.get("TERM", "dumb") == "dumb":
+        return None
+    from bpfrec.analyze.render.colours import painter  # noqa: PLC0415
+
+    return painter()
+
+
 def write_lines(lines: Iterable[str]) -> None:
     """Writes ``lines`` to standard output, some at a time: there may be millions."""
     waiting = iter(lines)
     while some := list(islice(waiting, _LINES_AT_ONCE)):
+        if Patience.current:
+            Patience.current.stop()
         sys.stdout.write("\n".join(some) + "\n")
 
 
 def note(*lines: str) -> None:
     """Writes remarks to standard error, each behind the name of the program."""
+    if Patience.current:
+        Patience.current.clear()
     for line in lines:
         click.echo(f"bpfrec: {printable(line)}", err=True)
 

@@ -32,7 +32,14 @@ def report_command(name: str) -> click.Command:
     """The command of a report: options that choose calls, its own, and those of every output."""
     # The list of reports is printed without all this.
     from bpfrec.analyze.commands.filter_options import filter_options  # noqa: PLC0415
-    from bpfrec.analyze.commands.options import note, output_options, output_width, pass_trace  # noqa: PLC0415
+    from bpfrec.analyze.commands.options import (  # noqa: PLC0415
+        note,
+        output_options,
+        output_paint,
+        output_width,
+        pass_trace,
+    )
+    from bpfrec.analyze.commands.patience import Patience  # noqa: PLC0415
     from bpfrec.analyze.reports.call_filter import FILTERS  # noqa: PLC0415
     from bpfrec.analyze.reports.report import Answer  # noqa: PLC0415
 
@@ -44,16 +51,16 @@ def report_command(name: str) -> click.Command:
     @pass_trace
     def command(*, trace: Trace, output: Output, **options: Any) -> None:
         options = report.settle(options | {"format": output.format, "show_sql": output.show_sql})
-        result = trace.report(
-            name, lazy=True, **{option: value for option, value in options.items() if option in asked}
-        )
-        answer = Answer(trace, result, options, output_width())
+        wanted = {option: value for option, value in options.items() if option in asked}
+        with Patience():
+            result = trace.report(name, lazy=True, **wanted)
+            answer = Answer(trace, result, options, output_width(), output_paint())
 
-        def text(_: Result) -> Iterable[str]:
-            note(*report.remarks(answer))
-            return report.text(answer)
+            def text(_: Result) -> Iterable[str]:
+                note(*report.remarks(answer))
+                return report.text(answer)
 
-        output.write(result, text)
+            output.write(result, text)
         if result.refused:
             raise click.exceptions.Exit(1)
 

@@ -9,6 +9,7 @@ from typing import TextIO
 import click
 
 from bpfrec.analyze.commands.options import Output, note, output_options, pass_trace, write_lines
+from bpfrec.analyze.commands.patience import Patience
 from bpfrec.analyze.engine.result import Result
 from bpfrec.analyze.render.escape import printable_lines
 from bpfrec.analyze.trace import Trace
@@ -57,11 +58,12 @@ def command(trace: Trace, output: Output, query: str | None, file: TextIO | None
 
 def answer(trace: Trace, output: Output, script: str) -> None:
     """Runs ``script`` and writes the rows of its last statement that gives any."""
-    result = run_script(trace, script)
-    if result is None:
-        return
-    plan = result.columns[:1] == ["explain_key"]
-    output.write(result, (lambda r: [printable_lines(row[-1]) for row in r.rows]) if plan else None)
+    with Patience():
+        result = run_script(trace, script)
+        if result is None:
+            return
+        plan = result.columns[:1] == ["explain_key"]
+        output.write(result, (lambda r: [printable_lines(row[-1]) for row in r.rows]) if plan else None)
 
 
 def run_script(trace: Trace, script: str) -> Result | None:

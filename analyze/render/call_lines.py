@@ -6,18 +6,22 @@ from collections.abc import Iterable, Iterator
 
 from bpfrec.analyze.render.bcc import shown
 from bpfrec.analyze.render.escape import printable
+from bpfrec.analyze.render.layout import Painter
 from bpfrec.analyze.render.text_columns import Record
 
 
-def call_lines(rows: Iterable[Record], marked: int | None = None) -> Iterator[str]:
+def call_lines(rows: Iterable[Record], marked: int | None = None, paint: Painter | None = None) -> Iterator[str]:
     """A line for each of ``rows``, those of the report calls, and one for each frame of its stack.
 
-    ``marked``: the event_id of a call that is pointed at.
+    ``marked``: the event_id of a call that is pointed at. ``paint`` colours calls that failed.
     """
     for row in rows:
         pointer = "" if marked is None else "> " if row["event_id"] == marked else "  "
         clock = "-" if row["ts"] is None else row["ts"][11:26]
         took = "<unfinished>" if row["duration_ns"] is None else f"<{row['duration_ns'] / 1e9:.6f}>"
         thread = f"{shown(row['tid']):<7} {shown(row['comm']):<15}"
-        yield f"{pointer}{clock} {thread} {shown(row['call'])} {took}"
+        call = shown(row["call"])
+        if paint and row["errno"] is not None:
+            call = paint("ERROR", call)
+        yield f"{pointer}{clock} {thread} {call} {took}"
         yield from (f"    > {printable(frame)}" for frame in (row.get("stack") or "").splitlines())

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from bpfrec.analyze.render.layout import Painter
 from bpfrec.analyze.render.table import table
 from bpfrec.analyze.render.text_columns import BLANK, Record, shortened
 
 _FIRST_LAST = ("FIRST", "LAST")
 
 
-def process_tree(rows: Iterable[Record], width: int | None, calls: bool, most: int | None = None) -> Iterator[str]:
+def process_tree(
+    rows: Iterable[Record], width: int | None, calls: bool, most: int | None = None, paint: Painter | None = None
+) -> Iterator[str]:
     """The lines of a table of processes, children indented below their parents.
 
     ``rows`` are those of the report processes; ``calls`` adds their first and last calls. A process that executed
@@ -19,7 +22,7 @@ def process_tree(rows: Iterable[Record], width: int | None, calls: bool, most: i
     are shown, None for all.
     """
     columns = ("PID", "START", "SECONDS", "THREADS", "CALLS", "FAILED", *_FIRST_LAST[: 2 * calls], "END", "COMMAND")
-    return table(columns, (cells for r in rows for cells in _process(r, calls, most)), width)
+    return table(columns, (cells for r in rows for cells in _process(r, calls, most)), width, paint=paint)
 
 
 def _process(r: Record, calls: bool, most: int | None) -> Iterator[tuple[object, ...]]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bpfrec.analyze.render.layout import text_width
+from bpfrec.analyze.render.layout import Painter, text_width
 from bpfrec.analyze.render.table import table
 
 Record = Mapping[str, Any]
@@ -26,21 +26,27 @@ class TextColumn:
         return NOTHING if value is None else value
 
 
-def text_table(columns: Sequence[TextColumn], rows: Iterable[Record], width: int | None) -> Iterator[str]:
+def text_table(
+    columns: Sequence[TextColumn], rows: Iterable[Record], width: int | None, paint: Painter | None = None
+) -> Iterator[str]:
     """The lines of a table of ``rows``, at most ``width`` character cells wide."""
     cells = ([column.of(row) for column in columns] for row in rows)
-    return table([column.heading for column in columns], cells, width)
+    return table([column.heading for column in columns], cells, width, paint=paint)
 
 
 def fitting_table(
-    wide: Sequence[TextColumn], narrow: Sequence[TextColumn], rows: Iterable[Record], width: int | None
+    wide: Sequence[TextColumn],
+    narrow: Sequence[TextColumn],
+    rows: Iterable[Record],
+    width: int | None,
+    paint: Painter | None = None,
 ) -> Iterator[str]:
     """The table of the columns ``wide`` if it fits, else that of the columns ``narrow``. For few rows."""
     held = list(rows)
     lines = list(text_table(wide, held, None))
     if width is None or max(map(text_width, lines), default=0) <= width:
-        return iter(lines)
-    return text_table(narrow, held, width)
+        return text_table(wide, held, width, paint)
+    return text_table(narrow, held, width, paint)
 
 
 def duration(column: str) -> Callable[[Record], object]:
@@ -84,10 +90,9 @@ NOTHING = Word("-")
 
 
 def shortened(text: str, most: int | None) -> str:
-    """``text``, of which at most ``most`` characters are shown; says how many there are besides."""
-    if most is None or len(text) <= most:
-        return text
-    return f"{text[:most]} ... (+{len(text) - most} characters)"
+    """``text``, cut after ``most`` characters if that makes it shorter; says how many there are besides."""
+    rest = f" ... (+{len(text) - (most or 0)} characters)"
+    return text if most is None or len(text) <= most + len(rest) else f"{text[:most]}{rest}"
 
 
 def scaled(column: str, unit: float) -> Callable[[Record], object]:

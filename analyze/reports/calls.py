@@ -68,7 +68,7 @@ def _settle(options: Options) -> Options:
 def _text(answer: Answer) -> Iterator[str]:
     around = str(answer.options["around"])
     marked = int(around) if around.isascii() and around.isdigit() else None
-    return call_lines(answer.result.records(), marked)
+    return call_lines(answer.result.records(), marked, answer.paint)
 
 
 REPORT = Report(

@@ -8,7 +8,7 @@ from bpfrec.analyze.engine.protocols import Queries
 from bpfrec.analyze.engine.result import Result
 from bpfrec.analyze.engine.sqltemplate import render
 from bpfrec.analyze.render.bcc import path_text
-from bpfrec.analyze.render.text_columns import TextColumn, clock, text_table
+from bpfrec.analyze.render.text_columns import TextColumn, clock
 from bpfrec.analyze.reports.call_filter import CallFilter
 from bpfrec.analyze.reports.opensnoop import OPEN_CALLS
 from bpfrec.analyze.reports.report import Answer, Report
@@ -34,7 +34,7 @@ _COLUMNS = (
 
 
 def _text(answer: Answer) -> Iterator[str]:
-    return text_table(_COLUMNS, answer.result.records(), answer.width)
+    return answer.table(_COLUMNS)
 
 
 REPORT = Report(

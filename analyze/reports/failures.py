@@ -9,7 +9,7 @@ import click
 from bpfrec.analyze.engine.protocols import Queries
 from bpfrec.analyze.engine.result import Result
 from bpfrec.analyze.engine.sqltemplate import render
-from bpfrec.analyze.render.text_columns import Record, TextColumn, clock, text_table
+from bpfrec.analyze.render.text_columns import Record, TextColumn, clock
 from bpfrec.analyze.reports.call_filter import CallFilter
 from bpfrec.analyze.reports.network import INTERNET
 from bpfrec.analyze.reports.option_types import top_option
@@ -70,7 +70,7 @@ _COLUMNS = (
 
 
 def _text(answer: Answer) -> Iterator[str]:
-    return text_table(_COLUMNS, answer.result.records(), answer.width)
+    return answer.table(_COLUMNS)
 
 
 REPORT = Report(

@@ -49,7 +49,7 @@ def _text(answer: Answer) -> Iterator[str]:
     if answer.options["histogram"]:
         yield from _histograms(answer.result)
     else:
-        yield from fitting_table(_COLUMNS, _NARROW, answer.result.records(), answer.width)
+        yield from fitting_table(_COLUMNS, _NARROW, answer.result.records(), answer.width, answer.paint)
 
 
 def _histograms(result: Result) -> Iterator[str]:

@@ -37,7 +37,7 @@ def compute(trace: Queries, calls: CallFilter, *, failed: bool = False) -> Resul
 def _text(answer: Answer) -> Iterator[str]:
     # The command line of a linker has thousands of characters; two lines beside the numbers tell enough.
     most = None if answer.width is None or answer.options["full"] else max(2 * answer.width - 104, 60)
-    return process_tree(answer.result.records(), answer.width, answer.options["calls"], most)
+    return process_tree(answer.result.records(), answer.width, answer.options["calls"], most, answer.paint)
 
 
 REPORT = Report(

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from bpfrec.analyze.engine.result import Result
+from bpfrec.analyze.render.layout import Painter
+from bpfrec.analyze.render.text_columns import TextColumn, text_table
 
 if TYPE_CHECKING:
     import click
@@ -21,13 +23,19 @@ Options = dict[str, Any]
 class Answer:
     """What the text of a report is made of.
 
-    ``options`` are those of the command line by name, ``width`` the columns of the terminal (None: no limit).
+    ``options`` are those of the command line by name, ``width`` the columns of the terminal (None: no limit),
+    ``paint`` what adds colours, if the output is a terminal.
     """
 
     trace: Queries
     result: Result
     options: Mapping[str, Any]
     width: int | None
+    paint: Painter | None = None
+
+    def table(self, columns: Sequence[TextColumn]) -> Iterator[str]:
+        """The lines of a table of the rows."""
+        return text_table(columns, self.result.records(), self.width, self.paint)
 
 
 @dataclass(frozen=True)

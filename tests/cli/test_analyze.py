@@ -347,9 +347,9 @@ def test_hostile_strings_in_messages_are_escaped(lab1_trace, tmp_path):
     assert "\\x1b[31m\\u202e" in done.stderr
 
 
-def on_a_terminal(*arguments: str | Path, typed: tuple[str, ...] = ()) -> str:
+def on_a_terminal(*arguments: str | Path, typed: tuple[str, ...] = (), **variables: str) -> str:
     """What a terminal gets to see; each of ``typed`` is typed when there is a prompt."""
-    environment = os.environ | {"COLUMNS": "80", "TERM": "dumb", "XDG_STATE_HOME": "/nonexistent"}
+    environment = os.environ | {"COLUMNS": "80", "TERM": "dumb", "XDG_STATE_HOME": "/nonexistent"} | variables
     pid, terminal = pty.fork()
     if pid == 0:
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # a test run in the background inherits that it is ignored
@@ -377,6 +377,14 @@ def test_csv_is_escaped_on_a_terminal_and_raw_in_a_pipe(hostile_trace):
     arguments = ("analyze", "-i", hostile_trace, "sql", "SELECT path FROM syscalls LIMIT 1", "--format", "csv")
     assert "\x1b" not in on_a_terminal(*arguments)
     assert "\x1b" in run_bpfrec(*arguments).stdout
+
+
+def test_colours_are_for_terminals_that_have_them(lab1_trace):
+    arguments = ("analyze", "-i", lab1_trace, "report", "failures")
+    assert "\x1b[31mENOENT\x1b[0m" in on_a_terminal(*arguments, TERM="xterm")
+    for variables in ({"TERM": "xterm", "NO_COLOR": "1"}, {}):
+        assert "\x1b[31m" not in on_a_terminal(*arguments, **variables)
+    assert "\x1b" not in run_bpfrec(*arguments, environment={"TERM": "xterm"}).stdout
 
 
 def test_the_prompt(lab1_trace):

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bpfrec.analyze.render import bcc
+from bpfrec.analyze.render.colours import painter
 from bpfrec.analyze.render.data import csv_rows, json_rows, zoned
 from bpfrec.analyze.render.escape import printable, printable_lines
 from bpfrec.analyze.render.layout import text_width
@@ -221,5 +222,15 @@ def test_a_narrow_terminal_gets_the_narrow_columns():
 
 
 def test_long_texts_say_what_they_leave_out():
-    assert shortened("abc", 3) == shortened("abc", None) == "abc"
-    assert shortened("abcdef", 3) == "abc ... (+3 characters)"
+    for text in ("abc", "abcdef", "x" * 23):
+        assert shortened(text, 3) == shortened(text, None) == text
+    assert shortened("abc" + "x" * 50, 3) == "abc ... (+50 characters)"
+
+
+def test_headers_errors_and_bad_ends_have_colours_and_nothing_else():
+    paint = painter()
+    assert paint("", "  COUNT ") == "  \x1b[1mCOUNT\x1b[0m "
+    assert paint("ERROR", "ENOENT  ") == "\x1b[31mENOENT\x1b[0m  "
+    assert paint("END", "signal 9") == "\x1b[31msignal 9\x1b[0m"
+    plain = [("END", "0 "), ("END", "- "), ("ERROR", "NULL"), ("PATH", "ENOENT"), ("ERROR", "  "), ("", "")]
+    assert [paint(name, text) for name, text in plain] == [text for _, text in plain]
