@@ -8,7 +8,7 @@ from bpfrec.analyze.decode.captures.waits import result_remark
 from bpfrec.analyze.decode.numbers import masked, number_text, ubigint
 from bpfrec.analyze.decode.sql_parts import listed, sql
 from bpfrec.analyze.engine.sqltemplate import Fragment, literal
-from bpfrec.analyze.engine.view import Late
+from bpfrec.analyze.engine.view import Join
 from bpfrec.formats.kernel.decoding import RESULT, Condition, Decoding, decoders, decodings
 from bpfrec.formats.kernel.errnos import MAX_ERRNO
 from bpfrec.formats.kernel.syscalls import Argument, Syscall
@@ -17,12 +17,12 @@ _BITS = {"INTEGER": 32, "UINTEGER": 32, "USMALLINT": 16}
 _RET = Fragment("s.ret")
 
 
-def argument_text(call: Syscall, argument: Argument) -> tuple[Fragment, tuple[Late, ...]] | None:
+def argument_text(call: Syscall, argument: Argument) -> tuple[Fragment, tuple[Join, ...]] | None:
     """SQL for the text of one argument, and what that needs; None where its number says it all."""
     decoding = decodings(call).get(argument.name)
     shown = capture_view(call, argument.index)
     if shown and shown.text:
-        return _value(call, argument, decoding), shown.late
+        return _value(call, argument, decoding), shown.joins
     decoded = _decoded(call, decoding, _raw(argument)) if decoding else None
     return (decoded, ()) if decoded else None
 
@@ -34,9 +34,9 @@ def return_text(call: Syscall) -> Fragment | None:
     return sql("calls.where_worked", failed=_failed(), text=decoded) if decoded else None
 
 
-def call_text(call: Syscall | None, name: str) -> tuple[Fragment, tuple[Late, ...]]:
+def call_text(call: Syscall | None, name: str) -> tuple[Fragment, tuple[Join, ...]]:
     """SQL for the whole call as strace writes it, and what it needs; ``call`` is None for one that no table knows."""
-    late: tuple[Late, ...] = ()
+    joins: tuple[Join, ...] = ()
     if call is None or call.arguments is None:
         arguments = [number_text("hex", sql("calls.argument", index=index), 64) for index in range(6)]
         result = sql("calls.result")
@@ -47,12 +47,12 @@ def call_text(call: Syscall | None, name: str) -> tuple[Fragment, tuple[Late, ..
         arguments = [text for a in order if (text := _argument(call, a, known.get(a.name)))]
         result = _result(call, known.get(RESULT))
         shown = (view for a in call.arguments if (view := capture_view(call, a.index)) and view.text)
-        late = tuple(needed for view in shown for needed in view.late)
+        joins = tuple(needed for view in shown for needed in view.joins)
         if remark := result_remark(call):
             result = sql("calls.result_with_remark", result=result, remark=remark[0])
-            late += remark[1]
+            joins += remark[1]
     texts = sql("calls.arguments", texts=listed(arguments)) if arguments else literal("")
-    return sql("calls.call", opening=f"{name}(", arguments=texts, result=result), late
+    return sql("calls.call", opening=f"{name}(", arguments=texts, result=result), joins
 
 
 def _failed() -> Fragment:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from bpfrec.analyze.engine.catalog import Catalog
 from bpfrec.analyze.engine.errors import sql_errors
 from bpfrec.analyze.engine.result import Result, Row
-from bpfrec.analyze.engine.session import arrow_reader, interruptible
+from bpfrec.analyze.engine.session import interruptible
 from bpfrec.analyze.engine.sqltemplate import identifier, literal
 from bpfrec.analyze.engine.view import ComputedTable
 from bpfrec.formats.errors import BpfrecError
@@ -207,7 +207,7 @@ class SelectedRows:
     def _batches(self) -> Iterator[pa.RecordBatch]:
         count, begin = 0, time.perf_counter()
         with sql_errors(), interruptible(self.connection):
-            reader = arrow_reader(self.connection.sql(self.select), _ROWS_IN_BATCH)
+            reader = self.connection.sql(self.select).to_arrow_reader(_ROWS_IN_BATCH)
         try:
             while batch := self._next_batch(reader):
                 count += batch.num_rows

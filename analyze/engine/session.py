@@ -16,7 +16,6 @@ from bpfrec.formats.temporary import TemporaryFolder
 
 if TYPE_CHECKING:
     import duckdb
-    import pyarrow as pa
 
 MEMORY_VARIABLE = "BPFREC_MEMORY_LIMIT"
 
@@ -106,13 +105,6 @@ def interruptible(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
         theirs.close()
         watcher.join()
         ours.close()
-
-
-def arrow_reader(relation: duckdb.DuckDBPyRelation, rows: int) -> pa.RecordBatchReader:
-    """The rows of ``relation`` in batches of ``rows``; its query runs while they are read."""
-    # New versions of DuckDB warn of the old name.
-    read = relation.to_arrow_reader if hasattr(relation, "to_arrow_reader") else relation.fetch_arrow_reader
-    return read(rows)
 
 
 def _limit(connection: duckdb.DuckDBPyConnection, wanted: str) -> str:

@@ -123,7 +123,3 @@ def fact(name: str, sql_type: str, comment: str, value: object) -> ViewColumn:
     else:
         expression = literal(value)
     return ViewColumn(name, sql_type, comment, f"CAST({expression} AS {sql_type})")
-
-
-# The name that modules of analyze.decode still use.
-Late = Join

@@ -7,7 +7,7 @@ from bpfrec.analyze.decode.captures.view import CaptureColumn, CaptureView, arra
 from bpfrec.analyze.decode.numbers import number_text
 from bpfrec.analyze.decode.sql_parts import sql
 from bpfrec.analyze.engine.sqltemplate import Fragment, literal
-from bpfrec.analyze.engine.view import Late
+from bpfrec.analyze.engine.view import Join
 from bpfrec.formats.kernel.syscalls import Capture, Syscall
 
 _MOST_BYTES = 2**64 - 1
@@ -20,15 +20,15 @@ _MOST_DIGITS = 2**31 - 1
 def vector(call: Syscall, capture: Capture) -> CaptureView:
     """The buffers, by their addresses and lengths."""
     row, index = name_of_row("a", capture.index), capture.index
-    late = array_join(row, index, "iovec", "entry")
+    joins = array_join(row, index, "iovec", "entry")
     contents = next((c for c in call.captures if c.index == index and c.kind == "buffers"), None)
     empty = array_is_empty(row, capture)
-    columns = buffer_columns(row, late, none=empty)
+    columns = buffer_columns(row, joins, none=empty)
     if contents is None:
-        return CaptureView(columns, array_text(row, buffer_texts(row), empty=empty), (late,))
+        return CaptureView(columns, array_text(row, buffer_texts(row), empty=empty), (joins,))
     texts = buffer_texts(row, data_row(index), moved=bytes_moved(given_back=contents.at_exit))
     text = array_text(row, texts, empty=empty)
-    return CaptureView((*columns, *data_columns(index)), text, (late, data_join(index)))
+    return CaptureView((*columns, *data_columns(index)), text, (joins, data_join(index)))
 
 
 def array_is_empty(row: Fragment, capture: Capture) -> Fragment:
@@ -42,16 +42,16 @@ def bytes_moved(*, given_back: bool) -> Fragment:
     return sql("buffers.moved") if given_back else literal(None)
 
 
-def buffer_columns(row: Fragment, late: Late, *, none: Fragment) -> tuple[CaptureColumn, CaptureColumn, CaptureColumn]:
+def buffer_columns(row: Fragment, joins: Join, *, none: Fragment) -> tuple[CaptureColumn, CaptureColumn, CaptureColumn]:
     """The columns of the buffers in ``row``: bytes, count and status. ``none``: when there are none."""
     why = "NULL: read whole, or none was passed; else truncated, unreadable, lost, overflow (no sum of 64 bits)"
     size = sql("buffers.bytes", row=row, none=none, most=_MOST_BYTES)
     count = sql("buffers.count", row=row, none=none)
     status = sql("buffers.status", row=row, most=_MOST_BYTES)
     return (
-        CaptureColumn("_bytes", "UBIGINT", "bytes of its buffers together; NULL: see status", size, (late,)),
-        CaptureColumn("_count", "BIGINT", "how many buffers; NULL: see status", count, (late,)),
-        CaptureColumn("_status", "VARCHAR", why, status, (late,)),
+        CaptureColumn("_bytes", "UBIGINT", "bytes of its buffers together; NULL: see status", size, (joins,)),
+        CaptureColumn("_count", "BIGINT", "how many buffers; NULL: see status", count, (joins,)),
+        CaptureColumn("_status", "VARCHAR", why, status, (joins,)),
     )
 
 

@@ -53,7 +53,7 @@ def capture_columns(call: Syscall, argument: Argument) -> list[ViewColumn]:
             c.sql_type,
             f"{name}: {c.comment}",
             c.expression,
-            c.late,
+            c.joins,
         )
         for c in shown.columns
     ]
@@ -61,7 +61,7 @@ def capture_columns(call: Syscall, argument: Argument) -> list[ViewColumn]:
 
 def _timespec(capture: Capture) -> CaptureView:
     row = name_of_row("c", capture.index)
-    late = (row_join("timespecs", row, capture.index),)
+    joins = (row_join("timespecs", row, capture.index),)
 
     def value(member: str) -> Fragment:
         return sql("captures.timespec_member", row=row, member=Fragment(member), all_bits=ALL_BITS)
@@ -69,26 +69,26 @@ def _timespec(capture: Capture) -> CaptureView:
     why = "NULL: read whole, or none was passed; else unreadable"
     columns = (
         CaptureColumn(
-            "_tv_sec", "BIGINT", "seconds; NULL: see status, or none was passed", column(row, "tv_sec"), late
+            "_tv_sec", "BIGINT", "seconds; NULL: see status, or none was passed", column(row, "tv_sec"), joins
         ),
-        CaptureColumn("_tv_nsec", "BIGINT", "nanoseconds", column(row, "tv_nsec"), late),
-        CaptureColumn("_status", "VARCHAR", why, column(row, "status"), late),
+        CaptureColumn("_tv_nsec", "BIGINT", "nanoseconds", column(row, "tv_nsec"), joins),
+        CaptureColumn("_status", "VARCHAR", why, column(row, "status"), joins),
     )
-    return CaptureView(columns, members_text("{tv_sec=<tv_sec>, tv_nsec=<tv_nsec:uint>}", {}, value), late)
+    return CaptureView(columns, members_text("{tv_sec=<tv_sec>, tv_nsec=<tv_nsec:uint>}", {}, value), joins)
 
 
 def _sockaddr(capture: Capture) -> CaptureView:
     row = name_of_row("c", capture.index)
-    late = (row_join("sockaddrs", row, capture.index),)
+    joins = (row_join("sockaddrs", row, capture.index),)
     what = "IP address, path of a unix socket ... as in sockaddrs"
     why = "NULL: read whole; else what sockaddrs has"
     columns = (
-        CaptureColumn("_family", "VARCHAR", "address family", sql("captures.family", row=row), late),
-        CaptureColumn("_address", "VARCHAR", what, column(row, "address"), late),
-        CaptureColumn("_port", "INTEGER", "port; NULL: the family has none", column(row, "port"), late),
-        CaptureColumn("_status", "VARCHAR", why, column(row, "status"), late),
+        CaptureColumn("_family", "VARCHAR", "address family", sql("captures.family", row=row), joins),
+        CaptureColumn("_address", "VARCHAR", what, column(row, "address"), joins),
+        CaptureColumn("_port", "INTEGER", "port; NULL: the family has none", column(row, "port"), joins),
+        CaptureColumn("_status", "VARCHAR", why, column(row, "status"), joins),
     )
-    return CaptureView(columns, sql("captures.sockaddr_text", row=row), late)
+    return CaptureView(columns, sql("captures.sockaddr_text", row=row), joins)
 
 
 _BY_KIND: dict[str, Callable[[Capture], CaptureView]] = {

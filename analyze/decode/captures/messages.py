@@ -35,13 +35,13 @@ def message(_call: Syscall, capture: Capture) -> CaptureView:
     rights = array_join(passed, index, "scm_rights", phase)
     address = row_join("sockaddrs", name, index)
     why = "NULL: whole, or there are none; else truncated, unreadable, lost"
-    both = (*header.late, vector)
+    both = (*header.joins, vector)
     none = sql("messages.no_buffers", count=value("msg_iovlen"))
     total, count, status = buffer_columns(buffers, vector, none=none)
     family, place = sql("captures.family", row=name), "IP address, path of a unix socket ... as in sockaddrs"
     columns = (
         *header.columns,
-        *(replace(c, comment=c.comment.replace("status", "buffers_status"), late=both) for c in (total, count)),
+        *(replace(c, comment=c.comment.replace("status", "buffers_status"), joins=both) for c in (total, count)),
         replace(status, suffix="_buffers_status"),
         CaptureColumn("_family", "VARCHAR", "address family; NULL: no address", family, (address,)),
         CaptureColumn("_address", "VARCHAR", place, column(name, "address"), (address,)),
@@ -62,7 +62,7 @@ def message(_call: Syscall, capture: Capture) -> CaptureView:
         control_length=value("msg_controllen"),
         flags=value("msg_flags"),
     )
-    return CaptureView(columns, text, (*header.late, vector, rights, address, data_join(index)))
+    return CaptureView(columns, text, (*header.joins, vector, rights, address, data_join(index)))
 
 
 def _or_address(text: Fragment, pointer: Fragment) -> Fragment:

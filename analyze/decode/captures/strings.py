@@ -5,35 +5,35 @@ from __future__ import annotations
 from bpfrec.analyze.decode.captures.view import CaptureColumn, CaptureView, column, name_of_row, row_join
 from bpfrec.analyze.decode.sql_parts import sql
 from bpfrec.analyze.engine.sqltemplate import Fragment
-from bpfrec.analyze.engine.view import Late
+from bpfrec.analyze.engine.view import Join
 from bpfrec.formats.kernel.syscalls import RESULT_LENGTH, Capture
 
 
 def strings(capture: Capture) -> CaptureView:
     """A vector of strings; an environment is there where the recording was asked for it."""
     row = name_of_row("c", capture.index)
-    late = (Late(sql("captures.join_strings", row=row, index=capture.index), ("exec_args",)),)
+    joins = (Join(sql("captures.join_strings", row=row, index=capture.index), ("exec_args",)),)
     asked = "; NULL without --env" if capture.kind == "environment" else ""
     what = f"the strings that it points at; bytes that are not UTF-8 as \\xNN{asked}"
     why = "NULL: whole; else why the rest is missing: truncated, unreadable"
     columns = (
-        CaptureColumn("", "VARCHAR[]", what, column(row, "strings"), late),
-        CaptureColumn("_status", "VARCHAR", why, column(row, "status"), late),
+        CaptureColumn("", "VARCHAR[]", what, column(row, "strings"), joins),
+        CaptureColumn("_status", "VARCHAR", why, column(row, "status"), joins),
     )
-    return CaptureView(columns, sql("captures.strings_text", row=row), late)
+    return CaptureView(columns, sql("captures.strings_text", row=row), joins)
 
 
 def string(capture: Capture) -> CaptureView:
     """A string that is no path, passed or given back."""
     row = name_of_row("c", capture.index)
-    late = (row_join("strings", row, capture.index),)
+    joins = (row_join("strings", row, capture.index),)
     what = f"the string; bytes that are not UTF-8 as \\xNN; the pointer is syscalls.arg{capture.index}"
     why = "NULL: whole, or there is none; else unreadable, truncated, not-utf8, lost"
     columns = (
-        CaptureColumn("", "VARCHAR", what, column(row, "value"), late),
-        CaptureColumn("_status", "VARCHAR", why, column(row, "status"), late),
+        CaptureColumn("", "VARCHAR", what, column(row, "value"), joins),
+        CaptureColumn("_status", "VARCHAR", why, column(row, "status"), joins),
     )
-    return CaptureView(columns, sql("captures.string_text", row=row), late, is_string=True)
+    return CaptureView(columns, sql("captures.string_text", row=row), joins, is_string=True)
 
 
 def data(capture: Capture) -> CaptureView:
@@ -58,16 +58,16 @@ def data_row(index: int) -> Fragment:
     return name_of_row("d", index)
 
 
-def data_join(index: int) -> Late:
+def data_join(index: int) -> Join:
     """The join of the contents of an argument's buffers."""
     return row_join("data", data_row(index), index)
 
 
 def data_columns(index: int) -> tuple[CaptureColumn, ...]:
     """The columns of contents."""
-    row, late = data_row(index), (data_join(index),)
+    row, joins = data_row(index), (data_join(index),)
     why = "NULL: whole; else truncated, unreadable, lost"
     return (
-        CaptureColumn("_data", "BLOB", "its first bytes; NULL: see status", column(row, "bytes"), late),
-        CaptureColumn("_data_status", "VARCHAR", why, column(row, "status"), late),
+        CaptureColumn("_data", "BLOB", "its first bytes; NULL: see status", column(row, "bytes"), joins),
+        CaptureColumn("_data_status", "VARCHAR", why, column(row, "status"), joins),
     )

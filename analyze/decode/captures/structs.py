@@ -27,19 +27,19 @@ def struct(capture: Capture) -> CaptureView:
     members = {member.name: member for member in STRUCTS[capture.kind]}
     row = name_of_row("c", capture.index)
     value = member_values(row, capture.kind)
-    late = (row_join("structs", row, capture.index),)
+    joins = (row_join("structs", row, capture.index),)
 
     def of_member(member: StructMember) -> CaptureColumn:
         sql_type, macro = _TYPES[member.bits, member.signed]
         comment = f"{member.name} of the struct {capture.kind}; NULL: see status, or none was passed"
         expression = sql("structs.cast", macro=Fragment(macro), value=value(member.name))
-        return CaptureColumn(f"_{member.name}", sql_type, comment, expression, late)
+        return CaptureColumn(f"_{member.name}", sql_type, comment, expression, joins)
 
     why = "NULL: read whole, or none was passed; else unreadable, truncated, lost"
-    status = CaptureColumn("_status", "VARCHAR", why, column(row, "status"), late)
+    status = CaptureColumn("_status", "VARCHAR", why, column(row, "status"), joins)
     form = _TEXTS.get(capture.kind)
     text = members_text(form, members, value) if isinstance(form, str) else form(value) if form else None
-    return CaptureView((*map(of_member, members.values()), status), text, late)
+    return CaptureView((*map(of_member, members.values()), status), text, joins)
 
 
 def member_values(row: Fragment, kind: str) -> Values:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from bpfrec.analyze.decode.numbers import number_text
 from bpfrec.analyze.decode.sql_parts import listed, sql
 from bpfrec.analyze.engine.sqltemplate import Fragment
-from bpfrec.analyze.engine.view import Late
+from bpfrec.analyze.engine.view import Join
 from bpfrec.formats.kernel.captures import StructMember
 from bpfrec.formats.kernel.decoding import decoders
 
@@ -27,7 +27,7 @@ class CaptureColumn:
     sql_type: str
     comment: str
     expression: str
-    late: tuple[Late, ...]
+    joins: tuple[Join, ...]
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class CaptureView:
 
     columns: tuple[CaptureColumn, ...]
     text: Fragment | None
-    late: tuple[Late, ...]
+    joins: tuple[Join, ...]
     is_string: bool = False
 
 
@@ -54,18 +54,18 @@ def column(row: Fragment, name: str) -> Fragment:
     return sql("captures.column", row=row, column=Fragment(name))
 
 
-def row_join(table: str, row: Fragment, index: int) -> Late:
+def row_join(table: str, row: Fragment, index: int) -> Join:
     """The join of the one row that ``table`` has for an argument."""
-    return Late(sql("captures.join_row", table=Fragment(table), row=row, index=index), (table,))
+    return Join(sql("captures.join_row", table=Fragment(table), row=row, index=index), (table,))
 
 
-def array_join(row: Fragment, index: int, kind: str, phase: str) -> Late:
+def array_join(row: Fragment, index: int, kind: str, phase: str) -> Join:
     """The join of an argument's array as one ``row``.
 
     It has lists ``first`` and ``second`` of the words of its elements, ``total``, the sum of the second ones, and its
     ``status``.
     """
-    return Late(sql("captures.join_array", row=row, index=index, kind=kind, phase=phase), ("arrays",))
+    return Join(sql("captures.join_array", row=row, index=index, kind=kind, phase=phase), ("arrays",))
 
 
 def array_text(row: Fragment, elements: Fragment, *, empty: Fragment) -> Fragment:
