@@ -129,6 +129,7 @@ def finish(
             "failed_parts": len(stages.failed),
             "unread_lines": tracker.modules.unread_lines,
             "unread_symbols": tracker.modules.unread_symbols,
+            "unheld_files": tracker.modules.unheld,
             "cut_perf_maps": tracker.perf_maps.cut,
             "jit_stacks_cut": gaps.cut,
             "jit_stacks_unnamed": gaps.unnamed,

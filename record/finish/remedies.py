@@ -36,6 +36,7 @@ _REMEDIES = {
         text="node writes one with --perf-basic-prof --interpreted-frames-native-stack, Java when it is asked while it "
         "is recorded: jcmd PID Compiler.perfmap",
     ),
+    "open-files": _Remedy(lambda _: True, text="Allow more open files with: ulimit -n"),
     "symbols": _Remedy(lambda _: True, text="Ask with: analyze --symbols DIR"),
 }
 

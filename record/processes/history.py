@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import bisect
 import shlex
-from collections.abc import Iterable, Set
+from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -59,14 +59,41 @@ class ThreadName:
 
 @dataclass(slots=True)
 class AddressSpace:
-    """The executable mappings of a process from ``start`` to its next exec, oldest first."""
+    """The executable mappings of a process from ``start`` to its next exec.
+
+    ``own``: those made in it, oldest first. A forked process has those of its ``origin`` besides: the first
+    ``inherited`` of that one's own, and what that one has from its origin. They are shared, for a process with many
+    mappings may fork often.
+    """
 
     start: int
-    mappings: list[Mapping] = field(default_factory=list)
+    own: list[Mapping] = field(default_factory=list)
+    origin: AddressSpace | None = None
+    inherited: int = 0
+
+    def fork(self, start: int) -> AddressSpace:
+        """Returns the address space of a process that is forked at ``start``."""
+        if self.own:
+            return AddressSpace(start, origin=self, inherited=len(self.own))
+        return AddressSpace(start, origin=self.origin, inherited=self.inherited)
+
+    def latest_first(self) -> Iterator[Mapping]:
+        """Yields the mappings, inherited ones too, from the latest to the oldest."""
+        space: AddressSpace | None = self
+        count = len(self.own)
+        while space is not None:
+            for index in range(count - 1, -1, -1):
+                yield space.own[index]
+            count, space = space.inherited, space.origin
+
+    @property
+    def mappings(self) -> list[Mapping]:
+        """The mappings, inherited ones too, oldest first."""
+        return list(self.latest_first())[::-1]
 
     def find(self, address: int, when: int) -> Mapping | None:
         """Returns the mapping of ``address`` at ``when``: the latest one made until then that covers it."""
-        for mapping in reversed(self.mappings):
+        for mapping in self.latest_first():
             if mapping.time <= when and mapping.start <= address < mapping.end:
                 return mapping
         return None
@@ -122,7 +149,7 @@ class History:
                 self._exit(event)
             case Mapping():
                 spaces = self._spaces.setdefault(event.pid, [AddressSpace(BEFORE)])
-                spaces[-1].mappings.append(event)
+                spaces[-1].own.append(event)
             case Lost():
                 self.lost_events += event.number
 
@@ -158,7 +185,8 @@ class History:
     def program(self, pid: int, when: int) -> str | None:
         """Returns the path of the program of ``pid`` at ``when``: the first file that an exec maps."""
         space = self.address_space_at(pid, when)
-        return space.mappings[0].path if space and space.mappings else None
+        mappings = space.mappings if space else []
+        return mappings[0].path if mappings else None
 
     def has_ended(self, tid: int) -> bool:
         """Tells whether the thread that last had ``tid`` has ended."""
@@ -211,7 +239,7 @@ class History:
             (pid, when)
             for pid, spaces in self._spaces.items()
             for space in spaces
-            for when in {space.start, *(mapping.time for mapping in space.mappings)}
+            for when in {space.start, *(mapping.time for mapping in space.own)}
         ]
         table = np.array(changes, np.int64).reshape(-1, 2)
         return AsOf(table[:, 0], table[:, 1])
@@ -245,7 +273,7 @@ class History:
         else:
             lives.append(life)
         inherited = self.address_space_at(event.parent_pid, event.time)
-        space = AddressSpace(event.time, list(inherited.mappings) if inherited else [])
+        space = inherited.fork(event.time) if inherited else AddressSpace(event.time)
         self._spaces.setdefault(event.pid, []).append(space)
 
     def _exit(self, event: Exit) -> None:

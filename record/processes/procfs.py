@@ -17,6 +17,9 @@ _log = logging.getLogger(__name__)
 
 PROC = Path("/proc")
 
+MOST_ARGUMENTS = 1 << 15
+"""How many bytes of the arguments of a process are kept: they may have megabytes, and there may be many processes."""
+
 # The second line of fdinfo has the flags; what follows can be long.
 _FDINFO_BYTES = 96
 
@@ -146,11 +149,13 @@ def exe(pid: int) -> str | None:
 
 
 def cmdline(pid: int) -> str | None:
-    """Returns the arguments of ``pid``, quoted for a shell."""
-    raw = _read(f"{pid}/cmdline")
+    """Returns the arguments of ``pid``, quoted for a shell; very long ones end with ``...``."""
+    raw = _read(f"{pid}/cmdline", MOST_ARGUMENTS)
+    if not raw:
+        return None
     # A program that sets its title leaves NULs behind it.
-    words = raw.rstrip(b"\0").split(b"\0") if raw else []
-    return shlex.join(map(_text, words)) if words else None
+    words = raw.rstrip(b"\0").split(b"\0")
+    return shlex.join(map(_text, words)) + (" ..." if len(raw) == MOST_ARGUMENTS else "") if words != [b""] else None
 
 
 def executable_maps(pid: int) -> list[MapsLine]:

@@ -10,6 +10,7 @@ import ctypes
 import io
 import logging
 import os
+import resource
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,6 +36,11 @@ LINES_BUDGET = 8 << 20
 SYMBOLS_BUDGET = 1 << 30
 """How many bytes of symbol tables are kept for all files: forty million symbols."""
 
+NAMELESS_BYTES = 1 << 28
+"""How many bytes of deleted files and memfds are held open: they take room on the disk, or memory, until then."""
+
+_MOST_FILES = 1 << 15
+_ELF = b"\x7fELF"
 _VDSO = "[vdso]"
 _DELETED = " (deleted)"
 # Runtimes put JIT code into these. A memfd may also hold a program.
@@ -61,13 +67,17 @@ class _Module:
 class Modules:
     """The open files, each once: its identity is the build id, or device and inode, or the path.
 
-    ``unread_lines``: how many addresses have no source line because finding it would have taken too long.
-    ``unread_symbols``: how many files have no names because their symbol tables are too large. ``runtimes``: what is
-    known of the runtimes in them.
+    At most ``most_files`` are held open, and ``most_bytes`` of files that have no name any more, which take room as
+    long as they are open; ``unheld``: how many files were not held for that reason. ``unread_lines``: how many
+    addresses have no source line because finding it would have taken too long. ``unread_symbols``: how many files have
+    no names because their symbol tables are too large. ``runtimes``: what is known of the runtimes in them.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, most_files: int | None = None, most_bytes: int = NAMELESS_BYTES) -> None:
         self._modules: dict[Identity, _Module] = {}
+        self._most_files = _files_budget() if most_files is None else most_files
+        self._most_bytes = most_bytes
+        self._held = self.unheld = 0
         self.runtimes = Runtimes(self.find_symbol)
         self._debug_folders = DebugFolders([SYSTEM_FOLDER], search=False)
         self.unread_lines = self.unread_symbols = 0
@@ -85,8 +95,27 @@ class Modules:
         if file is None:
             _log.debug("pid %d: %s cannot be opened", mapping.pid, mapping.path)
             return
-        _log.debug("pid %d: %s opened", mapping.pid, mapping.path)
-        self._modules[identity] = _Module(file, mapping.path)
+        failure = "" if mapping.path == _VDSO else self._refusal(file)
+        _log.debug("pid %d: %s opened%s", mapping.pid, mapping.path, failure and f" and closed: {failure}")
+        if failure:
+            file.close()
+        self._modules[identity] = _Module(file, mapping.path, failure=failure)
+
+    def _refusal(self, file: BinaryIO) -> str:
+        """Why ``file`` is not to be held open; empty: it is, and counts."""
+        try:
+            if os.pread(file.fileno(), len(_ELF), 0) != _ELF:
+                return "not an ELF file"
+            found = os.fstat(file.fileno())
+        except OSError as error:
+            return f"cannot be read: {error.strerror}"
+        size = found.st_size if found.st_nlink == 0 else 0
+        if self._held >= self._most_files or size > self._most_bytes:
+            self.unheld += 1
+            return "too many files, or too large ones without names, are open"
+        self._held += 1
+        self._most_bytes -= size
+        return ""
 
     def locate(self, mapping: Mapping, address: int) -> tuple[int | None, Symbol | None]:
         """What ``address`` of the process is in the file of ``mapping``, as the file numbers it; the function there."""
@@ -171,7 +200,7 @@ class Modules:
         if module.elf is None:
             try:
                 module.elf = ElfFile(module.file)
-            except NotElfError as error:
+            except (NotElfError, OSError) as error:
                 module.failure = str(error)
                 _log.info("%s: %s", module.path, error)
                 return None
@@ -200,6 +229,12 @@ class Modules:
 def _in_file(module: _Module | None, mapping: Mapping, address: int) -> int | None:
     elf = module.elf if module else None
     return elf.address_of(address - mapping.start + mapping.offset) if elf else None
+
+
+def _files_budget() -> int:
+    """How many files may be held open, so that most descriptors are left for all else."""
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return _MOST_FILES if limit == resource.RLIM_INFINITY else min(_MOST_FILES, limit // 2)
 
 
 def has_file(mapping: Mapping) -> bool:
@@ -253,7 +288,7 @@ def _is_the_file(file: BinaryIO, mapping: Mapping) -> bool:
     if mapping.build_id:
         try:
             return ElfFile(file).build_id == mapping.build_id
-        except NotElfError:
+        except (NotElfError, OSError):
             return False
     if mapping.inode:
         return os.fstat(file.fileno()).st_ino == mapping.inode

@@ -16,10 +16,11 @@ from typing import BinaryIO
 
 from bpfrec.bpf.clock import monotonic_ns
 from bpfrec.formats.symbols.perf_map import LARGEST, JitSymbol, entries_for
-from bpfrec.formats.untrusted_files import open_regular
+from bpfrec.formats.untrusted_files import open_in_root
 from bpfrec.record.processes.procfs import PROC, living_thread, status
 
-TEMPORARY = Path("/tmp")  # noqa: S108 - perf's convention
+HOST = Path("/")
+_TEMPORARY = "tmp"
 BEFORE = 0
 
 _MOST_LOOKS = 1 << 12
@@ -157,14 +158,14 @@ class PerfMaps:
 
     def _open(self, pid: int) -> None:
         """Opens the map of ``pid`` if it exists and is not the one that is open."""
-        name, folder = self._place(pid)
-        file = open_regular(folder / name)
+        name, root, uid = self._place(pid)
+        file = open_in_root(root, _TEMPORARY, name, uid)
         if file is None:
             return
         found = os.fstat(file.fileno())
         known = self._maps.setdefault(pid, [])
         identity = (found.st_dev, found.st_ino)
-        is_stale = folder == TEMPORARY and found.st_mtime_ns < self._made - _FILE_CLOCK_NS
+        is_stale = root == HOST and found.st_mtime_ns < self._made - _FILE_CLOCK_NS
         now = monotonic_ns()
         if known and known[-1].identity == identity:
             known[-1].named = now
@@ -175,10 +176,11 @@ class PerfMaps:
         known[-1].look()
         self._names[pid] = name
 
-    def _place(self, pid: int) -> tuple[str, Path]:
+    def _place(self, pid: int) -> tuple[str, Path, int | None]:
+        """The name of the map of ``pid``, the root that its folder is in, and the user that the process is."""
         found = status(pid)
         if found is not None:
-            return f"perf-{found.namespace_pid}.map", PROC / str(living_thread(pid)) / "root" / "tmp"
+            return f"perf-{found.namespace_pid}.map", PROC / str(living_thread(pid)) / "root", found.uid
         # It has ended. If it had no namespaces of its own, its map may still be there.
         self._tried[pid] = math.inf
-        return f"perf-{pid}.map", TEMPORARY
+        return f"perf-{pid}.map", HOST, None

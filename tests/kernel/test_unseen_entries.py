@@ -63,26 +63,33 @@ def test_calls_that_seccomp_refuses(output: Path) -> None:
     assert rows(output, "SELECT count(*) FROM syscalls WHERE entry_status = 'before-recording'") == [(0,)]
 
 
-BUSY = REFUSED.replace(
+# It runs without any call until a byte of a file that it has mapped is set.
+BUSY = REFUSED.replace("import ctypes", "import mmap, sys, ctypes", 1).replace(
     "for number in range",
-    """
+    """flag = mmap.mmap(os.open(sys.argv[1], os.O_RDWR), 1)
 print("ready", flush=True)
-end = time.monotonic() + 6
-while time.monotonic() < end:
+while not flag[0]:
     pass
 for number in range""",
     1,
-).replace("import ctypes", "import time, ctypes", 1)
+)
 
 
-def test_a_first_call_that_is_refused_lasts_no_time(output: Path) -> None:
-    busy = subprocess.Popen([sys.executable, "-c", BUSY], stdout=subprocess.PIPE, text=True)
+def test_a_first_call_that_is_refused_lasts_no_time(output: Path, tmp_path: Path) -> None:
+    flag = tmp_path / "flag"
+    flag.write_bytes(b"\0")
+    busy = subprocess.Popen([sys.executable, "-c", BUSY, flag], stdout=subprocess.PIPE, text=True)
     started.append(busy)
     assert line_of(busy.stdout) == "ready"
     recorder = Recorder(output, "-p", str(busy.pid))
+    time.sleep(0.5)
+    with flag.open("r+b") as file:
+        file.write(b"\1")
     recorder.wait()
     refused = "FROM syscalls WHERE syscall = 'mkdir' AND errno = 'EACCES'"
-    assert rows(output, f"SELECT entry_status, duration_ns, count(*) {refused} GROUP BY ALL") == [("refused", 0, TIMES)]
+    assert rows(output, f"SELECT entry_status, duration_ns, count(*) {refused} AND pid = {busy.pid} GROUP BY ALL") == [
+        ("refused", 0, TIMES)
+    ]
 
 
 @pytest.mark.parametrize("by", ["process", "everything"])

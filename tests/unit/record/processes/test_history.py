@@ -111,6 +111,27 @@ def test_a_process_whose_main_thread_had_ended_ends_with_its_last_thread() -> No
     assert life.end == 200
 
 
+def test_forks_share_the_mappings_that_they_inherit() -> None:
+    found = history(
+        Fork(100, 20, 20, 10, 10),
+        Mapping(110, 20, 0x5000, 0x6000, 0, "/lib/child", None, None, None),
+        Mapping(120, 10, 0x7000, 0x8000, 0, "/lib/parent", None, None, None),
+        Fork(130, 30, 30, 20, 20),
+        Fork(140, 40, 40, 30, 30),
+    )
+
+    def paths(pid: int) -> list[str]:
+        space = found.address_space_at(pid, 200)
+        assert space is not None
+        return [mapping.path for mapping in space.mappings]
+
+    assert paths(20) == paths(30) == paths(40) == ["/bin/old", "/lib/child"], "not what the parent mapped later"
+    assert paths(10) == ["/bin/old", "/lib/parent"]
+    spaces = [found.address_space_at(pid, 200) for pid in (30, 40)]
+    assert all(space is not None and space.own == [] and space.find(0x5000, 200) for space in spaces)
+    assert {found.program(pid, 200) for pid in (10, 20, 30, 40)} == {"/bin/old"}
+
+
 def twice() -> History:
     """Process 20 of main, then another process 20."""
     return history(

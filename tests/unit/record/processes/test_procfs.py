@@ -173,6 +173,13 @@ def test_the_command_line_is_quoted() -> None:
         assert procfs.cmdline(process.pid) == "sh -c 'echo; read x # it'\"'\"'s'"
 
 
+def test_very_long_arguments_are_cut(proc: Path) -> None:
+    (proc / "cmdline").write_bytes(b"program\0" + b"x" * 2_000_000)
+    found = procfs.cmdline(7)
+    assert found is not None
+    assert (found[:9], found[-5:], len(found)) == ("program x", "x ...", procfs.MOST_ARGUMENTS + len(" ..."))
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [

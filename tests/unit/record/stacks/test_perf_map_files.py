@@ -63,7 +63,7 @@ def test_a_name_is_never_one_that_could_not_have_been(steps: list[tuple[int, int
 def tmp(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """/tmp of process 7, whose id is 3 in its namespace."""
     monkeypatch.setattr(perf_maps, "PROC", tmp_path / "proc")
-    monkeypatch.setattr(perf_maps, "TEMPORARY", tmp_path / "tmp")
+    monkeypatch.setattr(perf_maps, "HOST", tmp_path)
     monkeypatch.setattr(perf_maps, "_OPENING_SECONDS", 0.0)
     monkeypatch.setattr(perf_maps, "status", lambda pid: ProcessStatus(pid, 1, 0, 3) if pid == 7 else None)
     (tmp_path / "tmp").mkdir()
@@ -135,7 +135,7 @@ def test_a_map_begun_anew_is_another(tmp: Path, monkeypatch: pytest.MonkeyPatch)
 @pytest.mark.usefixtures("tmp")
 def test_the_map_of_a_process_that_has_ended_is_found_if_it_was_made_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = Clock(monkeypatch)
-    host = perf_maps.TEMPORARY
+    host = perf_maps.HOST / "tmp"
     clock.write(host / "perf-8.map", "1000 10 stale\n")
     clock.now += 10**9
     maps = PerfMaps()

@@ -1,0 +1,81 @@
+"""record/stacks/modules.py: which files are held open until a recording is finished, and how many."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from bpfrec.bpf.sideband import Mapping
+from bpfrec.record.stacks import modules as under_test
+from bpfrec.record.stacks.modules import Modules
+
+
+def mapping(path: Path) -> Mapping:
+    return Mapping(0, os.getpid(), 0x1000, 0x2000, 0, str(path), None, (0, 0), path.stat().st_ino)
+
+
+def program(path: Path) -> Mapping:
+    shutil.copy("/bin/true", path)
+    return mapping(path)
+
+
+def descriptors() -> int:
+    return len(os.listdir("/proc/self/fd"))  # noqa: PTH208
+
+
+def test_files_without_code_are_not_held(tmp_path: Path) -> None:
+    modules, before = Modules(), descriptors()
+    for number in range(20):
+        path = tmp_path / f"{number}.so"
+        path.write_text("no ELF file")
+        modules.hold(mapping(path))
+        assert modules.file(mapping(path)) is None
+    assert (descriptors(), modules.unheld) == (before, 0)
+    modules.close()
+
+
+def test_more_files_than_may_be_open_are_counted(tmp_path: Path) -> None:
+    modules, before = Modules(most_files=3), descriptors()
+    mappings = [program(tmp_path / str(number)) for number in range(8)]
+    for one in (*mappings, *mappings):
+        modules.hold(one)
+    assert (descriptors() - before, modules.unheld) == (3, 5)
+    assert [modules.file(one) is not None for one in mappings] == [True] * 3 + [False] * 5
+    modules.close()
+    assert descriptors() == before
+
+
+def test_files_that_have_been_deleted_take_no_more_room_than_they_may(tmp_path: Path) -> None:
+    size = Path("/bin/true").stat().st_size
+    modules, held = Modules(most_bytes=2 * size), []
+    mappings = [program(tmp_path / str(number)) for number in range(4)]
+    for one in mappings:
+        path = Path(one.path)
+        with path.open("rb") as file:
+            path.unlink()
+            # A name that leads to it all the same, as those in map_files do.
+            modules.hold(one._replace(path=f"/proc/self/fd/{file.fileno()}"))
+        held.append(modules.file(one) is not None)
+    assert (held, modules.unheld) == ([True, True, False, False], 2)
+    modules.close()
+
+
+def test_a_file_that_cannot_be_read_has_no_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> bytes:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    modules, one, other = Modules(), program(tmp_path / "one"), program(tmp_path / "other")
+    modules.hold(one)
+    with monkeypatch.context() as patch:
+        patch.setattr(under_test, "ElfFile", broken)
+        assert modules.unwind_table(one) is None
+        assert modules.locate(one, 0x1000) == (None, None)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "pread", broken)
+        modules.hold(other)
+    assert modules.file(other) is None
+    modules.close()
