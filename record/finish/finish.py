@@ -130,6 +130,7 @@ def finish(
             "unread_lines": tracker.modules.unread_lines,
             "unread_symbols": tracker.modules.unread_symbols,
             "unheld_files": tracker.modules.unheld,
+            "unanswered_files": tracker.modules.unanswered,
             "cut_perf_maps": tracker.perf_maps.cut,
             "jit_stacks_cut": gaps.cut,
             "jit_stacks_unnamed": gaps.unnamed,

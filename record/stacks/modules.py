@@ -25,6 +25,7 @@ from bpfrec.formats.symbols.source_lines import Budget
 from bpfrec.formats.symbols.symbolizer import Symbolizer
 from bpfrec.formats.untrusted_files import open_regular
 from bpfrec.record.processes.procfs import PROC, executable_maps, living_thread
+from bpfrec.record.processes.remote_files import RemoteFiles
 from bpfrec.record.stacks.runtimes import Runtimes
 from bpfrec.record.stacks.unwind.eh_frame import UnwindTable
 
@@ -68,7 +69,8 @@ class Modules:
     """The open files, each once: its identity is the build id, or device and inode, or the path.
 
     At most ``most_files`` are held open, and ``most_bytes`` of files that have no name any more, which take room as
-    long as they are open; ``unheld``: how many files were not held for that reason. ``unread_lines``: how many
+    long as they are open; ``unheld``: how many files were not held for that reason, ``unanswered``:
+    for their file systems did not answer. ``unread_lines``: how many
     addresses have no source line because finding it would have taken too long. ``unread_symbols``: how many files have
     no names because their symbol tables are too large. ``runtimes``: what is known of the runtimes in them.
     """
@@ -77,7 +79,8 @@ class Modules:
         self._modules: dict[Identity, _Module] = {}
         self._most_files = _files_budget() if most_files is None else most_files
         self._most_bytes = most_bytes
-        self._held = self.unheld = 0
+        self._held = self.unheld = self.unanswered = 0
+        self._remote = RemoteFiles()
         self.runtimes = Runtimes(self.find_symbol)
         self._debug_folders = DebugFolders([SYSTEM_FOLDER], search=False)
         self.unread_lines = self.unread_symbols = 0
@@ -91,6 +94,13 @@ class Modules:
         identity = _identity(mapping)
         if identity is None or identity in self._modules:
             return
+        if mapping.device is not None and mapping.path != _VDSO:
+            place = PROC / str(living_thread(mapping.pid)) / "map_files" / f"{mapping.start:x}-{mapping.end:x}"
+            if not self._remote.answers(place, mapping.device, mapping.pid):
+                _log.info("%s: its file system does not answer", mapping.path)
+                self.unanswered += 1
+                self._modules[identity] = _Module(io.BytesIO(), mapping.path, failure="its file system does not answer")
+                return
         file = _vdso() if mapping.path == _VDSO else _open(mapping, ancestors)
         if file is None:
             _log.debug("pid %d: %s cannot be opened", mapping.pid, mapping.path)
