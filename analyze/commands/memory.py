@@ -29,8 +29,8 @@ def bounded_memory() -> Iterator[None]:
     DuckDB counts most of what it takes, but not the rows that it hands out: one text of 64 MiB that stands in
     thousands of rows takes kilobytes in a file. Beyond the bound there is a MemoryError, or DuckDB's own.
     """
-    limit = _duckdb_bytes()
-    if resource is None or limit is None:
+    limit = _duckdb_bytes() if resource else None
+    if limit is None:
         yield
         return
     before = resource.getrlimit(resource.RLIMIT_DATA)
