@@ -21,7 +21,7 @@ from bpfrec.formats.schema import EXEC_ARGS, SYSCALLS, TABLES
 from bpfrec.formats.trace_writer import TraceWriter
 from bpfrec.record.decode.calls import CallRows, call_rows
 from bpfrec.record.decode.captures import SideRows
-from bpfrec.record.decode.interrupted import InterruptedCalls
+from bpfrec.record.decode.interrupted import InterruptedCalls, returns_from_handler
 from bpfrec.record.decode.text import choice
 from bpfrec.record.finish.unseen_entries import UnseenEntries
 from bpfrec.record.processes.calls_in_progress import CallInProgress
@@ -43,13 +43,15 @@ class CallWriter:
 
     ``rows``: written so far. ``decoded``: records found in the spool; ``undecoded``: those among them that made
     decoding fail, with their batches. ``unread_32_bit``: calls of 32-bit programs that point at more than is copied.
-    ``unseen``: decides about calls whose entry was not seen. ``pids``, ``tids``: seen in them.
+    ``unseen``: decides about calls whose entry was not seen. ``failed_only``: calls that cannot fail are
+    left out. ``pids``, ``tids``: seen in them.
     """
 
     writer: TraceWriter
     history: History
     stacks: StackTable
     unseen: UnseenEntries
+    failed_only: bool = False
     rows: int = 0
     decoded: int = 0
     undecoded: int = 0
@@ -86,7 +88,8 @@ class CallWriter:
             with self._failing_alone(len(records.calls)):
                 self.history.note_processes(records.processes)
                 self._interrupted.apply(records.calls)
-                self._add(records, cpu)
+                chosen = records.where(~returns_from_handler(records.calls)) if self.failed_only else records
+                self._add(chosen, cpu)
 
     def write_in_progress_at_end(self, samples: bytes) -> None:
         """Writes the calls that threads were in when recording stopped, given as perf samples."""

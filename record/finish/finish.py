@@ -88,7 +88,7 @@ def finish(
     with stages.stage(SpoolKind.CALLS) as calls_report:
         narrowed = not (request.comm is None and request.uid is None and request.cgroup is None)
         unseen = UnseenEntries(recorded.in_progress_at_start, recorded.looked_ns, narrowed)
-        calls = CallWriter(writer, history, stacks, unseen)
+        calls = CallWriter(writer, history, stacks, unseen, request.failed_only)
         interrupted = recorded.counters["interrupted_calls"]
         calls.write_all(output.spool(SpoolKind.CALLS), interrupted, calls_report, consume=frees_spools)
         if not request.failed_only:

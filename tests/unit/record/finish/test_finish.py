@@ -28,12 +28,17 @@ CALLS = 5
 Rows = Callable[[str], list[tuple[Any, ...]]]
 
 
-def recorded(spools: Spools) -> Recorded:
-    """A recording of two processes, whose calls were drained one by one."""
-    for pid in (PID, OTHER):
-        for number in range(CALLS):
-            call = ring_bytes.sample(ring_bytes.call(GETPID, ts=1000 + number, pid=pid, tid=pid))
-            spools.write(SpoolKind.CALLS, 0, [memoryview(call)])
+def two_processes() -> list[bytes]:
+    return [
+        ring_bytes.call(GETPID, ts=1000 + number, pid=pid, tid=pid) for pid in (PID, OTHER) for number in range(CALLS)
+    ]
+
+
+def recorded(spools: Spools, calls: list[bytes], interrupted: int) -> Recorded:
+    """A recording of ``calls``, which were drained one by one."""
+    for call in calls:
+        spools.write(SpoolKind.CALLS, 0, [memoryview(ring_bytes.sample(call))])
+    counters = dict.fromkeys((*COUNTERS, "missed_runs", "throttled_samples"), 0)
     return Recorded(
         clock=Clock(0, 0, 0),
         start_ns=900,
@@ -41,7 +46,7 @@ def recorded(spools: Spools) -> Recorded:
         stopped="the time was up",
         is_cut=False,
         ended_early=[],
-        counters=dict.fromkeys((*COUNTERS, "missed_runs", "throttled_samples"), 0) | {"sent_syscalls": 2 * CALLS},
+        counters=counters | {"sent_syscalls": len(calls), "interrupted_calls": interrupted},
         lost_by_cpu=[0],
         lost_bursts=[],
         ring_cpus=frozenset({0}),
@@ -56,11 +61,11 @@ def recorded(spools: Spools) -> Recorded:
     )
 
 
-def finished(folder: Path, **options: Any) -> Rows:
+def finished(folder: Path, calls: list[bytes] | None = None, interrupted: int = 0, **options: Any) -> Rows:
     """Records and finishes a trace; what an SQL query on it gives."""
     with prepare(folder / "t.bpfrec", force=True) as output:
         spools = Spools(output)
-        recording = recorded(spools)
+        recording = recorded(spools, two_processes() if calls is None else calls, interrupted)
         spools.close()
         request = Request(pids=(PID, OTHER), **options)
         done = finish.finish(request, recording, output, None, lambda _share: None)
@@ -84,6 +89,19 @@ LOSSES = "SELECT kind, severity, count FROM losses"
 def test_all_calls_are_there(tmp_path: Path, stacks: str) -> None:
     rows = finished(tmp_path, stacks=stacks)
     assert rows("SELECT pid, count(*) FROM syscalls GROUP BY 1 ORDER BY 1") == [(PID, CALLS), (OTHER, CALLS)]
+    assert rows(LOSSES) == []
+
+
+@pytest.mark.parametrize("failed_only", [False, True])
+def test_an_interrupted_call_has_the_result_that_the_program_saw(tmp_path: Path, failed_only: bool) -> None:
+    nanosleep, sigreturn = (syscalls()[name].numbers["x86_64"] for name in ("nanosleep", "rt_sigreturn"))
+    calls = [
+        ring_bytes.call(sigreturn, ts=2000, ret=-4, pid=PID, tid=PID),
+        ring_bytes.call(nanosleep, ts=1000, ret=-516, pid=PID, tid=PID),
+    ]
+    rows = finished(tmp_path, calls, interrupted=1, failed_only=failed_only)
+    found = rows("SELECT syscall, ret, errno FROM syscalls ORDER BY ts_ns")
+    assert found == [("nanosleep", -4, "EINTR"), ("rt_sigreturn", -4, None)][: 1 if failed_only else 2]
     assert rows(LOSSES) == []
 
 
