@@ -46,11 +46,12 @@ $(VENV)/dev.done: pyproject.toml $(VENV)/setup.done
 demo: setup ## record the first lab's server live and print what it did
 	@BPFREC=$(BIN)/bpfrec SUDO=$(SUDO) sh docs/demo.sh
 
-# What needs no kernel runs in parallel; live recordings run one at a time, as root, and leave no files of root's behind.
+# Live BPF tests need root, and leave no files of root's behind. KERNEL_WORKERS=2 runs two of them at a time, but for
+# those that others would disturb, which are marked alone.
 test: setup-dev ## run all tests, live BPF among them; FAST=1: only those that need no kernel
 	$(BIN)/python -m pytest -n auto --dist worksteal -m 'not kernel'
 ifndef FAST
-	$(SUDO_TESTS) $(BIN)/python -m pytest -p no:cacheprovider -m kernel
+	$(SUDO_TESTS) $(BIN)/python -m pytest $(if $(KERNEL_WORKERS),-n $(KERNEL_WORKERS) --dist loadfile) -p no:cacheprovider -m kernel
 endif
 
 # The lowest versions are those that pyproject.toml names: x>=1.2 becomes x==1.2.

@@ -9,11 +9,13 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
-from support.live import WORKLOADS, build, cannot_run, started
+from support.company import in_company
+from support.live import WORKLOADS, KnownRecording, build, cannot_run, record_command, started
 
 TRACEFS = Path("/sys/kernel/tracing")
 
@@ -23,6 +25,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if here in item.path.parents:
             item.add_marker(pytest.mark.kernel)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    run = os.environ.get("PYTEST_XDIST_TESTRUNUID")
+    with in_company(run, alone=item.get_closest_marker("alone") is not None) if run else nullcontext():
+        return (yield)
 
 
 @pytest.fixture(autouse=True)
@@ -70,6 +79,17 @@ def programs(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
         return target
 
     return program
+
+
+@pytest.fixture(scope="session")
+def known_recording(programs: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> KnownRecording:
+    folder = tmp_path_factory.mktemp("known") / "files"
+    folder.mkdir()
+    (folder / "existing").write_text("seven bytes and more")
+    trace, program = folder.parent / "trace.bpfrec", programs("known")
+    done = record_command(trace, program, folder)
+    assert done.returncode == 0, done.stderr
+    return KnownRecording(trace, program, folder, done.stdout.splitlines())
 
 
 @pytest.fixture(scope="session")

@@ -49,6 +49,7 @@ class BpftraceCounts:
         return counts
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("how", ["-p", "--name", "-a"])
 def test_counts_per_thread_and_syscall_agree(
     programs: Callable[..., Path], bpftrace: str, tmp_path: Path, how: str

@@ -6,7 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from support.live import TIMES, Recorder, Waiting, record_command, rows
+from support.live import TIMES, KnownRecording, Recorder, Waiting, rows
+
+import bpfrec
 
 Programs = Callable[..., Path]
 
@@ -30,17 +32,23 @@ def record_waiting(programs: Programs, tmp_path: Path, folder: Path, *options: s
     return output, printed
 
 
+def alone(*options: str) -> object:
+    return pytest.param(list(options), marks=pytest.mark.alone)
+
+
 @pytest.mark.parametrize(
-    "how", [["-p", "PID"], ["-t", "PID"], ["--name", "known"], ["-a"], ["-u", "0"], ["--"]], ids=" ".join
+    "how",
+    [["-p", "PID"], ["-t", "PID"], alone("--name", "known"), alone("-a"), alone("-u", "0"), ["--"]],
+    ids=" ".join,
 )
-def test_every_call_is_there_with_its_arguments_and_results(programs: Programs, tmp_path: Path, how: list[str]) -> None:
-    folder = folder_of(tmp_path)
+def test_every_call_is_there_with_its_arguments_and_results(
+    programs: Programs, tmp_path: Path, how: list[str], request: pytest.FixtureRequest
+) -> None:
     if how == ["--"]:
-        output = tmp_path / "trace.bpfrec"
-        done = record_command(output, programs("known"), folder)
-        assert done.returncode == 0, done.stderr
-        printed = done.stdout.splitlines()
+        known = request.getfixturevalue("known_recording")
+        output, folder, printed = known.trace, known.folder, known.printed
     else:
+        folder = folder_of(tmp_path)
         output, printed = record_waiting(programs, tmp_path, folder, *how)
     spans = {name: (int(begin), int(end)) for name, begin, end in map(str.split, printed)}
     groups = {
@@ -66,9 +74,8 @@ def test_every_call_is_there_with_its_arguments_and_results(programs: Programs, 
         assert sum(row[6] for row in found) <= end - begin, f"{group}: the calls last longer than the program measured"
 
 
-def test_arguments_of_opens_and_sleeps(programs: Programs, tmp_path: Path) -> None:
-    output = tmp_path / "trace.bpfrec"
-    assert record_command(output, programs("known"), folder_of(tmp_path)).returncode == 0
+def test_arguments_of_opens_and_sleeps(known_recording: KnownRecording) -> None:
+    output = known_recording.trace
     at_fdcwd, cloexec = -100, 0o2000000
     assert rows(
         output, "SELECT dfd, flags, count(*) FROM sys.openat WHERE filename LIKE '%/files/%' GROUP BY ALL ORDER BY ALL"
@@ -78,22 +85,16 @@ def test_arguments_of_opens_and_sleeps(programs: Programs, tmp_path: Path) -> No
     ]
 
 
-def test_a_command_is_recorded_from_its_execve_to_its_exit(programs: Programs, tmp_path: Path) -> None:
-    output = tmp_path / "trace.bpfrec"
-    program = programs("known")
-    assert record_command(output, program, folder_of(tmp_path)).returncode == 0
+def test_a_command_is_recorded_from_its_execve_to_its_exit(known_recording: KnownRecording) -> None:
+    output, program = known_recording.trace, known_recording.program
     calls = rows(output, "SELECT syscall, path, ret, duration_ns, unfinished FROM syscalls ORDER BY ts_ns")
     assert calls[0][:3] == ("execve", str(program), 0)
     assert calls[-1] == ("exit_group", None, None, None, "thread-exited")
     assert rows(output, "SELECT * FROM losses") == []
 
 
-def test_counters_agree_with_the_rows(programs: Programs, tmp_path: Path) -> None:
-    output = tmp_path / "trace.bpfrec"
-    assert record_command(output, programs("known"), folder_of(tmp_path)).returncode == 0
-    import bpfrec
-
-    with bpfrec.open(output) as trace:
+def test_counters_agree_with_the_rows(known_recording: KnownRecording) -> None:
+    with bpfrec.open(known_recording.trace) as trace:
         counters = trace.manifest.counters
         count = trace.sql("SELECT count(*) FROM syscalls").fetchall()[0][0]
         assert counters["sent_syscalls"] == counters["recorded"] == count == sum(trace.manifest.syscalls.values())

@@ -124,10 +124,10 @@ def test_what_runs_in_a_call_has_the_stack_of_the_call_and_one_of_the_kernel(spi
         ("-p {pid} --follow", "wait", BUSY),
         ("-t {pid}", "wait", set()),
         ("-t {pid}", "alone", {"chosen"}),
-        ("--name loops", "wait", {"loops"}),
+        pytest.param("--name loops", "wait", {"loops"}, marks=pytest.mark.alone),
         ("--name chosen", "wait", BUSY),
-        (f"-u {NOBODY}", "wait", BUSY),
-        ("-a", "wait", BUSY),
+        pytest.param(f"-u {NOBODY}", "wait", BUSY, marks=pytest.mark.alone),
+        pytest.param("-a", "wait", BUSY, marks=pytest.mark.alone),
     ],
 )
 def test_samples_are_of_those_who_were_asked_for(
@@ -211,6 +211,7 @@ def test_without_copies_of_stacks(spinning: Path, programs: Programs, output: Pa
     assert reading == about(used["kernel"])
 
 
+@pytest.mark.alone
 def test_the_exercise_of_the_course_beside_bpftrace(
     spinning: Path, output: Path, public_folder: Path, bpftrace: str
 ) -> None:

@@ -1,4 +1,4 @@
-"""Workloads and recorders as subprocesses."""
+"""Runs workloads and recorders as processes, and reads the traces that they leave."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
@@ -19,7 +20,8 @@ from bpfrec.analyze.trace import Trace
 
 WORKLOADS = Path(__file__).parents[1] / "workloads"
 TIMES = 23
-PATIENCE = 30
+PATIENCE = 90
+"""Seconds after which something hangs; a busy machine needs many for a recording that takes three on an idle one."""
 
 
 def cannot_run(reason: str) -> None:
@@ -36,11 +38,11 @@ def build(source: Path, target: Path, flags: Sequence[str] = ()) -> None:
 
 
 started: list[subprocess.Popen[str]] = []
-"""Processes of the running test; what lives on at its end is killed, for a recorder left behind slows the machine."""
+"""Processes that the running test started; those that still run at its end are killed."""
 
 
 class Waiting:
-    """A workload that says "ready" and begins when told to go."""
+    """A workload that prints "ready" and waits until it is told to go."""
 
     def __init__(self, command: Sequence[str | Path]) -> None:
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
@@ -49,14 +51,14 @@ class Waiting:
         assert line_of(self.process.stdout) == "ready"
 
     def go(self) -> list[str]:
-        """Lets it run to its end; the lines it printed."""
+        """Lets it run to its end; returns the lines that it printed."""
         out, _ = self.process.communicate("go\n", timeout=PATIENCE)
         assert self.process.returncode == 0, f"the workload failed: {out}"
         return out.splitlines()
 
 
 class Recorder:
-    """``bpfrec record`` in the background, entered when it records."""
+    """``bpfrec record`` in the background; it records when the constructor returns."""
 
     def __init__(self, output: Path, *options: str | Path) -> None:
         self.output = output
@@ -72,12 +74,12 @@ class Recorder:
         pytest.fail(f"the recorder ended: {self.said}")
 
     def stop(self, number: int = signal.SIGINT) -> str:
-        """Stops it with a signal; what it said."""
+        """Stops it with a signal; returns what it wrote to standard error."""
         self.process.send_signal(number)
         return self.wait()
 
     def wait(self) -> str:
-        """Waits for its end; what it said on standard error."""
+        """Waits for its end; returns what it wrote to standard error."""
         _, err = self.process.communicate(timeout=PATIENCE)
         said = "\n".join([*self.said, err])
         assert self.process.returncode == 0, said
@@ -85,7 +87,7 @@ class Recorder:
 
 
 def record_command(output: Path, *command: str | Path, options: Sequence[str] = ()) -> subprocess.CompletedProcess[str]:
-    """``bpfrec record -- COMMAND`` to its end."""
+    """Runs ``bpfrec record -- COMMAND`` to its end."""
     return subprocess.run(
         [sys.executable, "-m", "bpfrec", "record", "-o", str(output), *options, "--", *map(str, command)],
         capture_output=True,
@@ -95,6 +97,16 @@ def record_command(output: Path, *command: str | Path, options: Sequence[str] = 
     )
 
 
+@dataclass(frozen=True)
+class KnownRecording:
+    """A recording of ``known FOLDER`` as a command, all of its calls; and what it printed."""
+
+    trace: Path
+    program: Path
+    folder: Path
+    printed: list[str]
+
+
 @contextmanager
 def trace_of(output: Path) -> Iterator[Trace]:
     with bpfrec.open(output) as trace:
@@ -102,7 +114,7 @@ def trace_of(output: Path) -> Iterator[Trace]:
 
 
 def rows(output: Path, query: str) -> list[tuple[object, ...]]:
-    """The rows of an SQL query on a trace."""
+    """Returns the rows of an SQL query on a trace."""
     with trace_of(output) as trace:
         return trace.sql(query).fetchall()
 
