@@ -40,7 +40,7 @@ def both(
     recorder = Recorder(output, "-p", str(workload.pid), "--follow", "--data", "64", "--stack-on", "all")
     workload.go()
     recorder.wait()
-    time.sleep(0.5)  # for what bpftrace has not read yet
+    time.sleep(2)  # for what bpftrace has not read yet
     printed = {name: script.stop() for name, script in live.items()}
     assert rows(output, "SELECT * FROM losses WHERE severity = 'data_loss'") == []
     return output, printed
