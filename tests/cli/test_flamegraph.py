@@ -29,6 +29,7 @@ def test_the_suffix_says_what_is_written(trace: Path, tmp_path: Path, name: str)
     assert (done.returncode, done.stdout) == (0, ""), done.stderr
     assert done.stderr == (
         "bpfrec: no stack was recorded with 5 of 68 calls, which are not counted: capped 3, none was asked for 2\n"
+        "bpfrec: to have these stacks too: record --stack-on failed,paths,read\n"
     )
     assert (tmp_path / name).read_text().startswith(BEGINNINGS[name])
 

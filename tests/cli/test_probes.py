@@ -106,7 +106,7 @@ def test_trace_rows(nodey_trace):
     assert list(rows[0]) == ["ts", "pid", "tid", "comm", "func", "message", "stack"]
     assert [(r["func"], r["message"]) for r in rows].count(("openat2", "/etc/nodey.conf")) == 1
     assert rows[0]["stack"][0] == "open64+0x58 [libc.so.6]"
-    assert rows[0]["ts"] == "2026-08-01T10:00:00.001000000"
+    assert rows[0]["ts"] == "2026-08-01T10:00:00.001000000Z"
     assert rows[-1]["stack"] is None
 
 

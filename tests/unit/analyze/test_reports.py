@@ -196,12 +196,12 @@ def two_directories() -> trace_builder.TraceBuilder:
 def test_a_name_that_works_in_another_directory_has_not_worked_later(two_directories, tmp_path):
     with bpfrec.open(two_directories.write(tmp_path / "t.bpfrec")) as trace:
         [row] = trace.report("failures").dicts()
-        assert (row["path"], row["object"], row["succeeded_later"]) == ("app.conf", "/work/a/app.conf", False)
+        assert (row["path"], row["object"], row["succeeded_later"]) == ("app.conf", "/srv/a/app.conf", False)
         assert (row["pid"], row["comm"], row["uid"]) == (4242, "server", 1000)
         [row] = trace.report("failed-opens").dicts()
-        assert row["resolved_path"] == "/work/a/app.conf"
+        assert row["resolved_path"] == "/srv/a/app.conf"
         opens = trace.report("opensnoop").dicts()
-        assert [row["resolved_path"] for row in opens[2:]] == ["/work/a/app.conf", "/work/b/app.conf"]
+        assert [row["resolved_path"] for row in opens[2:]] == ["/srv/a/app.conf", "/srv/b/app.conf"]
         assert "resolved_path" not in trace.report("opensnoop", full_path=False).columns
 
 
@@ -230,10 +230,10 @@ def test_failures_of_descriptors_and_sockets_say_what_they_are(two_directories, 
         top = trace.report("summary", top=20).dicts()
     told = [(r["syscall"], r["errno"], r["object"], r["count"], r["not_yet"]) for r in rows]
     assert told == [
-        ("openat", "ENOENT", "/work/a/app.conf", 1, False),
+        ("openat", "ENOENT", "/srv/a/app.conf", 1, False),
         ("connect", "ECONNREFUSED", "TCP 192.0.2.7:80", 1, False),
-        ("lseek", "EINVAL", "/work/b", 1, False),
-        ("rename", "ENOENT", "/work/x -> /y", 1, False),
+        ("lseek", "EINVAL", "/srv/b", 1, False),
+        ("rename", "ENOENT", "/srv/x -> /y", 1, False),
         ("read", "EBADF", None, 1, False),
         ("connect", "EINPROGRESS", "TCP 192.0.2.7:81", 3, True),
         ("futex", "ETIMEDOUT", None, 2, True),
