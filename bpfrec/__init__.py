@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from bpfrec.formats.errors import BpfrecError
 
 if TYPE_CHECKING:
-    from bpfrec.analyze.trace import Trace
+    from bpfrec.analyze.facade import Trace
 
 __all__ = ["BpfrecError", "__version__", "open"]
 
@@ -28,7 +28,7 @@ def open(path: str | Path = "trace.bpfrec", symbols: Iterable[str | Path] = ()) 
     Raises:
         BpfrecError: missing, not a trace, damaged, or of a newer format.
     """
-    from bpfrec.analyze.trace import Trace  # noqa: PLC0415
+    from bpfrec.analyze.facade import Trace  # noqa: PLC0415
 
     return Trace(path, symbols)
 

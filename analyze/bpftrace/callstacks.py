@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from bpfrec.analyze.trace import Trace
+    from bpfrec.analyze.facade import Trace
 
 MOST_FRAMES = 127
 """Frames that bpftrace keeps."""

@@ -19,7 +19,7 @@ from bpfrec.formats.kernel.syscalls import syscalls
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from bpfrec.analyze.trace import Trace
+    from bpfrec.analyze.facade import Trace
 
 _ROWS_AT_ONCE = 1 << 16
 _FORKS = calls_that("forks")

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from bpfrec.analyze.trace import Trace
+    from bpfrec.analyze.facade import Trace
 
 
 @dataclass(frozen=True)

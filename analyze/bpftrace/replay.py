@@ -15,7 +15,7 @@ from bpfrec.analyze.bpftrace.sql_backend import SqlProgram, compile_sql, run_sql
 from bpfrec.analyze.bpftrace.sql_expressions import NotSql
 
 if TYPE_CHECKING:
-    from bpfrec.analyze.trace import Trace
+    from bpfrec.analyze.facade import Trace
 
 _NEVER = 1 << 63
 

@@ -21,7 +21,7 @@ from bpfrec.analyze.bpftrace.runtime import Runtime
 from bpfrec.analyze.bpftrace.sql_expressions import Component, NotSql, SqlExpressions
 
 if TYPE_CHECKING:
-    from bpfrec.analyze.trace import Trace
+    from bpfrec.analyze.facade import Trace
 
 _LEAST_OF_OLD = 0xFFFFFFFF
 

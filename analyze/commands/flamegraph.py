@@ -10,8 +10,8 @@ import click
 
 from bpfrec.analyze.commands.filter_options import filter_options
 from bpfrec.analyze.commands.options import note, pass_trace, write_lines
+from bpfrec.analyze.facade import Trace
 from bpfrec.analyze.reports.stacks import STACK_OPTIONS
-from bpfrec.analyze.trace import Trace
 from bpfrec.formats.errors import BpfrecError
 
 _SUFFIXES = {

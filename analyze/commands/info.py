@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from bpfrec.analyze.commands.options import Output, output_options, output_width, pass_trace
-from bpfrec.analyze.trace import Trace
+from bpfrec.analyze.facade import Trace
 
 
 @click.command("info")

@@ -17,9 +17,9 @@ from bpfrec.analyze.commands.analyze import SYMBOLS
 from bpfrec.analyze.commands.patience import Patience
 from bpfrec.analyze.engine.engine import SelectedRows
 from bpfrec.analyze.engine.result import Result, Row
+from bpfrec.analyze.facade import Trace
 from bpfrec.analyze.render.columns import are_known
 from bpfrec.analyze.render.escape import printable
-from bpfrec.analyze.trace import Trace
 from bpfrec.analyze.views.stack_text import STACK_TEXT
 
 if TYPE_CHECKING:

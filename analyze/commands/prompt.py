@@ -10,8 +10,8 @@ from pathlib import Path
 
 from bpfrec.analyze.commands.options import Output, note
 from bpfrec.analyze.commands.sql import answer
+from bpfrec.analyze.facade import Trace
 from bpfrec.analyze.render.escape import printable_lines
-from bpfrec.analyze.trace import Trace
 from bpfrec.formats.errors import BpfrecError
 
 _HELP = """\

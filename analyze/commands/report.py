@@ -13,7 +13,7 @@ from bpfrec.analyze.reports import REPORTS, find
 if TYPE_CHECKING:
     from bpfrec.analyze.commands.options import Output
     from bpfrec.analyze.engine.result import Result
-    from bpfrec.analyze.trace import Trace
+    from bpfrec.analyze.facade import Trace
 
 _ENTRIES = {
     name: Entry(f"bpfrec.analyze.reports.{name.replace('-', '_')}:REPORT", line) for name, line in REPORTS.items()

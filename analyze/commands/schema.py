@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from bpfrec.analyze.commands.options import Output, output_options, pass_trace
-from bpfrec.analyze.trace import Trace
+from bpfrec.analyze.facade import Trace
 from bpfrec.formats.errors import BpfrecError
 
 

@@ -11,8 +11,8 @@ import click
 from bpfrec.analyze.commands.options import Output, note, output_options, pass_trace, write_lines
 from bpfrec.analyze.commands.patience import Patience
 from bpfrec.analyze.engine.result import Result
+from bpfrec.analyze.facade import Trace
 from bpfrec.analyze.render.escape import printable_lines
-from bpfrec.analyze.trace import Trace
 from bpfrec.formats.errors import BpfrecError
 
 

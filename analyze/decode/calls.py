@@ -5,7 +5,7 @@ from __future__ import annotations
 from bpfrec.analyze.decode.argument_types import argument_type
 from bpfrec.analyze.decode.captures.kinds import capture_view
 from bpfrec.analyze.decode.captures.waits import result_remark
-from bpfrec.analyze.decode.numbers import masked, number_text, ubigint
+from bpfrec.analyze.decode.number_texts import masked, number_text, ubigint
 from bpfrec.analyze.decode.sql_parts import listed, sql
 from bpfrec.analyze.engine.sqltemplate import Fragment, literal
 from bpfrec.analyze.engine.view import Join

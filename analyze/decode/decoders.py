@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from bpfrec.analyze.decode.numbers import number_text, ubigint
+from bpfrec.analyze.decode.number_texts import number_text, ubigint
 from bpfrec.analyze.decode.sql_parts import listed, sql
 from bpfrec.analyze.engine.sqltemplate import Fragment
 from bpfrec.formats.kernel.decoding import Decoder, Term, decoders

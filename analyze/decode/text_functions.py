@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bpfrec.analyze.decode.numbers import ubigint
+from bpfrec.analyze.decode.number_texts import ubigint
 from bpfrec.analyze.decode.sql_parts import listed, sql
 from bpfrec.analyze.engine.sqltemplate import Fragment, literal
 from bpfrec.formats.kernel.decoding import constants

@@ -6,15 +6,15 @@ from collections.abc import Iterable
 from typing import Any
 
 import bpfrec
+from bpfrec.analyze.facade import Trace
 from bpfrec.analyze.flame.folded import folded
-from bpfrec.analyze.flame.html import html
+from bpfrec.analyze.flame.html_page import html
 from bpfrec.analyze.flame.layout import Flame, flame_of
 from bpfrec.analyze.flame.speedscope import speedscope
 from bpfrec.analyze.flame.svg import svg
 from bpfrec.analyze.flame.text import amount_text
 from bpfrec.analyze.flame.weights import measure_calls, measure_samples
 from bpfrec.analyze.reports.call_filter import CallFilter
-from bpfrec.analyze.trace import Trace
 from bpfrec.formats.errors import ReportError
 
 

@@ -47,6 +47,9 @@ REPORTS: dict[str, str] = {
 }
 """Every report by name, with its one line, in the order in which they are listed."""
 
+_MODULES = {"trace": "trace_calls"}
+"""Modules that are not called as their report, because a module of the standard library is."""
+
 
 def find(name: str) -> Report:
     """The report of that name.
@@ -59,7 +62,8 @@ def find(name: str) -> Report:
         raise ReportError(
             f"no report is called {name}", f"{'Near it' if near else 'There are'}: {', '.join(near or REPORTS)}"
         )
-    report: Report = import_module(f"bpfrec.analyze.reports.{name.replace('-', '_')}").REPORT
+    module = _MODULES.get(name, name.replace("-", "_"))
+    report: Report = import_module(f"bpfrec.analyze.reports.{module}").REPORT
     return report
 
 

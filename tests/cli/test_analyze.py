@@ -439,8 +439,11 @@ def test_an_encoding_that_lacks_a_character_is_no_failure(hostile_trace):
 @pytest.mark.parametrize(
     ("arguments", "absent"),
     [
-        (["--help"], ["duckdb", "jinja2", "rich", "lark", "pyarrow", "numpy", "bpfrec.record", "bpfrec.analyze.trace"]),
-        (["analyze", "report"], ["duckdb", "jinja2", "rich", "lark", "pyarrow", "numpy", "bpfrec.analyze.trace"]),
+        (
+            ["--help"],
+            ["duckdb", "jinja2", "rich", "lark", "pyarrow", "numpy", "bpfrec.record", "bpfrec.analyze.facade"],
+        ),
+        (["analyze", "report"], ["duckdb", "jinja2", "rich", "lark", "pyarrow", "numpy", "bpfrec.analyze.facade"]),
         (
             ["analyze", "-i", "{trace}", "report", "syscount"],
             ["rich", "lark", "pyarrow", "numpy", "bpfrec.record", "bpfrec.bpf"],

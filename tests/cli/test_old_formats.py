@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 import bpfrec
+from bpfrec.analyze.facade import Trace
 from bpfrec.analyze.reports import REPORTS
-from bpfrec.analyze.trace import Trace
 from bpfrec.formats.schema import FORMAT_VERSION
 
 KEPT = Path(__file__).parents[2] / "sample_traces" / "formats"

@@ -15,8 +15,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from bpfrec.analyze.facade import Trace
 from bpfrec.analyze.names.paths import joined
-from bpfrec.analyze.trace import Trace
 
 _LINE = re.compile(r"(\d+) +(\w+)\((.*)")
 _UNFINISHED, _RESUMED = " <unfinished ...>", re.compile(r"(\d+) +<\.\.\. (\w+) resumed>(.*)")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import bpfrec
-from bpfrec.analyze.trace import Trace
+from bpfrec.analyze.facade import Trace
 from bpfrec.formats.kernel.captures import MOST_WORDS
 from bpfrec.formats.kernel.syscalls import syscalls
 from judge.captures import Capture

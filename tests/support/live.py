@@ -16,7 +16,7 @@ from typing import IO
 import pytest
 
 import bpfrec
-from bpfrec.analyze.trace import Trace
+from bpfrec.analyze.facade import Trace
 
 WORKLOADS = Path(__file__).parents[1] / "workloads"
 TIMES = 23

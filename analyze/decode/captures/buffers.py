@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bpfrec.analyze.decode.captures.strings import argument, data_columns, data_join, data_row, size_of
 from bpfrec.analyze.decode.captures.view import CaptureColumn, CaptureView, array_join, array_text, name_of_row
-from bpfrec.analyze.decode.numbers import number_text
+from bpfrec.analyze.decode.number_texts import number_text
 from bpfrec.analyze.decode.sql_parts import sql
 from bpfrec.analyze.engine.sqltemplate import Fragment, literal
 from bpfrec.analyze.engine.view import Join

@@ -16,7 +16,7 @@ from bpfrec.analyze.decode.captures.view import (
     name_of_row,
     row_join,
 )
-from bpfrec.analyze.decode.numbers import number_text
+from bpfrec.analyze.decode.number_texts import number_text
 from bpfrec.analyze.decode.sql_parts import sql
 from bpfrec.analyze.engine.sqltemplate import Fragment
 from bpfrec.formats.kernel.syscalls import Capture, Syscall

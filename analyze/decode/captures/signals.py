@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bpfrec.analyze.decode.captures.view import Values
-from bpfrec.analyze.decode.numbers import number_text
+from bpfrec.analyze.decode.number_texts import number_text
 from bpfrec.analyze.decode.sql_parts import sql
 from bpfrec.analyze.engine.sqltemplate import Fragment
 from bpfrec.formats.kernel.decoding import constants

@@ -14,7 +14,7 @@ from bpfrec.analyze.decode.captures.view import (
     name_of_row,
     row_join,
 )
-from bpfrec.analyze.decode.numbers import masked, number_text, ubigint
+from bpfrec.analyze.decode.number_texts import masked, number_text, ubigint
 from bpfrec.analyze.decode.sql_parts import listed, sql
 from bpfrec.analyze.engine.sqltemplate import Fragment
 from bpfrec.formats.kernel.captures import STRUCTS, StructMember

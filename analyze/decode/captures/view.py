@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from bpfrec.analyze.decode.numbers import number_text
+from bpfrec.analyze.decode.number_texts import number_text
 from bpfrec.analyze.decode.sql_parts import listed, sql
 from bpfrec.analyze.engine.sqltemplate import Fragment
 from bpfrec.analyze.engine.view import Join

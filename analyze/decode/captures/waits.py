@@ -14,7 +14,7 @@ from bpfrec.analyze.decode.captures.view import (
     name_of_row,
     where_whole,
 )
-from bpfrec.analyze.decode.numbers import number_text
+from bpfrec.analyze.decode.number_texts import number_text
 from bpfrec.analyze.decode.sql_parts import listed, sql
 from bpfrec.analyze.engine.sqltemplate import Fragment
 from bpfrec.analyze.engine.view import Join

@@ -9,7 +9,7 @@ import bpfrec
 from bpfrec.analyze.engine.engine import Engine
 from bpfrec.analyze.engine.protocols import Queries
 from bpfrec.analyze.engine.view import ComputedTable, Join, ViewColumn
-from bpfrec.analyze.trace import Trace
+from bpfrec.analyze.facade import Trace
 from bpfrec.analyze.views import library
 from bpfrec.formats import schema
 from bpfrec.formats.columns import Column, Table

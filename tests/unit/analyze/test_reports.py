@@ -184,7 +184,7 @@ def two_directories() -> trace_builder.TraceBuilder:
     """A process that looks for app.conf in one directory, where it is not, and then in another, where it is."""
     builder = trace_builder.TraceBuilder()
     start = trace_builder.START_NS
-    builder.add(schema.PROCESSES, pid=4242, ppid=1, cwd="/work", root="/", snapshot_ns=start)
+    builder.add(schema.PROCESSES, pid=4242, ppid=1, cwd="/srv", root="/", snapshot_ns=start)
     builder.add(schema.THREADS, tid=4242, pid=4242, comm="server")
     builder.call("openat", 10_000, -100, 1, 0, ret=3, path="a")
     builder.call("openat", 20_000, -100, 1, 0, ret=4, path="b")

@@ -9,7 +9,7 @@ import pytest
 from support.strace_lines import TEXT, strace_lines, strace_works
 from support.trace_builder import TraceBuilder
 
-from bpfrec.analyze.trace import Trace
+from bpfrec.analyze.facade import Trace
 from bpfrec.formats.kernel.decoding import Decoder, constants, decoders, decodings
 from bpfrec.formats.kernel.syscalls import Syscall, syscalls
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from support.trace_builder import TraceBuilder
 
-from bpfrec.analyze.trace import Trace
+from bpfrec.analyze.facade import Trace
 from bpfrec.formats import schema
 
 NOTHING = 0

@@ -10,7 +10,7 @@ import pytest
 from support.strace_lines import TEXT, strace_lines, strace_works
 from support.trace_builder import TraceBuilder
 
-from bpfrec.analyze.trace import Trace
+from bpfrec.analyze.facade import Trace
 from bpfrec.formats import schema
 from bpfrec.formats.kernel.captures import ELEMENTS
 from bpfrec.formats.kernel.sockaddr import parse_sockaddr

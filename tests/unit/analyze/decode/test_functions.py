@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from support.trace_builder import TraceBuilder
 
 from bpfrec.analyze.decode.functions import functions, named_in
-from bpfrec.analyze.trace import Trace
+from bpfrec.analyze.facade import Trace
 from bpfrec.formats.kernel.decoding import Decoder, Term, constants, decoders
 
 FLAGS = [d for d in decoders().values() if d.rest == "hex" and d.terms and any(t.mask is None for t in d.terms)]

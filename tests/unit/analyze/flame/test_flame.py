@@ -19,7 +19,7 @@ import bpfrec
 from bpfrec.analyze.flame.draw import measured
 from bpfrec.analyze.flame.folded import folded
 from bpfrec.analyze.flame.frame import Frame, Kind
-from bpfrec.analyze.flame.html import html
+from bpfrec.analyze.flame.html_page import html
 from bpfrec.analyze.flame.layout import Flame, flame_of, hidden_note, widest
 from bpfrec.analyze.flame.palette import palette
 from bpfrec.analyze.flame.speedscope import speedscope

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from support.trace_builder import START_NS, TraceBuilder
 
+from bpfrec.analyze.facade import Trace
 from bpfrec.analyze.names.coverage import MAKING
 from bpfrec.analyze.names.reasons import REASONS
-from bpfrec.analyze.trace import Trace
 from bpfrec.formats import schema
 
 CWD = -100

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from support.trace_builder import TraceBuilder
 
-from bpfrec.analyze.trace import Trace
+from bpfrec.analyze.facade import Trace
 from bpfrec.formats import schema
 from bpfrec.formats.errors import ReportError
 

@@ -16,7 +16,7 @@ from support.stripped_build import Build
 from support.trace_builder import TraceBuilder
 
 import bpfrec
-from bpfrec.analyze.trace import Trace
+from bpfrec.analyze.facade import Trace
 from bpfrec.analyze.views.symbolized import DebugFiles
 from bpfrec.bpf.sideband import Mapping
 from bpfrec.formats import schema

@@ -84,7 +84,7 @@ def compute(
     built, refused = built_or_refused(probes, build)
     notes = [note for _, _, matched in built for note in matched] + refused
     sql = render(
-        "trace",
+        "trace_calls",
         probes=[site | {"n": n} for n, (site, _, _) in enumerate(built, 1)],
         wall_offset_ns=wall_offset_ns(trace.manifest),
         time=_time(trace, clock),

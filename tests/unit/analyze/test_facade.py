@@ -12,7 +12,7 @@ from support import trace_builder
 from support.trace_builder import MS, START_NS, TraceBuilder
 
 import bpfrec
-from bpfrec.analyze.trace import Trace
+from bpfrec.analyze.facade import Trace
 from bpfrec.analyze.views.tables import syscall_view
 from bpfrec.formats import schema
 from bpfrec.formats.kernel.syscalls import syscalls
