@@ -14,6 +14,7 @@ TEST_PACKAGES := binutils bpftool bpftrace clang-format g++ gdb git procps sqlit
 NODE_PACKAGE := $(if $(shell command -v node),,nodejs)
 RUST_PACKAGE := $(if $(shell command -v rustc || ls ~/.cargo/bin/rustc 2>/dev/null),,rustc)
 GO_PACKAGE := $(if $(shell command -v go),,golang-go)
+JAVA_PACKAGE := $(if $(shell command -v javac),,default-jdk-headless)
 
 missing = $(strip $(foreach p,$(1),$(shell dpkg-query -W -f '$${Status}' $(p) 2>/dev/null | grep -q 'ok installed' || echo $(p))))
 install = $(if $(call missing,$(1)),$(SUDO) apt-get update -q && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $(call missing,$(1)),@true)
@@ -32,7 +33,7 @@ packages:
 	$(call install,$(SETUP_PACKAGES))
 
 dev-packages:
-	$(call install,$(TEST_PACKAGES) $(NODE_PACKAGE) $(RUST_PACKAGE) $(GO_PACKAGE))
+	$(call install,$(TEST_PACKAGES) $(NODE_PACKAGE) $(RUST_PACKAGE) $(GO_PACKAGE) $(JAVA_PACKAGE))
 
 $(VENV)/setup.done: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
