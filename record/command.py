@@ -69,7 +69,7 @@ RECORDING_FAILED = 125
     "data_bytes",
     type=click.IntRange(1, DATA_MOST),
     metavar="N",
-    help="Copy the first N bytes of what calls read, write, send and receive, secrets included. [none; at most 4096]",
+    help="Copy the first N bytes of what calls read, write, send and receive, secrets included. [none]",
 )
 @click.option("--env", "environment", is_flag=True, help="Copy environments of executed programs, secrets included.")
 @click.option(
@@ -81,7 +81,7 @@ RECORDING_FAILED = 125
     "--profile",
     type=click.IntRange(1, MOST_HZ),
     metavar="HZ",
-    help=f"Also sample what runs on each CPU, with its stacks, HZ times a second; 99 is usual. [at most {MOST_HZ}]",
+    help="Also sample what runs on each CPU, with its stacks, HZ times a second; 99 is usual.",
 )
 @click.option(
     "--buffer",
