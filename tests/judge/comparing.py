@@ -102,6 +102,8 @@ class Comparison:
         elif theirs.errno or ours.errno:
             if theirs.errno == ours.errno:
                 self.findings.agreed["results"] += 1
+            elif is_interruption(theirs, ours):
+                self.findings.explain("interrupted by a signal")
             else:
                 yield f"error: {theirs.errno} and {ours.errno}"
         elif self.rules.number(theirs.ret, ours.ret, theirs, self.findings):
@@ -134,6 +136,8 @@ class Comparison:
     def _whole(self, theirs: StraceCall, ours: Recorded) -> Iterator[str]:
         """Compares the text of the whole call, unless strace cut a string that is longer than a path can be."""
         if any(value.string and value.string[1] for value in theirs.args) or any(d.cut for d in ours.data.values()):
+            return
+        if is_interruption(theirs, ours):
             return
         told, said = as_recorded(without_comments(theirs.text)), as_recorded(ours.texts[WHOLE] or "")
         if said in (told, with_addresses(told, theirs, ours)):
@@ -215,3 +219,9 @@ def compare_same_run(program: str, form: Form, log: StraceLog, recording: Record
         comparison.thread(tid, log.threads.get(tid, []), ours)
     comparison.signals(log)
     return findings
+
+
+def is_interruption(theirs: StraceCall, ours: Recorded) -> bool:
+    """Tells whether a signal interrupted the call: the program saw EINTR, which rt_sigreturn hands on."""
+    handed_on = theirs.name == "rt_sigreturn" and theirs.errno == "EINTR" and ours.errno is None
+    return handed_on or (ours.errno == "EINTR" and (theirs.errno or "").startswith("ERESTART"))

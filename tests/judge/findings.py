@@ -11,6 +11,7 @@ EXPLAINED = {
     "before the first execve": "made by the child before it executes the program: strace shows it from the execve on",
     "killed at entry": "strace held the thread before the call when it was killed: the call never began, or has ENOSYS",
     "killed at exit": "the thread was killed in the call, which then ends with a result that strace never learns",
+    "interrupted by a signal": "strace shows what the kernel does with the call, bpfrec what the program saw: EINTR",
     "another pid": "the number is the id of another process or thread in the other run, at the same place of the tree",
     "another temporary name": "a name that is drawn at random in every run",
     "other contents": "what is read and written holds ids, times and random numbers; there is as much of it",
