@@ -5,7 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from support import trace_builder
+
+# How long an example takes says nothing on a shared machine.
+settings.register_profile("bpfrec", deadline=None)
+settings.load_profile("bpfrec")
 
 
 @pytest.fixture(scope="session")
