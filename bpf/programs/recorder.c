@@ -150,12 +150,15 @@ static __always_inline struct call_slot *unentered_call(struct bpf_raw_tracepoin
 		return 0;
 	flags |= WIRE_NO_ENTRY;
 	if (!slot) {
-		/* Where there was no room for it when it began, it was counted then. */
+		if (was_roomless(tid))
+			return 0;
 		slot = free_slot_for(tgid, tid);
 		flags |= WIRE_EARLIER;
 	}
-	if (!slot)
+	if (!slot) {
+		count(LOST_THREADS);
 		return 0;
+	}
 	begin_call(slot, id, regs.orig_ax, index, flags, plan, &regs);
 	slot->call.ts = flags & WIRE_EARLIER ? *start : bpf_ktime_get_ns();
 	if (plan->capture[0].kind != CAPTURE_NONE)
@@ -320,6 +323,7 @@ int on_process_exit(struct bpf_raw_tracepoint_args *ctx)
 	if (tgid == tid)
 		named_tgids.delete(&tgid);
 #endif
+	was_roomless(tid);
 	if (!slot)
 		return 0;
 	if (slot->state & STATE_IN_CALL) {
@@ -364,6 +368,8 @@ static __always_inline struct call_slot *moved_slot(u64 id, u32 old_tid)
 			count(LOST_THREADS);
 	}
 #endif
+	if (!from && was_roomless(old_tid))
+		mark_roomless(tid);
 	if (old_tid == tid || !from)
 		return from;
 	to = slot_of(tid);

@@ -19,6 +19,14 @@ BPF_F_TABLE("hash", u32, u32, owners, MAX_THREADS, BPF_F_NO_PREALLOC);
 BPF_F_TABLE("hash", u32, struct call_slot, crowded, MAX_THREADS, BPF_F_NO_PREALLOC);
 BPF_ARRAY(blank_slot, struct call_slot, 1);
 
+/*
+ * Threads in a call that was counted as lost because there was no room for them, a bit each: when the call ends, there may
+ * be room, and it must not be recorded then. Thread ids are below PID_MAX_LIMIT. Only a thread itself changes its bit, so
+ * adding does what an atomic OR would, which older kernels do not have.
+ */
+#define THREAD_IDS (1 << 22)
+BPF_ARRAY(roomless, u64, THREAD_IDS / 64);
+
 /* When recording began, ns, CLOCK_MONOTONIC; 0: it has not. */
 BPF_ARRAY(began, u64, 1);
 
@@ -71,13 +79,43 @@ static __always_inline struct call_slot *free_slot_for(u32 tgid, u32 tid)
 	return slot;
 }
 
-/* The same for a thread that begins a call, which is lost where there is no room. */
+static __always_inline u64 *roomless_word(u32 tid)
+{
+	u32 index = tid / 64;
+
+	return roomless.lookup(&index);
+}
+
+static __always_inline void mark_roomless(u32 tid)
+{
+	u64 *word = roomless_word(tid);
+	u64 bit = 1ULL << (tid & 63);
+
+	if (word && !(*word & bit))
+		__sync_fetch_and_add(word, bit);
+}
+
+/* Whether thread `tid` was marked so; from now on it is not. */
+static __always_inline int was_roomless(u32 tid)
+{
+	u64 *word = roomless_word(tid);
+	u64 bit = 1ULL << (tid & 63);
+
+	if (!word || !(*word & bit))
+		return 0;
+	__sync_fetch_and_add(word, -bit);
+	return 1;
+}
+
+/* The same as free_slot_for() for a thread in a call, which is counted as lost where there is no room. */
 static __always_inline struct call_slot *new_slot(u32 tgid, u32 tid)
 {
 	struct call_slot *slot = free_slot_for(tgid, tid);
 
-	if (!slot)
+	if (!slot) {
 		count(LOST_THREADS);
+		mark_roomless(tid);
+	}
 	return slot;
 }
 

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from support.live import PATIENCE, Recorder, Waiting, line_of, rows
+from support.live import PATIENCE, Recorder, Waiting, line_of, rows, started
 
 import bpfrec
 
@@ -63,20 +63,74 @@ def test_a_buffer_holds_what_its_size_promises(programs: Programs, tmp_path: Pat
     assert rows(recorder.output, "SELECT count(*) FROM syscalls") == [(THREADS * calls + sum(range(THREADS)),)]
 
 
-def test_threads_beyond_the_room_for_them_are_counted(programs: Programs, tmp_path: Path) -> None:
-    threads, calls, room = 12, 50_000, 4
-    workload = Waiting([programs("crowd"), "0", str(threads), str(calls)])
-    output = tmp_path / "trace.bpfrec"
-    small = f"import bpfrec.bpf.defines as d; d.MAX_THREADS = {room}; from bpfrec.__main__ import main; main()"
-    command = ["record", "-p", str(workload.pid), "-e", "getppid", "-o", str(output)]
+def with_room_for(threads: int, workload: Waiting, output: Path, calls: str) -> None:
+    """Records ``calls`` of a workload, from "go" to its end, with twice as many slots as ``threads``."""
+    small = f"import bpfrec.bpf.defines as d; d.MAX_THREADS = {threads}; from bpfrec.__main__ import main; main()"
+    command = ["record", "-p", str(workload.pid), "-e", calls, "-o", str(output)]
     recorder = subprocess.Popen([sys.executable, "-c", small, *command], stderr=subprocess.PIPE, text=True)
+    started.append(recorder)
     assert "recording" in line_of(recorder.stderr)
     workload.go()
     _, said = recorder.communicate(timeout=PATIENCE)
     assert recorder.returncode == 0, said
+
+
+def test_threads_beyond_the_room_for_them_are_counted(programs: Programs, tmp_path: Path) -> None:
+    threads, calls, room = 12, 50_000, 4
+    workload = Waiting([programs("crowd"), "0", str(threads), str(calls)])
+    output = tmp_path / "trace.bpfrec"
+    with_room_for(room, workload, output, "getppid")
     per_thread = [count for (count,) in rows(output, "SELECT count(*) FROM syscalls GROUP BY tid")]
     whole = set(per_thread) & {calls + number for number in range(threads)}
     assert len(whole) > room, "threads whose slot is taken find one elsewhere"
     [(lost,)] = rows(output, "SELECT sum(count)::BIGINT FROM losses WHERE kind = 'thread-table-full'")
     assert isinstance(lost, int), f"{threads} threads cannot have found room in twice {room} slots"
     assert sum(per_thread) + lost == threads * calls + sum(range(threads))
+
+
+ROOM_DURING_A_CALL = """
+import os, select, threading, time
+tids, reading, writing = {}, *os.pipe()
+leave = threading.Event()
+def take_room():
+    tids["first"] = threading.get_native_id()
+    os.getppid()
+    leave.wait()
+def wait():
+    tids["second"] = threading.get_native_id()
+    poll = select.poll()
+    poll.register(reading)
+    poll.poll()
+    for _ in range(3):
+        os.getppid()
+def state(thread, file):
+    try:
+        with open(f"/proc/self/task/{tids.get(thread, 0)}/{file}") as opened:
+            return opened.read()
+    except OSError:
+        return ""
+print("ready", flush=True)
+input()
+os.getppid()
+first, second = threading.Thread(target=take_room), threading.Thread(target=wait)
+first.start()
+while "S (sleeping)" not in state("first", "status"):
+    time.sleep(0.01)
+second.start()
+while not state("second", "syscall").startswith("7 "):
+    time.sleep(0.01)
+leave.set()
+while state("first", "status"):
+    time.sleep(0.01)
+os.write(writing, b"x")
+second.join()
+"""
+
+
+def test_a_call_that_was_lost_when_it_began_is_not_recorded_when_it_ends(tmp_path: Path) -> None:
+    """There is room for two threads; a third one waits in poll() when one of them leaves."""
+    workload = Waiting([sys.executable, "-c", ROOM_DURING_A_CALL])
+    output = tmp_path / "trace.bpfrec"
+    with_room_for(1, workload, output, "getppid,poll")
+    assert rows(output, "SELECT syscall, count(*) FROM syscalls GROUP BY 1") == [("getppid", 1 + 1 + 3)]
+    assert rows(output, "SELECT kind, count FROM losses") == [("thread-table-full", 1)]
