@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -66,10 +67,14 @@ class Recorder:
         self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
         started.append(self.process)
         self.said: list[str] = []
+        self.wait_for("^bpfrec: recording ")
+
+    def wait_for(self, pattern: str) -> None:
+        """Waits for a line on its standard error in which the regular expression ``pattern`` is found."""
         assert self.process.stderr is not None
         for line in self.process.stderr:
             self.said.append(line.strip())
-            if line.startswith("bpfrec: recording "):
+            if re.search(pattern, line):
                 return
         pytest.fail(f"the recorder ended: {self.said}")
 
