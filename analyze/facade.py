@@ -20,6 +20,7 @@ from bpfrec.analyze.views.library import TraceLibrary
 from bpfrec.analyze.views.recording import check_clock, wall_offset_ns
 from bpfrec.analyze.views.saved_binaries import SavedBinaries
 from bpfrec.analyze.views.symbolized import DebugFiles
+from bpfrec.analyze.views.tables import parquet_pattern
 from bpfrec.formats.errors import BpfrecError
 from bpfrec.formats.manifest import Manifest
 from bpfrec.formats.trace_reader import TraceReader, table_rows
@@ -33,6 +34,8 @@ class Trace:
     """The trace at ``path``, a ``.bpfrec`` file or the folder that one was unzipped to; a context manager.
 
     ``symbols``: folders with debug files, which can say more about the functions and source lines of frames.
+    ``allow_files``: queries may read and write files, attach databases, load extensions and set options of DuckDB, as
+    this user may. Otherwise they read this trace and nothing else.
     ``remarks``: what the user should be told about the answers so far.
 
     A table is unpacked, and a view made, when a query first names it, so a question costs only what it needs.
@@ -41,9 +44,10 @@ class Trace:
         TraceFileError: missing, not a trace, damaged, or of a newer format.
     """
 
-    def __init__(self, path: str | Path, symbols: Iterable[str | Path] = ()) -> None:
+    def __init__(self, path: str | Path, symbols: Iterable[str | Path] = (), *, allow_files: bool = False) -> None:
         self.path = Path(path)
         self.symbols = tuple(map(Path, symbols))
+        self.allow_files = allow_files
         self.remarks: list[str] = []
         self._reader = TraceReader(self.path)
         try:
@@ -211,10 +215,13 @@ class Trace:
         saved = SavedBinaries(self._reader, self._scratch.path, self.remarks)
         library = TraceLibrary(self._reader, DebugFiles(self.symbols, saved, self.remarks), self._connection)
         catalog = Catalog(library, self._connection, str(self.path))
-        return Engine(self._connection, catalog, self.manifest)
+        return Engine(self._connection, catalog, self.manifest, copies=self.allow_files)
 
     @cached_property
     def _connection(self) -> duckdb.DuckDBPyConnection:
-        connection = connect(self._scratch)
+        # A member has its plain name where its file is opened, and that as a pattern where it is looked for.
+        places = [] if self.allow_files else self._reader.places()
+        readable = [name for place in places for name in (place.resolve().as_posix(), parquet_pattern(place))]
+        connection = connect(self._scratch, readable, allow_files=self.allow_files)
         connection.execute(f"CREATE SCHEMA {SYS_SCHEMA};" + bundled_sql("casts"))
         return connection

@@ -20,17 +20,20 @@ if TYPE_CHECKING:
 __all__ = ["BpfrecError", "__version__", "open"]
 
 
-def open(path: str | Path = "trace.bpfrec", symbols: Iterable[str | Path] = ()) -> Trace:  # noqa: A001 - as promised
+def open(  # noqa: A001 - as promised
+    path: str | Path = "trace.bpfrec", symbols: Iterable[str | Path] = (), *, allow_files: bool = False
+) -> Trace:
     """The trace at ``path``, a ``.bpfrec`` file or the folder one was unzipped to; a context manager.
 
-    ``symbols``: folders with debug files, as of ``analyze --symbols``.
+    ``symbols``: folders with debug files, as of ``analyze --symbols``. ``allow_files``: queries may use other files
+    than the trace, as with ``analyze sql --allow-files``; a query from a stranger then has all rights of this user.
 
     Raises:
         BpfrecError: missing, not a trace, damaged, or of a newer format.
     """
     from bpfrec.analyze.facade import Trace  # noqa: PLC0415
 
-    return Trace(path, symbols)
+    return Trace(path, symbols, allow_files=allow_files)
 
 
 def __getattr__(name: str) -> Any:

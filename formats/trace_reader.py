@@ -89,6 +89,21 @@ class TraceReader:
             self._tables[table.name] = self._copy(table, self._zip) if self._zip else self._in_folder(table)
         return self._tables[table.name]
 
+    def places(self) -> list[Path]:
+        """The files that :meth:`parquet` gives or will give, one for each table that this trace has.
+
+        In a folder, what is a link is left out. There are none if the system has no room for a temporary folder.
+        """
+        tables = [table for table in TABLES if table.name in self.manifest.tables]
+        if not self._zip:
+            paths = [self.path / table.member for table in tables]
+            return [path for path in paths if not path.is_symlink()]
+        try:
+            folder = self._copies_folder()
+        except OSError:
+            return []
+        return [folder / table.member for table in tables]
+
     def _folder_manifest(self) -> Manifest:
         try:
             with _regular(self.path / MANIFEST) as file:
@@ -138,19 +153,20 @@ class TraceReader:
             ) from None
         return path
 
-    def _copies_folder(self, table: Table) -> TemporaryFolder:
+    def _copies_folder(self) -> Path:
+        if self._copies is None:
+            self._copies = TemporaryFolder()
+        return Path(self._copies.name)
+
+    def _copy(self, table: Table, archive: zipfile.ZipFile) -> Path:
         try:
-            return TemporaryFolder()
+            folder = self._copies_folder()
         except OSError as error:
             raise TraceFileError(
                 f"no temporary folder for {table.member}: {error.strerror}",
                 "Set TMPDIR to a folder with room, or unzip the trace and name the folder.",
             ) from None
-
-    def _copy(self, table: Table, archive: zipfile.ZipFile) -> Path:
-        if self._copies is None:
-            self._copies = self._copies_folder(table)
-        target = Path(self._copies.name) / table.member
+        target = folder / table.member
         entry = self.manifest.tables[table.name]
         digest = hashlib.sha256()
         with self._member(archive, table.member) as source:
@@ -165,10 +181,9 @@ class TraceReader:
                         digest.update(block)
                         copy.write(block)
             except OSError as error:
-                free = shutil.disk_usage(self._copies.name).free
+                free = shutil.disk_usage(folder).free
                 raise TraceFileError(
-                    f"{self._copies.name}: cannot unpack {table.member} ({entry.bytes:,} bytes, {free:,} free): "
-                    f"{error.strerror}",
+                    f"{folder}: cannot unpack {table.member} ({entry.bytes:,} bytes, {free:,} free): {error.strerror}",
                     "Set TMPDIR to a folder with room, or unzip the trace and name the folder.",
                 ) from None
         if digest.hexdigest() != entry.sha256:

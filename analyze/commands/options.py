@@ -141,12 +141,15 @@ def output_options(function: F) -> F:
 
 
 def pass_trace(function: F) -> F:
-    """Opens the trace of ``analyze -i`` and gives it to the command as ``trace``; it is closed behind the command."""
+    """Opens the trace of ``analyze -i`` and gives it to the command as ``trace``; it is closed behind the command.
+
+    An option ``allow_files`` of the command is for the trace.
+    """
 
     @click.pass_context
     @wraps(function)
-    def command(ctx: click.Context, /, *args: Any, **kwargs: Any) -> Any:
-        trace = ctx.with_resource(Trace(ctx.obj, ctx.meta.get(SYMBOLS, ())))
+    def command(ctx: click.Context, /, *args: Any, allow_files: bool = False, **kwargs: Any) -> Any:
+        trace = ctx.with_resource(Trace(ctx.obj, ctx.meta.get(SYMBOLS, ()), allow_files=allow_files))
         result = function(*args, trace=trace, **kwargs)
         note(*trace.remarks)
         return result

@@ -30,13 +30,19 @@ class _SqlCommand(click.Command):
 @click.command("sql", cls=_SqlCommand)
 @click.argument("query", required=False)
 @click.option("-f", "--file", type=click.File(), help="Read the query from a file; -: from standard input.")
+@click.option(
+    "--allow-files",
+    is_flag=True,
+    help="Let the query use files, databases, extensions and settings of DuckDB: COPY, read_csv(), ATTACH, INSTALL, "
+    "SET. Only for a query that you trust: it has all your rights.",
+)
 @output_options
 @pass_trace
 def command(trace: Trace, output: Output, query: str | None, file: TextIO | None) -> None:
     """Ask in SQL, DuckDB's dialect; without QUERY and -f, at a prompt, or from standard input if that is no terminal.
 
     Several statements may stand in a query; the last one that gives rows is printed. "bpfrec analyze schema" lists the
-    views.
+    views. A query reads the trace and nothing else, unless you allow files.
     """
     if query is not None and file is not None:
         raise click.UsageError("QUERY and -f are two ways to say the same; give one of them.")

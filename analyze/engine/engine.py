@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bpfrec.analyze.engine.catalog import Catalog
-from bpfrec.analyze.engine.errors import sql_errors
+from bpfrec.analyze.engine.errors import files_refused, sql_errors
 from bpfrec.analyze.engine.result import Result, Row
 from bpfrec.analyze.engine.session import interruptible
 from bpfrec.analyze.engine.sqltemplate import identifier, literal
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+_COPY = re.compile(r"\bcopy\b", re.IGNORECASE)
 _ROWS_AT_ONCE = 8192
 _ROWS_IN_BATCH = 32_768
 _MANY_ROWS = 50_000
@@ -35,13 +37,20 @@ class Engine:
     """Queries over the views of ``catalog`` in ``connection``.
 
     ``computes``: whether a table is computed when a query requires it. The engine that such tables are filled by
-    computes none: it sees them as they are.
+    computes none: it sees them as they are. ``copies``: whether COPY may be used.
     """
 
     def __init__(
-        self, connection: duckdb.DuckDBPyConnection, catalog: Catalog, manifest: Manifest, *, computes: bool = True
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        catalog: Catalog,
+        manifest: Manifest,
+        *,
+        computes: bool = True,
+        copies: bool = False,
     ) -> None:
         self._connection, self._catalog, self._manifest = connection, catalog, manifest
+        self._copies = copies
         self._filler = Engine(connection, catalog, manifest, computes=False) if computes else None
         self._filled: set[str] = set()
 
@@ -146,7 +155,25 @@ class Engine:
         return self._result(relation, statement.query, lazy=_is_select(statement))
 
     def _prepare(self, sql: str) -> None:
+        # The session's other bounds are DuckDB's own, but they would let COPY write into what it may read.
+        if not self._copies and _COPY.search(sql) and any(map(self._is_copy, self.statements(sql))):
+            raise files_refused("COPY")
         self._compute(self._catalog.prepare(sql))
+
+    def _is_copy(self, statement: duckdb.Statement) -> bool:
+        """Whether a statement is COPY, or explains or prepares one."""
+        import duckdb  # noqa: PLC0415
+
+        kind = _kind(statement)
+        if kind not in ("EXPLAIN", "PREPARE"):
+            return kind == "COPY"
+        for start, text in _words(statement.query):
+            if _COPY.fullmatch(text):
+                with suppress(duckdb.Error):
+                    inner = self._connection.extract_statements(statement.query.encode()[start:].decode())
+                    if any(_kind(one) == "COPY" for one in inner):
+                        return True
+        return False
 
     def _compute(self, tables: Sequence[ComputedTable]) -> None:
         if self._filler is None:
@@ -258,7 +285,21 @@ def _is_one_select(statements: list[duckdb.Statement]) -> bool:
 
 
 def _is_select(statement: duckdb.Statement) -> bool:
-    return str(statement.type).rpartition(".")[2] == "SELECT"
+    return _kind(statement) == "SELECT"
+
+
+def _kind(statement: duckdb.Statement) -> str:
+    return str(statement.type).rpartition(".")[2]
+
+
+def _words(query: str) -> Iterator[tuple[int, str]]:
+    """The tokens of ``query``, each with the byte at which it starts."""
+    import duckdb  # noqa: PLC0415
+
+    raw = query.encode()
+    starts = [start for start, _ in duckdb.tokenize(query)]
+    for start, end in zip(starts, [*starts[1:], len(raw)], strict=True):
+        yield start, raw[start:end].decode(errors="replace").strip()
 
 
 def _readable(position: int, kind: str) -> str | None:

@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from bpfrec.formats.errors import BpfrecError
 
 _HINT_LINES = 6
+_REFUSED = (
+    re.compile(r'Cannot access (?:file|directory) (".*?") - file system operations are disabled', re.DOTALL),
+    re.compile(r"(Loading external extensions) is disabled through configuration"),
+    re.compile(r'Cannot change (configuration option "\w+") - the configuration has been locked'),
+)
+"""What DuckDB says of what a locked session may not do."""
+
+
+def files_refused(what: str) -> BpfrecError:
+    """The error for ``what``, which needs a session that allows files."""
+    return BpfrecError(
+        f"{what} is not allowed: a query reads the trace and nothing else",
+        "For a query that you trust: bpfrec analyze sql --allow-files, in Python bpfrec.open(..., allow_files=True)",
+    )
 
 
 @contextmanager
@@ -38,5 +53,8 @@ def _failed(error: Exception) -> BpfrecError:
             "this takes more memory than is allowed",
             "Ask for fewer columns or rows, or allow more: BPFREC_MEMORY_LIMIT=16GB",
         )
+    for pattern in _REFUSED:
+        if refused := pattern.search(str(error)):
+            return files_refused(refused[1])
     hint = "\n".join(line for line in rest.splitlines()[:_HINT_LINES] if line.strip())
     return BpfrecError(message, hint)

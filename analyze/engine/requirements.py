@@ -130,7 +130,8 @@ class Requirements:
         """The syntax tree of a SELECT; None for anything else."""
         ((text,),) = self._connection.execute(_SERIALIZE, [query]).fetchall()
         tree = json.loads(text)
-        return None if tree.get("error") else {"statements": tree["statements"]}
+        # An empty text has no statements: what stands in the brackets of ``CREATE MACRO m() AS TABLE ...``.
+        return {"statements": tree["statements"]} if tree.get("statements") else None
 
     def _wrapped(self, text: str) -> Node | None:
         """The tree of the query in a statement such as ``COPY (SELECT ...) TO 'file'``, where that is all it reads."""

@@ -7,10 +7,11 @@ import re
 import signal
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from bpfrec.analyze.engine.sqltemplate import literal
 from bpfrec.formats.errors import BpfrecError
 from bpfrec.formats.temporary import TemporaryFolder
 
@@ -22,6 +23,8 @@ MEMORY_VARIABLE = "BPFREC_MEMORY_LIMIT"
 _ENDING = frozenset(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 MOST_BYTES = 4 << 30
 """The most that DuckDB takes unless the variable says otherwise."""
+FREE_SETTINGS = ("threads", "TimeZone", "default_order", "default_null_order", "preserve_insertion_order")
+"""What a query may set in any session."""
 _SIZE = re.compile(r"([\d.]+) (Ki|Mi|Gi|Ti)B")
 _UNITS = {"Ki": 1 << 10, "Mi": 1 << 20, "Gi": 1 << 30, "Ti": 1 << 40}
 
@@ -48,10 +51,14 @@ class Scratch:
             self._folder = None
 
 
-def connect(scratch: Scratch) -> duckdb.DuckDBPyConnection:
-    """A session in memory that reads no network and takes at most half of the memory it may have, and at most 4 GiB.
+def connect(scratch: Scratch, readable: Iterable[str] = (), *, allow_files: bool = False) -> duckdb.DuckDBPyConnection:
+    """A session in memory that takes at most half of the memory it may have, and at most 4 GiB.
 
     ``BPFREC_MEMORY_LIMIT`` (``500MB``, ``8GB``) says otherwise. What needs more goes to ``scratch``.
+
+    The session opens no file but those of ``readable`` (as DuckDB is given their names) and those in ``scratch``, loads
+    no extension, and keeps its configuration, except for :data:`FREE_SETTINGS`. ``allow_files``: the user trusts the
+    queries, which may do all of this.
 
     Raises:
         BpfrecError: the variable is no size.
@@ -75,6 +82,8 @@ def connect(scratch: Scratch) -> duckdb.DuckDBPyConnection:
     except duckdb.Error:
         connection.close()
         raise BpfrecError(f"{MEMORY_VARIABLE} is {wanted!r}, which is no size", "Say it as 500MB or 8GB.") from None
+    if not allow_files:
+        _lock(connection, readable)
     return connection
 
 
@@ -105,6 +114,13 @@ def interruptible(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
         theirs.close()
         watcher.join()
         ours.close()
+
+
+def _lock(connection: duckdb.DuckDBPyConnection, readable: Iterable[str]) -> None:
+    connection.execute(f"SET allowed_paths = [{', '.join(map(literal, readable))}]")
+    connection.execute(f"SET allowed_configs = [{', '.join(map(literal, FREE_SETTINGS))}]")
+    connection.execute("SET enable_external_access = false")
+    connection.execute("SET lock_configuration = true")
 
 
 def _limit(connection: duckdb.DuckDBPyConnection, wanted: str) -> str:

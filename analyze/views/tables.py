@@ -63,9 +63,13 @@ def table_view(table: Table, parquet: Path | None, present: Collection[str], wal
 
 def parquet_source(parquet: Path) -> str:
     """The SQL behind FROM for the rows ``s`` of a Parquet file."""
-    # DuckDB would take *, ? and [ in the name for a pattern, and folders named key=value for columns.
-    path = re.sub(r"([*?\[])", r"[\1]", parquet.resolve().as_posix())
-    return f"read_parquet({literal(path)}, hive_partitioning = false) AS s"
+    # DuckDB would take folders named key=value for columns.
+    return f"read_parquet({literal(parquet_pattern(parquet))}, hive_partitioning = false) AS s"
+
+
+def parquet_pattern(parquet: Path) -> str:
+    """The name of a Parquet file as DuckDB has to be given it, which takes ``*``, ``?`` and ``[`` for a pattern."""
+    return re.sub(r"([*?\[])", r"[\1]", parquet.resolve().as_posix())
 
 
 def recorded_syscalls(counts: dict[str, int]) -> list[str]:
