@@ -21,7 +21,8 @@ made AS (
             ELSE [arg0, arg1, arg2, arg3, arg4, arg5][m.argument + 1] & m.mask != 0
         END AS close_on_exec,
         CASE syscall WHEN 'open' THEN arg1 WHEN 'openat' THEN arg2 WHEN 'openat2' THEN coalesce(h.word0, 0) ELSE 0 END
-            AS open_flags
+            AS open_flags,
+        CASE syscall WHEN 'openat2' THEN h.word2 ELSE 0 END AS resolve
     FROM state AS s
     JOIN makers AS m USING (syscall)
     LEFT JOIN structs AS h ON m.open_how AND h.event_id = s.event_id AND h.kind = 'open_how'
@@ -34,14 +35,17 @@ made AS (
 ),
 paths AS (
     SELECT event_id, pid, CAST(ret AS INTEGER) AS fd, entered, ended, close_on_exec, open_flags, path, path_status,
-        CASE WHEN syscall IN ('openat', 'openat2') THEN c_int(arg0) ELSE {{ CWD }} END AS start
+        CASE WHEN syscall IN ('openat', 'openat2') THEN c_int(arg0) ELSE {{ CWD }} END AS start,
+        coalesce(resolve & {{ RESOLVE_IN_ROOT }} != 0, FALSE) AS in_root,
+        coalesce(resolve & {{ RESOLVE_NO_SYMLINKS }} != 0, FALSE) AS without_links,
+        {{ leads_elsewhere }} AS is_elsewhere
     FROM made
     WHERE name = 'path'
     UNION ALL
     SELECT event_id, pid, CASE syscall WHEN 'chdir' THEN {{ CWD }} ELSE {{ ROOT }} END, entered, ended, FALSE, 0,
-        path, path_status, {{ CWD }}
+        path, path_status, {{ CWD }}, FALSE, FALSE, FALSE
     FROM state
-    WHERE syscall IN ('chdir', 'chroot', 'pivot_root')
+    WHERE syscall IN ('chdir', 'chroot')
 ),
 pairs AS (
     SELECT s.event_id, pid, syscall, arg0, arg1, arg2, entered, ended, unnest([c_int(p.word0), c_int(p.word0 >> 32)]) AS fd
@@ -51,15 +55,18 @@ pairs AS (
 )
 -- Opened by a path.
 SELECT
-    CASE WHEN open_flags & {{ O_TMPFILE }} != 0 OR path IS NULL OR path_status = 'truncated'
+    CASE WHEN open_flags & {{ O_TMPFILE }} != 0 OR path IS NULL OR path_status = 'truncated' OR is_elsewhere
         THEN {{ UNKNOWN }} ELSE {{ OPENED }} END AS kind,
     event_id, pid, fd, ended AS at,
-    CASE WHEN path LIKE '/%' THEN {{ ROOT }} ELSE start END AS source,
+    CASE WHEN path LIKE '/%' AND NOT in_root THEN {{ ROOT }} ELSE start END AS source,
     entered, close_on_exec, FALSE AS snapshot,
     -- Which parts of the path are known not to be links: 0 none, 1 the last, 2 all.
-    if(open_flags & {{ O_NOFOLLOW }} != 0, 1, 0) AS no_links,
-    CASE WHEN open_flags & {{ O_TMPFILE }} != 0 THEN {{ NAME_UNKNOWN }} ELSE {{ PATH_UNREADABLE }} END AS reason,
-    path AS text
+    CASE WHEN without_links THEN 2 WHEN open_flags & {{ O_NOFOLLOW }} != 0 THEN 1 ELSE 0 END AS no_links,
+    CASE WHEN open_flags & {{ O_TMPFILE }} != 0 THEN {{ NAME_UNKNOWN }}
+        WHEN path IS NULL OR path_status = 'truncated' THEN {{ PATH_UNREADABLE }}
+        ELSE {{ BASE_UNKNOWN }} END AS reason,
+    -- What begins with a slash goes nowhere above its start.
+    if(in_root, '/' || path, path) AS text
 FROM paths
 UNION ALL
 -- Of a fixed name, or of none.
@@ -129,6 +136,13 @@ SELECT {{ UNKNOWN }}, s.event_id, pid, c_int(a.word0), ended, 0, entered,
 FROM state AS s
 JOIN arrays AS a ON a.event_id = s.event_id AND a.kind = 'scm_rights' AND a.phase = 'exit' AND a.word0 IS NOT NULL
 WHERE syscall = 'recvmsg'
+UNION ALL
+-- What pivot_root makes the root has no name from the old one, which is elsewhere now: it is '/', as /proc/PID/root says
+-- from then on. Whoever stood in the old root stands in the new one; else the kernel leaves the working directory alone.
+SELECT
+    if(fd = {{ ROOT }} OR path = '.', {{ NAMED }}, {{ UNKNOWN }}),
+    event_id, pid, fd, ended, 0, entered, FALSE, FALSE, 2, {{ BASE_UNKNOWN }}, '/'
+FROM (SELECT *, unnest([{{ CWD }}, {{ ROOT }}]) AS fd FROM state WHERE syscall = 'pivot_root')
 UNION ALL
 -- setns to a mount namespace: its root is both. Where the kind of namespace is not said, the file would say it.
 SELECT

@@ -24,8 +24,23 @@ _O_TMPFILE, _O_NOFOLLOW, _MAP_ANONYMOUS = 0o20000000, 0o400000, 0x20
 _F_SETFD, _F_DUPFD_CLOEXEC = 2, 1030
 _FIONCLEX, _FIOCLEX = 0x5450, 0x5451
 _MSG_CMSG_CLOEXEC = 0x40000000
+_RESOLVE_NO_SYMLINKS, _RESOLVE_BENEATH, _RESOLVE_IN_ROOT = 0x04, 0x08, 0x10
 _BPF_MAKERS = (0, 5, 7, 13, 14, 17, 18, 19, 28, 30, 32, 33, 36)
 """Commands of enum bpf_cmd (include/uapi/linux/bpf.h) that give a descriptor."""
+
+_GOES_UP = r"(^|/)\.\.(/|$)"
+_LEADS_ELSEWHERE = Fragment(
+    "CASE"
+    # What it asked for was not copied: an absolute path, or one that goes up, may lead anywhere.
+    f" WHEN resolve IS NULL THEN path LIKE '/%' OR regexp_matches(path, {literal(_GOES_UP)})"
+    # The kernel stops at the start where a path would go above it. Only at the beginning of a path the text shows that.
+    f" WHEN resolve & {_RESOLVE_IN_ROOT} != 0"
+    rf" THEN regexp_matches(regexp_replace(path, '^/*(\.\.?(/+|$))*', ''), {literal(_GOES_UP)})"
+    # The kernel refuses a path that would leave its start.
+    f" WHEN resolve & {_RESOLVE_BENEATH} != 0 THEN path LIKE '/%' OR starts_with(path, '../') OR path = '..'"
+    " ELSE FALSE END"
+)
+"""Whether the flags of an openat2 (column ``resolve``) make its ``path`` lead elsewhere than its text says."""
 
 
 def fill_resolved(queries: Queries) -> None:
@@ -123,6 +138,9 @@ def _sql(name: str, **values: object) -> str:
         "FIOCLEX": _FIOCLEX,
         "FIONCLEX": _FIONCLEX,
         "MSG_CMSG_CLOEXEC": _MSG_CMSG_CLOEXEC,
+        "RESOLVE_NO_SYMLINKS": _RESOLVE_NO_SYMLINKS,
+        "RESOLVE_IN_ROOT": _RESOLVE_IN_ROOT,
+        "leads_elsewhere": _LEADS_ELSEWHERE,
     }
     text = files("bpfrec.analyze.names").joinpath(f"{name}.sql").read_text("utf-8")
     return render_text(text, **(named | values))

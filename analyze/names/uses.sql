@@ -4,28 +4,34 @@ WITH
 rules(syscall, place, role, fd, is_second) AS (VALUES {{ rules }}),
 named AS (
     SELECT
-        s.event_id, pid, ts_ns, ret, errno, place, role, arg3,
+        s.event_id, pid, syscall, ts_ns, ret, errno, place, role, arg3,
         CASE r.fd WHEN 0 THEN c_int(arg0) WHEN 1 THEN c_int(arg1) WHEN 2 THEN c_int(arg2) WHEN 3 THEN c_int(arg3)
             WHEN 4 THEN c_int(arg4) ELSE {{ CWD }} END AS fd,
         r.fd IS NOT NULL AS has_fd,
         if(is_second, path2, path) AS path,
-        if(is_second, path2_status, path_status) AS status
+        if(is_second, path2_status, path_status) AS status,
+        CASE syscall WHEN 'openat2' THEN h.word2 ELSE 0 END AS resolve
     FROM syscalls AS s
     JOIN rules AS r USING (syscall)
+    LEFT JOIN structs AS h ON syscall = 'openat2' AND h.event_id = s.event_id AND h.kind = 'open_how'
 )
 SELECT
     event_id, pid, place, 2 * ts_ns AS at,
-    CASE WHEN role IN ('path', 'text') AND path LIKE '/%' THEN {{ ROOT }} ELSE fd END AS fd,
+    CASE WHEN role IN ('path', 'text') AND path LIKE '/%' AND coalesce(resolve & {{ RESOLVE_IN_ROOT }} = 0, TRUE)
+        THEN {{ ROOT }} ELSE fd END AS fd,
     CASE
         WHEN role NOT IN ('path', 'text') THEN 0
         WHEN path IS NULL AND status = 'null' AND has_fd THEN 0
         WHEN path IS NULL OR status = 'truncated' THEN {{ PATH_UNREADABLE }}
         WHEN role = 'text' AND path NOT LIKE '/%' THEN {{ NOT_A_PATH }}
         WHEN path = '' AND errno = 'ENOENT' THEN {{ PATH_EMPTY }}
+        WHEN {{ leads_elsewhere }} THEN {{ BASE_UNKNOWN }}
+        WHEN path NOT LIKE '/%' AND resolve & {{ RESOLVE_IN_ROOT }} != 0 AND regexp_matches(path, '^(\./+)*\.\.(/|$)')
+            THEN {{ BASE_UNKNOWN }}
         ELSE 0 END AS reason,
     role IN ('path', 'text') AND path != '' AS is_path,
-    -- Of a number that is not open the call says so, unless it looks at something else first.
-    errno IS NOT NULL AND errno IN ('EBADF', 'EINVAL', 'EFAULT', 'ENOSYS', 'EPERM', 'ENOENT', 'ENAMETOOLONG') AS refused
+    -- Only this error says that a number is not open: of others it may not be known whether the kernel looked at it.
+    errno IS NOT DISTINCT FROM 'EBADF' AS refused
 FROM named
 WHERE NOT (role = 'fd?' AND fd < 0)
     AND NOT (role = 'mapped' AND (arg3 & {{ MAP_ANONYMOUS }} != 0 OR fd < 0))

@@ -578,3 +578,62 @@ def test_a_descriptor_without_a_name_is_no_other(names: Any) -> None:
     world.has(7, None)
     world.has(8, "/zero")
     assert names(world, world.read(7), world.read(8)) == ["(name-unknown)", "/zero"]
+
+
+IN_ROOT, BENEATH, NO_SYMLINKS = 0x10, 0x08, 0x04
+
+
+@pytest.mark.parametrize(
+    ("resolve", "path", "opened", "asked"),
+    [
+        (0, "/etc/x", "/etc/x", "/etc/x"),
+        (0, "../x", "/srv/x", "/srv/x"),
+        (IN_ROOT, "/etc/x", "/srv/jail/etc/x", "/srv/jail/etc/x"),
+        (IN_ROOT, "//.././../x", "/srv/jail/x", "/srv/jail/x"),
+        (IN_ROOT, "a/b", "/srv/jail/a/b", "/srv/jail/a/b"),
+        (IN_ROOT, "../../x", "/srv/jail/x", "(base-unknown)"),
+        (IN_ROOT, "a/../../../x", "(base-unknown)", "(base-unknown)"),
+        (BENEATH, "a/../x", "/srv/jail/a/../x", "/srv/jail/a/../x"),
+        (BENEATH, "/etc/x", "(base-unknown)", "(base-unknown)"),
+        (BENEATH, "../x", "(base-unknown)", "(base-unknown)"),
+        (None, "/etc/x", "(base-unknown)", "(base-unknown)"),
+        (None, "a/x", "/srv/jail/a/x", "/srv/jail/a/x"),
+    ],
+)
+def test_openat2_says_where_paths_may_lead(names, resolve: int | None, path: str, opened: str, asked: str) -> None:
+    world = World()
+    world.has(3, "/srv/jail")
+    calls = [
+        world.do("openat2", 3, 0x1000, 0x2000, 24, ret=4, path=path),
+        world.do("openat2", 3, 0x1000, 0x2000, 24, ret=-2, errno="ENOENT", path=path),
+    ]
+    for call in calls:
+        words = {"status": "unreadable"} if resolve is None else {"word0": 0, "word1": 0, "word2": resolve}
+        world.add(schema.STRUCTS, event_id=call, arg=2, kind="open_how", **words)
+    assert names(world, world.read(4), *calls) == [opened, asked, asked]
+
+
+def test_openat2_without_links_can_be_gone_up_from(names) -> None:
+    world = World()
+    made = world.do("openat2", CWD, 0x1000, 0x2000, 24, ret=3, path="a/b")
+    world.add(schema.STRUCTS, event_id=made, arg=2, kind="open_how", word0=0, word1=0, word2=NO_SYMLINKS)
+    assert names(world, world.open(-2, "../x", dfd=3)) == "/home/a/x"
+
+
+def test_only_ebadf_says_that_a_descriptor_was_not_open(names) -> None:
+    world = World()
+    world.has(3, "/a")
+    world.do("close", 3)
+    calls = [world.do("lseek", 3, 0, 99, ret=-22, errno="EINVAL"), world.read(3, ret=-9, errno="EBADF")]
+    assert names(world, *calls) == ["(not-followed)", "(not-open)"]
+
+
+@pytest.mark.parametrize(("new_root", "relative"), [("/new", "(base-unknown)"), (".", "/x")])
+def test_pivot_root_makes_another_root(names, new_root: str, relative: str) -> None:
+    world = World()
+    calls = [world.open(3, "/new/a"), world.do("pivot_root", 0x1, 0x2, path=new_root, path2="old")]
+    calls += [world.open(-2, "/etc/x"), world.open(-2, "x"), world.read(3)]
+    world.do("chdir", 0x1, path="/")
+    calls.append(world.open(-2, "y"))
+    asked = "/home" if new_root == "." else "/new"
+    assert names(world, *calls) == ["/new/a", asked, "/etc/x", relative, "/new/a", "/y"]
