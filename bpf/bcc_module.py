@@ -36,6 +36,17 @@ def load_bcc() -> ModuleType:
     return _import_from(folder)
 
 
+def bcc_identity() -> str:
+    """Which bcc :func:`load_bcc` would load, without loading it: its place and version; empty if there is none."""
+    folder = next((f for f in _folders() if (f / "bcc" / "libbcc.py").is_file()), None)
+    if folder is None:
+        return ""
+    try:
+        return f"{folder} {(folder / 'bcc' / 'version.py').read_text()}"
+    except (OSError, ValueError):
+        return f"{folder}"
+
+
 def _folders() -> list[Path]:
     override = os.environ.get(SEARCH_VARIABLE)
     if override:

@@ -9,8 +9,6 @@ import struct
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
-
 from bpfrec.formats.errors import BpfrecError
 
 VMLINUX = Path("/sys/kernel/btf/vmlinux")
@@ -19,6 +17,14 @@ _HEADER = struct.Struct("<HBBIIIII")
 _MEMBER = struct.Struct("<III")
 
 _KIND_STRUCT = 4
+
+
+def kernel_types() -> bytes | None:
+    """The kernel's type information, to be read once for several questions; None if it is not readable."""
+    try:
+        return VMLINUX.read_bytes()
+    except OSError:
+        return None
 
 
 def member_offsets(wanted: dict[str, tuple[str, ...]], blob: bytes | None = None) -> dict[tuple[str, str], int]:
@@ -39,17 +45,17 @@ def member_offsets(wanted: dict[str, tuple[str, ...]], blob: bytes | None = None
                 "Use a kernel built with CONFIG_DEBUG_INFO_BTF=y, or record a running process with -p PID.",
             ) from None
     types, strings = _sections(blob)
-    words = np.frombuffer(types, "<u4")
     found: dict[tuple[str, str], int] = {}
     for name, members in wanted.items():
         place = strings.find(b"\0" + name.encode() + b"\0") + 1
         # The name and then a word of this kind are found only where a struct starts: other words are ids and sizes.
-        for start in np.flatnonzero(words[:-2] == place).tolist() if place else []:
-            info = int(words[start + 1])
+        for start in _places(types, place) if place else ():
+            info = _word(types, start + 1)
             if info >> 24 & 0x1F == _KIND_STRUCT:
-                for label, offset in _members(types[(start + 3) * 4 :], info, strings):
-                    if label in members:
-                        found[name, label] = offset
+                raw = types[(start + 3) * 4 : (start + 3) * 4 + (info & 0xFFFF) * _MEMBER.size]
+                found |= {(name, label): offset for label, offset in _members(raw, info, strings) if label in members}
+                if all((name, label) in found for label in members):
+                    break
     missing = [f"{s}.{m}" for s, members in wanted.items() for m in members if (s, m) not in found]
     if missing:
         raise BpfrecError(f"the kernel's type information does not know {', '.join(missing)}")
@@ -66,13 +72,16 @@ def offset_of_run(labels: tuple[str, ...], blob: bytes | None = None) -> int | N
         types, strings = _sections(blob)
     except (OSError, struct.error, BpfrecError):
         return None
-    words = np.frombuffer(types, "<u4")
     places = [strings.find(b"\0" + label.encode() + b"\0") + 1 for label in labels]
     if not all(places):
         return None
     # Each member is three words: its name, its type, its offset in bits.
-    runs = [at for at in np.flatnonzero(words == places[0]).tolist() if words[at::3][: len(places)].tolist() == places]
-    return int(words[runs[0] + 2] & 0xFFFFFF) // 8 if len(runs) == 1 else None
+    runs = [
+        at
+        for at in _places(types, places[0])
+        if [_word(types, at + 3 * number) for number in range(len(places))] == places
+    ]
+    return (_word(types, runs[0] + 2) & 0xFFFFFF) // 8 if len(runs) == 1 else None
 
 
 def has_name(name: str, blob: bytes | None = None) -> bool:
@@ -94,6 +103,19 @@ def _sections(blob: bytes) -> tuple[bytes, bytes]:
         raise BpfrecError(f"{VMLINUX} is not BTF in this machine's byte order")
     types = blob[header + type_offset : header + type_offset + type_size // 4 * 4]
     return types, blob[header + string_offset : header + string_offset + string_size]
+
+
+def _places(types: bytes, word: int) -> Iterator[int]:
+    """Where ``word`` stands in ``types``, in words."""
+    wanted, at = struct.pack("<I", word), -1
+    while (at := types.find(wanted, at + 1)) >= 0:
+        if at % 4 == 0:
+            yield at // 4
+
+
+def _word(types: bytes, at: int) -> int:
+    """The word at an index; 0 behind the end."""
+    return int.from_bytes(types[at * 4 : at * 4 + 4], "little")
 
 
 def _members(raw: bytes, info: int, strings: bytes) -> Iterator[tuple[str, int]]:

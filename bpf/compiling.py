@@ -31,7 +31,9 @@ SOURCES = (
 )
 """The parts of the program in ``programs/``, in the order in which they are compiled as one."""
 
-_HEADERS_VARIABLE = "BCC_KERNEL_SOURCE"
+HEADERS_VARIABLE = "BCC_KERNEL_SOURCE"
+"""Environment variable of bcc: the folder with the headers of this kernel."""
+
 _MODULES = Path("/lib/modules")
 
 _log = logging.getLogger(__name__)
@@ -76,7 +78,7 @@ def _kernel_headers() -> str | None:
     None where there are none: bcc would then load a kernel module, and run a shell as root that removes and unpacks
     folders in /tmp.
     """
-    named = os.environ.get(_HEADERS_VARIABLE)
+    named = os.environ.get(HEADERS_VARIABLE)
     if named is None and "BCC_KERNEL_MODULES_SUFFIX" in os.environ:
         return None
     installed = _MODULES / os.uname().release
@@ -88,15 +90,15 @@ def _kernel_headers() -> str | None:
 @contextmanager
 def _headers_in(folder: str) -> Iterator[None]:
     """Makes bcc look for kernel headers in ``folder``; "" is where distributions install them."""
-    before = os.environ.get(_HEADERS_VARIABLE)
+    before = os.environ.get(HEADERS_VARIABLE)
     if folder:
-        os.environ[_HEADERS_VARIABLE] = folder
+        os.environ[HEADERS_VARIABLE] = folder
     else:
-        os.environ.pop(_HEADERS_VARIABLE, None)
+        os.environ.pop(HEADERS_VARIABLE, None)
     try:
         yield
     finally:
         if before is None:
-            os.environ.pop(_HEADERS_VARIABLE, None)
+            os.environ.pop(HEADERS_VARIABLE, None)
         else:
-            os.environ[_HEADERS_VARIABLE] = before
+            os.environ[HEADERS_VARIABLE] = before

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
+from bpfrec.bpf.btf import kernel_types
 from bpfrec.bpf.known_stacks import MAX_KNOWN_STACKS
 from bpfrec.bpf.selection import Selection
 from bpfrec.bpf.task_offsets import register_defines, stack_defines, task_defines
@@ -39,10 +40,18 @@ def defines_of(selection: Selection) -> Defines:
     Raises:
         BpfrecError: the kernel's type information lacks what it needs.
     """
-    offsets = _offsets(selection)
+    types = kernel_types()
+    offsets = _offsets(selection, types)
     reports_births = bool(offsets) and _can_gain_processes(selection)
     births = ["TELL_BIRTHS"] if reports_births else []
-    return Defines([*selection_defines(selection), *offsets, *births], bool(offsets), reports_births)
+    return Defines([*selection_defines(selection, types), *offsets, *births], bool(offsets), reports_births)
+
+
+def constants_of(selection: Selection) -> list[int]:
+    """The numbers that are put into the compiled program, in the order of ``enum constant`` in ``targets.c``."""
+    name = os.fsencode(selection.comm or "")[: _COMM_BYTES - 1].ljust(_COMM_BYTES, b"\0")
+    words = (int.from_bytes(name[:8], "little"), int.from_bytes(name[8:], "little"))
+    return [os.getpid(), only_tgid(selection) or 0, selection.uid or 0, *words]
 
 
 def only_tgid(selection: Selection) -> int | None:
@@ -56,32 +65,29 @@ def _can_gain_processes(selection: Selection) -> bool:
     return selection.follow or not (selection.tgids or selection.tids)
 
 
-def _offsets(selection: Selection) -> list[str]:
+def _offsets(selection: Selection, types: bytes | None) -> list[str]:
     """Offsets in the kernel's structs. Without them all works but following children."""
     try:
-        return task_defines()
+        return task_defines(types)
     except BpfrecError:
         if selection.follow:
             raise
         return []
 
 
-def selection_defines(selection: Selection) -> list[str]:
-    """The defines that follow from ``selection`` alone, and offsets that stacks need."""
-    defines = [f"MAX_THREADS={MAX_THREADS}", f"MAX_LOST_RUNS={MAX_LOST_RUNS}", f"SELF_TGID={os.getpid()}"]
-    only = only_tgid(selection)
-    if only is not None:
-        defines.append(f"ONLY_TGID={only}")
+def selection_defines(selection: Selection, types: bytes | None = None) -> list[str]:
+    """The defines that follow from the kind of ``selection``, and offsets that stacks need; no number of a process."""
+    defines = [f"MAX_THREADS={MAX_THREADS}", f"MAX_LOST_RUNS={MAX_LOST_RUNS}"]
+    if only_tgid(selection) is not None:
+        defines.append("ONLY_TGID")
     elif selection.tgids:
         defines.append("BY_TGID")
     if selection.tids:
         defines.append("BY_TID")
     if selection.comm is not None:
-        raw = os.fsencode(selection.comm)[: _COMM_BYTES - 1].ljust(_COMM_BYTES, b"\0")
-        words = (int.from_bytes(raw[:8], "little"), int.from_bytes(raw[8:], "little"))
-        defines += [f"COMM_WORD{i}={word:#x}ULL" for i, word in enumerate(words)]
+        defines.append("BY_NAME")
     if selection.uid is not None:
-        defines.append(f"BY_UID={selection.uid}U")
+        defines.append("BY_UID")
     if selection.cgroup is not None:
         defines.append("BY_CGROUP")
     if selection.follow:
@@ -92,10 +98,10 @@ def selection_defines(selection: Selection) -> list[str]:
         defines += [f"DATA_BYTES={selection.data_bytes}", f"VECTORS_MAX={_VECTORS}"]
     if selection.environment:
         defines.append("ENVIRONMENT")
-    return defines + _stacks_and_samples(selection)
+    return defines + _stacks_and_samples(selection, types)
 
 
-def _stacks_and_samples(selection: Selection) -> list[str]:
+def _stacks_and_samples(selection: Selection, types: bytes | None) -> list[str]:
     full = selection.stacks == "full"
     defines: list[str] = []
     if selection.has_stacks:
@@ -105,7 +111,7 @@ def _stacks_and_samples(selection: Selection) -> list[str]:
     if selection.profile:
         defines += ["PROFILE", *_PROFILE_STACKS[selection.stacks]]
     if full and defines:
-        defines += [f"MAX_PATHS={MAX_KNOWN_STACKS}", *stack_defines()]
+        defines += [f"MAX_PATHS={MAX_KNOWN_STACKS}", *stack_defines(types)]
     if full and selection.profile:
-        defines += register_defines()
+        defines += register_defines(types)
     return defines

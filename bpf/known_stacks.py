@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Protocol
+
+from bpfrec.bpf.snapshots import REGISTERS
 
 MAX_KNOWN_STACKS = 8192
 """Stacks that the table holds. Each takes 2.7 KB, allocated when it is added."""
@@ -25,6 +28,12 @@ MOST_STEPS = 192
 _COPIED = 16384
 _AT_ONCE = 4
 _ALL_BITS = (1 << 64) - 1
+
+KEY = struct.Struct("<QQII")
+"""``struct path_key``: instruction pointer, stack pointer, pid, variant."""
+
+VALUE = struct.Struct(f"<{1 + 2 * REGISTERS}Q3I4x{MOST_WORDS}Q{MOST_WORDS}H")
+"""``struct known_path``."""
 
 Key = tuple[int, int, int]
 """pid, instruction pointer, stack pointer."""
@@ -51,10 +60,20 @@ class KnownStack:
         return self.pid, self.registers[0], self.registers[1]
 
 
-class KnownStacks:
-    """The BPF program's table of known stacks; ``table``: a bcc hash table that takes :data:`MAX_KNOWN_STACKS`."""
+class Table(Protocol):
+    """A map of the kernel."""
 
-    def __init__(self, table: Any) -> None:
+    def __setitem__(self, key: bytes, value: bytes) -> None:
+        """Adds or replaces."""
+
+    def __delitem__(self, key: bytes) -> None:
+        """Deletes, or raises a KeyError."""
+
+
+class KnownStacks:
+    """The BPF program's table of known stacks; ``table``: the map, which takes :data:`MAX_KNOWN_STACKS`."""
+
+    def __init__(self, table: Table) -> None:
         self._table = table
         self._variants: dict[Key, list[KnownStack]] = {}
         self.count = 0
@@ -76,15 +95,15 @@ class KnownStacks:
         steps = VARIANTS + near // _AT_ONCE + near % _AT_ONCE + len(offsets) - near
         if len(variants) >= VARIANTS or self.is_full or steps >= MOST_STEPS:
             return False
-        leaf = self._table.Leaf()
-        leaf.snapshot = stack.snapshot
-        for number, value in enumerate(stack.registers):
-            leaf.registers[number] = value
-            leaf.mask[number] = _ALL_BITS if number in stack.compared else 0
-        leaf.words, leaf.near, leaf.span = len(offsets), near, span
-        for number, offset in enumerate(offsets):
-            leaf.offset[number], leaf.word[number] = offset, stack.words[sp + offset]
-        self._table[self._table_key(stack.key, len(variants))] = leaf
+        value = VALUE.pack(
+            stack.snapshot,
+            *stack.registers,
+            *(_ALL_BITS if number in stack.compared else 0 for number in range(REGISTERS)),
+            *(len(offsets), near, span),
+            *_padded([stack.words[sp + offset] for offset in offsets]),
+            *_padded(offsets),
+        )
+        self._table[_key(stack.key, len(variants))] = value
         self._variants[stack.key] = [*variants, stack]
         self.count += 1
         return True
@@ -98,8 +117,13 @@ class KnownStacks:
         for variant in reversed(range(len(self._variants.pop(key, ())))):
             self.count -= 1
             with suppress(KeyError):
-                del self._table[self._table_key(key, variant)]
+                del self._table[_key(key, variant)]
 
-    def _table_key(self, key: Key, variant: int) -> Any:
-        pid, ip, sp = key
-        return self._table.Key(ip, sp, pid, variant)
+
+def _key(key: Key, variant: int) -> bytes:
+    pid, ip, sp = key
+    return KEY.pack(ip, sp, pid, variant)
+
+
+def _padded(numbers: list[int]) -> list[int]:
+    return numbers + [0] * (MOST_WORDS - len(numbers))

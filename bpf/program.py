@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-import ctypes
 import logging
 import os
-import time
+import struct
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
-from typing import Any
 
-import numpy as np
-
-from bpfrec.bpf import wire
-from bpfrec.bpf.bcc_module import load_bcc
+from bpfrec.bpf.bpf_calls import PERF_EVENT, RAW_TRACEPOINT, attach_raw_tracepoint, recursion_misses
 from bpfrec.bpf.clock import monotonic_ns
-from bpfrec.bpf.compiling import compile_program
-from bpfrec.bpf.defines import Defines, defines_of, only_tgid
+from bpfrec.bpf.compilation import Compilation
+from bpfrec.bpf.compiled import CompiledProgram
+from bpfrec.bpf.defines import Defines, constants_of, defines_of
 from bpfrec.bpf.known_stacks import KnownStacks
+from bpfrec.bpf.loading import LoadedProgram
+from bpfrec.bpf.maps import Map
 from bpfrec.bpf.perf_event import Ring
 from bpfrec.bpf.permission import why_refused
-from bpfrec.bpf.quiet import quiet
 from bpfrec.bpf.selection import CAPTURES, Plan, Selection, plan_table
 from bpfrec.formats.errors import BpfrecError
 
@@ -45,31 +42,21 @@ COUNTERS = (
 _log = logging.getLogger(__name__)
 
 _RECORDED, _UNTIL_EXEC = 1, 2
-_IN_CALL = 1
 _STACK, _SAMPLE = "on_stack", "on_sample"
 
+_POINTS = {
+    "sched_process_exit": "on_process_exit",
+    "sched_process_exec": "on_process_exec",
+    "sched_process_fork": "on_process_fork",
+    "sys_exit": "on_sys_exit",
+    "sys_enter": "on_sys_enter",
+}
+"""Functions by the tracepoints at which they run, in the order of attaching."""
 
-class _Capture(ctypes.Structure):
-    _fields_ = (
-        ("arg", ctypes.c_uint8),
-        ("kind", ctypes.c_uint8),
-        ("size", ctypes.c_uint8),
-        ("length", ctypes.c_uint8),
-        ("when", ctypes.c_uint8),
-        ("least", ctypes.c_uint8),
-        ("most", ctypes.c_uint8),
-        ("reserved", ctypes.c_uint8),
-    )
-
-
-class _Plan(ctypes.Structure):
-    _fields_ = (
-        ("flags", ctypes.c_uint8),
-        ("nargs", ctypes.c_uint8),
-        ("buffers", ctypes.c_uint8),
-        ("reserved", ctypes.c_uint8),
-        ("capture", _Capture * CAPTURES),
-    )
+_U64 = struct.Struct("<Q")
+# struct call_plan and struct capture of plans.c; struct lost_key and struct lost_run of batches.c.
+_PLAN, _CAPTURE = struct.Struct("<BBBx"), struct.Struct("<7Bx")
+_LOST_KEY, _LOST_RUN = struct.Struct("<III"), struct.Struct("<QQQI4x")
 
 
 @dataclass(frozen=True)
@@ -89,240 +76,232 @@ class LostBurst:
     last: int
 
 
-def load_program(selection: Selection) -> RecorderProgram:
-    """Compiles the program in ``programs/`` for ``selection`` and loads it; it is not attached yet.
+def functions_of(selection: Selection, defines: Defines) -> dict[str, int]:
+    """The functions of the program for ``selection``, and their types; those that take longest to load stand first."""
+    names = ["on_sys_exit", "on_sys_enter", "on_process_exec", "on_process_exit"]
+    if defines.reports_births:
+        names.append("on_process_fork")
+    if selection.has_full_stacks:
+        names.insert(0, _STACK)
+    kinds = dict.fromkeys(names, RAW_TRACEPOINT)
+    return kinds | {_SAMPLE: PERF_EVENT} if selection.profile else kinds
 
-    Not for use beside other threads: see :func:`bpfrec.bpf.compiling.compile_program`.
+
+def start_compiling(selection: Selection) -> Compilation:
+    """Begins to get the program for recordings like that of ``selection``: which processes it names does not matter.
+
+    Not for use beside other threads.
+
+    Raises:
+        BpfrecError: the kernel's type information lacks what it needs.
+    """
+    return Compilation(defines_of(selection))
+
+
+def load_program(selection: Selection) -> RecorderProgram:
+    """Loads the program in ``programs/`` for ``selection``; it is not attached yet.
+
+    Not for use beside other threads.
 
     Raises:
         BpfrecError: bcc is missing, the program does not compile, or the kernel refuses it.
     """
-    bcc = load_bcc()
-    defines = defines_of(selection)
-    return RecorderProgram(bcc, compile_program(bcc, defines.flags), selection, defines)
+    compilation = start_compiling(selection)
+    try:
+        program = RecorderProgram(selection, compilation)
+    finally:
+        compilation.close()
+    try:
+        program.wait()
+    except BaseException:
+        program.close()
+        raise
+    return program
 
 
 class RecorderProgram:
-    """The compiled program ``bpf``, loaded for ``selection``.
+    """The program of ``compilation`` (:func:`start_compiling`, for a selection like ``selection``).
 
-    ``knows_ends``: it forgets recorded processes when they end; threads it always forgets.
+    It is being loaded; :meth:`wait` waits for that. ``knows_ends``: it forgets recorded processes when they end;
+    threads it always forgets.
 
     Raises:
-        BpfrecError: the kernel refuses it.
+        BpfrecError: it does not compile, or the kernel refuses its maps.
     """
 
-    def __init__(self, bcc: ModuleType, bpf: Any, selection: Selection, defines: Defines) -> None:
-        self._bcc, self._bpf = bcc, bpf
-        self._selection = selection
-        self.knows_ends, self._reports_births = defines.knows_ends, defines.reports_births
-        self._attached: list[str] = []
+    def __init__(self, selection: Selection, compilation: Compilation) -> None:
+        self._selection, self._compilation = selection, compilation
+        defines = compilation.defines
+        self.knows_ends = defines.knows_ends
+        self._kinds = functions_of(selection, defines)
+        self._rings: dict[str, list[Ring]] = {}
+        self._attached: list[tuple[str, int]] = []
+        self._functions: Mapping[str, int] = {}
+        self._loaded = self._load(compilation.result())
+
+    def _load(self, program: CompiledProgram) -> LoadedProgram:
+        loaded = LoadedProgram(program, self._kinds, constants_of(self._selection))
         try:
-            self._functions = self._load()
-            self._fill_plans(plan_table(selection))
-            self._fill_targets()
+            _fill_plans(loaded.maps["plans"], plan_table(self._selection))
+            _fill_targets(loaded.maps, self._selection)
         except BaseException:
-            self.close()
+            loaded.close()
             raise
+        return loaded
+
+    @property
+    def _maps(self) -> Mapping[str, Map]:
+        return self._loaded.maps
+
+    def wait(self) -> Mapping[str, int]:
+        """Waits until the kernel has checked the program; the descriptors of its functions.
+
+        Raises:
+            BpfrecError: the kernel refuses it.
+        """
+        if not self._functions:
+            try:
+                self._functions = self._loaded.wait()
+            except BpfrecError as error:
+                if not self._compilation.is_kept:
+                    raise
+                _log.info("the kept program is not used: %s", error)
+                self._loaded.close()
+                self._loaded = self._load(self._compilation.anew())
+                for name, rings in self._rings.items():
+                    self._connect(name, rings)
+                self._functions = self._loaded.wait()
+        return self._functions
 
     def connect(self, rings: list[Ring]) -> None:
         """Makes the program send its records to ``rings``, which has one for each CPU."""
-        self._connect(b"rings", rings)
+        self._connect("rings", rings)
 
     def known_stacks(self, rings: list[Ring]) -> KnownStacks:
         """Makes the program send snapshots to ``rings``; the table of known stacks. For ``--stacks full`` only."""
-        self._connect(b"snapshots", rings)
-        table = self._bpf[b"tails"]
-        table[table.Key(0)] = table.Leaf(self._functions[_STACK].fd)
-        return KnownStacks(self._bpf[b"paths"])
+        self._connect("snapshots", rings)
+        functions = self.wait()
+        self._maps["tails"][0] = functions[_STACK]
+        return KnownStacks(self._maps["paths"])
 
     def sampling(self, rings: list[Ring]) -> int:
         """Makes the program for samples send to ``rings``; its descriptor. For a selection with ``profile``."""
-        self._connect(b"samples", rings)
-        descriptor: int = self._functions[_SAMPLE].fd
-        return descriptor
+        self._connect("samples", rings)
+        return self.wait()[_SAMPLE]
 
     def attach(self) -> None:
-        """Starts recording. Exits are attached before entries: a call whose entry is seen has its exit seen too."""
-        for point in ("sched_process_exit", "sched_process_exec", "sched_process_fork", "sys_exit", "sys_enter"):
-            function = self._functions.get(point)
-            if function is not None:
-                with quiet():
-                    self._bpf.attach_raw_tracepoint(tp=point.encode(), fn_name=function.name)
-                self._attached.append(point)
-        _log.info("attached to %s", ", ".join(self._attached))
-        table = self._bpf[b"began"]
-        table[table.Key(0)] = table.Leaf(monotonic_ns())
+        """Starts recording. Exits are attached before entries: a call whose entry is seen has its exit seen too.
+
+        Raises:
+            BpfrecError: the kernel refuses.
+        """
+        functions = self.wait()
+        for point, name in _POINTS.items():
+            if name in functions:
+                try:
+                    self._attached.append((point, attach_raw_tracepoint(point, functions[name])))
+                except OSError as error:
+                    raise why_refused(f"the BPF program cannot run at {point}", os.strerror(error.errno or 0)) from None
+        _log.info("attached to %s", ", ".join(point for point, _ in self._attached))
+        self._maps["began"][0] = _U64.pack(monotonic_ns())
 
     def detach(self) -> None:
         """Stops recording. Entries are detached first, so that calls in progress can end."""
         while self._attached:
-            with quiet():
-                self._bpf.detach_raw_tracepoint(tp=self._attached.pop().encode())
+            os.close(self._attached.pop()[1])
 
     def forget(self, ended: int) -> None:
         """Stops recording the process or thread ``ended``, whose number may be used again."""
         for name in self._target_maps():
-            table = self._bpf[name]
             with suppress(KeyError):
-                del table[table.Key(ended)]
+                del self._maps[name][ended]
 
     def has_targets(self) -> bool:
         """Whether a chosen process or thread, or a child that is followed, still exists."""
-        return any(True for name in self._target_maps() for _ in self._bpf[name])
+        return any(True for name in self._target_maps() for _ in self._maps[name])
 
-    def _target_maps(self) -> list[bytes]:
-        maps = [b"tgids"] if self._targets_are_in_map() else []
-        return [*maps, b"tids"] if self._selection.tids else maps
+    def add_named_processes(self, tgids: frozenset[int]) -> None:
+        """Adds processes that have the selection's name already, so that their threads are recorded at once."""
+        for tgid in tgids:
+            self._maps["named_tgids"][tgid] = 1
+
+    def _target_maps(self) -> list[str]:
+        return [name for name in ("tgids", "tids") if name in self._maps]
 
     def sent_and_lost(self) -> tuple[int, int]:
         """How many calls the program has sent so far, and how many found no room in a ring."""
-        table = self._bpf[b"counters"]
-        sent, lost = (int(sum(table[table.Key(COUNTERS.index(n))])) for n in ("sent_syscalls", "lost_syscalls"))
-        return sent, lost
+        return self._count("sent_syscalls"), self._count("lost_syscalls")
 
     def counters(self) -> dict[str, int]:
         """:data:`COUNTERS`, summed over the CPUs, and ``missed_runs``: times the kernel skipped a program."""
-        table = self._bpf[b"counters"]
-        counts = {name: sum(table[table.Key(i)]) for i, name in enumerate(COUNTERS)}
-        return counts | {"missed_runs": self._missed_runs()}
+        counts = {name: self._count(name) for name in COUNTERS}
+        return counts | {"missed_runs": sum(map(recursion_misses, self.wait().values()))}
 
     def lost_syscalls_by_cpu(self) -> list[int]:
         """How many calls found no room in the ring of each possible CPU."""
-        table = self._bpf[b"counters"]
-        return [int(n) for n in table[table.Key(COUNTERS.index("lost_syscalls"))]]
+        return [_U64.unpack(value)[0] for value in self._maps["counters"].per_cpu(COUNTERS.index("lost_syscalls"))]
+
+    def _count(self, name: str) -> int:
+        return sum(_U64.unpack(value)[0] for value in self._maps["counters"].per_cpu(COUNTERS.index(name)))
 
     def lost_bursts(self) -> list[LostBurst]:
         """The accounts of lost calls, in the order of their times."""
-        bursts = [
-            LostBurst(key.cpu, key.burst, value.pid, key.tid, value.count, value.first, value.last)
-            for key, value in self._bpf[b"lost_runs"].items()
-        ]
+        bursts = []
+        for key, value in self._maps["lost_runs"].items():
+            tid, cpu, burst = _LOST_KEY.unpack(key)
+            count, first, last, pid = _LOST_RUN.unpack(value)
+            bursts.append(LostBurst(cpu, burst, pid, tid, count, first, last))
         return sorted(bursts, key=lambda burst: (burst.first, burst.cpu, burst.tid))
 
     def calls_in_progress(self) -> bytes:
         """The calls that threads are in now, as perf samples, with the flag ``wire.NO_RETURN``."""
-        slots, owners = self._bpf[b"slots"], self._bpf[b"owners"]
-        taken = [slots[slots.Key(index.value)] for index in owners]
-        in_progress = [slot for slot in [*taken, *self._bpf[b"crowded"].values()] if slot.state & _IN_CALL]
-        return b"".join(_as_sample(bytes(slot), self._kept_aside(slot)) for slot in in_progress)
+        # numpy, which this needs, is slow to import, and need not be there when the program begins to load.
+        from bpfrec.bpf.leftovers import calls_in_progress  # noqa: PLC0415
 
-    def _kept_aside(self, slot: Any) -> list[bytes]:
-        spilled = self._bpf[b"spilled"]
-        keys = (spilled.Key(slot.call.tid * wire.ASIDE + number) for number in range(wire.ASIDE))
-        return [bytes(spilled[key]) for key in keys if key in spilled] if slot.aside else []
+        return calls_in_progress(self._maps)
 
     def unsent(self) -> list[tuple[int, bytes, int]]:
         """The batches that were not full when recording stopped: CPU, perf sample, number of calls."""
-        batches = self._bpf[b"batches"][0]
-        return [
-            (cpu, wire.batch_sample(bytes(batch.data)[: batch.used], batch.calls), batch.calls)
-            for cpu, batch in enumerate(batches)
-            if batch.used
-        ]
+        from bpfrec.bpf.leftovers import unsent_batches  # noqa: PLC0415
+
+        return unsent_batches(self._maps)
 
     def close(self) -> None:
         """Detaches and unloads."""
         self.detach()
-        with quiet():
-            self._bpf.cleanup()
+        self._loaded.close()
 
-    def _connect(self, name: bytes, rings: list[Ring]) -> None:
-        table = self._bpf[name]
+    def _connect(self, name: str, rings: list[Ring]) -> None:
+        self._rings[name] = rings
         for ring in rings:
-            table[table.Key(ring.cpu)] = table.Leaf(ring.fileno())
-
-    def _load(self) -> dict[str, Any]:
-        functions = {
-            "sys_enter": "on_sys_enter",
-            "sys_exit": "on_sys_exit",
-            "sched_process_exit": "on_process_exit",
-            "sched_process_exec": "on_process_exec",
-        }
-        if self._reports_births:
-            functions["sched_process_fork"] = "on_process_fork"
-        if self._selection.has_full_stacks:
-            functions[_STACK] = _STACK
-        kinds = dict.fromkeys(functions, self._bcc.BPF.RAW_TRACEPOINT)
-        if self._selection.profile:
-            functions[_SAMPLE], kinds[_SAMPLE] = _SAMPLE, self._bcc.BPF.PERF_EVENT
-        begin, failure = time.monotonic(), ""
-        loaded: dict[str, Any] = {}
-        with quiet() as output:
-            try:
-                for point, name in functions.items():
-                    loaded[point] = self._bpf.load_func(name.encode(), kinds[point])
-            except Exception as error:  # bcc raises bare Exception
-                failure = str(error)
-        if failure:
-            raise why_refused("the kernel refuses the BPF program", f"{output.text()}\n{failure}")
-        _log.info("loaded %s in %.2f s", ", ".join(loaded), time.monotonic() - begin)
-        return loaded
-
-    def _fill_plans(self, plans: list[Plan]) -> None:
-        table = self._bpf[b"plans"]
-        for number, plan in enumerate(plans):
-            row = _Plan(flags=plan.flags, nargs=plan.nargs, buffers=plan.buffers)
-            for index, c in enumerate(plan.captures):
-                row.capture[index] = _Capture(c.argument, c.kind, c.size, c.length, c.when, c.least, c.most)
-            table[table.Key(number)] = table.Leaf.from_buffer_copy(bytes(row))
-
-    def _fill_targets(self) -> None:
-        state = _UNTIL_EXEC if self._selection.until_exec else _RECORDED
-        if self._targets_are_in_map():
-            self._set_all("tgids", self._selection.tgids, state)
-        if self._selection.tids:
-            self._set_all("tids", self._selection.tids, _RECORDED)
-        if self._selection.cgroup is not None:
-            self._set_cgroup(self._selection.cgroup)
-
-    def _set_cgroup(self, folder: Path) -> None:
-        table = self._bpf[b"cgroups"]
-        try:
-            descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        except OSError as error:
-            raise BpfrecError(f"{folder}: {error.strerror}") from None
-        try:
-            table[table.Key(0)] = descriptor
-        finally:
-            os.close(descriptor)
-
-    def add_named_processes(self, tgids: frozenset[int]) -> None:
-        """Adds processes that have the selection's name already, so that their threads are recorded at once."""
-        self._set_all("named_tgids", tgids, 1)
-
-    def _set_all(self, name: str, keys: frozenset[int], value: int) -> None:
-        table = self._bpf[name.encode()]
-        for key in keys:
-            table[table.Key(key)] = table.Leaf(value)
-
-    def _targets_are_in_map(self) -> bool:
-        return self._selection.follow or (bool(self._selection.tgids) and only_tgid(self._selection) is None)
-
-    def _missed_runs(self) -> int:
-        return sum(_recursion_misses(self._bcc, function.fd) for function in self._functions.values())
+            self._maps[name][ring.cpu] = ring.fileno()
 
 
-def _as_sample(slot: bytes, aside: list[bytes]) -> bytes:
-    """A perf sample of a ``struct call_slot`` and the captures kept aside for it, as if the call had ended."""
-    call = np.frombuffer(slot, wire.SYSCALL, 1, wire.SLOT_CALL)
-    end = wire.SLOT_ARGS + int(call["nargs"][0]) * 8
-    head = call.tobytes()[:5] + bytes([int(call["flags"][0]) | wire.NO_RETURN]) + call.tobytes()[6:]
-    own = wire.record(head + slot[wire.SLOT_ARGS : end], slot[wire.SLOT_DATA :])
-    more = slot[wire.SLOT_STRUCT :]
-    extras = [*aside, more] if int.from_bytes(more[:2], "little") else aside
-    made = [wire.record(extra[: wire.EXTRA.itemsize], extra[wire.EXTRA.itemsize :]) for extra in extras]
-    return wire.batch_sample(b"".join([*made, own]), 1)
+def _fill_plans(table: Map, plans: list[Plan]) -> None:
+    for number, plan in enumerate(plans):
+        captures = [(c.argument, c.kind, c.size, c.length, c.when, c.least, c.most) for c in plan.captures]
+        table[number] = _PLAN.pack(plan.flags, plan.nargs, plan.buffers) + b"".join(
+            _CAPTURE.pack(*capture) for capture in captures
+        ).ljust(CAPTURES * _CAPTURE.size, b"\0")
 
 
-# Where struct bpf_prog_info keeps recursion_misses (u64): include/uapi/linux/bpf.h, since 5.12.
-_RECURSION_MISSES = 208
-_PROG_INFO_BYTES = 256
+def _fill_targets(maps: Mapping[str, Map], selection: Selection) -> None:
+    if "tgids" in maps:
+        state = _UNTIL_EXEC if selection.until_exec else _RECORDED
+        for tgid in selection.tgids:
+            maps["tgids"][tgid] = state
+    for tid in selection.tids:
+        maps["tids"][tid] = _RECORDED
+    if selection.cgroup is not None:
+        _set_cgroup(maps["cgroups"], selection.cgroup)
 
 
-def _recursion_misses(bcc: ModuleType, descriptor: int) -> int:
-    info = ctypes.create_string_buffer(_PROG_INFO_BYTES)
-    length = ctypes.c_uint32(_PROG_INFO_BYTES)
-    get_info = bcc.libbcc.lib.bpf_obj_get_info
-    if get_info(descriptor, info, ctypes.byref(length)) or length.value < _RECURSION_MISSES + 8:
-        return 0
-    return int.from_bytes(info.raw[_RECURSION_MISSES : _RECURSION_MISSES + 8], "little")
+def _set_cgroup(table: Map, folder: Path) -> None:
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError as error:
+        raise BpfrecError(f"{folder}: {error.strerror}") from None
+    try:
+        table[0] = descriptor
+    finally:
+        os.close(descriptor)

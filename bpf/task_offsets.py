@@ -31,8 +31,8 @@ _NESTED = {
 }
 
 
-def task_defines() -> list[str]:
-    """The defines that every recording needs, as ``NAME=offset in bytes``.
+def task_defines(types: bytes | None = None) -> list[str]:
+    """The defines that every recording needs, as ``NAME=offset in bytes``; ``types``: of :func:`.kernel_types`.
 
     Raises:
         BpfrecError: the kernel's type information is missing or lacks a member.
@@ -40,17 +40,17 @@ def task_defines() -> list[str]:
     wanted: dict[str, tuple[str, ...]] = {}
     for struct, member in (*_DEFINES.values(), *chain(*_NESTED.values())):
         wanted[struct] = (*wanted.get(struct, ()), member)
-    offsets = member_offsets(wanted)
+    offsets = member_offsets(wanted, types)
     found = {name: offsets[place] for name, place in _DEFINES.items()}
     found |= {name: sum(offsets[place] for place in places) for name, places in _NESTED.items()}
     return [f"{name}={offset}" for name, offset in found.items()]
 
 
-def stack_defines() -> list[str]:
+def stack_defines(types: bytes | None = None) -> list[str]:
     """The defines that say where a thread's stack begins; none if the kernel's type information lacks them."""
-    start = offset_of_run(("start_stack", "arg_start", "arg_end", "env_start", "env_end", "saved_auxv"))
+    start = offset_of_run(("start_stack", "arg_start", "arg_end", "env_start", "env_end", "saved_auxv"), types)
     try:
-        offsets = member_offsets({"task_struct": ("mm", "thread"), "thread_struct": ("fsbase",)})
+        offsets = member_offsets({"task_struct": ("mm", "thread"), "thread_struct": ("fsbase",)}, types)
     except BpfrecError:
         return []
     if start is None:
@@ -59,12 +59,12 @@ def stack_defines() -> list[str]:
     return [f"TASK_MM={offsets['task_struct', 'mm']}", f"MM_START_STACK={start}", f"TASK_FSBASE={base}"]
 
 
-def register_defines() -> list[str]:
+def register_defines(types: bytes | None = None) -> list[str]:
     """The defines that say where the registers are that a thread entered the kernel with.
 
     Either a helper function gives them, or they are at the end of the thread's kernel stack.
     """
-    if has_name("BPF_FUNC_task_pt_regs"):
+    if has_name("BPF_FUNC_task_pt_regs", types):
         return ["TASK_REGISTERS"]
     try:
         return [f"TASK_STACK={member_offsets({'task_struct': ('stack',)})['task_struct', 'stack']}"]

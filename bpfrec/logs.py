@@ -10,6 +10,7 @@ import logging
 import os
 import sys
 import time
+from pathlib import Path
 
 import click
 
@@ -24,18 +25,28 @@ _PACKAGE = "bpfrec"
 
 
 class _Lines(logging.Formatter):
-    """Lines such as ``bpfrec: 0.412 s bpf.program: compiled``: seconds since the log began, module, message.
+    """Lines such as ``bpfrec: 0.412 s bpf.program: compiled``: seconds since the program was started, module, message.
 
     Messages can hold names from a trace or from a traced process, so what a terminal could obey is escaped.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self._begin = time.time()
+        self._begin = time.time() - _age()
 
     def format(self, record: logging.LogRecord) -> str:
         module = record.name.removeprefix(f"{_PACKAGE}.")
         return printable(f"bpfrec: {record.created - self._begin:.3f} s {module}: {record.getMessage()}")
+
+
+def _age() -> float:
+    """Seconds since this process was started; 0 where the system does not say."""
+    try:
+        # proc_pid_stat(5): the 22nd field, in clock ticks since boot. The name, the second one, may hold anything.
+        ticks = int(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19])
+        return max(0.0, time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK"))
+    except (OSError, ValueError, IndexError, AttributeError):
+        return 0.0
 
 
 def start_logging(level: int) -> None:

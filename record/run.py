@@ -3,23 +3,32 @@
 from __future__ import annotations
 
 import errno
+import importlib
 import logging
 import resource
-from contextlib import suppress
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from typing import TYPE_CHECKING
 
+from bpfrec.bpf.compilation import Compilation
+from bpfrec.bpf.program import RecorderProgram, start_compiling
 from bpfrec.formats.errors import BpfrecError
 from bpfrec.record.display import Display
-from bpfrec.record.finish.finish import finish
 from bpfrec.record.request import Request
 from bpfrec.record.session.command import Command
 from bpfrec.record.session.output import Output, prepare
-from bpfrec.record.session.recorded import Recorded
-from bpfrec.record.session.session import record
 from bpfrec.record.session.signals import StopSignals
 from bpfrec.record.session.sudo_user import User, user_behind_sudo
 
+if TYPE_CHECKING:
+    from bpfrec.record.session.recorded import Recorded
+
 _log = logging.getLogger(__name__)
 
+# Made of slow imports, pyarrow among them, which recording does not wait for; but which a busy start should not have.
+_FINISH = "bpfrec.record.finish.finish"
+_MOMENT = 1.0
 # Seconds that a command has to end when its recording is over before it is.
 _PATIENCE = 5.0
 _INTERRUPTED = 130
@@ -38,20 +47,23 @@ def run(request: Request) -> int:
         BpfrecError: recording or writing failed.
     """
     user = user_behind_sudo()
+    # Which process the command will be does not matter to the compiler.
+    compilation = start_compiling(request.selection(0 if request.command else None))
     with (
+        closing(compilation),
         prepare(request.output, request.force, user) as output,
         Display(f"{request.subject()}{_until(request)}") as display,
         StopSignals(with_quit=bool(request.command)) as signals,
     ):
         if not request.command:
             _permit_many_files()
-            _record_and_finish(request, output, user, None, display, signals)
+            _record_and_finish(request, output, user, None, compilation, display, signals)
             return 0
         # The command is forked first, and keeps the limit that it would have had.
         command = Command(request.command, user, signals)
         try:
             _permit_many_files()
-            _record_and_finish(request, output, user, command, display, signals)
+            _record_and_finish(request, output, user, command, compilation, display, signals)
         finally:
             command.close()
         return command.child.exit_code
@@ -70,11 +82,17 @@ def _record_and_finish(
     output: Output,
     user: User | None,
     command: Command | None,
+    compilation: Compilation,
     display: Display,
     signals: StopSignals,
 ) -> None:
+    program = RecorderProgram(request.selection(command.child.pid if command is not None else None), compilation)
     try:
-        recorded = record(request, output, command, display, signals)
+        # The kernel checks the program meanwhile.
+        from bpfrec.record.session.session import record  # noqa: PLC0415
+
+        with _imported_meanwhile(_FINISH):
+            recorded = record(request, output, command, program, display, signals)
     except (BpfrecError, OSError) as error:
         if command is not None and command.child.is_released and not command.child.ended():
             # The command is not to blame, and goes on as if it were not recorded.
@@ -83,9 +101,13 @@ def _record_and_finish(
         if isinstance(error, OSError):
             raise _cannot_write(output, error) from None
         raise
+    finally:
+        program.close()
     if command is not None:
         _await(command, recorded, display)
     signals.finishing(_WARNING)
+    from bpfrec.record.finish.finish import finish  # noqa: PLC0415
+
     try:
         finished = finish(request, recorded, output, user, display.finishing)
         old = output.publish(finished.file)
@@ -99,6 +121,18 @@ def _record_and_finish(
         with suppress(OSError):
             recorded.tracker.close()
     display.summary(request, recorded, finished, output.target, old)
+
+
+@contextmanager
+def _imported_meanwhile(module: str) -> Iterator[None]:
+    """Imports ``module`` beside what is done here, if that lasts longer than a moment."""
+    timer = threading.Timer(_MOMENT, importlib.import_module, (module,))
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def _await(command: Command, recorded: Recorded, display: Display) -> None:

@@ -5,12 +5,11 @@
  * Entry writes into the thread's slot; exit completes the slot and adds it to the batch of its CPU, which is sent when it
  * is full: bpf_perf_event_output() costs more than all the rest, and a batch pays it once for dozens of calls. Compiled by
  * bcc, behind the other files here, with the defines of bpf/defines.py: a filter that was not asked for costs nothing.
- *   ONLY_TGID=n                one process
+ *   ONLY_TGID                  one process
  *   BY_TGID, BY_TID            the processes in the map tgids, the threads in the map tids
- *   COMM_WORD0=n COMM_WORD1=n  threads and processes of that name, given as two little-endian words
- *   BY_UID=n                   calls made with that real uid
+ *   BY_NAME                    threads and processes of a name
+ *   BY_UID                     calls made with a real uid
  *   BY_CGROUP                  calls made by threads in the cgroup in the map cgroups, or below it
- *   SELF_TGID=n                never this process: the recorder
  *   FOLLOW                     children of recorded processes too
  *   TASK_TGID=n ...            offsets in the kernel's structs, from BTF: FOLLOW needs them, and what is told of processes
  *   TELL_BIRTHS                processes can be born that have calls to record
@@ -83,7 +82,7 @@ int on_sys_enter(struct bpf_raw_tracepoint_args *ctx)
 	u8 flags;
 
 #ifdef ONLY_TGID
-	if (tgid != ONLY_TGID)
+	if (tgid != (u32)constant(CONSTANT_TGID))
 		return 0;
 #endif
 	if (!passes(tgid, tid))
@@ -221,7 +220,7 @@ int on_sys_exit(struct bpf_raw_tracepoint_args *ctx)
 	struct call_slot *slot;
 
 #ifdef ONLY_TGID
-	if (id >> 32 != ONLY_TGID)
+	if (id >> 32 != constant(CONSTANT_TGID))
 		return 0;
 #endif
 	slot = slot_of(id);
@@ -310,7 +309,7 @@ int on_process_exit(struct bpf_raw_tracepoint_args *ctx)
 		if (may_be_recorded(tgid))
 			tell_end(ctx, ctx->args[0], tgid);
 		forget_process(tgid);
-#ifdef COMM_WORD0
+#ifdef BY_NAME
 		named_tgids.delete(&tgid);
 #endif
 	}
@@ -318,7 +317,7 @@ int on_process_exit(struct bpf_raw_tracepoint_args *ctx)
 #ifdef BY_TID
 	tids.delete(&tid);
 #endif
-#if defined(COMM_WORD0) && !defined(TASK_TGID)
+#if defined(BY_NAME) && !defined(TASK_TGID)
 	/* It may not be the last of its threads, but which is the last is not known. */
 	if (tgid == tid)
 		named_tgids.delete(&tgid);

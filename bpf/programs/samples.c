@@ -37,10 +37,10 @@ BPF_PERCPU_ARRAY(sample_scratch, struct sample_room, 1);
 static __always_inline int is_sampled(u32 tgid, u32 tid)
 {
 #ifdef ONLY_TGID
-	if (tgid != ONLY_TGID)
+	if (tgid != (u32)constant(CONSTANT_TGID))
 		return 0;
 #endif
-#ifdef COMM_WORD0
+#ifdef BY_NAME
 	if (!has_name(tgid, tid))
 		return 0;
 #endif

@@ -5,6 +5,21 @@ enum target_state {
 	TARGET_UNTIL_EXEC = 2, /* a command not yet started: its first execve turns it into the above */
 };
 
+/*
+ * Numbers that differ from one recording to the next. They are not compiled in, so that a compiled program serves many:
+ * an instruction says which of them it needs, and user space puts the number there when it loads the program.
+ */
+enum constant {
+	CONSTANT_SELF, /* the recorder, whose calls are never recorded */
+	CONSTANT_TGID,
+	CONSTANT_UID,
+	CONSTANT_NAME, /* as two little-endian words */
+	CONSTANT_NAME_REST,
+};
+
+#define CONSTANT 15 /* no kind of load that the kernel knows */
+#define constant(which) bpf_pseudo_fd(CONSTANT, which)
+
 #ifdef ONLY_TGID
 BPF_ARRAY(only_has_ended, u32, 1);
 #endif
@@ -14,7 +29,7 @@ BPF_HASH(tgids, u32, u32, MAX_THREADS);
 #ifdef BY_TID
 BPF_HASH(tids, u32, u32, MAX_THREADS);
 #endif
-#ifdef COMM_WORD0
+#ifdef BY_NAME
 BPF_HASH(named_tgids, u32, u32, MAX_THREADS);
 #endif
 
@@ -22,14 +37,14 @@ BPF_HASH(named_tgids, u32, u32, MAX_THREADS);
 BPF_CGROUP_ARRAY(cgroups, 1);
 #endif
 
-#ifdef COMM_WORD0
+#ifdef BY_NAME
 /* A process is chosen by the name of its main thread, a single thread by its own. */
 static __always_inline int has_name(u32 tgid, u32 tid)
 {
 	u64 comm[2] = {};
 
 	bpf_get_current_comm(comm, sizeof(comm));
-	if (comm[0] == COMM_WORD0 && comm[1] == COMM_WORD1)
+	if (comm[0] == constant(CONSTANT_NAME) && comm[1] == constant(CONSTANT_NAME_REST))
 		return 1;
 	return tgid != tid && named_tgids.lookup(&tgid);
 }
@@ -53,12 +68,10 @@ static __always_inline int named(u32 tgid, u32 tid)
 /* Whether the current thread passes the filters that it can come to pass, or fail to pass, at any time, but for names. */
 static __always_inline int in_scope(u32 tgid)
 {
-#ifdef SELF_TGID
-	if (tgid == SELF_TGID)
+	if (tgid == (u32)constant(CONSTANT_SELF))
 		return 0;
-#endif
 #ifdef BY_UID
-	if ((u32)bpf_get_current_uid_gid() != BY_UID)
+	if ((u32)bpf_get_current_uid_gid() != (u32)constant(CONSTANT_UID))
 		return 0;
 #endif
 #ifdef BY_CGROUP
@@ -73,7 +86,7 @@ static __always_inline int passes(u32 tgid, u32 tid)
 {
 	if (!in_scope(tgid))
 		return 0;
-#ifdef COMM_WORD0
+#ifdef BY_NAME
 	if (!named(tgid, tid))
 		return 0;
 #endif
@@ -84,7 +97,7 @@ static __always_inline int passes(u32 tgid, u32 tid)
 static __always_inline int may_be_recorded(u32 tgid)
 {
 #ifdef ONLY_TGID
-	return tgid == ONLY_TGID;
+	return tgid == (u32)constant(CONSTANT_TGID);
 #elif (defined(BY_TGID) || defined(FOLLOW)) && !defined(BY_TID)
 	u32 *target = tgids.lookup(&tgid);
 
@@ -101,7 +114,7 @@ static __always_inline void forget_process(u32 tgid)
 	u32 zero = 0;
 	u32 yes = 1;
 
-	if (tgid == ONLY_TGID)
+	if (tgid == (u32)constant(CONSTANT_TGID))
 		only_has_ended.update(&zero, &yes);
 #endif
 #if defined(BY_TGID) || defined(FOLLOW)

@@ -17,7 +17,7 @@ from typing import Protocol
 
 from bpfrec.bpf.clock import monotonic_ns
 from bpfrec.bpf.perf_event import online_cpus
-from bpfrec.bpf.program import RecorderProgram, load_program
+from bpfrec.bpf.program import RecorderProgram
 from bpfrec.bpf.sideband import Event, parse_events
 from bpfrec.formats.errors import BpfrecError
 from bpfrec.formats.manifest import Clock
@@ -67,16 +67,22 @@ class InterruptedEarlyError(BpfrecError):
 
 
 def record(
-    request: Request, output: Output, command: Command | None, listener: Listener, signals: StopSignals
+    request: Request,
+    output: Output,
+    command: Command | None,
+    program: RecorderProgram,
+    listener: Listener,
+    signals: StopSignals,
 ) -> Recorded:
     """Records what ``request`` asks for into the spools of ``output``.
 
-    ``command``: that of the request, which is released here. ``signals`` is entered already.
+    ``command``: that of the request, which is released here. ``program``: for :meth:`.Request.selection` of it.
+    ``signals`` is entered already.
 
     Raises:
         BpfrecError: recording is not possible here, the command cannot be started, or a signal came too early.
     """
-    return _Session(request, output, command).run(listener, signals)
+    return _Session(request, output, command).run(program, listener, signals)
 
 
 class _Session:
@@ -95,13 +101,9 @@ class _Session:
         command_pid = child.pid if child else None
         self._tracker = ProcessTracker(wanted, request.follow or child is not None, command_pid, request.command)
 
-    def run(self, listener: Listener, signals: StopSignals) -> Recorded:
+    def run(self, program: RecorderProgram, listener: Listener, signals: StopSignals) -> Recorded:
         try:
-            program = load_program(self._selection)
-            try:
-                return self._with_program(program, listener, signals)
-            finally:
-                program.close()
+            return self._with_program(program, listener, signals)
         finally:
             self._spools.close()
 

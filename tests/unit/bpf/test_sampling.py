@@ -90,14 +90,14 @@ def test_refusals_name_cause_and_remedy(
 
 
 def test_older_kernels_tell_where_user_registers_are_by_their_stack(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(task_offsets, "has_name", lambda _name: False)
-    monkeypatch.setattr(task_offsets, "member_offsets", lambda _wanted: {("task_struct", "stack"): 32})
+    monkeypatch.setattr(task_offsets, "has_name", lambda *_: False)
+    monkeypatch.setattr(task_offsets, "member_offsets", lambda *_: {("task_struct", "stack"): 32})
     assert task_offsets.register_defines() == ["TASK_STACK=32"]
 
-    def unknown(_wanted: object) -> dict[tuple[str, str], int]:
+    def unknown(*_: object) -> dict[tuple[str, str], int]:
         raise BpfrecError("no type information")
 
     monkeypatch.setattr(task_offsets, "member_offsets", unknown)
     assert task_offsets.register_defines() == []
-    monkeypatch.setattr(task_offsets, "has_name", lambda name: name == "BPF_FUNC_task_pt_regs")
+    monkeypatch.setattr(task_offsets, "has_name", lambda name, *_: name == "BPF_FUNC_task_pt_regs")
     assert task_offsets.register_defines() == ["TASK_REGISTERS"]

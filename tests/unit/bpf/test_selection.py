@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from bpfrec.bpf import wire
-from bpfrec.bpf.defines import selection_defines
-from bpfrec.bpf.program import _Plan
+from bpfrec.bpf.defines import constants_of, selection_defines
+from bpfrec.bpf.program import _CAPTURE, _PLAN
 from bpfrec.bpf.selection import (
     CAPTURE_AT_EXIT,
     CAPTURE_BYTES,
@@ -148,7 +150,7 @@ def test_calls_with_paths_get_stacks() -> None:
 
 
 def test_the_row_that_is_written_is_as_large_as_the_programs() -> None:
-    assert len(bytes(_Plan())) == 68, "struct call_plan in plans.c has 68 bytes"
+    assert _PLAN.size + CAPTURES * _CAPTURE.size == 68, "struct call_plan in plans.c has 68 bytes"
 
 
 NO_CALLS = StackChoice(failed=False, paths=False)
@@ -159,7 +161,6 @@ def test_defines_ask_for_no_more_than_was_asked_for() -> None:
         return {d.partition("=")[0] for d in selection_defines(selection)} - {
             "MAX_THREADS",
             "MAX_LOST_RUNS",
-            "SELF_TGID",
         }
 
     assert names(Selection(stacks="off")) == set(), "-a: no filter"
@@ -195,9 +196,18 @@ def test_full_stacks_and_of_which_calls() -> None:
 
 
 def test_a_name_becomes_the_words_that_the_kernel_compares() -> None:
-    words = {
-        d for d in selection_defines(Selection(comm="a-name-too-long-for-it", stacks="off")) if d.startswith("COMM")
-    }
     kept = b"a-name-too-long\0"
-    assert words == {f"COMM_WORD{i}={int.from_bytes(kept[8 * i : 8 * i + 8], 'little'):#x}ULL" for i in (0, 1)}
-    assert selection_defines(Selection(comm="\udcff")), "a name need not be UTF-8"
+    words = constants_of(Selection(comm="a-name-too-long-for-it", stacks="off"))[3:]
+    assert words == [int.from_bytes(kept[8 * i : 8 * i + 8], "little") for i in (0, 1)]
+    assert len(constants_of(Selection(comm="\udcff"))) == len(words) + 3, "a name need not be UTF-8"
+
+
+def test_recordings_of_the_same_kind_are_of_the_same_program() -> None:
+    one, other = Selection(tgids=frozenset({7})), Selection(tgids=frozenset({8}))
+    assert selection_defines(one) == selection_defines(other)
+    assert (constants_of(one)[1], constants_of(other)[1]) == (7, 8)
+    named = [Selection(comm=comm, uid=uid) for comm, uid in (("a", 0), ("b", 1))]
+    assert selection_defines(named[0]) == selection_defines(named[1])
+    assert constants_of(named[0])[2:4] == [0, ord("a")]
+    assert constants_of(named[1])[2:4] == [1, ord("b")]
+    assert constants_of(one)[0] == os.getpid(), "the recorder's own calls are never recorded"

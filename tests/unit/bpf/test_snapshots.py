@@ -66,15 +66,6 @@ def test_a_record_that_is_cut_off_comes_again() -> None:
     assert snapshot_stream().feed(0, b"\0" * 64) == ([], 0), "what is no record is read as one"
 
 
-class _Key(ctypes.Structure):
-    _fields_ = (
-        ("ip", ctypes.c_uint64),
-        ("sp", ctypes.c_uint64),
-        ("tgid", ctypes.c_uint32),
-        ("variant", ctypes.c_uint32),
-    )
-
-
 class _Leaf(ctypes.Structure):
     _fields_ = (
         ("snapshot", ctypes.c_uint64),
@@ -89,15 +80,11 @@ class _Leaf(ctypes.Structure):
 
 
 class FakeTable(dict[bytes, Any]):
-    """As bcc's tables: keys and leaves of ctypes."""
+    """A map of the kernel, whose values are read as C lays them out."""
 
-    Key, Leaf = _Key, _Leaf
-
-    def __setitem__(self, key: Any, leaf: Any) -> None:
-        super().__setitem__(bytes(key), leaf)
-
-    def __delitem__(self, key: Any) -> None:
-        super().__delitem__(bytes(key))
+    def __setitem__(self, key: bytes, value: bytes) -> None:
+        assert (len(key), len(value)) == (24, ctypes.sizeof(_Leaf))
+        super().__setitem__(key, _Leaf.from_buffer_copy(value))
 
 
 SP = 0x7000

@@ -12,9 +12,12 @@ from pathlib import Path
 import pytest
 
 from bpfrec.bpf import (
+    bpf_calls,
+    compiled,
     compiling,
     fragments,
     known_stacks,
+    leftovers,
     perf_event,
     perf_records,
     program,
@@ -181,8 +184,8 @@ def test_recursion_misses_of_bpf_prog_info(tmp_path: Path) -> None:
     if "recursion_misses" not in Path("/usr/include/linux/bpf.h").read_text():
         pytest.skip("linux/bpf.h here is older than recursion_misses")
     member = "offsetof(struct bpf_prog_info, recursion_misses)"
-    assert c_values(tmp_path, ["<linux/bpf.h>"], {member: member}) == {member: program._RECURSION_MISSES}, (
-        "bpf/program.py reads another member of struct bpf_prog_info as the count of skipped runs"
+    assert c_values(tmp_path, ["<linux/bpf.h>"], {member: member}) == {member: bpf_calls._RECURSION_MISSES}, (
+        "bpf/bpf_calls.py reads another member of struct bpf_prog_info as the count of skipped runs"
     )
 
 
@@ -225,6 +228,53 @@ def test_constants_of_the_program() -> None:
         "PATH_COPIED": known_stacks._COPIED,
     }
     assert {n: said.get(n) for n in expected} == expected, "programs/ and the Python side mean different numbers"
+
+
+def test_constants_stand_in_the_order_of_the_program() -> None:
+    source = (PROGRAMS / "targets.c").read_text()
+    body = re.search(r"enum constant \{(.*?)\};", source, re.DOTALL)
+    assert body, "targets.c has no enum constant"
+    names = ["CONSTANT_SELF", "CONSTANT_TGID", "CONSTANT_UID", "CONSTANT_NAME", "CONSTANT_NAME_REST"]
+    assert re.findall(r"^\s*([A-Z_]+),", body[1], re.MULTILINE) == names, "another process would be recorded"
+    assert f"#define CONSTANT {compiled.CONSTANT} " in source
+
+
+def test_what_map_values_begin_with(tmp_path: Path) -> None:
+    expected = {
+        "offsetof(struct wire_batch, data)": leftovers._BATCH_HEAD.size,
+        "offsetof(struct wire_batch, calls)": 12,
+        "offsetof(struct call_slot, state)": 8,
+        "offsetof(struct call_slot, aside)": leftovers._SLOT_HEAD.size - 2,
+    }
+    assert c_values(tmp_path, ['"wire.h"'], {name: name for name in expected}) == expected
+
+
+def test_requests_of_bpf(tmp_path: Path) -> None:
+    expected = {
+        "BPF_MAP_CREATE": bpf_calls._MAP_CREATE,
+        "BPF_MAP_LOOKUP_ELEM": bpf_calls._MAP_LOOKUP,
+        "BPF_MAP_UPDATE_ELEM": bpf_calls._MAP_UPDATE,
+        "BPF_MAP_DELETE_ELEM": bpf_calls._MAP_DELETE,
+        "BPF_MAP_GET_NEXT_KEY": bpf_calls._MAP_NEXT_KEY,
+        "BPF_PROG_LOAD": bpf_calls._PROGRAM_LOAD,
+        "BPF_OBJ_GET_INFO_BY_FD": bpf_calls._GET_INFO,
+        "BPF_RAW_TRACEPOINT_OPEN": bpf_calls._RAW_TRACEPOINT_OPEN,
+        "BPF_PROG_TYPE_RAW_TRACEPOINT": bpf_calls.RAW_TRACEPOINT,
+        "BPF_PROG_TYPE_PERF_EVENT": bpf_calls.PERF_EVENT,
+        "BPF_PSEUDO_MAP_FD": compiled._MAP,
+        "BPF_LD | BPF_DW | BPF_IMM": compiled._LOAD_64,
+        "SYS_bpf": bpf_calls._SYS_BPF,
+        "offsetof(union bpf_attr, map_name)": 28,
+        "offsetof(union bpf_attr, map_name) + 16": bpf_calls._NEW_MAP.size,
+        "offsetof(union bpf_attr, key)": 8,
+        "offsetof(union bpf_attr, flags) + 8": bpf_calls._ELEMENT.size,
+        "offsetof(union bpf_attr, log_buf)": 32,
+        "offsetof(union bpf_attr, prog_name)": 48,
+        "offsetof(union bpf_attr, expected_attach_type) + 4": bpf_calls._PROGRAM.size,
+        "offsetof(union bpf_attr, info.info)": 8,
+        "offsetof(union bpf_attr, raw_tracepoint.prog_fd)": 8,
+    }
+    assert c_values(tmp_path, ["<linux/bpf.h>", "<sys/syscall.h>"], {name: name for name in expected}) == expected
 
 
 def test_counters_stand_in_the_order_of_the_program() -> None:

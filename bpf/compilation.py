@@ -1,0 +1,172 @@
+"""How a recording gets its program: out of the cache, or compiled by a process beside this one."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+import sys
+import time
+from contextlib import suppress
+from hashlib import sha256
+from pathlib import Path
+from typing import NoReturn
+
+from bpfrec.bpf.bcc_module import bcc_identity, load_bcc
+from bpfrec.bpf.compiled import CompiledProgram, read_compiled
+from bpfrec.bpf.compiling import HEADERS_VARIABLE, compile_program
+from bpfrec.bpf.defines import Defines
+from bpfrec.bpf.parent_death import die_with_parent
+from bpfrec.bpf.program_cache import Origin, ProgramCache, cache_of_environment
+from bpfrec.formats.errors import BpfrecError
+
+_log = logging.getLogger(__name__)
+
+# Of the layout of what is kept.
+_VERSION = 1
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
+_PROGRAMS = Path(__file__).parent / "programs"
+_COMPILED, _FAILED = b"c", b"f"
+
+
+class Compilation:
+    """The program compiled with ``defines``, which is looked for in the cache at once.
+
+    If it is not there, a child process compiles it: other things can be done meanwhile, and the compiler's memory ends
+    with the child. Not for use beside other threads.
+    """
+
+    def __init__(self, defines: Defines, cache: ProgramCache | None = None) -> None:
+        self.defines = defines
+        self._begin = time.monotonic()
+        self._cache = cache_of_environment() if cache is None else cache
+        self._key = _key(defines.flags)
+        self._found = self._cache.get(self._key)
+        self._child: _Compiler | None = None
+        self.is_kept = self._found is not None
+        _log.info("defines: %s", " ".join(defines.flags))
+        if self._found is None:
+            self._child = _Compiler(defines.flags, self._cache, self._key)
+        else:
+            _log.info("found the compiled program in %.3f s", time.monotonic() - self._begin)
+
+    def result(self) -> CompiledProgram:
+        """The program, as soon as it is compiled.
+
+        Raises:
+            BpfrecError: bcc is missing, the program does not compile, or the kernel refuses its maps.
+        """
+        if self._found is None:
+            begin, child = time.monotonic(), self._child or _Compiler(self.defines.flags, self._cache, self._key)
+            self._child = None
+            self._found = child.result()
+            _log.info("waited %.2f s for the compiler", time.monotonic() - begin)
+        return self._found
+
+    def anew(self) -> CompiledProgram:
+        """The program compiled now, whatever the cache has: the kernel may refuse what is kept."""
+        self.is_kept, self._found = False, None
+        return self.result()
+
+    def close(self) -> None:
+        """Ends a compiler whose result nobody wants."""
+        if self._child is not None:
+            self._child.close()
+            self._child = None
+
+
+class _Compiler:
+    """A child process that compiles."""
+
+    def __init__(self, flags: list[str], cache: ProgramCache, key: str) -> None:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        self._pipe, results = os.pipe()
+        parent = os.getpid()
+        # A signal that comes to the whole process group is the parent's to act upon.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+        try:
+            self._pid = os.fork()
+            if self._pid == 0:
+                die_with_parent(parent)
+                _compile_and_exit(flags, cache, key, results)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        os.close(results)
+
+    def result(self) -> CompiledProgram:
+        with os.fdopen(self._pipe, "rb") as pipe:
+            said = pipe.read()
+        status = self._wait()
+        kind, content = said[:1], said[1:]
+        if kind == _COMPILED:
+            return CompiledProgram.from_bytes(content)
+        if kind == _FAILED:
+            raise BpfrecError(*json.loads(content))
+        ended = f"was killed by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
+        raise BpfrecError(f"the compiler of the BPF program {ended}", "It needs about 200 MB of memory.")
+
+    def close(self) -> None:
+        os.close(self._pipe)
+        with suppress(ProcessLookupError):
+            os.kill(self._pid, signal.SIGKILL)
+        self._wait()
+
+    def _wait(self) -> int:
+        # Where SIGCHLD is ignored, no status is kept.
+        with suppress(ChildProcessError):
+            return os.waitstatus_to_exitcode(os.waitpid(self._pid, 0)[1])
+        return 0
+
+
+def _compile_and_exit(flags: list[str], cache: ProgramCache, key: str, results: int) -> NoReturn:
+    """In the child: compiles, keeps the program and sends it, or the reason why there is none."""
+    code = 1
+    try:
+        try:
+            bcc = load_bcc()
+            compiled = compile_program(bcc, flags)
+            program = read_compiled(bcc.libbcc.lib, compiled.module)
+            cache.put(key, program, Origin.of(_library()))
+            said = _COMPILED + program.to_bytes()
+        except BpfrecError as error:
+            said = _FAILED + json.dumps([error.message, error.hint]).encode()
+        with os.fdopen(results, "wb") as pipe:
+            pipe.write(said)
+        code = 0
+    except Exception:
+        _log.exception("compiling failed")
+    finally:
+        os._exit(code)
+
+
+def _library() -> str:
+    """The path of the libbcc that this process has loaded.
+
+    Raises:
+        OSError: none is.
+    """
+    for line in Path("/proc/self/maps").read_text().splitlines():
+        name = line.partition("/")[2]
+        if "libbcc.so" in name:
+            return f"/{name}"
+    raise FileNotFoundError("libbcc.so")
+
+
+def _key(flags: list[str]) -> str:
+    """What the compiled program depends on: sources and headers, defines, bcc, and the kernel that it is for."""
+    digest = sha256()
+
+    def add(*parts: str | bytes) -> None:
+        for part in parts:
+            data = part.encode("utf-8", "surrogateescape") if isinstance(part, str) else part
+            digest.update(len(data).to_bytes(8, "little"))
+            digest.update(data)
+
+    system = os.uname()
+    add(str(_VERSION), system.release, system.version, system.machine)
+    add(bcc_identity(), os.environ.get(HEADERS_VARIABLE, ""), *flags)
+    for source in sorted(_PROGRAMS.rglob("*.[ch]")):
+        add(str(source.relative_to(_PROGRAMS)), source.read_bytes())
+    return digest.hexdigest()

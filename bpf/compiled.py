@@ -1,0 +1,144 @@
+"""A compiled program: instructions and the maps that they use, before the kernel has seen either.
+
+It is the same for every recording with the same kinds of options. What differs from one to the next, such as a pid, is
+put into the instructions when they are loaded: :meth:`CompiledProgram.instructions`.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import ctypes
+import json
+import struct
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from bpfrec.bpf.bpf_calls import INSTRUCTION_BYTES
+from bpfrec.bpf.maps import MapDefinition
+
+CONSTANT = 15
+"""The kind of 64-bit load that stands for a number of a recording: ``CONSTANT`` in ``programs/targets.c``."""
+
+# struct bpf_insn: code, registers (source in the high half), offset, immediate.
+_INSTRUCTION = struct.Struct("<BBhi")
+_UNSIGNED = struct.Struct("<I")
+# A load of 64 bits takes two instructions; their immediates are its halves.
+_LOAD_64 = 0x18
+_WIDE = 2
+_PLAIN, _MAP = 0, 1
+_MASK = (1 << 32) - 1
+
+
+class BadProgramError(ValueError):
+    """What was read is no compiled program."""
+
+
+@dataclass(frozen=True)
+class CompiledProgram:
+    """``functions``: instructions by name. In them, a map stands as its index in ``maps``."""
+
+    maps: tuple[MapDefinition, ...]
+    functions: Mapping[str, bytes]
+    license: str
+
+    def instructions(self, function: str, maps: Sequence[int], constants: Sequence[int]) -> bytes:
+        """The instructions of ``function``, with the descriptors ``maps`` and the numbers ``constants`` put in."""
+        code = bytearray(self.functions[function])
+        for at, kind, value in _wide_loads(bytes(code)):
+            if kind == _MAP:
+                _UNSIGNED.pack_into(code, at + 4, maps[value])
+            elif kind == CONSTANT:
+                code[at + 1] &= 0x0F
+                number = constants[value]
+                _UNSIGNED.pack_into(code, at + 4, number & _MASK)
+                _UNSIGNED.pack_into(code, at + 4 + INSTRUCTION_BYTES, number >> 32 & _MASK)
+        return bytes(code)
+
+    def to_bytes(self) -> bytes:
+        """A form to be kept in a file."""
+        return json.dumps(
+            {
+                "license": self.license,
+                "maps": [asdict(each) for each in self.maps],
+                "functions": {name: base64.b64encode(code).decode() for name, code in self.functions.items()},
+            }
+        ).encode()
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> CompiledProgram:
+        """What :meth:`to_bytes` made.
+
+        Raises:
+            BadProgramError: it is something else.
+        """
+        try:
+            held = json.loads(data)
+            maps = tuple(MapDefinition(**each) for each in held["maps"])
+            functions = {str(n): base64.b64decode(code, validate=True) for n, code in held["functions"].items()}
+            return cls(maps, functions, str(held["license"]))
+        except (ValueError, KeyError, TypeError, AttributeError, binascii.Error) as error:
+            raise BadProgramError(str(error)) from None
+
+
+def read_compiled(lib: Any, module: int) -> CompiledProgram:
+    """What bcc has compiled; ``lib``: libbcc, ``module``: of a ``bcc.BPF``."""
+    _declare(lib)
+    definitions, indexes = [], {}
+    for number in range(lib.bpf_num_tables(module)):
+        indexes[lib.bpf_table_fd_id(module, number)] = number
+        definitions.append(
+            MapDefinition(
+                lib.bpf_table_name(module, number).decode(),
+                lib.bpf_table_type_id(module, number),
+                lib.bpf_table_key_size_id(module, number),
+                lib.bpf_table_leaf_size_id(module, number),
+                lib.bpf_table_max_entries_id(module, number),
+                lib.bpf_table_flags_id(module, number),
+            )
+        )
+    functions = {}
+    for number in range(lib.bpf_num_functions(module)):
+        name = lib.bpf_function_name(module, number)
+        code = ctypes.string_at(lib.bpf_function_start(module, name), lib.bpf_function_size(module, name))
+        functions[name.decode()] = _with_indexes(code, indexes)
+    return CompiledProgram(tuple(definitions), functions, lib.bpf_module_license(module).decode())
+
+
+def _with_indexes(code: bytes, indexes: Mapping[int, int]) -> bytes:
+    """``code`` with the index of each map in place of its descriptor."""
+    changed = bytearray(code)
+    for at, kind, value in _wide_loads(code):
+        if kind == _MAP:
+            _UNSIGNED.pack_into(changed, at + 4, indexes[value])
+        elif kind not in (_PLAIN, CONSTANT):
+            raise BadProgramError(f"a load of the unknown kind {kind}")
+    return bytes(changed)
+
+
+def _wide_loads(code: bytes) -> list[tuple[int, int, int]]:
+    """Place in bytes, kind and first immediate of each load of 64 bits."""
+    found = []
+    skipped = 0
+    for number, (operation, registers, _offset, value) in enumerate(_INSTRUCTION.iter_unpack(code)):
+        if skipped:
+            skipped -= 1
+        elif operation == _LOAD_64:
+            found.append((number * INSTRUCTION_BYTES, registers >> 4, value))
+            skipped = _WIDE - 1
+    return found
+
+
+def _declare(lib: Any) -> None:
+    """Says the types of functions of libbcc that bcc's Python module does not use, and so does not declare."""
+    module, number = ctypes.c_void_p, ctypes.c_size_t
+    for name, result in (
+        ("bpf_table_name", ctypes.c_char_p),
+        ("bpf_table_fd_id", ctypes.c_int),
+        ("bpf_table_key_size_id", ctypes.c_size_t),
+        ("bpf_table_leaf_size_id", ctypes.c_size_t),
+    ):
+        function = getattr(lib, name)
+        function.restype, function.argtypes = result, (module, number)
+    lib.bpf_num_tables.restype, lib.bpf_num_tables.argtypes = ctypes.c_size_t, (module,)

@@ -1,0 +1,58 @@
+"""What the BPF program still holds when recording stops: calls in progress, and batches that were not full."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping
+
+import numpy as np
+
+from bpfrec.bpf import wire
+from bpfrec.bpf.maps import Map
+
+_IN_CALL = 1
+_U64 = struct.Struct("<Q")
+# What struct wire_batch and struct call_slot of wire.h begin with: used, burst, state, calls; tid, crowd, state, aside.
+_BATCH_HEAD, _SLOT_HEAD = struct.Struct("<IIII"), struct.Struct("<IIIH")
+
+
+def calls_in_progress(maps: Mapping[str, Map]) -> bytes:
+    """The calls that threads are in now, as perf samples, with the flag ``wire.NO_RETURN``."""
+    slots = maps["slots"]
+    taken = [slot for index in maps["owners"] if (slot := slots.get(index)) is not None]
+    crowded = [slot for _, slot in maps["crowded"].items()]
+    samples = []
+    for slot in [*taken, *crowded]:
+        _tid, _crowd, state, aside = _SLOT_HEAD.unpack_from(slot)
+        if state & _IN_CALL:
+            samples.append(_as_sample(slot, _kept_aside(maps["spilled"], slot) if aside else []))
+    return b"".join(samples)
+
+
+def unsent_batches(maps: Mapping[str, Map]) -> list[tuple[int, bytes, int]]:
+    """The batches that are not full: CPU, perf sample, number of calls."""
+    found = []
+    for cpu, batch in enumerate(maps["batches"].per_cpu(0)):
+        used, _burst, _state, calls = _BATCH_HEAD.unpack_from(batch)
+        if used:
+            records = batch[_BATCH_HEAD.size : _BATCH_HEAD.size + used]
+            found.append((cpu, wire.batch_sample(records, calls), calls))
+    return found
+
+
+def _kept_aside(spilled: Map, slot: bytes) -> list[bytes]:
+    tid = int(np.frombuffer(slot, wire.SYSCALL, 1, wire.SLOT_CALL)["tid"][0])
+    keys = (_U64.pack(tid * wire.ASIDE + number) for number in range(wire.ASIDE))
+    return [kept for key in keys if (kept := spilled.get(key)) is not None]
+
+
+def _as_sample(slot: bytes, aside: list[bytes]) -> bytes:
+    """A perf sample of a ``struct call_slot`` and the captures kept aside for it, as if the call had ended."""
+    call = np.frombuffer(slot, wire.SYSCALL, 1, wire.SLOT_CALL)
+    end = wire.SLOT_ARGS + int(call["nargs"][0]) * 8
+    head = call.tobytes()[:5] + bytes([int(call["flags"][0]) | wire.NO_RETURN]) + call.tobytes()[6:]
+    own = wire.record(head + slot[wire.SLOT_ARGS : end], slot[wire.SLOT_DATA :])
+    more = slot[wire.SLOT_STRUCT :]
+    extras = [*aside, more] if int.from_bytes(more[:2], "little") else aside
+    made = [wire.record(extra[: wire.EXTRA.itemsize], extra[wire.EXTRA.itemsize :]) for extra in extras]
+    return wire.batch_sample(b"".join([*made, own]), 1)
