@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import shlex
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
-
-from rich.console import Console
-from rich.live import Live
-from rich.text import Text
+from typing import TYPE_CHECKING, Any
 
 from bpfrec.formats.printable import printable
-from bpfrec.record.finish.finish import Finished
 from bpfrec.record.options.phrases import one_of
-from bpfrec.record.request import Request
 from bpfrec.record.session.output import DEFAULT
-from bpfrec.record.session.recorded import Progress, Recorded
+
+if TYPE_CHECKING:
+    from bpfrec.record.finish.finish import Finished
+    from bpfrec.record.live_line import LiveLine
+    from bpfrec.record.request import Request
+    from bpfrec.record.session.recorded import Progress, Recorded
 
 
 class Display:
@@ -24,11 +24,10 @@ class Display:
 
     def __init__(self, subject: str) -> None:
         self._subject = subject
-        self._console = _StandardError(stderr=True, highlight=False, soft_wrap=True)
-        self._live = (
-            Live(console=self._console, auto_refresh=False, transient=True) if self._console.is_terminal else None
-        )
-        self._before = Progress(0.0, 0, 0, 0)
+        self._is_terminal = sys.stderr.isatty()
+        self._has_reader = True
+        self._live: LiveLine | None = None
+        self._before: Progress | None = None
 
     def __enter__(self) -> Display:
         return self
@@ -39,24 +38,21 @@ class Display:
     def started(self) -> None:
         """Prints that recording has begun."""
         self.say(f"recording {self._subject}")
-        live = self._live
-        if live:
-            self._with_reader(live.start)
 
     def progress(self, now: Progress) -> None:
         """Shows how far the recording is, if standard error is a terminal."""
-        if not self._live:
+        if not self._is_terminal:
             return
-        elapsed = now.seconds - self._before.seconds
-        rate = (now.calls - self._before.calls) / elapsed if elapsed > 0 else 0.0
+        seconds, calls = (self._before.seconds, self._before.calls) if self._before is not None else (0.0, 0)
+        elapsed = now.seconds - seconds
+        rate = (now.calls - calls) / elapsed if elapsed > 0 else 0.0
         self._before = now
         lost = f"{now.lost:,} lost" if now.lost else "no call lost"
-        text = f"{now.seconds:6.1f} s  {now.calls:,} calls  {rate:,.0f}/s  {lost}  {size_text(now.bytes)} spooled"
-        self._show(Text(text, no_wrap=True, overflow="ellipsis"))
+        self._show(f"{now.seconds:6.1f} s  {now.calls:,} calls  {rate:,.0f}/s  {lost}  {size_text(now.bytes)} spooled")
 
     def finishing(self, share: float) -> None:
         """Shows how much of the work on the trace is done: ``share``, 0 to 1."""
-        self._show(Text(f"writing the trace: {share:.0%}"))
+        self._show(f"writing the trace: {share:.0%}")
 
     def summary(self, request: Request, recorded: Recorded, finished: Finished, target: Path, old: Path | None) -> None:
         """Prints what was recorded and lost, where the trace is, and what to run next."""
@@ -81,32 +77,41 @@ class Display:
         self.say(f"next: bpfrec analyze{name} report summary")
 
     def say(self, text: str) -> None:
-        """Prints one line."""
-        self._with_reader(lambda: self._console.print(Text(f"bpfrec: {printable(text)}")))
+        """Prints one line, above the live one."""
+        self._with_reader(self._print, f"bpfrec: {printable(text)}")
 
-    def _show(self, line: Text) -> None:
-        live = self._live
-        if live:
-            self._with_reader(lambda: live.update(line, refresh=True))
+    def _print(self, line: str) -> None:
+        if self._live is not None:
+            self._live.print(line)
+        else:
+            sys.stderr.write(f"{line}\n")
+            sys.stderr.flush()
+
+    def _show(self, line: str) -> None:
+        if self._is_terminal:
+            self._with_reader(self._update, line)
+
+    def _update(self, line: str) -> None:
+        if self._live is None:
+            # rich is slow to import. Recording has begun by now.
+            from bpfrec.record.live_line import LiveLine  # noqa: PLC0415
+
+            self._live = LiveLine()
+        self._live.show(line)
 
     def _stop_live(self) -> None:
         live, self._live = self._live, None
-        if live:
-            self._with_reader(live.stop)
+        if live is not None:
+            self._with_reader(lambda _: live.stop(), "")
 
-    def _with_reader(self, write: Callable[[], None]) -> None:
+    def _with_reader(self, write: Callable[[str], None], line: str) -> None:
         """Writes, unless the terminal has hung up or the reader of a pipe has gone: that must not cost a recording."""
+        if not self._has_reader:
+            return
         try:
-            write()
+            write(line)
         except OSError:
-            self._console.quiet = True
-
-
-class _StandardError(Console):
-    """A console that says that its reader has gone by an OSError, and does not end the program."""
-
-    def on_broken_pipe(self) -> None:
-        raise BrokenPipeError
+            self._has_reader = False
 
 
 def why_nothing(request: Request, recorded: Recorded) -> str:
