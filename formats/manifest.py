@@ -58,7 +58,8 @@ class Manifest:
 
     ``configuration`` holds the options of the recording; ``counters`` holds what was counted
     (``recorded``, ``lost`` and the raw counts behind them); ``syscalls`` the number of rows per syscall name;
-    ``stopped`` why the recording ended; ``command`` how a command started by it ended, where there was one.
+    ``stopped`` why the recording ended; ``command`` how a command started by it ended, where there was one;
+    ``sharing`` what ``bpfrec share`` replaced and left out, if the trace was made by it.
     """
 
     tool_version: str
@@ -73,6 +74,7 @@ class Manifest:
     syscalls: dict[str, int]
     command: dict[str, Any] | None = None
     tables: dict[str, TableEntry] = field(default_factory=dict)
+    sharing: dict[str, Any] | None = None
     format: str = "bpfrec"
     format_version: int = FORMAT_VERSION
 
