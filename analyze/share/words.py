@@ -66,7 +66,7 @@ class Tokens:
         alphabet = _DIGITS if letters.isdigit() and letters.isascii() else _LETTERS
         places = _PLACES[alphabet]
         if len(letters) > _LONGEST_ENCRYPTED or any(c not in places for c in letters):
-            return self._marked(word, self._stream(word, _LETTERS, "word"))
+            return self._marked(word, self._stream(word, alphabet, "word"))
         shape = "".join(c if c in _MARKS else "x" for c in word)
         value = 0
         for letter in letters:

@@ -344,7 +344,7 @@ def test_a_trace_is_made_smaller_in_the_stated_order(tmp_path: Path) -> None:
     sample = ROOT / "sample_traces" / "formats" / "format-1.bpfrec"
     whole = sample.stat().st_size
     sizes = []
-    for limit in (whole * 3 // 4, whole // 2, whole // 3):
+    for limit in (whole * 3 // 4, whole // 2, whole * 2 // 5):
         target = tmp_path / f"{limit}.bpfrec"
         done = run("share", str(sample), "-o", str(target), "--max-size", str(limit))
         assert done.returncode == 0, done.stderr
