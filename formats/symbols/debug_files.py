@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -22,6 +22,9 @@ SYSTEM_FOLDER = Path("/usr/lib/debug")
 MOST_FILES = 200_000
 """How many files in one folder are searched for a build id."""
 
+OpenFile = Callable[[Path], BinaryIO | None]
+"""Opens a regular file for reading; None where that cannot be done."""
+
 _BUILD_ID = re.compile(r"[0-9a-f]{4,128}")
 _BLOCK = 1 << 20
 _LARGEST_WITHOUT_ID = 1 << 30
@@ -31,10 +34,12 @@ class DebugFolders:
     """Folders with debug files.
 
     ``search``: also finds files that no layout leads to; reads the build ids of all files once for that.
+    ``open_file`` opens them.
     """
 
-    def __init__(self, folders: Iterable[Path], *, search: bool = True) -> None:
+    def __init__(self, folders: Iterable[Path], *, search: bool = True, open_file: OpenFile = open_regular) -> None:
         self._folders = tuple(folders)
+        self._open = open_file
         self._index: dict[str, list[Path]] | None = None if search else {}
 
     def find(self, build_id: str) -> Iterator[BinaryIO]:
@@ -45,7 +50,7 @@ class DebugFolders:
         found = False
         for folder in self._folders:
             for path in _by_layout(folder, build_id):
-                file = _checked(path, build_id)
+                file = self._checked(path, build_id)
                 if file is not None:
                     found = True
                     yield file
@@ -54,19 +59,28 @@ class DebugFolders:
         if self._index is None:
             self._index = _index(self._folders)
         for path in self._index.get(build_id, ()):
-            file = _checked(path, build_id)
+            file = self._checked(path, build_id)
             if file is not None:
                 yield file
 
+    def _checked(self, path: Path, build_id: str) -> BinaryIO | None:
+        file = self._open(path)
+        if file is not None and _build_id(file) != build_id:
+            file.close()
+            return None
+        return file
 
-def linked_file(elf: ElfFile, path: Path, folder: Path = SYSTEM_FOLDER) -> BinaryIO | None:
+
+def linked_file(
+    elf: ElfFile, path: Path, folder: Path = SYSTEM_FOLDER, open_file: OpenFile = open_regular
+) -> BinaryIO | None:
     """Opens the debug file that ``elf``, the file at ``path``, has a link to: beside it, or under ``folder``."""
     link = elf.debug_link
     if link is None:
         return None
     name, checksum = link
     for place in (path.parent, path.parent / ".debug", folder / str(path.parent).lstrip("/")):
-        file = open_regular(place / name)
+        file = open_file(place / name)
         if file is None:
             continue
         if _is_linked(file, elf.build_id, checksum):
@@ -98,14 +112,6 @@ def _by_layout(folder: Path, build_id: str) -> Iterator[Path]:
         yield base / first / rest
     for name in ("debuginfo", "executable"):
         yield folder / build_id / name
-
-
-def _checked(path: Path, build_id: str) -> BinaryIO | None:
-    file = open_regular(path)
-    if file is not None and _build_id(file) != build_id:
-        file.close()
-        return None
-    return file
 
 
 def _build_id(file: BinaryIO) -> str | None:

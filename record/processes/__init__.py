@@ -5,7 +5,8 @@ All reading of /proc/PID goes through :mod:`.procfs`; what cannot be read is log
 :mod:`.procfs`             reads and parses /proc/PID
 :mod:`.sockets`            names sockets, from /proc/PID/net
 :mod:`.descriptors`        what processes had open, their working directories and roots
-:mod:`.remote_files`       whether network and FUSE file systems answer
+:mod:`.helpers`            processes that touch what may hang: files and memory of the recorded processes
+:mod:`.foreign_files`      opens files as the users of recorded processes may
 :mod:`.calls_in_progress`  the system calls that threads are in when recording begins
 :mod:`.cgroup`             finds the cgroup that ``--cgroup`` names
 :mod:`.history`            names, programs and mappings of processes over time

@@ -41,6 +41,19 @@ class ProcessStatus:
 
 
 @dataclass(frozen=True)
+class Reader:
+    """The real user, group and further groups of a process: what it may read of itself."""
+
+    uid: int
+    gid: int
+    groups: tuple[int, ...]
+
+
+NOBODY = Reader(65534, 65534, ())
+"""Reads what everybody may read."""
+
+
+@dataclass(frozen=True)
 class MapsLine:
     """An executable mapping from /proc/PID/maps; addresses and offset in bytes, device as (major, minor)."""
 
@@ -62,11 +75,7 @@ def pids() -> Iterator[int]:
 
 def status(pid: int) -> ProcessStatus | None:
     """Returns the status of process ``pid``, or of the process that thread ``pid`` belongs to."""
-    raw = _read(f"{pid}/status")
-    if raw is None:
-        return None
-    pairs = (line.partition(":") for line in raw.decode("utf-8", "replace").split("\n"))
-    fields = {name: value.strip() for name, _, value in pairs}
+    fields = _status_fields(pid)
     try:
         return ProcessStatus(
             pid=int(fields["Tgid"]),
@@ -76,6 +85,22 @@ def status(pid: int) -> ProcessStatus | None:
         )
     except (KeyError, ValueError, IndexError):
         return None
+
+
+def reader(pid: int) -> Reader:
+    """Returns who process ``pid`` is when files are read; nobody where it has gone."""
+    fields = _status_fields(pid)
+    try:
+        groups = fields.get("Groups", "").split()
+        return Reader(int(fields["Uid"].split()[0]), int(fields["Gid"].split()[0]), tuple(map(int, groups)))
+    except (KeyError, ValueError, IndexError):
+        return NOBODY
+
+
+def _status_fields(pid: int) -> dict[str, str]:
+    raw = _read(f"{pid}/status") or b""
+    pairs = (line.partition(":") for line in raw.decode("utf-8", "replace").split("\n"))
+    return {name: value.strip() for name, _, value in pairs}
 
 
 def pid_namespace(pid: int) -> int | None:
@@ -217,6 +242,13 @@ def _state(pid: int, tid: int) -> bytes:
     """Returns the letter for the state of a thread, b"" where it has gone: proc_pid_stat(5)."""
     # The name in parentheses before it may hold parentheses and blanks.
     return (_read(f"{pid}/task/{tid}/stat") or b"").rpartition(b") ")[2][:1]
+
+
+def started(pid: int) -> int | None:
+    """Returns when process ``pid`` started, in ticks of the kernel; None where it has ended, even if not reaped."""
+    # The fields behind the name begin with the state, the third; the 22nd is the start.
+    fields = (_read(f"{pid}/stat") or b"").rpartition(b") ")[2].split()
+    return int(fields[19]) if len(fields) > 19 and fields[0] not in _ENDED else None
 
 
 def _maps_line(line: bytes) -> MapsLine:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import os
+import resource
 import select
 import signal
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from bpfrec.record.processes import procfs
 from bpfrec.record.session.command import Command
 from bpfrec.record.session.signals import StopSignals
+
+_LOOK_SECONDS = 0.25
 
 
 class StopCondition:
@@ -36,11 +40,14 @@ class StopCondition:
         self._tids = list(tids)
         self._others_live = others_live
         self._pidfds: dict[int, int] = {}
+        self._most_pidfds = resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 4
+        self._started: dict[int, int] = {}
+        self._looked = 0.0
         self._poll = select.poll()
         self._ended: list[int] = []
         for pid in pids:
             self._watch(pid)
-        self._targets = _targets(len(self._pidfds) + len(self._ended), len(self._tids), follow)
+        self._targets = _targets(len(self._pidfds) + len(self._started) + len(self._ended), len(self._tids), follow)
 
     def close(self) -> None:
         """Closes the descriptors that it watches processes with."""
@@ -65,7 +72,7 @@ class StopCondition:
         if self._signals.received:
             return f"{signal.Signals(self._signals.received[0][0]).name}"
         self._notice_ends()
-        if self._targets and not self._pidfds and not self._others_live():
+        if self._targets and not self._pidfds and not self._started and not self._others_live():
             return f"{self._targets} ended"
         return None
 
@@ -80,6 +87,14 @@ class StopCondition:
         return ended
 
     def _watch(self, pid: int) -> None:
+        if len(self._pidfds) >= self._most_pidfds:
+            # Descriptors are few: of the rest, /proc tells.
+            started = procfs.started(pid)
+            if started is None:
+                self._ended.append(pid)
+            else:
+                self._started[pid] = started
+            return
         try:
             descriptor = os.pidfd_open(pid)
         except ProcessLookupError:
@@ -96,6 +111,12 @@ class StopCondition:
                 os.close(descriptor)
                 del self._pidfds[pid]
                 self._ended.append(pid)
+        if self._started and time.monotonic() - self._looked >= _LOOK_SECONDS:
+            self._looked = time.monotonic()
+            for pid, started in list(self._started.items()):
+                if procfs.started(pid) != started:
+                    del self._started[pid]
+                    self._ended.append(pid)
 
 
 def _targets(processes: int, threads: int, follow: bool) -> str:

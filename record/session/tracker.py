@@ -125,6 +125,7 @@ class ProcessTracker:
         """Looks for perf maps of processes that execute memory without a file; ``finally_``: for the last time."""
         with self.careful.about("looking for perf maps"):
             if finally_:
+                self.modules.settle()
                 self.perf_maps.look_last(self._with_jit)
             else:
                 self.perf_maps.look(self._with_jit)

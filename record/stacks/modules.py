@@ -23,10 +23,11 @@ from bpfrec.formats.symbols.elf import ElfFile, NotElfError
 from bpfrec.formats.symbols.elf_symbols import Symbol
 from bpfrec.formats.symbols.source_lines import Budget
 from bpfrec.formats.symbols.symbolizer import Symbolizer
-from bpfrec.formats.untrusted_files import open_regular
-from bpfrec.record.processes.procfs import PROC, executable_maps, living_thread
-from bpfrec.record.processes.remote_files import RemoteFiles
-from bpfrec.record.stacks.runtimes import Runtimes
+from bpfrec.record.processes import foreign_files
+from bpfrec.record.processes.foreign_files import Place, Wanted
+from bpfrec.record.processes.helpers import Helpers, Reply
+from bpfrec.record.processes.procfs import NOBODY, PROC, Reader, executable_maps, living_thread, reader
+from bpfrec.record.stacks.runtimes import Runtimes, ask_in_helper
 from bpfrec.record.stacks.unwind.eh_frame import UnwindTable
 
 _log = logging.getLogger(__name__)
@@ -38,7 +39,7 @@ SYMBOLS_BUDGET = 1 << 30
 """How many bytes of symbol tables are kept for all files: forty million symbols."""
 
 NAMELESS_BYTES = 1 << 28
-"""How many bytes of deleted files and memfds are held open: they take room on the disk, or memory, until then."""
+"""How many bytes of deleted files, memfds and copies are held: they take room on the disk, or memory, until then."""
 
 _MOST_FILES = 1 << 15
 _ELF = b"\x7fELF"
@@ -60,6 +61,8 @@ class _Module:
     elf: ElfFile | None = None
     unwinding: UnwindTable | None = None
     failure: str = ""
+    opening: Reply | None = None
+    reader: Reader | None = None
     symbols: Symbolizer | None = None
     debug: list[BinaryIO] = field(default_factory=list)
     addresses: dict[bytes, int | None] = field(default_factory=dict)
@@ -69,20 +72,25 @@ class Modules:
     """The open files, each once: its identity is the build id, or device and inode, or the path.
 
     At most ``most_files`` are held open, and ``most_bytes`` of files that have no name any more, which take room as
-    long as they are open; ``unheld``: how many files were not held for that reason, ``unanswered``:
-    for their file systems did not answer. ``unread_lines``: how many
-    addresses have no source line because finding it would have taken too long. ``unread_symbols``: how many files have
-    no names because their symbol tables are too large. ``runtimes``: what is known of the runtimes in them.
+    long as they are open; ``unheld``: how many files were not held for that reason, ``refused``: for the users of their
+    processes may not read them. ``unread_lines``: how many addresses have no source line because finding it would have
+    taken too long. ``unread_symbols``: how many files have no names because their symbol tables are too large.
+    ``runtimes``: what is known of the runtimes in them.
+
+    Files are opened by ``helpers``. If that takes long, because a file system hangs, a module has no file until then.
     """
 
-    def __init__(self, most_files: int | None = None, most_bytes: int = NAMELESS_BYTES) -> None:
+    def __init__(
+        self, most_files: int | None = None, most_bytes: int = NAMELESS_BYTES, helpers: Helpers | None = None
+    ) -> None:
+        self.helpers = helpers or Helpers()
         self._modules: dict[Identity, _Module] = {}
         self._most_files = _files_budget() if most_files is None else most_files
         self._most_bytes = most_bytes
-        self._held = self.unheld = self.unanswered = 0
-        self._remote = RemoteFiles()
-        self.runtimes = Runtimes(self.find_symbol)
-        self._debug_folders = DebugFolders([SYSTEM_FOLDER], search=False)
+        self._held = self.unheld = self.refused = 0
+        self._answering: set[tuple[int, int] | None] = set()
+        self.runtimes = Runtimes(self.find_symbol, self._ask_jvm)
+        self._debug_folders = DebugFolders([SYSTEM_FOLDER], search=False, open_file=self._open_debug)
         self.unread_lines = self.unread_symbols = 0
         self._symbols_left = SYMBOLS_BUDGET
 
@@ -94,22 +102,59 @@ class Modules:
         identity = _identity(mapping)
         if identity is None or identity in self._modules:
             return
-        if mapping.device is not None and mapping.path != _VDSO:
-            place = PROC / str(living_thread(mapping.pid)) / "map_files" / f"{mapping.start:x}-{mapping.end:x}"
-            if not self._remote.answers(place, mapping.device, mapping.pid):
-                _log.info("%s: its file system does not answer", mapping.path)
-                self.unanswered += 1
-                self._modules[identity] = _Module(io.BytesIO(), mapping.path, failure="its file system does not answer")
-                return
-        file = _vdso() if mapping.path == _VDSO else _open(mapping, ancestors)
-        if file is None:
-            _log.debug("pid %d: %s cannot be opened", mapping.pid, mapping.path)
+        if mapping.path == _VDSO:
+            vdso = _vdso()
+            if vdso is not None:
+                self._modules[identity] = _Module(vdso, mapping.path)
             return
-        failure = "" if mapping.path == _VDSO else self._refusal(file)
-        _log.debug("pid %d: %s opened%s", mapping.pid, mapping.path, failure and f" and closed: {failure}")
-        if failure:
-            file.close()
-        self._modules[identity] = _Module(file, mapping.path, failure=failure)
+        self._modules[identity] = module = _Module(io.BytesIO(), mapping.path, reader=reader(mapping.pid))
+        # A device that has answered before will not hold up others; of a process, anything may.
+        keys = (mapping.pid, *([] if mapping.device in self._answering else [mapping.device or ()]))
+        wanted = Wanted(mapping.build_id, mapping.inode)
+        places = _places(mapping, ancestors)
+        module.opening = self.helpers.ask(
+            keys, foreign_files.open_mapped, places, wanted, module.reader, self._most_bytes
+        )
+        if self._take_opened(identity, module):
+            self._answering.add(mapping.device)
+        else:
+            self._answering.discard(mapping.device)
+
+    def settle(self) -> None:
+        """Waits for files that are being opened, as long as any is. To be called when recording ends."""
+        self.helpers.settle()
+        for identity, module in list(self._modules.items()):
+            self._take_opened(identity, module)
+
+    @property
+    def unanswered(self) -> int:
+        """How many files could not be opened yet, for their file systems do not answer."""
+        return sum(module.opening is not None for module in self._modules.values())
+
+    def _take_opened(self, identity: Identity, module: _Module) -> bool:
+        """Takes the file that a helper opened; False while it has not answered."""
+        if module.opening is None:
+            return True
+        if not module.opening.is_there:
+            return False
+        reply, module.opening = module.opening, None
+        if reply.value is None:
+            # Another mapping of it may succeed.
+            _log.debug("%s cannot be opened", module.path)
+            self._modules.pop(identity, None)
+            return True
+        module.failure = reply.value
+        if reply.descriptor is not None:
+            module.file = os.fdopen(reply.descriptor, "rb")
+            module.failure = self._refusal(module.file)
+        elif reply.value == foreign_files.REFUSED:
+            self.refused += 1
+        else:
+            self.unheld += 1
+        _log.debug("%s opened%s", module.path, module.failure and f" and closed: {module.failure}")
+        if module.failure:
+            module.file.close()
+        return True
 
     def _refusal(self, file: BinaryIO) -> str:
         """Why ``file`` is not to be held open; empty: it is, and counts."""
@@ -200,13 +245,18 @@ class Modules:
             for file in (module.file, *module.debug):
                 file.close()
         self._modules.clear()
+        self.helpers.close()
 
     def _module(self, mapping: Mapping) -> _Module | None:
         """The module of ``mapping`` if its file is open and an ELF file."""
         identity = _identity(mapping)
         module = self._modules.get(identity) if identity else None
-        if module is None or module.failure:
+        if identity is None or module is None or module.failure:
             return None
+        if module.opening is not None:
+            self.helpers.poll()
+            if not self._take_opened(identity, module) or module.failure:
+                return None
         if module.elf is None:
             try:
                 module.elf = ElfFile(module.file)
@@ -220,7 +270,7 @@ class Modules:
         if module.symbols is None:
             elf = module.elf or ElfFile(module.file)
             module.debug = list(self._debug_folders.find(elf.build_id)) if elf.build_id else []
-            linked = None if module.debug else linked_file(elf, Path(module.path.removesuffix(_DELETED)))
+            linked = None if module.debug else self._linked_file(elf, module)
             if linked is not None:
                 module.debug.append(linked)
             files = [*map(ElfFile, module.debug), elf]
@@ -234,6 +284,27 @@ class Modules:
                 self._symbols_left -= size
             module.symbols = Symbolizer(files)
         return module.symbols
+
+    def _ask_jvm(self, pid: int, structs: int) -> bool | None:
+        if self.helpers.busy((pid,)):
+            return None
+        answer: bool | None = self.helpers.ask((pid,), ask_in_helper, pid, structs).value
+        return answer
+
+    def _linked_file(self, elf: ElfFile, module: _Module) -> BinaryIO | None:
+        path = Path(module.path.removesuffix(_DELETED))
+        return linked_file(elf, path, open_file=lambda place: self._open_debug(place, module.reader))
+
+    def _open_debug(self, path: Path, user: Reader | None = None) -> BinaryIO | None:
+        """Opens a debug file as ``user`` may: nobody, if it is not known. It may be on a file system that hangs."""
+        if self.helpers.busy(("debug",)):
+            return None
+        place = Place("/", str(path))
+        wanted, copied = Wanted(None, None), self._most_bytes
+        reply = self.helpers.ask(("debug",), foreign_files.open_mapped, [place], wanted, user or NOBODY, copied)
+        if not reply.is_there:
+            self.helpers.settle()
+        return None if reply.descriptor is None else os.fdopen(reply.descriptor, "rb")
 
 
 def _in_file(module: _Module | None, mapping: Mapping, address: int) -> int | None:
@@ -275,34 +346,14 @@ def _identity(mapping: Mapping) -> Identity | None:
     return ("path", mapping.path)
 
 
-def _open(mapping: Mapping, ancestors: Sequence[int]) -> BinaryIO | None:
+def _places(mapping: Mapping, ancestors: Sequence[int]) -> list[Place]:
     process = PROC / str(living_thread(mapping.pid))
     inside = mapping.path.removesuffix(_DELETED).lstrip("/")
-    # map_files leads to the mapped file itself, even if that is deleted or in another mount namespace.
-    for path in (
-        process / "map_files" / f"{mapping.start:x}-{mapping.end:x}",
-        *(PROC / str(pid) / "root" / inside for pid in (mapping.pid, *ancestors)),
-        Path(mapping.path),
-    ):
-        file = open_regular(path)
-        if file is None:
-            continue
-        if _is_the_file(file, mapping):
-            return file
-        file.close()
-    return None
-
-
-def _is_the_file(file: BinaryIO, mapping: Mapping) -> bool:
-    """Whether ``file`` is what was mapped, and not another file that has its path now."""
-    if mapping.build_id:
-        try:
-            return ElfFile(file).build_id == mapping.build_id
-        except (NotElfError, OSError):
-            return False
-    if mapping.inode:
-        return os.fstat(file.fileno()).st_ino == mapping.inode
-    return True
+    roots = [PROC / str(pid) / "root" for pid in (mapping.pid, *ancestors)]
+    return [
+        foreign_files.map_file(process, mapping.start, mapping.end),
+        *(Place(str(root), inside) for root in (*roots, Path("/"))),
+    ]
 
 
 def _vdso() -> BinaryIO | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import os
+import resource
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -16,8 +17,9 @@ from typing import BinaryIO
 
 from bpfrec.bpf.clock import monotonic_ns
 from bpfrec.formats.symbols.perf_map import LARGEST, JitSymbol, entries_for
-from bpfrec.formats.untrusted_files import open_in_root
-from bpfrec.record.processes.procfs import PROC, living_thread, status
+from bpfrec.record.processes.foreign_files import open_local
+from bpfrec.record.processes.helpers import Helpers, Reply
+from bpfrec.record.processes.procfs import NOBODY, PROC, Reader, living_thread, reader, status
 
 HOST = Path("/")
 _TEMPORARY = "tmp"
@@ -25,6 +27,7 @@ BEFORE = 0
 
 _MOST_LOOKS = 1 << 12
 _MOST_MAPS = 16
+_MOST_OPEN = 1 << 12
 _OPENING_SECONDS = 0.25
 # Time stamps of files are those of the kernel's last tick.
 _FILE_CLOCK_NS = 10_000_000
@@ -100,10 +103,15 @@ class _Map:
 class PerfMaps:
     """The open maps by pid. A runtime writes to /tmp of its mount namespace, under the pid of its pid namespace.
 
-    ``cut``: how many maps were too long to be read to their ends.
+    ``cut``: how many maps were too long to be read to their ends. At most ``most_open`` are held open at a time;
+    ``unheld``: how many processes have a map that was not, for that reason. ``helpers`` open them.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, helpers: Helpers | None = None, most_open: int | None = None) -> None:
+        self._helpers = helpers or Helpers()
+        self._most_open = _maps_budget() if most_open is None else most_open
+        self._unheld: set[int] = set()
+        self._opening: dict[int, tuple[str, Path, Reply]] = {}
         self._maps: dict[int, list[_Map]] = {}
         self._names: dict[int, str] = {}
         self._tried: dict[int, float] = {}
@@ -155,13 +163,23 @@ class PerfMaps:
             for one in known:
                 one.file.close()
         self._maps.clear()
+        self._helpers.close()
 
     def _open(self, pid: int) -> None:
         """Opens the map of ``pid`` if it exists and is not the one that is open."""
-        name, root, uid = self._place(pid)
-        file = open_in_root(root, _TEMPORARY, name, uid)
-        if file is None:
+        if pid in self._opening:
+            self._helpers.poll()
+            name, root, reply = self._opening[pid]
+        else:
+            name, root, user = self._place(pid)
+            reply = self._helpers.ask((pid,), open_local, str(root), _TEMPORARY, name, user)
+        if not reply.is_there:
+            self._opening[pid] = name, root, reply
             return
+        self._opening.pop(pid, None)
+        if reply.descriptor is None:
+            return
+        file = os.fdopen(reply.descriptor, "rb")
         found = os.fstat(file.fileno())
         known = self._maps.setdefault(pid, [])
         identity = (found.st_dev, found.st_ino)
@@ -172,15 +190,30 @@ class PerfMaps:
         if is_stale or len(known) >= _MOST_MAPS or any(one.identity == identity for one in known):
             file.close()
             return
+        if sum(map(len, self._maps.values())) >= self._most_open:
+            self._unheld.add(pid)
+            file.close()
+            return
         known.append(_Map(file, identity, known[-1].named if known else BEFORE, now))
         known[-1].look()
         self._names[pid] = name
 
-    def _place(self, pid: int) -> tuple[str, Path, int | None]:
+    @property
+    def unheld(self) -> int:
+        """How many processes have a map that is not open, for too many are."""
+        return len(self._unheld)
+
+    def _place(self, pid: int) -> tuple[str, Path, Reader]:
         """The name of the map of ``pid``, the root that its folder is in, and the user that the process is."""
         found = status(pid)
         if found is not None:
-            return f"perf-{found.namespace_pid}.map", PROC / str(living_thread(pid)) / "root", found.uid
+            return f"perf-{found.namespace_pid}.map", PROC / str(living_thread(pid)) / "root", reader(pid)
         # It has ended. If it had no namespaces of its own, its map may still be there.
         self._tried[pid] = math.inf
-        return f"perf-{pid}.map", HOST, None
+        return f"perf-{pid}.map", HOST, NOBODY
+
+
+def _maps_budget() -> int:
+    """How many maps may be open: a part of the descriptors that this process may have."""
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return _MOST_OPEN if limit == resource.RLIM_INFINITY else min(_MOST_OPEN, limit // 8)

@@ -22,6 +22,9 @@ _log = logging.getLogger(__name__)
 FindSymbol = Callable[[Mapping, bytes], int | None]
 """Finds a symbol of the file of a mapping by its name: the address in the process; None where the file has none."""
 
+AskJvm = Callable[[int, int], bool | None]
+"""Asks the JVM of a process, whose gHotSpotVMStructs is at that address; None where it cannot be asked now."""
+
 _V8 = b"_ZN2v82V810GetVersionEv"
 _JVM = "libjvm.so"
 _FLAG = b"PreserveFramePointer"
@@ -38,10 +41,14 @@ _LOOKS = 20
 
 
 class Runtimes:
-    """What is known of the runtimes in processes. JVMs are asked while they run: call :meth:`look` now and then."""
+    """What is known of the runtimes in processes. JVMs are asked while they run: call :meth:`look` now and then.
 
-    def __init__(self, find_symbol: FindSymbol) -> None:
+    ``ask`` asks one whether it keeps frame pointers.
+    """
+
+    def __init__(self, find_symbol: FindSymbol, ask: AskJvm | None = None) -> None:
         self._find_symbol = find_symbol
+        self._ask = ask
         self._jvms: dict[tuple[int, int], bool] = {}
         self._looks: dict[int, int] = {}
 
@@ -74,7 +81,7 @@ class Runtimes:
         if key not in self._jvms:
             structs = self._find_symbol(mapping, b"gHotSpotVMStructs")
             there = any((m.start, m.path) == (mapping.start, mapping.path) for m in _executable(mapping.pid))
-            answer = _ask(mapping.pid, structs) if structs and there else None
+            answer = (self._ask or _ask)(mapping.pid, structs) if structs and there else None
             if answer is None:
                 return None
             _log.info("pid %d: a JVM %s frame pointers", mapping.pid, "with" if answer else "without")
@@ -143,6 +150,11 @@ def _text(read: ReadMemory, address: int) -> bytes:
 
 def _executable(pid: int) -> list[Mapping]:
     return [mapping_of(pid, line) for line in procfs.executable_maps(pid)]
+
+
+def ask_in_helper(pid: int, structs: int) -> tuple[bool | None, None]:
+    """What a helper does to ask a JVM: the memory of a process may be that of a file on a file system that hangs."""
+    return _ask(pid, structs), None
 
 
 def _ask(pid: int, structs: int) -> bool | None:

@@ -66,6 +66,7 @@ def tmp(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     monkeypatch.setattr(perf_maps, "HOST", tmp_path)
     monkeypatch.setattr(perf_maps, "_OPENING_SECONDS", 0.0)
     monkeypatch.setattr(perf_maps, "status", lambda pid: ProcessStatus(pid, 1, 0, 3) if pid == 7 else None)
+    tmp_path.chmod(0o755)
     (tmp_path / "tmp").mkdir()
     folder = tmp_path / "proc" / "7" / "root" / "tmp"
     folder.mkdir(parents=True)
@@ -172,3 +173,18 @@ def test_code_replaced_without_end_has_no_name() -> None:
     assert versions.at(np.array([0]), np.array([305])).tolist() == [0]
     assert len(stacks) == 1
     assert at_time(jit[7, 0x1004], 300) is None
+
+
+def test_maps_that_are_held_open_have_a_budget(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tmp_path.chmod(0o755)
+    (tmp_path / "tmp").mkdir()
+    monkeypatch.setattr(perf_maps, "PROC", tmp_path / "proc")
+    monkeypatch.setattr(perf_maps, "HOST", tmp_path)
+    monkeypatch.setattr(perf_maps, "status", lambda _: None)
+    maps = PerfMaps(most_open=3)
+    for pid in range(1, 8):
+        (tmp_path / "tmp" / f"perf-{pid}.map").write_text("1000 10 new\n")
+    maps.look(range(1, 8))
+    assert [pid for pid in range(1, 8) if maps.entries(pid, [0x1000])] == [1, 2, 3]
+    assert maps.unheld == 4
+    maps.close()
