@@ -6,6 +6,7 @@ and again: a line was written between the looks before and after it appeared.
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 import resource
@@ -20,6 +21,8 @@ from bpfrec.formats.symbols.perf_map import LARGEST, JitSymbol, entries_for
 from bpfrec.record.processes.foreign_files import open_local
 from bpfrec.record.processes.helpers import Helpers, Reply
 from bpfrec.record.processes.procfs import NOBODY, PROC, Reader, living_thread, reader, status
+
+_log = logging.getLogger(__name__)
 
 HOST = Path("/")
 _TEMPORARY = "tmp"
@@ -72,7 +75,7 @@ class _Map:
     named: int
     looks: list[tuple[int, int, int, int]] = field(default_factory=list)
 
-    def look(self) -> None:
+    def look(self, name: str) -> None:
         now = monotonic_ns()
         found = os.fstat(self.file.fileno())
         size = self.looks[-1][2] if self.looks else 0
@@ -84,6 +87,7 @@ class _Map:
                 self.looks.clear()
             until = max(since, min(now, written + _FILE_CLOCK_NS))
             self.looks.append((since, until, found.st_size, min(until, max(since, written))))
+            _log.debug("%s has %d bytes", name, found.st_size)
             if len(self.looks) > _MOST_LOOKS:
                 pairs = zip(self.looks[::2], self.looks[1::2], strict=False)
                 self.looks = [(first[0], *second[1:]) for first, second in pairs]
@@ -124,7 +128,7 @@ class PerfMaps:
         now = time.monotonic()
         for pid in pids:
             for known in self._maps.get(pid, ())[-1:]:
-                known.look()
+                known.look(self._names[pid])
             if now - self._tried.get(pid, -_OPENING_SECONDS) >= _OPENING_SECONDS:
                 self._tried[pid] = now
                 self._open(pid)
@@ -195,7 +199,7 @@ class PerfMaps:
             file.close()
             return
         known.append(_Map(file, identity, known[-1].named if known else BEFORE, now))
-        known[-1].look()
+        known[-1].look(name)
         self._names[pid] = name
 
     @property

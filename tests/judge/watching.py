@@ -27,7 +27,7 @@ FORMS = {
     Form.RAW: ["-e", "raw=all", "-X", "raw", "-s", "0"],
     Form.VERBOSE: ["-v", "-X", "abbrev", "-s", "16777216"],
 }
-PATIENCE = 60
+PATIENCE = 180
 PATH = "/usr/local/bin:/usr/bin:/bin"
 
 

@@ -2,51 +2,18 @@
 
 from __future__ import annotations
 
-import json
-import os
-import signal
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from support.live import PATIENCE, Recorder, Waiting, line_of, rows
+from support.beside_bpftrace import LiveScript
+from support.live import Recorder, Waiting, rows
 
 from bpfrec.formats.kernel.syscalls import by_number
 
 PROCESSES, THREADS, CALLS = 3, 4, 2000
 
 Counts = dict[tuple[int, str], int]
-
-
-class BpftraceCounts:
-    """bpftrace counting calls by thread and syscall number of processes named ``comm``."""
-
-    def __init__(self, bpftrace: str, comm: str) -> None:
-        count = f'tracepoint:raw_syscalls:sys_enter /comm == "{comm}"/ {{ @[tid, args->id] = count(); }}'
-        script = 'BEGIN { printf("attached\\n"); } ' + count
-        environment = os.environ | {"BPFTRACE_MAP_KEYS_MAX": "100000"}
-        self.process = subprocess.Popen(
-            [bpftrace, "-f", "json", "-e", script],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-            env=environment,
-        )
-        while "attached" not in line_of(self.process.stdout):
-            assert self.process.poll() is None, "bpftrace ended early"
-
-    def stop(self) -> Counts:
-        self.process.send_signal(signal.SIGINT)
-        out, _ = self.process.communicate(timeout=PATIENCE)
-        names = by_number("x86_64")
-        counts: Counts = {}
-        for line in out.splitlines():
-            if line.startswith('{"type": "map"'):
-                for key, count in json.loads(line)["data"]["@"].items():
-                    tid, number = map(int, key.split(","))
-                    counts[tid, names[number].name] = count
-        return counts
 
 
 @pytest.mark.alone
@@ -58,14 +25,19 @@ def test_counts_per_thread_and_syscall_agree(
     workload = Waiting([programs("crowd"), "0" if how == "-p" else str(PROCESSES), str(THREADS), str(CALLS)])
     output = tmp_path / "trace.bpfrec"
     options = {"-p": ["-p", str(workload.pid)], "--name": ["--name", "crowd"], "-a": ["-a"]}[how]
-    judge = BpftraceCounts(bpftrace, "crowd")
+    judge = LiveScript(bpftrace, 'tracepoint:raw_syscalls:sys_enter /comm == "crowd"/ { @[tid, args->id] = count(); }')
+    judge.wait()
     recorder = Recorder(output, *options)
     workload.go()
     if how == "-p":
         recorder.wait()
     else:
         recorder.stop()
-    theirs = judge.stop()
+    names = by_number("x86_64")
+    theirs: Counts = {}
+    for key, count in judge.stop().maps["@"].items():
+        tid, number = map(int, key.split(","))
+        theirs[tid, names[number].name] = count
     ours: Counts = {
         (tid, syscall): count  # type: ignore[misc]
         for tid, syscall, count in rows(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,8 +12,6 @@ from support.bpftrace_scripts import run_on
 from support.live import Recorder, Waiting, rows
 
 LIKE = "0.17"
-_STILL_ATTACHING_S = 5
-"""BEGIN runs before all other probes are attached."""
 
 SCRIPTS = scripts(Path(__file__).parent / "bpftrace")
 _OWN = ("opensnoop", "statsnoop", "setuids", "syncsnoop", "killsnoop")
@@ -36,11 +33,9 @@ def both(
         live[name] = LiveScript(bpftrace, Path(f"/usr/sbin/{name}.bt").read_text())
     for script in live.values():
         script.wait()
-    time.sleep(_STILL_ATTACHING_S)
     recorder = Recorder(output, "-p", str(workload.pid), "--follow", "--data", "64", "--stack-on", "all")
     workload.go()
     recorder.wait()
-    time.sleep(2)  # for what bpftrace has not read yet
     printed = {name: script.stop() for name, script in live.items()}
     assert rows(output, "SELECT * FROM losses WHERE severity = 'data_loss'") == []
     return output, printed

@@ -87,8 +87,16 @@ def test_timeout_reaches_a_graceful_command_once(tmp_path: Path) -> None:
     assert rows(output, "SELECT count(*) FROM syscalls WHERE syscall = 'exit_group'") == [(1,)]
 
 
-@pytest.mark.parametrize("delay", [0.0, 0.5, 1.0])
-def test_a_signal_before_recording_has_begun_means_that_the_command_does_not_run(tmp_path: Path, delay: float) -> None:
+def assert_nothing_was_recorded(process: subprocess.Popen[str], ran: Path, output: Path) -> str:
+    """Also that the signal is what ended it; what it wrote to standard error."""
+    _, said = process.communicate(timeout=PATIENCE)
+    assert process.returncode in (130, -signal.SIGINT), said
+    assert not ran.exists()
+    assert not output.exists()
+    return said
+
+
+def test_a_signal_at_the_very_beginning_means_that_the_command_does_not_run(tmp_path: Path) -> None:
     output, ran = tmp_path / "trace.bpfrec", tmp_path / "ran"
     process = subprocess.Popen(
         recording(output, "touch", str(ran)),
@@ -97,16 +105,34 @@ def test_a_signal_before_recording_has_begun_means_that_the_command_does_not_run
         # A test run in the background inherits that it is ignored.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - no other thread runs
     )
-    time.sleep(delay)
-    if process.poll() is None:
-        process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=PATIENCE)
-    if "recording touch" in said:
-        pytest.skip("recording had begun already")
-    assert "Traceback" not in said or delay == 0, said
-    assert process.returncode in (130, -signal.SIGINT), said
-    assert not ran.exists()
-    assert not output.exists()
+    process.send_signal(signal.SIGINT)
+    assert_nothing_was_recorded(process, ran, output)
+
+
+SIGNAL_AT = """
+import logging, os, signal, sys
+class Signals(logging.Handler):
+    def emit(self, record):
+        if record.getMessage().startswith(STAGE):
+            os.kill(os.getpid(), signal.SIGINT)
+logging.getLogger("bpfrec").addHandler(Signals())
+logging.getLogger("bpfrec").setLevel(logging.INFO)
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from bpfrec.__main__ import main
+main()
+"""
+
+
+@pytest.mark.parametrize("stage", ["defines", "loaded", "attached"])
+def test_a_signal_before_recording_has_begun_means_that_the_command_does_not_run(tmp_path: Path, stage: str) -> None:
+    output, ran = tmp_path / "trace.bpfrec", tmp_path / "ran"
+    _, _, _, *arguments = recording(output, "touch", str(ran))
+    process = subprocess.Popen(
+        [sys.executable, "-c", SIGNAL_AT.replace("STAGE", repr(stage)), *arguments], stderr=subprocess.PIPE, text=True
+    )
+    said = assert_nothing_was_recorded(process, ran, output)
+    assert "SIGINT came before recording had begun" in said
+    assert "Traceback" not in said
 
 
 @pytest.fixture
@@ -142,29 +168,20 @@ def test_a_recording_that_fills_the_disk_is_finished_as_far_as_it_goes(
     assert [path.name for path in output.parent.iterdir()] == ["trace.bpfrec"]
 
 
-FILLING = """
-echo $$ > "$1"
-while sleep 0.01; do cat /dev/zero >> filler 2>/dev/null; done
-"""
-
-
-def test_a_finish_that_finds_no_room_costs_no_older_trace(disk: Callable[[str], Path], tmp_path: Path) -> None:
-    small, filler = disk("2m"), tmp_path / "filler.pid"
+def test_a_finish_that_finds_no_room_costs_no_older_trace(disk: Callable[[str], Path]) -> None:
+    """The command fills the disk: what the recorder had reserved, a tenth of it, does not hold the tables."""
+    small = disk("128k")
     output, old = small / "trace.bpfrec", small / "trace.bpfrec.old"
     output.write_text("first")
     old.write_text("older")
-    script = f"setsid sh -c '{FILLING}' sh {filler} >/dev/null 2>&1 & sleep 1; exit 7"
-    try:
-        done = subprocess.run(
-            [sys.executable, "-m", "bpfrec", "record", "--stacks", "off", "--", "sh", "-c", script],
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE,
-            check=False,
-            cwd=small,
-        )
-    finally:
-        os.killpg(int(filler.read_text()), signal.SIGKILL)
+    done = subprocess.run(
+        [sys.executable, "-m", "bpfrec", "record", "--stacks", "off", "--", "sh", "-c", "cat /dev/zero > full; exit 7"],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+        cwd=small,
+    )
     assert done.returncode == 125, done.stderr
     assert "No space left" in done.stderr
     assert "Make room there" in done.stderr

@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from support.live import PATIENCE, WORKLOADS, Recorder, line_of, rows
+from support.live import PATIENCE, WORKLOADS, Recorder, line_of, rows, started
 
 Report = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -37,9 +36,10 @@ def report(trace: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 def lab1(programs: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """A recording of the first lab's server, and its pid."""
     assert not Path(MISSING).exists(), "the lab needs that file to be missing"
-    server = subprocess.Popen([programs("server")], stdout=subprocess.DEVNULL)
-    recorder = Recorder(tmp_path_factory.mktemp("lab1") / "trace.bpfrec", "-p", str(server.pid))
-    time.sleep(1)
+    server = subprocess.Popen([programs("server")], stdout=subprocess.DEVNULL, text=True)
+    started.append(server)
+    recorder = Recorder(tmp_path_factory.mktemp("lab1") / "trace.bpfrec", "-vv", "-p", str(server.pid))
+    recorder.wait_for_calls(1000)
     recorder.stop()
     server.kill()
     server.wait()
@@ -84,9 +84,10 @@ def test_lab1_argdist(lab1: tuple[Path, str]) -> None:
 
 
 def test_lab1_whole_stack_without_frame_pointers(programs: Callable[..., Path], tmp_path: Path) -> None:
-    server = subprocess.Popen([programs("server", "-fomit-frame-pointer")], stdout=subprocess.DEVNULL)
-    recorder = Recorder(tmp_path / "trace.bpfrec", "-p", str(server.pid))
-    time.sleep(1)
+    server = subprocess.Popen([programs("server", "-fomit-frame-pointer")], stdout=subprocess.DEVNULL, text=True)
+    started.append(server)
+    recorder = Recorder(tmp_path / "trace.bpfrec", "-vv", "-p", str(server.pid))
+    recorder.wait_for_calls(100)
     recorder.stop()
     server.kill()
     server.wait()

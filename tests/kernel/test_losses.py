@@ -75,17 +75,29 @@ def with_room_for(threads: int, workload: Waiting, output: Path, calls: str) -> 
     assert recorder.returncode == 0, said
 
 
+def lost_threads(output: Path) -> int:
+    [(lost,)] = rows(output, "SELECT coalesce(sum(count), 0)::BIGINT FROM losses WHERE kind = 'thread-table-full'")
+    return int(str(lost))
+
+
 def test_threads_beyond_the_room_for_them_are_counted(programs: Programs, tmp_path: Path) -> None:
-    threads, calls, room = 12, 50_000, 4
-    workload = Waiting([programs("crowd"), "0", str(threads), str(calls)])
+    threads, calls, room = 12, 2000, 4
+    workload = Waiting([programs("crowd"), "0", str(threads), str(calls), "together"])
     output = tmp_path / "trace.bpfrec"
     with_room_for(room, workload, output, "getppid")
-    per_thread = [count for (count,) in rows(output, "SELECT count(*) FROM syscalls GROUP BY tid")]
-    whole = set(per_thread) & {calls + number for number in range(threads)}
-    assert len(whole) > room, "threads whose slot is taken find one elsewhere"
-    [(lost,)] = rows(output, "SELECT sum(count)::BIGINT FROM losses WHERE kind = 'thread-table-full'")
-    assert isinstance(lost, int), f"{threads} threads cannot have found room in twice {room} slots"
-    assert sum(per_thread) + lost == threads * calls + sum(range(threads))
+    per_thread = [int(str(count)) for (count,) in rows(output, "SELECT count(*) FROM syscalls GROUP BY tid")]
+    assert len(per_thread) == 2 * room, "threads whose slot is taken find one elsewhere"
+    assert set(per_thread) <= {calls + number for number in range(threads)}, "all calls of a thread, or none"
+    assert sum(per_thread) + lost_threads(output) == threads * calls + sum(range(threads))
+
+
+def test_threads_that_come_and_go_without_room_are_counted(programs: Programs, tmp_path: Path) -> None:
+    threads, calls = 40, 3000
+    workload = Waiting([programs("crowd"), "0", str(threads), str(calls)])
+    output = tmp_path / "trace.bpfrec"
+    with_room_for(1, workload, output, "getppid")
+    [(recorded,)] = rows(output, "SELECT count(*) FROM syscalls")
+    assert int(str(recorded)) + lost_threads(output) == threads * calls + sum(range(threads))
 
 
 ROOM_DURING_A_CALL = """

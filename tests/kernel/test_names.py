@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from judge.names import compare, record
-from support.live import WORKLOADS, Recorder, rows
+from support.live import PATIENCE, WORKLOADS, Recorder, rows
 
 PROGRAMS = {
     "every way": [sys.executable, str(WORKLOADS / "names.py")],
@@ -68,7 +68,7 @@ def test_what_was_open_when_recording_began(tmp_path: Path) -> None:
         assert process.stdout is not None
         assert process.stdout.readline() == b"ready\n"
         recorder = Recorder(output, "-p", process.pid)
-        process.communicate(b"go\n", timeout=30)
+        process.communicate(b"go\n", timeout=PATIENCE)
         recorder.wait()
         there, here = server.getsockname()[1], client.getsockname()[1]
     found = rows(

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from support.live import PATIENCE, WORKLOADS, Recorder, Waiting, build, cannot_run, record_command, rows
+from support.live import PATIENCE, WORKLOADS, Recorder, Waiting, build, cannot_run, line_of, record_command, rows
 
 OWN_LINE = next(
     number
@@ -52,6 +52,15 @@ def stack(trace: Path, path: str, *options: str | Path) -> list[tuple[str | None
 
 def names(trace: Path, path: str, *options: str | Path) -> list[str | None]:
     return [symbol for symbol, _, _ in stack(trace, path, *options)]
+
+
+def recorded_while_it_waits(trace: Path, program: str, *command: str | Path) -> Path:
+    """Records a command that waits for a line when it has run ``program``, which it gets when the recorder has that."""
+    recorder = Recorder(trace, "-vv", "--", *command)
+    recorder.wait_for(rf"\b{program}( \(deleted\))? opened")
+    recorder.tell("go")
+    recorder.wait()
+    return trace
 
 
 def recorded(trace: Path, *command: str | Path, options: tuple[str, ...] = ()) -> Path:
@@ -115,9 +124,9 @@ def test_short_lives_in_a_mount_namespace_that_is_gone(folder: Path, tmp_path: P
     inside.mkdir()
     script = (
         f"mount -t tmpfs none {inside} && cp {folder}/opener {inside}/mine && "
-        f"for i in 1 2 3; do {inside}/mine; done; sleep 0.3"
+        f"for i in 1 2 3; do {inside}/mine; done; read line"
     )
-    trace = recorded(tmp_path / "t.bpfrec", "unshare", "-m", "sh", "-c", script)
+    trace = recorded_while_it_waits(tmp_path / "t.bpfrec", "mine", "unshare", "-m", "sh", "-c", script)
     shutil.rmtree(folder)
     assert not (inside / "mine").exists()
     stacks = rows(
@@ -133,7 +142,7 @@ def test_a_changed_root(tmp_path: Path) -> None:
     root = tmp_path / "root"
     root.mkdir()
     build(WORKLOADS / "opener.c", root / "opener", ["-O2", "-static", "-ldl"])
-    trace = recorded(tmp_path / "t.bpfrec", "sh", "-c", f"chroot {root} /opener -w")
+    trace = recorded_while_it_waits(tmp_path / "t.bpfrec", "opener", "chroot", root, "/opener", "-w")
     shutil.rmtree(root)
     assert names(trace, "/nonexistent/own")[1:3] == ["own_inner", "main"]
     assert rows(trace, "SELECT DISTINCT module FROM frames WHERE symbol = 'own_inner'") != []
@@ -145,11 +154,11 @@ def test_an_overlay(folder: Path, tmp_path: Path) -> None:
     script = (
         f"mount -t tmpfs none {base} && cd {base} && mkdir lower upper work merged && cp {folder}/opener lower/ && "
         "mount -t overlay -o lowerdir=lower,upperdir=upper,workdir=work overlay merged || exit 9; "
-        "merged/opener; sleep 0.3"
+        "merged/opener; read line"
     )
-    done = record_command(tmp_path / "t.bpfrec", "unshare", "-m", "sh", "-c", script)
-    if done.returncode == 9:
+    if "overlay" not in Path("/proc/filesystems").read_text():
         cannot_run("this kernel has no overlay file system")
+    recorded_while_it_waits(tmp_path / "t.bpfrec", "opener", "unshare", "-m", "sh", "-c", script)
     assert names(tmp_path / "t.bpfrec", "/nonexistent/own")[1:3] == ["own_inner", "main"]
 
 
@@ -158,28 +167,28 @@ def test_a_program_without_a_name(folder: Path, tmp_path: Path) -> None:
         "import os, sys; fd = os.memfd_create('mine'); os.write(fd, open(sys.argv[1], 'rb').read()); "
         "os.waitpid(pid, 0) if (pid := os.fork()) else os.execve(fd, ['mine', '-w'], {})"
     )
-    trace = recorded(tmp_path / "t.bpfrec", sys.executable, "-c", code, folder / "opener")
+    trace = recorded_while_it_waits(tmp_path / "t.bpfrec", "memfd:mine", sys.executable, "-c", code, folder / "opener")
     shutil.rmtree(folder)
     assert names(trace, "/nonexistent/own")[1:3] == ["own_inner", "main"]
 
 
 def test_a_deleted_program(folder: Path, tmp_path: Path) -> None:
-    script = f"cp {folder}/opener {folder}/x; {folder}/x; sleep 0.3; rm {folder}/x"
-    trace = recorded(tmp_path / "t.bpfrec", "sh", "-c", script)
+    script = f"cp {folder}/opener {folder}/x; {folder}/x; read line; rm {folder}/x"
+    trace = recorded_while_it_waits(tmp_path / "t.bpfrec", "x", "sh", "-c", script)
     assert names(trace, "/nonexistent/own")[1:3] == ["own_inner", "main"]
 
 
 def test_jit_code_has_the_name_of_its_time(programs: Callable[..., Path], tmp_path: Path) -> None:
     workload = Waiting([programs("rejit"), "100"])
-    recorder = Recorder(tmp_path / "t.bpfrec", "-p", str(workload.pid))
-    stdin, stdout = workload.process.stdin, workload.process.stdout
-    assert stdin
-    assert stdout
-    for _ in range(3):
-        stdin.write("go\n")
-        stdin.flush()
-        assert stdout.readline() == "done\n"
-    workload.process.communicate(timeout=PATIENCE)
+    recorder = Recorder(tmp_path / "t.bpfrec", "-vv", "-p", str(workload.pid))
+    size = 0
+    for _ in range(6):
+        print("go", file=workload.process.stdin, flush=True)
+        assert line_of(workload.process.stdout) == "done"
+        size, before = Path(f"/tmp/perf-{workload.pid}.map").stat().st_size, size
+        assert size > before
+        recorder.wait_for(rf"perf-{workload.pid}\.map has {size} bytes")
+    workload.go()
     recorder.wait()
     found = rows(
         recorder.output,

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import os
 import re
-import signal
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from support.live import PATIENCE, Recorder, Waiting, line_of, trace_of
+from support.beside_bpftrace import LiveScript
+from support.live import Recorder, Waiting, trace_of
 
 FUNCTIONS = (
     *("open", "creat", "stat", "lstat", "fstat", "access", "rename", "unlink", "rmdir", "mkdir", "mknod", "chmod"),
@@ -31,40 +29,17 @@ def library_of(program: Path) -> str:
     return found[1]
 
 
-class Bpftrace:
-    """bpftrace counting in processes named "library"."""
-
-    def __init__(self, bpftrace: str, library: str) -> None:
-        ours = '/comm == "library"/'
-        script = 'BEGIN { printf("attached\\n"); }\n'
-        for name in FUNCTIONS:
-            script += f'uprobe:{library}:{name} {ours} {{ @["{name}"] = count(); }}\n'
-        for name in TRACED:
-            script += f'tracepoint:syscalls:sys_enter_{name} {ours} {{ @["enter {name}"] = count(); }}\n'
-        for name in RETURNING:
-            script += f'tracepoint:syscalls:sys_exit_{name} /comm == "library" && args->ret == 0/'
-            script += f' {{ @["child {name}"] = count(); }}\n'
-        script += (
-            f'uretprobe:{library}:fork /comm == "library" && (int32)retval == 0/ {{ @["child of fork"] = count(); }}\n'
-        )
-        self.process = subprocess.Popen(
-            [bpftrace, "-f", "json", "-e", script],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env=os.environ | {"BPFTRACE_MAX_PROBES": "1000"},
-        )
-        while "attached" not in line_of(self.process.stdout):
-            assert self.process.poll() is None, self.process.communicate()[1]
-
-    def counts(self) -> dict[str, int]:
-        self.process.send_signal(signal.SIGINT)
-        out, _ = self.process.communicate(timeout=PATIENCE)
-        found: dict[str, int] = {}
-        for line in out.splitlines():
-            if line.startswith('{"type": "map"'):
-                found |= json.loads(line)["data"]["@"]
-        return found
+def counting_script(library: str) -> str:
+    """Counts calls in processes named "library"."""
+    ours = '/comm == "library"/'
+    uprobes = [f'uprobe:{library}:{name} {ours} {{ @["{name}"] = count(); }}' for name in FUNCTIONS]
+    entries = [f'tracepoint:syscalls:sys_enter_{name} {ours} {{ @["enter {name}"] = count(); }}' for name in TRACED]
+    of_child = 'comm == "library" && {} == 0/ {{ @["{}"] = count(); }}'
+    exits = [
+        f"tracepoint:syscalls:sys_exit_{name} /{of_child.format('args->ret', f'child {name}')}" for name in RETURNING
+    ]
+    fork = f"uretprobe:{library}:fork /{of_child.format('(int32)retval', 'child of fork')}"
+    return "\n".join([*uprobes, *entries, *exits, fork])
 
 
 @pytest.fixture(scope="module")
@@ -72,11 +47,13 @@ def counted(programs: Callable[..., Path], bpftrace: str, tmp_path_factory: pyte
     """What bpftrace counted, and the trace of the same run."""
     output = tmp_path_factory.mktemp("library") / "trace.bpfrec"
     workload = Waiting([programs("library")])
-    judge = Bpftrace(bpftrace, library_of(programs("library")))
+    library = library_of(programs("library"))
+    judge = LiveScript(bpftrace, counting_script(library), library=library)
+    judge.wait()
     recorder = Recorder(output, "-p", str(workload.pid), "--follow")
     workload.go()
     recorder.wait()
-    theirs = judge.counts()
+    theirs = judge.stop().maps["@"]
     with trace_of(output) as trace:
         yield theirs, trace
 

@@ -69,9 +69,14 @@ def test_how_processes_ended_is_known_without_their_calls(tmp_path: Path) -> Non
 
 def test_the_last_of_the_threads_to_leave_gives_the_status(tmp_path: Path) -> None:
     output = tmp_path / "trace.bpfrec"
-    leave = "ctypes.CDLL(None).syscall(60, 9)"  # exit(9) of the main thread alone
-    later = "threading.Thread(target=lambda: (time.sleep(0.3), os._exit(4))).start()"
-    script = f"import ctypes, os, threading, time\n{later}\n{leave}"
+    script = (
+        "import ctypes, os, threading, time\n"
+        "def leave_later():\n"
+        "    while ') Z' not in open(f'/proc/{os.getpid()}/stat').read(): time.sleep(0.01)\n"
+        "    os._exit(4)\n"
+        "threading.Thread(target=leave_later).start()\n"
+        "ctypes.CDLL(None).syscall(60, 9)"  # exit(9) of the main thread alone
+    )
     done = record_command(output, sys.executable, "-c", script)
     assert done.returncode == 4, done.stderr
     assert rows(output, "SELECT exit_code, signal FROM processes") == [(4, None)]

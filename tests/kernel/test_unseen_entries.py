@@ -8,7 +8,20 @@ import time
 from pathlib import Path
 
 import pytest
-from support.live import TIMES, WORKLOADS, Recorder, build, line_of, record_command, rows, started
+from support.live import (
+    TIMES,
+    WORKLOADS,
+    Recorder,
+    Waiting,
+    build,
+    line_of,
+    record_command,
+    rows,
+    started,
+    wait_for_call,
+)
+
+READ, CLOCK_NANOSLEEP = 0, 230
 
 REFUSED = f"""
 import ctypes, os, struct
@@ -37,9 +50,8 @@ for number in range({TIMES}):
 
 WAITING = """
 import os, threading, time
-threading.Thread(target=lambda: os.read(0, 1)).start()
+threading.Thread(target=lambda: os.read(0, 1) and print("has read", flush=True)).start()
 threading.Thread(target=lambda: time.sleep(600), daemon=True).start()
-time.sleep(0.2)
 print("ready", flush=True)
 time.sleep(600)
 """
@@ -82,7 +94,7 @@ def test_a_first_call_that_is_refused_lasts_no_time(output: Path, tmp_path: Path
     started.append(busy)
     assert line_of(busy.stdout) == "ready"
     recorder = Recorder(output, "-p", str(busy.pid))
-    time.sleep(0.5)
+    time.sleep(0.5)  # which the call did not last
     with flag.open("r+b") as file:
         file.write(b"\1")
     recorder.wait()
@@ -94,18 +106,15 @@ def test_a_first_call_that_is_refused_lasts_no_time(output: Path, tmp_path: Path
 
 @pytest.mark.parametrize("by", ["process", "everything"])
 def test_calls_under_way_when_recording_begins(output: Path, by: str) -> None:
-    command = [sys.executable, "-c", WAITING]
-    waiting = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    started.append(waiting)
-    assert line_of(waiting.stdout) == "ready"
+    waiting = Waiting([sys.executable, "-c", WAITING]).process
+    wait_for_call(waiting.pid, READ, CLOCK_NANOSLEEP, threads=3)
     options = ["-p", waiting.pid] if by == "process" else ["-a", "-e", "read,clock_nanosleep"]
     recorder = Recorder(output, *map(str, options))
-    time.sleep(0.2)
+    time.sleep(0.2)  # for the read() to last
     assert waiting.stdin is not None
     print("go", file=waiting.stdin, flush=True)
-    time.sleep(0.2)
+    assert line_of(waiting.stdout) == "has read"
     recorder.stop()
-    waiting.kill()
     columns = "syscall, ret, duration_ns > 100000000, unfinished"
     where = f"pid = {waiting.pid} AND entry_status = 'before-recording'"
     assert rows(output, f"SELECT {columns} FROM syscalls WHERE {where} ORDER BY ALL") == [
@@ -116,9 +125,9 @@ def test_calls_under_way_when_recording_begins(output: Path, by: str) -> None:
 
 
 def test_a_thread_killed_in_the_call_it_was_in_before(output: Path) -> None:
-    sleeper = subprocess.Popen(["sleep", "600"])
+    sleeper = subprocess.Popen(["sleep", "600"], text=True)
     started.append(sleeper)
-    time.sleep(0.2)
+    wait_for_call(sleeper.pid, CLOCK_NANOSLEEP)
     recorder = Recorder(output, "-p", str(sleeper.pid))
     sleeper.kill()
     recorder.wait()

@@ -8,13 +8,17 @@ import re
 import signal
 import subprocess
 import tempfile
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from support.live import PATIENCE, started, wait_until
 
-_ATTACHED = "attached, as the test waits for"
+_MARK = "mark"
+_MARKING = "getpgid"
+"""A system call, and a function of the C library, that nothing else here calls with negative numbers."""
+_ROOM = {"BPFTRACE_MAP_KEYS_MAX": "100000", "BPFTRACE_PERF_RB_PAGES": "2048", "BPFTRACE_MAX_PROBES": "1000"}
 _WRONG_ESCAPE = re.compile(r"\\uffffff([0-9a-f]{2})")
 
 
@@ -39,7 +43,7 @@ def parse_json(text: str) -> Printed:
             printed.maps |= object_["data"]
         elif object_["type"] == "lost_events":
             printed.lost += object_["data"]["events"]
-        elif object_["type"] != "attached_probes" and object_["data"] != _ATTACHED:
+        elif object_["type"] != "attached_probes" and not str(object_["data"]).startswith(_MARK):
             printed.lines.append(object_["data"])
     return _bytes(printed)
 
@@ -58,35 +62,82 @@ def _bytes(printed: Printed) -> Printed:
 
 
 class LiveScript:
-    """A script under bpftrace, entered when its probes are attached."""
+    """A script under bpftrace.
 
-    def __init__(self, bpftrace: str, text: str, *parameters: str) -> None:
+    BEGIN runs before the other probes are attached, in the order of the script or the other way round. So the first and
+    the last probe of each kind are marks: they print a number when this process passes it to getpgid(). When both have
+    printed one, all probes are attached. bpftrace reads a ring of each CPU in order: when it has printed the marks of
+    all CPUs, it has printed everything that happened before them. ``library``: the C library, for scripts with uprobes.
+    """
+
+    def __init__(self, bpftrace: str, text: str, *parameters: str, library: str = "") -> None:
         # A file takes all that a tool prints of the whole machine; a pipe that nobody reads would stop it.
         self.output = tempfile.NamedTemporaryFile(mode="w+", errors="surrogateescape")  # noqa: SIM115 - until stop()
-        script = text if "BEGIN" in text else text + f'\nBEGIN {{ printf("{_ATTACHED}"); }}'
+        self.said = tempfile.NamedTemporaryFile(mode="w+")  # noqa: SIM115 - the same
+        probes = [f"tracepoint:syscalls:sys_enter_{_MARKING}", *([f"uprobe:{library}:{_MARKING}"] if library else [])]
+        self._kinds = [f"{place}-{number}" for place in ("first", "last") for number in range(len(probes))]
+        first, last = (self._marks(place, probes) for place in ("first", "last"))
+        head = re.search(r"^(BEGIN|\w+:)", text, re.MULTILINE)
+        assert head, "the script has no probe"
+        script = f"{text[: head.start()]}{first}\n{text[head.start() :]}\n{last}"
+        self._number = 0
         self.process = subprocess.Popen(
             [bpftrace, "-f", "json", "-e", script, *parameters],
             stdout=self.output,
-            stderr=subprocess.DEVNULL,
-            env=os.environ | {"BPFTRACE_MAP_KEYS_MAX": "100000", "BPFTRACE_PERF_RB_PAGES": "2048"},
+            stderr=self.said,
+            text=True,
+            env=os.environ | _ROOM,
         )
         started.append(self.process)
 
     def wait(self) -> None:
-        """Waits until it is attached."""
+        """Waits until all probes are attached."""
 
-        def has_begun() -> bool:
-            assert self.process.poll() is None, "bpftrace ended early"
-            return '"printf"' in Path(self.output.name).read_text(errors="surrogateescape")
+        def is_attached() -> bool:
+            assert self.process.poll() is None, f"bpftrace ended early: {Path(self.said.name).read_text()}"
+            self._mark()
+            printed = Path(self.output.name).read_text(errors="surrogateescape")
+            return any(self._has_all(printed, number) for number in range(1, self._number + 1))
 
-        wait_until(has_begun, "bpftrace runs BEGIN")
+        wait_until(is_attached, "bpftrace attaches all probes")
 
     def stop(self) -> Printed:
-        """Ends it; what it printed."""
+        """Ends it when it has printed what happened until now; what it printed."""
+        self._mark()
+        wait_until(
+            lambda: self._has_all(Path(self.output.name).read_text(errors="surrogateescape"), self._number),
+            "bpftrace reads its rings",
+        )
         self.process.send_signal(signal.SIGINT)
         self.process.wait(PATIENCE)
         self.output.seek(0)
         return parse_json(self.output.read())
+
+    @staticmethod
+    def _marks(place: str, probes: list[str]) -> str:
+        argument = {"t": "args->pid", "u": "arg0"}
+        return "\n".join(
+            f"{probe} /pid == {os.getpid()} && (int32){argument[probe[0]]} < 0/ "
+            f'{{ printf("{_MARK} {place}-{number} %d %d.", -(int32){argument[probe[0]]}, cpu); }}'
+            for number, probe in enumerate(probes)
+        )
+
+    def _mark(self) -> None:
+        """Makes the marks of the next number on every CPU."""
+        self._number += 1
+        allowed = os.sched_getaffinity(0)
+        try:
+            for cpu in allowed:
+                os.sched_setaffinity(0, {cpu})
+                with suppress(ProcessLookupError):
+                    os.getpgid(-self._number)
+        finally:
+            os.sched_setaffinity(0, allowed)
+
+    def _has_all(self, printed: str, number: int) -> bool:
+        return all(
+            f'"{_MARK} {kind} {number} {cpu}."' in printed for kind in self._kinds for cpu in os.sched_getaffinity(0)
+        )
 
 
 def scripts(folder: Path) -> dict[str, str]:

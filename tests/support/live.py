@@ -7,9 +7,10 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -21,7 +22,7 @@ from bpfrec.analyze.facade import Trace
 
 WORKLOADS = Path(__file__).parents[1] / "workloads"
 TIMES = 23
-PATIENCE = 90
+PATIENCE = 180
 """Seconds after which something hangs; a busy machine needs many for a recording that takes three on an idle one."""
 
 
@@ -64,7 +65,9 @@ class Recorder:
     def __init__(self, output: Path, *options: str | Path) -> None:
         self.output = output
         command = [sys.executable, "-m", "bpfrec", "record", "-o", str(output), *map(str, options)]
-        self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
+        self.process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+        )
         started.append(self.process)
         self.said: list[str] = []
         self.wait_for("^bpfrec: recording ")
@@ -72,16 +75,34 @@ class Recorder:
     def wait_for(self, pattern: str) -> None:
         """Waits for a line on its standard error in which the regular expression ``pattern`` is found."""
         assert self.process.stderr is not None
-        for line in self.process.stderr:
-            self.said.append(line.strip())
-            if re.search(pattern, line):
+        too_late = threading.Timer(PATIENCE, self.process.kill)
+        too_late.start()
+        try:
+            for line in self.process.stderr:
+                self.said.append(line.strip())
+                if re.search(pattern, line):
+                    return
+        finally:
+            too_late.cancel()
+        pytest.fail(f"the recorder ended, or did not write {pattern}: {self.said}")
+
+    def wait_for_calls(self, many: int) -> None:
+        """Waits until so many calls are recorded; the recorder needs the option ``-vv``."""
+        for _ in range(PATIENCE):
+            self.wait_for(r"sent \d+ calls")
+            if int(self.said[-1].partition("sent ")[2].split()[0]) >= many:
                 return
-        pytest.fail(f"the recorder ended: {self.said}")
+        pytest.fail(f"so many calls are not made: {self.said[-1]}")
 
     def stop(self, number: int = signal.SIGINT) -> str:
         """Stops it with a signal; returns what it wrote to standard error."""
         self.process.send_signal(number)
         return self.wait()
+
+    def tell(self, line: str) -> None:
+        """Writes a line to its standard input, which its command has too."""
+        assert self.process.stdin is not None
+        print(line, file=self.process.stdin, flush=True)
 
     def wait(self) -> str:
         """Waits for its end; returns what it wrote to standard error."""
@@ -124,12 +145,30 @@ def rows(output: Path, query: str) -> list[tuple[object, ...]]:
         return trace.sql(query).fetchall()
 
 
-def wait_until(condition: object, what: str) -> None:
+def wait_until(condition: Callable[[], object], what: str) -> None:
     """Polls ``condition()`` until it is true."""
     deadline = time.monotonic() + PATIENCE
-    while not condition():  # type: ignore[operator]
+    while not condition():
         assert time.monotonic() < deadline, f"never: {what}"
         time.sleep(0.02)
+
+
+def wait_for_call(pid: int, *numbers: int, threads: int = 1) -> None:
+    """Waits until so many threads of the process ``pid`` sleep in system calls with one of these numbers."""
+
+    def calls() -> list[str]:
+        found = []
+        for file in Path(f"/proc/{pid}/task").glob("*/syscall"):
+            with suppress(OSError):
+                found.append(file.read_text().split()[0])
+        return found
+
+    wait_until(lambda: sum(call in map(str, numbers) for call in calls()) >= threads, f"a call of {pid} of {numbers}")
+
+
+def has_ended_main_thread(pid: int) -> bool:
+    """Whether the main thread of the process ``pid`` has ended and others go on."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
 
 
 def line_of(stream: IO[str] | None) -> str:

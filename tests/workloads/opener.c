@@ -1,8 +1,8 @@
 /*
  * Opens missing files from functions of a program, of the library that it is linked to, and of one that it loads.
  *
- * usage: opener [-w] [LIBRARY]...     loads each library in turn, calls its library_open and unloads it. -w: waits
- * 300 ms.
+ * usage: opener [-w] [LIBRARY]...     loads each library in turn, calls its library_open and unloads it. -w: waits for
+ * a character on standard input.
  * Compile with -DLIBRARY=NAME -shared for such a library: its functions are NAME_inner, which is static, and library_open.
  */
 #include <dlfcn.h>
@@ -46,7 +46,7 @@ int main(int argc, char **argv)
 
 	for (i = 1; i < argc; i++) {
 		if (argv[i][0] == '-') {
-			usleep(300000);
+			getchar();
 			continue;
 		}
 		void *library = dlopen(argv[i], RTLD_NOW);
