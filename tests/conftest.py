@@ -13,6 +13,19 @@ settings.register_profile("bpfrec", deadline=None)
 settings.load_profile("bpfrec")
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Shows why tests that then passed, or failed again, were run a second time."""
+    again = terminalreporter.getreports("rerun")
+    if not again:
+        return
+    terminalreporter.section(f"{len(again)} run again after a failure")
+    for report in again:
+        terminalreporter.write_sep("_", report.nodeid, red=True)
+        terminalreporter.write_line(report.longreprtext)
+    for report in again:
+        terminalreporter.write_line(f"RERUN {report.nodeid}", yellow=True)
+
+
 @pytest.fixture(scope="session")
 def lab1_trace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return trace_builder.lab1().write(tmp_path_factory.mktemp("lab1") / "lab1.bpfrec")

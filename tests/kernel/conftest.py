@@ -20,11 +20,26 @@ from support.live import WORKLOADS, KnownRecording, build, cannot_run, record_co
 TRACEFS = Path("/sys/kernel/tracing")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     here = Path(__file__).parent
     for item in items:
-        if here in item.path.parents:
-            item.add_marker(pytest.mark.kernel)
+        if here not in item.path.parents:
+            continue
+        item.add_marker(pytest.mark.kernel)
+        if config.pluginmanager.hasplugin("rerunfailures"):
+            # Other programs can disturb a live recording, but hardly twice. tests/conftest.py says which ran again.
+            item.add_marker(pytest.mark.flaky(reruns=1))
+        shared = _shared_recording(item)
+        if shared and config.pluginmanager.hasplugin("xdist"):
+            item.add_marker(pytest.mark.xdist_group(shared))
+
+
+def _shared_recording(item: pytest.Item) -> str:
+    """What a test shares with others, which then run in the same worker; empty: nothing."""
+    definitions = item._fixtureinfo.name2fixturedefs  # type: ignore[attr-defined]
+    if "known_recording" in definitions:
+        return "known"
+    return item.path.stem if any(found[-1].scope == "module" for found in definitions.values()) else ""
 
 
 @pytest.hookimpl(wrapper=True)
