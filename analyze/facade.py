@@ -156,6 +156,10 @@ class Trace:
         sql = render_text(bundled_sql("schema"), view=view)
         return Result(["view", "column", "type", "comment"], ["VARCHAR"] * 4, rows, sql)
 
+    def verify(self) -> list[tuple[str, str]]:
+        """The name of every table in the file, and what is wrong with it: empty if its checksum is right."""
+        return list(self._reader.verify())
+
     def loss_notes(self) -> list[str]:
         """One line if events are missing from the trace, else none."""
         count, kinds, remedies = self.query(bundled_sql("data_loss")).rows[0]

@@ -89,6 +89,34 @@ class TraceReader:
             self._tables[table.name] = self._copy(table, self._zip) if self._zip else self._in_folder(table)
         return self._tables[table.name]
 
+    def verify(self) -> Iterator[tuple[str, str]]:
+        """Compares the checksum of every table that the manifest lists, also of those that this version does not know.
+
+        Gives the name of each, and what is wrong with it: empty if nothing is.
+        """
+        for name in self.manifest.tables:
+            yield name, self._fault(name)
+
+    def _fault(self, name: str) -> str:
+        entry, member = self.manifest.tables[name], f"{name}.parquet"
+        digest, size = hashlib.sha256(), 0
+        try:
+            with self._member(self._zip, member) if self._zip else _regular(self.path / member) as source:
+                while block := source.read(_COPY_BYTES):
+                    digest.update(block)
+                    size += len(block)
+                    if size > entry.bytes:
+                        break
+        except TraceFileError as error:
+            return error.message.removeprefix(f"{self.path}: ")
+        except OSError as error:
+            return f"{member}: {error.strerror}"
+        if size != entry.bytes:
+            return f"{member} has {'more than ' if size > entry.bytes else ''}{min(size, entry.bytes):,} bytes" + (
+                "" if size > entry.bytes else f" instead of {entry.bytes:,}"
+            )
+        return "" if digest.hexdigest() == entry.sha256 else f"{member}: its checksum is wrong"
+
     def places(self) -> list[Path]:
         """The files that :meth:`parquet` gives or will give, one for each table that this trace has.
 

@@ -16,11 +16,15 @@ import pyarrow.parquet as pq
 
 from bpfrec.formats.arrow import arrow_schema, parquet_writer, written_schema
 from bpfrec.formats.columns import Table
-from bpfrec.formats.manifest import MANIFEST, Manifest, TableEntry
+from bpfrec.formats.leading_manifest import LeadingManifest
+from bpfrec.formats.manifest import Manifest, TableEntry
 from bpfrec.formats.schema import TABLES
 
 _COPY_BYTES = 1 << 20
 _ROWS_AT_ONCE = 1 << 15
+_LARGER = 100
+"""No table is so many times as large as all files in the folder."""
+
 _RARE = frozenset(("binaries", "binary_parts"))
 
 
@@ -76,10 +80,12 @@ class TraceWriter:
         descriptor = os.open(partial, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "w+b") as file:
             with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
-                for table in TABLES:
-                    if self._rows[table.name] or table.name not in _RARE:
-                        manifest.tables[table.name] = self._store(archive, table)
-                archive.writestr(MANIFEST, manifest.to_json())
+                tables = [table for table in TABLES if self._rows[table.name] or table.name not in _RARE]
+                rows = {table.name: self._rows[table.name] for table in tables}
+                leading = LeadingManifest(archive, manifest, rows, _LARGER * _size(self._folder))
+                for table in tables:
+                    manifest.tables[table.name] = self._store(archive, table)
+                leading.fill(manifest)
             if owner:
                 # Some file systems have no owners; the trace matters more.
                 with suppress(PermissionError):
@@ -99,3 +105,7 @@ class TraceWriter:
         entry = TableEntry(self._rows[table.name], path.stat().st_size, digest.hexdigest())
         path.unlink()
         return entry
+
+
+def _size(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
