@@ -83,6 +83,8 @@ def unary_kind(dialect: Dialect, operator: str, operand: Kind) -> Kind:
 def meet(dialect: Dialect, first: Kind, second: Kind) -> Kind:
     """The type that holds values of both integers: of both sides of ``?:``, of a map that is assigned both."""
     a, b = as_int(first), as_int(second)
+    if a == b:
+        return a
     if a.literal and not b.literal:
         return b
     if b.literal and not a.literal:

@@ -67,18 +67,31 @@ def builder() -> Any:
             return str(items[0])
 
         def struct_definition(self, meta: Any, items: _Items) -> tree.StructDefinition:
-            return tree.StructDefinition(_span(meta), str(items[1]), items[0] == "union", items[2:])
+            members = [item for item in items[2:] if isinstance(item, tree.Member)]
+            attributes = " ".join(str(item) for item in items[2:] if isinstance(item, str))
+            return tree.StructDefinition(
+                _span(meta), str(items[1]), items[0] == "union", members, "packed" in attributes
+            )
+
+        def array_length(self, meta: Any, items: _Items) -> int:
+            return integer(str(items[0]), _span(meta))[0] if items[0] is not None else 0
 
         def member(self, meta: Any, items: _Items) -> tree.Member:
-            written, *rest = items
-            stars = sum(1 for item in rest if item.type == "STAR")
-            name = next(item for item in rest if item.type == "NAME")
-            lengths = tuple(integer(str(item), _span(meta))[0] for item in rest if item.type == "INT")
-            return tree.Member(
-                _span(meta),
-                tree.TypeName(written.span, written.words, written.stars + stars, (*lengths, *written.lengths)),
-                str(name),
-            )
+            written, name, *lengths, bits = items
+            if bits is not None:
+                raise Problem(_span(meta), "bit-fields cannot be replayed", "Take the whole number and shift it.")
+            held = tree.TypeName(written.span, written.words, written.stars, (*lengths, *written.lengths), written.of)
+            return tree.Member(_span(meta), held, str(name))
+
+        def nested_member(self, meta: Any, items: _Items) -> tree.Member:
+            kind, name, *rest = items
+            members = [item for item in rest if isinstance(item, tree.Member)]
+            variable = next(item for item in rest if isinstance(item, str))
+            lengths = tuple(item for item in rest if isinstance(item, int))
+            called = str(name) if name is not None else f"(unnamed at {meta.line}:{meta.column})"
+            nested = tree.StructDefinition(_span(meta), called, kind == "union", members)
+            written = tree.TypeName(_span(meta), ("struct", called), 0, lengths)
+            return tree.Member(_span(meta), written, str(variable), nested)
 
         def enumerator(self, _meta: Any, items: _Items) -> tuple[str, Any]:
             return str(items[0]), items[1]
@@ -86,6 +99,13 @@ def builder() -> Any:
         def enum_definition(self, meta: Any, items: _Items) -> tree.EnumDefinition:
             name = next((str(item) for item in items[1:] if isinstance(item, str)), "")
             return tree.EnumDefinition(_span(meta), name, [item for item in items if isinstance(item, tuple)])
+
+        def function(self, meta: Any, items: _Items) -> None:
+            raise Problem(
+                Span(meta.line, meta.column, meta.line, meta.column + 2),
+                f"fn {items[0]}() cannot be replayed: functions of a script are not supported",
+                f"Write it as macro {items[0]}(...).",
+            )
 
         def import_file(self, meta: Any, items: _Items) -> tree.Import:
             return tree.Import(_span(meta), unescape(str(items[0])))
@@ -220,7 +240,8 @@ def builder() -> Any:
             return tree.Boolean(_span(meta), items[0] == "true")
 
         def string(self, meta: Any, items: _Items) -> tree.String:
-            return tree.String(_span(meta), "".join(unescape(str(item)) for item in items))
+            # A zero byte ends a string, wherever it stands.
+            return tree.String(_span(meta), "".join(unescape(str(item)) for item in items).partition("\0")[0])
 
         def name(self, meta: Any, items: _Items) -> tree.Name:
             return tree.Name(_span(meta), str(items[0]))
@@ -243,6 +264,11 @@ def builder() -> Any:
         def call(self, meta: Any, items: _Items) -> tree.Call:
             return tree.Call(_span(meta), str(items[0]), items[1] or [])
 
+        def if_expression(self, meta: Any, items: _Items) -> tree.Conditional:
+            condition, yes, no = items
+            parts = [self.block_of(part) if isinstance(part, tree.Block) else part for part in (yes, no)]
+            return tree.Conditional(_span(meta), condition, *parts)
+
         def parenthesized(self, _meta: Any, items: _Items) -> Any:
             return items[0]
 
@@ -258,23 +284,37 @@ def builder() -> Any:
         def record(self, meta: Any, items: _Items) -> tree.Record:
             return tree.Record(_span(meta), [n for n, _ in items], [v for _, v in items])
 
-        def block_expression(self, meta: Any, items: _Items) -> tree.BlockExpression:
-            block: tree.Block = items[0]
+        def value_of(self, last: tree.Statement | None) -> tree.Expression | None:
+            """The value of a block that ends with this statement: that of an expression, or of both sides of an if."""
+            if isinstance(last, tree.Evaluate):
+                return last.value
+            if isinstance(last, tree.If) and last.no is not None:
+                yes, no = (self.block_of(block) for block in (last.yes, last.no))
+                return tree.Conditional(last.span, last.condition, yes, no)
+            return None
+
+        def block_of(self, block: tree.Block) -> tree.BlockExpression:
             last = block.statements[-1] if block.statements else None
-            value = last.value if isinstance(last, tree.Evaluate) else None
+            value = self.value_of(last)
             kept = block.statements[:-1] if value is not None else block.statements
-            return tree.BlockExpression(_span(meta), tree.Block(block.span, kept), value)
+            return tree.BlockExpression(block.span, tree.Block(block.span, kept), value)
+
+        def block_expression(self, _meta: Any, items: _Items) -> tree.BlockExpression:
+            return self.block_of(items[0])
 
         def type(self, meta: Any, items: _Items) -> tree.TypeName:
-            words = tuple(str(item) for item in items if item.type == "TYPE_WORD")
-            stars = sum(1 for item in items if item.type == "STAR")
-            lengths = tuple(integer(str(item), _span(meta))[0] for item in items if item.type == "INT")
-            return tree.TypeName(_span(meta), words, stars, lengths)
+            words = tuple(str(item) for item in items if not isinstance(item, int) and item.type != "STAR")
+            stars = sum(1 for item in items if not isinstance(item, int) and item.type == "STAR")
+            return tree.TypeName(_span(meta), words, stars, tuple(item for item in items if isinstance(item, int)))
 
         def struct_type(self, meta: Any, items: _Items) -> tree.TypeName:
-            words = tuple(str(item) for item in items[:2])
-            stars = sum(1 for item in items[2:] if item.type == "STAR")
-            lengths = tuple(integer(str(item), _span(meta))[0] for item in items if item.type == "INT")
-            return tree.TypeName(_span(meta), words, stars, lengths)
+            named: tree.TypeName = self.type(meta, items)
+            return named
+
+        def type_of(self, meta: Any, items: _Items) -> tree.TypeName:
+            of, *stars = items
+            if isinstance(of, tree.TypeName):
+                return tree.TypeName(_span(meta), of.words, of.stars + len(stars), of.lengths, of.of)
+            return tree.TypeName(_span(meta), (), len(stars), (), of)
 
     return Builder()

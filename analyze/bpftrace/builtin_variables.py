@@ -17,6 +17,7 @@ REFUSED = {
     "rand": ("random numbers cannot be replayed", ""),
     "jiffies": ("the trace does not count jiffies", "Ask for nsecs."),
     "pcomm": ("the trace does not hold the parent's name at that time", "Ask for ppid."),
+    "config": ("settings are not values", "Write them out."),
     "usermode": ("the trace does not say whether a sample was taken in the kernel", ""),
 }
 """What a trace cannot know, why, and what to ask for instead."""
@@ -38,6 +39,7 @@ def builtin_kinds(dialect: Dialect) -> dict[str, Kind]:
         "comm": STRING,
         "username": Str("username"),
         "probe": Str("probe"),
+        "probetype": STRING,
         "func": Str("ksym"),
         "retval": U64,
         "args": Args(),

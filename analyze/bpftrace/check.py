@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import zip_longest
 
 from bpfrec.analyze.bpftrace import arithmetic, tree
 from bpfrec.analyze.bpftrace.check_calls import AGGREGATES, CallCheck, constant_value
@@ -13,7 +14,7 @@ from bpfrec.analyze.bpftrace.check_expressions import (
     same_family,
 )
 from bpfrec.analyze.bpftrace.dialect import Dialect
-from bpfrec.analyze.bpftrace.errors import Problem, ScriptError, Source, script_error
+from bpfrec.analyze.bpftrace.errors import OptionError, Problem, ScriptError, Source, script_error
 from bpfrec.analyze.bpftrace.holdings import Holdings
 from bpfrec.analyze.bpftrace.kinds import (
     I64,
@@ -106,8 +107,31 @@ def check(
     _run_passes(context, probes, problems)
     if problems:
         raise script_error(source, problems)
+    _check_options(context)
+    for declaration in script.map_declarations:
+        if context.maps[declaration.name].keys is None and not dialect.old:
+            context.warn(declaration.span, f"Unused map: {declaration.name}")
     warnings = [source.message(span, "WARNING", text) for span, text in context.warnings]
     return Checked(source, context, probes, settings, warnings)
+
+
+def _check_options(context: Context) -> None:
+    """Refuses options that no getopt() of the script asks for.
+
+    Raises:
+        OptionError: there are some, or ``--help``; with those that there could be.
+    """
+    unexpected = [name for name in context.options if name not in context.described]
+    if not unexpected:
+        return
+    expected = [f"--{name}" + (f": {text}" if text else "") for name, text in sorted(context.described.items())]
+    hint = (
+        "HINT: expected program options: " + ", ".join(expected)
+        if len(expected) == 1
+        else "\n".join(["HINT: expected program options:", *expected])
+    )
+    listed = ", ".join(f"--{name}" for name in unexpected)
+    raise OptionError(f"ERROR: unexpected program command line options: {listed}\n{hint}")
 
 
 def _remark(context: Context, probes: list[CheckedProbe]) -> None:
@@ -179,8 +203,10 @@ class StatementCheck:
     def block(self, node: tree.Block, value: tree.Expression | None = None) -> Kind:
         """Statements in braces, which are a scope; the type of ``value``, which stands behind them in it."""
         self.c.scope = Scope(outer=self.c.scope)
-        for statement in node.statements:
+        for statement, following in zip_longest(node.statements, node.statements[1:]):
             self.guard(lambda statement=statement: self.statement(statement))
+            if following is not None and _leaves(statement) and not self.c.dialect.old:
+                self.c.warn(following.span, "Unreachable statement")
         try:
             return Void() if value is None else self.e.check(value)
         finally:
@@ -204,8 +230,12 @@ class StatementCheck:
             case tree.Unroll():
                 self.e.check(node.count)
                 times = constant_value(node.count, self.c)
-                if times is None or not 1 <= times <= 100:
-                    raise Problem(node.count.span, "unroll minimum value is 1, and its maximum is 100")
+                if times is None:
+                    raise Problem(node.count.span, "invalid unroll value: it has to be a literal or a parameter")
+                if times < 1:
+                    raise Problem(node.count.span, "unroll minimum value is 1")
+                if times > 100:
+                    raise Problem(node.count.span, "unroll maximum value is 100")
                 node.times = times
                 self._loop(node.body)
             case tree.While():
@@ -276,7 +306,7 @@ class StatementCheck:
     def _let(self, node: tree.Let) -> None:
         kind: Kind = Unknown()
         if node.type_name is not None:
-            kind = self.c.structs.resolve(node.type_name)
+            kind = self.e.resolved(node.type_name)
         if node.value is not None:
             given = self.e.check(node.value)
             self._assignable(node.value, given, node.target.name)
@@ -360,7 +390,7 @@ class StatementCheck:
         if isinstance(given, Int) and isinstance(info.value, Int):
             if not self.c.dialect.old:
                 stored = arithmetic.meet(self.c.dialect, info.value, given)
-                merged = Int(64, stored.signed, stored.literal) if isinstance(stored, Int) else stored
+                merged = Int(64, stored.signed, stored.literal, stored.enum) if isinstance(stored, Int) else stored
             low, high = bounds_of(value, given)
             self.e.widen(info, low, high)
         elif isinstance(given, Aggregate) and isinstance(info.value, Aggregate) and given.signed != info.value.signed:
@@ -416,6 +446,13 @@ class StatementCheck:
             self.c.changed = True
 
 
+def _leaves(node: tree.Statement) -> bool:
+    """Whether nothing behind it in its block is ever done."""
+    if isinstance(node, tree.Evaluate):
+        return isinstance(node.value, tree.Call) and node.value.name == "exit"
+    return isinstance(node, (tree.Return, tree.Break, tree.Continue))
+
+
 def bounds_of(node: tree.Expression, kind: Int) -> tuple[int, int]:
     """Bounds of the value of an expression: tight for constants and times, else those of its type."""
     if isinstance(node, tree.Integer):
@@ -438,11 +475,13 @@ def _stored(kind: Kind) -> Kind:
 def _held(kind: Kind) -> Kind:
     """The type of what a map holds: its integers have 64 bits."""
     kept = _stored(kind)
-    return Int(64, kept.signed, kept.literal) if isinstance(kept, Int) else kept
+    return Int(64, kept.signed, kept.literal, kept.enum) if isinstance(kept, Int) else kept
 
 
 def _enumerate(definition: tree.EnumDefinition, context: Context) -> None:
     following = 0
+    enum = definition.name or f"unnamed enum {len(context.enumerators)}"
+    names = context.enumerators.setdefault(enum, {})
     for name, value in definition.enumerators:
         if value is not None:
             number = constant_value(value, context)
@@ -450,4 +489,6 @@ def _enumerate(definition: tree.EnumDefinition, context: Context) -> None:
                 raise Problem(definition.span, f"{name}: an enumerator's value has to be a number")
             following = number
         context.enums[name] = following
+        context.enum_of[name] = enum
+        names.setdefault(following & (2**64 - 1), name)
         following += 1

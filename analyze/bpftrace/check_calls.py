@@ -9,7 +9,7 @@ from bpfrec.analyze.bpftrace.check_expressions import (
     is_number,
     is_text,
 )
-from bpfrec.analyze.bpftrace.errors import Problem
+from bpfrec.analyze.bpftrace.errors import OptionError, Problem
 from bpfrec.analyze.bpftrace.formats import INTEGERS, parse_format
 from bpfrec.analyze.bpftrace.kinds import (
     BOOL,
@@ -29,6 +29,7 @@ from bpfrec.analyze.bpftrace.kinds import (
     Unknown,
     Void,
 )
+from bpfrec.analyze.bpftrace.timeseries import WAYS
 
 ARITY: dict[str, tuple[int, int]] = {
     "count": (0, 0),
@@ -39,6 +40,7 @@ ARITY: dict[str, tuple[int, int]] = {
     "stats": (1, 1),
     "hist": (1, 2),
     "lhist": (4, 4),
+    "tseries": (3, 4),
     "printf": (1, 64),
     "errorf": (1, 64),
     "warnf": (1, 64),
@@ -51,6 +53,7 @@ ARITY: dict[str, tuple[int, int]] = {
     "time": (0, 1),
     "strftime": (2, 2),
     "exit": (0, 1),
+    "assert": (1, 2),
     "join": (1, 2),
     "str": (1, 2),
     "buf": (1, 2),
@@ -89,16 +92,15 @@ REFUSED = {
     "kptr": "the trace does not hold the kernel's memory",
     "uptr": "what a pointer leads to is known of the arguments of calls alone",
     "unwatch": "accesses to memory are not recorded",
-    "tseries": "tseries() is not replayed yet",
     "debugf": "it writes to the kernel's trace pipe",
     "kstack_id": "the trace has kernel stacks of samples alone",
 }
 """Functions that cannot be replayed, and why."""
 
-AGGREGATES = frozenset({"count", "sum", "min", "max", "avg", "stats", "hist", "lhist"})
-STATEMENTS = frozenset({"printf", "errorf", "warnf", "print", "clear", "zero", "time", "exit", "join"})
+AGGREGATES = frozenset({"count", "sum", "min", "max", "avg", "stats", "hist", "lhist", "tseries"})
 STACK_MODES = ("bpftrace", "perf", "raw", "build_id")
 MAX_LHIST = 1000
+MOST_INTERVALS = 1_000_000
 
 
 class CallCheck:
@@ -124,6 +126,10 @@ class CallCheck:
             )
         if name in REFUSED:
             raise Problem(node.span, f"{name}() cannot be replayed: {REFUSED[name]}")
+        if name not in ARITY and name in self.e.builtins:
+            raise Problem(
+                node.span, f"{name}() cannot be replayed with arguments: the trace has {name} of the event alone"
+            )
         if name not in ARITY:
             raise Problem(node.span, f"Unknown function: '{name}'")
         least, most = ARITY[name]
@@ -157,12 +163,30 @@ class CallCheck:
                     f"lhist() too many buckets, must be <= {MAX_LHIST} (would need {(high - low) // step})",
                 )
             return Aggregate("lhist", signed, (low, high, step))
+        if name == "tseries":
+            return self._series(node, signed)
         if name == "hist":
             bits = self._literal(node.arguments[1], "hist") if len(node.arguments) > 1 else 0
             if not 0 <= bits <= 5:
                 raise Problem(node.span, f"hist() bits {bits} must be 0..5")
             return Aggregate("hist", signed, (bits,))
         return Aggregate(name, signed)
+
+    def _series(self, node: tree.Call, signed: bool) -> Kind:
+        interval, count = (self._literal(a, "tseries") for a in node.arguments[1:3])
+        if interval < 1:
+            raise Problem(node.span, f"tseries() interval_ns must be >= 1 ({interval} provided)")
+        if count < 1:
+            raise Problem(node.span, f"tseries() num_intervals must be >= 1 ({count} provided)")
+        if count >= MOST_INTERVALS:
+            raise Problem(node.span, f"tseries() num_intervals must be < {MOST_INTERVALS} ({count} provided)")
+        way = self._string_literal(node, 3) if len(node.arguments) > 3 else ""
+        if way not in WAYS or (len(node.arguments) > 3 and not way):
+            listed = ", ".join(filter(None, WAYS))
+            raise Problem(
+                node.span, f'tseries() expects one of the following aggregation functions: {listed} ("{way}" provided)'
+            )
+        return Aggregate("tseries", signed, (interval, count, WAYS.index(way)))
 
     def _literal(self, node: tree.Expression, name: str) -> int:
         self.e.check(node)
@@ -207,7 +231,11 @@ class CallCheck:
                 raise Problem(
                     node.span, f"{node.name}: %{form} specifier expects a value of type {what} ({kind} supplied)"
                 )
-        elif form in ("r", "rx", "rh", "gr"):
+        elif form == "gr":
+            raise Problem(
+                node.span, "%gr cannot be replayed: the names of the kernel's allocation flags were not recorded"
+            )
+        elif form in ("r", "rx", "rh"):
             if not isinstance(kind, (Bytes, Array, Str)):
                 raise Problem(
                     node.span, f"{node.name}: %{form} specifier expects a value of type buffer ({kind} supplied)"
@@ -267,6 +295,7 @@ class CallCheck:
         if isinstance(first, tree.Map) and not first.indexed:
             self._whole_map(node)
             self.c.map(first.name).read = True
+            self._has_keys(node, first)
             return U64
         kind = self.e.check(first)
         if not isinstance(kind, (Stack, Unknown)):
@@ -291,11 +320,17 @@ class CallCheck:
         first = node.arguments[0]
         if not isinstance(first, tree.Map):
             raise Problem(first.span, "has_key() expects a map to be provided")
+        self._has_keys(node, first)
         self._join_keys(node)
         self.e.map_keys(first)
         self.c.map(first.name).read = True
         first.kind = self.c.map(first.name).value
         return BOOL
+
+    def _has_keys(self, node: tree.Call, first: tree.Map) -> None:
+        """Refuses a map that has no keys."""
+        if self.c.map(first.name).keys == () and not self.c.dialect.old:
+            raise Problem(node.span, f"call to {node.name}() expects a map with explicit keys (non-scalar map)")
 
     def _join_keys(self, node: tree.Call) -> None:
         """Puts the key that is an argument into the map, where it is used as in ``@m[k]``."""
@@ -324,10 +359,12 @@ class CallCheck:
     def check_nsecs(self, node: tree.Call) -> Kind:
         """nsecs(clock)."""
         for argument in node.arguments:
-            if not isinstance(argument, tree.Name) or argument.name not in ("monotonic", "boot", "tai"):
+            if not isinstance(argument, tree.Name) or argument.name not in ("monotonic", "boot", "tai", "sw_tai"):
                 raise Problem(argument.span, "Invalid timestamp mode: it is one of boot, monotonic, tai")
-            if argument.name == "tai":
-                raise Problem(argument.span, "nsecs(tai) cannot be replayed: the trace does not hold that clock")
+            if argument.name in ("tai", "sw_tai"):
+                raise Problem(
+                    argument.span, f"nsecs({argument.name}) cannot be replayed: the trace does not hold that clock"
+                )
             argument.kind = VOID
         return U64
 
@@ -335,6 +372,13 @@ class CallCheck:
         """exit(), with a code."""
         for argument in node.arguments:
             self.e.number(argument, "exit() expects an integer")
+        return VOID
+
+    def check_assert(self, node: tree.Call) -> Kind:
+        """assert(condition[, message])."""
+        self.e.number(node.arguments[0], "assert() expects a condition")
+        if len(node.arguments) > 1:
+            self._string_literal(node, 1)
         return VOID
 
     # -- strings and memory
@@ -489,15 +533,22 @@ class CallCheck:
 
     def check_getopt(self, node: tree.Call) -> Kind:
         """getopt(name[, default[, help]])."""
-        self._string_literal(node, 0)
+        name = self._string_literal(node, 0)
+        self.c.described.setdefault(name, "")
         if len(node.arguments) < 2:
             return BOOL
         kind = self.e.check(node.arguments[1])
         if len(node.arguments) > 2:
-            self._string_literal(node, 2)
+            self.c.described[name] = self._string_literal(node, 2)
         if not isinstance(node.arguments[1], (tree.Integer, tree.Boolean, tree.String)):
             raise Problem(node.span, "getopt() expects a literal as default")
-        return Int(64, True) if isinstance(kind, Int) else kind
+        if not isinstance(kind, Int):
+            return kind
+        given = self.c.options.get(name, "0")
+        try:
+            return Int(64, int(given, 0) < 2**63)
+        except ValueError:
+            raise OptionError(f"ERROR: program command line option --{name} invalid integer (value: {given})") from None
 
 
 def constant_value(node: tree.Expression, context: Context) -> int | None:

@@ -53,8 +53,11 @@ class Context:
     structs: Structs
     parameters: list[str]
     options: dict[str, str]
+    described: dict[str, str] = field(default_factory=dict)
     maps: dict[str, MapInfo] = field(default_factory=dict)
     enums: dict[str, int] = field(default_factory=dict)
+    enum_of: dict[str, str] = field(default_factory=dict)
+    enumerators: dict[str, dict[int, str]] = field(default_factory=dict)
     sites: list[Site] = field(default_factory=list)
     scope: Scope = field(default_factory=Scope)
     action: Scope = field(default_factory=Scope)
@@ -176,7 +179,9 @@ class ExpressionCheck:
 
     def _name(self, node: tree.Name) -> Kind:
         name = node.name
-        if name in self.c.enums or constant(name) is not None:
+        if name in self.c.enums:
+            return I64 if self.c.dialect.old else Int(64, False, enum=self.c.enum_of[name])
+        if constant(name) is not None:
             return I64
         if name in REFUSED:
             raise Problem(node.span, f"{name} cannot be replayed: {REFUSED[name][0]}", REFUSED[name][1])
@@ -386,8 +391,11 @@ class ExpressionCheck:
         base = self.check(node.base)
         self.number(node.index, "The array index operator [] expects an integer")
         match base:
-            case Tup() if isinstance(node.index, tree.Integer):
-                return self._item(node.span, base, node.index.value)
+            case Tup():
+                position = folded(node.index, self.c.dialect, node.index.kind)
+                if position is None:
+                    raise Problem(node.index.span, "the index of a tuple has to be a literal")
+                return self._item(node.span, base, position)
             case Array(item, length):
                 if isinstance(node.index, tree.Integer) and node.index.value >= length:
                     raise Problem(
@@ -396,6 +404,8 @@ class ExpressionCheck:
                 return item
             case Pointer(to) if to is not None:
                 return to
+            case Str():
+                return Int(8, True)
             case Bytes():
                 return Int(8, False)
             case Unknown():
@@ -462,6 +472,8 @@ class ExpressionCheck:
             return arithmetic.truth(self.c.dialect)
         if isinstance(left, Pointer) or isinstance(right, Pointer):
             return self._pointers(node, left, right)
+        if operator == "+" and isinstance(node.left, tree.Parameter) and is_text(left) and is_number(right):
+            return STRING
         if operator in ("==", "!=") and is_text(left) and is_text(right):
             return arithmetic.truth(self.c.dialect)
         if operator in ("==", "!=") and type(left) is type(right) and isinstance(left, (Tup, Array, Bytes)):
@@ -514,7 +526,7 @@ class ExpressionCheck:
 
     def _cast(self, node: tree.Cast) -> Kind:
         kind = self.check(node.operand)
-        target = self.c.structs.resolve(node.target)
+        target = self._fitted(self.resolved(node.target), node.operand)
         if isinstance(target, Struct):
             raise Problem(node.span, f'Cannot cast to "struct {target.name}": use a pointer to it')
         if isinstance(kind, Unknown):
@@ -523,6 +535,8 @@ class ExpressionCheck:
             raise Problem(node.span, f'Cannot cast from "{kind}" to "{target}"')
         if isinstance(target, Pointer) and not (is_number(kind) or isinstance(kind, Pointer)):
             raise Problem(node.span, f'Cannot cast from "{kind}" to "{target}"')
+        if isinstance(target, Array) and isinstance(kind, Str) and isinstance(target.item, Int):
+            return target
         if isinstance(target, Array):
             size, held = self.c.structs.size(target), self.c.structs.size(kind)
             if not isinstance(kind, Int) or size is None or size > 8 or (size != held and not kind.literal):
@@ -531,10 +545,26 @@ class ExpressionCheck:
             return Int(64, target.signed)
         return target
 
+    def resolved(self, written: tree.TypeName) -> Kind:
+        """The type that a script names, or that of the expression in ``typeof()``."""
+        if written.of is not None:
+            self.check(written.of)
+        return self.c.structs.resolve(written)
+
+    def _fitted(self, target: Kind, operand: tree.Expression) -> Kind:
+        """An array whose length was left open, with that of the value."""
+        if not isinstance(target, Array) or target.length:
+            return target
+        item = self.c.structs.size(target.item) or 1
+        if isinstance(operand, tree.String):
+            return Array(target.item, len(operand.value.encode("utf-8", "surrogateescape")) + 1)
+        size = self.c.structs.size(operand.kind) or 8
+        if isinstance(operand, tree.Integer):
+            size = next(bits // 8 for bits in (8, 16, 32, 64) if -(1 << (bits - 1)) <= operand.value < 1 << bits)
+        return Array(target.item, max(1, size // item))
+
     def _size(self, node: tree.SizeOf) -> Kind:
-        kind = (
-            self.c.structs.resolve(node.target) if isinstance(node.target, tree.TypeName) else self.check(node.target)
-        )
+        kind = self.resolved(node.target) if isinstance(node.target, tree.TypeName) else self.check(node.target)
         if self.c.structs.size(kind) is None and not isinstance(kind, (Tup, Unknown)):
             raise Problem(node.span, f"sizeof: the size of '{kind}' is not known")
         return U64
@@ -544,7 +574,7 @@ class ExpressionCheck:
         return self._offset(node)
 
     def _offset(self, node: tree.OffsetOf) -> int:
-        kind: Kind = self.c.structs.resolve(node.target)
+        kind: Kind = self.resolved(node.target)
         offset = 0
         for name in node.path:
             layout = self.c.structs.get(kind.name) if isinstance(kind, Struct) else None
@@ -579,7 +609,7 @@ def parameter_value(text: str) -> int | str:
 
 def _plain(kind: Kind) -> Kind:
     if isinstance(kind, Int):
-        return Int(kind.bits, kind.signed, kind.literal)
+        return Int(kind.bits, kind.signed, kind.literal, kind.enum)
     if isinstance(kind, Aggregate) and kind.form in CASTABLE:
         return I64 if kind.signed else U64
     return kind

@@ -66,7 +66,7 @@ class Emitter:
     def constant(self, value: Any) -> str:
         """Source for ``value``, which is no literal."""
         for number, known in enumerate(self.constants):
-            if known is value:
+            if known is value or (isinstance(value, tuple) and known == value):
                 return f"K{number}"
         self.constants.append(value)
         return f"K{len(self.constants) - 1}"

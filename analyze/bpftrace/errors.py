@@ -44,6 +44,10 @@ class ScriptError(ReportError):
     """One or several things wrong with a script: ``message`` has all lines."""
 
 
+class OptionError(ScriptError):
+    """An option that the script does not take, or not so."""
+
+
 class Problem(Exception):  # noqa: N818 - it is caught where it becomes a ScriptError
     """One thing wrong at a place of the script; ``hint`` is the remedy."""
 

@@ -300,7 +300,7 @@ class _Generator:
         given = self.e.number(node.value, Int(64, self.e.number_kind(node.value.kind).signed))
         target = self.e.number_kind(kind)
         return self.e.compute(
-            node.operator, current, bounds, given, self.e.bounds(node.value), Int(target.bits, target.signed)
+            node.operator, current, bounds, given, self.e.bounds(node.value), Int(target.bits, target.signed), node.span
         )
 
     def _assign_map(self, node: tree.Assign, target: tree.Map) -> None:
@@ -342,6 +342,9 @@ class _Generator:
                 bucket = f"({bucket} if {value} >= 0 else -1)"
             elif high >= 2**63:
                 bucket = f"({bucket} if {value} < {2**63} else -1)"
+        elif kind.form == "tseries":
+            self.out.line(f"S.add_to_series({name}[{key}], {value}, {self.out.constant(kind)}, t)")
+            return
         elif kind.form == "hist":
             bucket = f"S.fine_bucket({value}, {kind.bounds[0]})"
         else:

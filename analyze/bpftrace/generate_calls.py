@@ -20,6 +20,7 @@ from bpfrec.analyze.bpftrace.kinds import (
 )
 from bpfrec.analyze.bpftrace.memory import TEXTS
 
+_FALSE = ("0", "false")
 _SHORT = 15
 """Strings of so many characters fit whatever their limit."""
 
@@ -64,8 +65,8 @@ class CallSource:
             position += 1
         kinds = tuple(value.kind for value in values)
         arguments = "".join(item + ", " for item in passed)
-        way = {"printf": "printf", "errorf": "errorf", "warnf": "warnf"}[node.name]
-        return f"S.{way}({self.out.constant(parsed)}, {self.out.constant(kinds)}, ({arguments}))"
+        place = "" if node.name == "printf" else f", {self.out.constant((node.span, *node.expanded))}"
+        return f"S.{node.name}({self.out.constant(parsed)}, {self.out.constant(kinds)}, ({arguments}){place})"
 
     call_errorf = call_warnf = call_printf
 
@@ -115,6 +116,12 @@ class CallSource:
     def call_exit(self, node: tree.Call) -> str:
         """exit()"""
         return f"S.exit({self.e.number(node.arguments[0], I64) if node.arguments else 0})"
+
+    def call_assert(self, node: tree.Call) -> str:
+        """assert()"""
+        text = self.e.value(node.arguments[1]) if len(node.arguments) > 1 else "''"
+        place = self.out.constant((node.span, *node.expanded))
+        return f"S.check({self.e.condition(node.arguments[0])}, {text}, {place})"
 
     # -- maps
 
@@ -278,15 +285,10 @@ class CallSource:
         assert isinstance(name, tree.String)
         given = self.c.options.get(name.value)
         if len(node.arguments) < 2:
-            return str(given is not None and given not in ("0", "false"))
+            return str(given is not None and given.lower() not in _FALSE)
         if given is None:
             return self.e.value(node.arguments[1])
         kind = node.kind
         if isinstance(kind, Int):
-            try:
-                return f"({int(given, 0)})"
-            except ValueError:
-                from bpfrec.analyze.bpftrace.errors import Problem  # noqa: PLC0415
-
-                raise Problem(node.span, f"--{name.value}={given}: the script expects a number") from None
-        return repr(given not in ("0", "false")) if isinstance(kind, Bool) else repr(given)
+            return f"({int(given, 0)})"
+        return repr(given.lower() not in _FALSE) if isinstance(kind, Bool) else repr(given)

@@ -10,6 +10,7 @@ from bpfrec.analyze.bpftrace.check import Checked
 from bpfrec.analyze.bpftrace.check_expressions import folded, is_text, parameter_value
 from bpfrec.analyze.bpftrace.constants import constant
 from bpfrec.analyze.bpftrace.emitter import Emitter
+from bpfrec.analyze.bpftrace.errors import Span
 from bpfrec.analyze.bpftrace.kinds import (
     I64,
     STRING,
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _TOP = 2**63
+_PROBE_TYPES = {"begin": "special", "end": "special"}
 _MOST_BRACKETS = 50
 """Source with more gets a name: Python's parser takes 200 within each other."""
 
@@ -201,6 +203,10 @@ class ExpressionSource:
             return f"bool({self.value(node)})"
         if isinstance(kind, Pointer) and isinstance(node.kind, Int):
             return f"({self.number(node, U64)}, None)"
+        if isinstance(kind, Tup) and isinstance(node.kind, Tup) and kind.names != node.kind.names:
+            name = self.out.temporary()
+            self.out.line(f"{name} = {self.value(node)}")
+            return "(" + "".join(f"{name}[{node.kind.names.index(field)}], " for field in kind.names) + ")"
         return self.value(node)
 
     def key(self, node: tree.Map) -> str:
@@ -250,6 +256,8 @@ class ExpressionSource:
                 return self._probe()
             case "func":
                 return self._probe(by_function=True)
+            case "probetype":
+                return self._provider()
             case "retval":
                 return f"({self.out.column('ret')} & {MASK})"
             case "ustack" | "kstack":
@@ -269,6 +277,12 @@ class ExpressionSource:
 
     def _probe(self, by_function: bool = False) -> str:
         names = self.probe_names(by_function)
+        if len(set(names.values())) == 1:
+            return repr(next(iter(names.values())))
+        return f"{self.out.constant(names)}[{self.out.column('call')}]"
+
+    def _provider(self) -> str:
+        names = {site.call: _PROBE_TYPES.get(site.provider, site.provider) for site in self.sites}
         if len(set(names.values())) == 1:
             return repr(next(iter(names.values())))
         return f"{self.out.constant(names)}[{self.out.column('call')}]"
@@ -378,7 +392,9 @@ class ExpressionSource:
     def _index(self, node: tree.Index) -> str:
         base = node.base.kind
         if isinstance(base, Tup):
-            return f"{self.value(node.base)}[{self.value(node.index)}]"
+            return f"{self.value(node.base)}[{folded(node.index, self.dialect, node.index.kind)}]"
+        if isinstance(base, Str):
+            return f"S.character({self.value(node.base)}, {self.value(node.index)})"
         if isinstance(base, Pointer):
             size = self.c.structs.size(base.to) if base.to is not None else 1
             at = f"S.moved({self.value(node.base)}, {self.value(node.index)} * {size or 1})"
@@ -434,14 +450,16 @@ class ExpressionSource:
         if operator in arithmetic.COMPARISONS or operator in arithmetic.LOGICAL:
             code = self._truth(node)
             return f"(1 if {code} else 0)" if self.dialect.old else f"bool({code})"
+        if isinstance(node.kind, Str):
+            return f"S.tail({self.value(node.left)}, {self.value(node.right)})"
         if isinstance(node.kind, Pointer):
             pointer, other = (node.left, node.right) if isinstance(node.left.kind, Pointer) else (node.right, node.left)
             assert isinstance(pointer.kind, Pointer)
             sign = "-" if operator == "-" else ""
             return f"S.moved({self.value(pointer)}, {sign}({self.value(other)}) * {self._pointee(pointer.kind)})"
-        return self.operation(operator, node.left, node.right, self.number_kind(node.kind))
+        return self.operation(operator, node.left, node.right, self.number_kind(node.kind), node.span)
 
-    def operation(self, operator: str, left: tree.Expression, right: tree.Expression, kind: Int) -> str:
+    def operation(self, operator: str, left: tree.Expression, right: tree.Expression, kind: Int, span: Span) -> str:
         """Source for arithmetic on two expressions, converted to ``kind``."""
         known = [folded(part, self.dialect, part.kind) for part in (left, right)]
         if known[0] is not None and known[1] is not None:
@@ -449,12 +467,13 @@ class ExpressionSource:
             if value is not None:
                 return f"({value})"
         a, b = self._operand(left), self._operand(right)
-        return self.compute(operator, a, self._operand_bounds(left), b, self._operand_bounds(right), kind)
+        bounds = self._operand_bounds(left), self._operand_bounds(right)
+        return self.compute(operator, a, bounds[0], b, bounds[1], kind, span)
 
     def compute(
-        self, operator: str, a: str, a_bounds: tuple[int, int], b: str, b_bounds: tuple[int, int], kind: Int
+        self, operator: str, a: str, a_bounds: tuple[int, int], b: str, b_bounds: tuple[int, int], kind: Int, span: Span
     ) -> str:
-        """Source for arithmetic on two pieces of source whose bounds are known."""
+        """Source for arithmetic on two pieces of source whose bounds are known; ``span`` is where it stands."""
         if operator in ("/", "%"):
             dividend = wrapped(a, *a_bounds, U64)
             divisor = wrapped(b, *b_bounds, U64)
@@ -462,7 +481,8 @@ class ExpressionSource:
             if b_bounds[0] > 0:
                 code = f"({dividend} {symbol} {divisor})"
             else:
-                code = f"S.{'divide' if operator == '/' else 'modulo'}({dividend}, {divisor})"
+                name = "divide" if operator == "/" else "modulo"
+                code = f"S.{name}({dividend}, {divisor}, {self.out.constant((span,))})"
             return wrapped(code, 0, MASK if a_bounds[0] < 0 else a_bounds[1], kind)
         if operator == "<<":
             shift = str(int(b) & 63) if b.isdigit() else f"({b} & 63)"
@@ -566,6 +586,8 @@ class ExpressionSource:
                 return code
             case Pointer() if not isinstance(node.operand.kind, Pointer):
                 return f"({self.number(node.operand, U64)}, None)"
+            case Array() if isinstance(node.operand.kind, Str):
+                return f"S.characters({self.value(node.operand)}, {self.out.constant(kind)})"
             case Array():
                 return f"S.split({self.number(node.operand, U64)}, {self.out.constant(kind)})"
         return self.value(node.operand)
@@ -573,8 +595,6 @@ class ExpressionSource:
     def _size(self, node: tree.SizeOf) -> int:
         target = node.target
         kind = self.c.structs.resolve(target) if isinstance(target, tree.TypeName) else target.kind
-        if isinstance(kind, Tup):
-            return sum(self.c.structs.size(item) or 8 for item in kind.items)
         return self.c.structs.size(kind) or 8
 
     def _offset(self, node: tree.OffsetOf) -> int:

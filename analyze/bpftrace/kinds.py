@@ -29,14 +29,18 @@ class Void:
 
 @dataclass(frozen=True, slots=True)
 class Int:
-    """An integer of ``bits``; ``literal``: a constant, whose type gives way to that of the other side."""
+    """An integer of ``bits``; ``literal``: a constant, whose type gives way to that of the other side.
+
+    ``enum``: the enum whose enumerators are its values, '' where there is none.
+    """
 
     bits: int = 64
     signed: bool = False
     literal: bool = False
+    enum: str = ""
 
     def __str__(self) -> str:
-        return f"{'' if self.signed else 'u'}int{self.bits}"
+        return f"enum {self.enum}" if self.enum else f"{'' if self.signed else 'u'}int{self.bits}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +173,7 @@ def named_type(words: tuple[str, ...]) -> Kind | None:
     if kept and kept[0] in ("struct", "union"):
         return Struct(kept[1])
     if kept and kept[0] == "enum":
-        return Int(32, False)
+        return Int(64, False, enum=kept[1])
     name = " ".join(kept)
     if name in ("void", "bool", "string", "char", "unsigned char", "signed char"):
         plain: dict[str, Kind] = {"void": VOID, "bool": BOOL, "string": STRING, "unsigned char": Int(8, False)}

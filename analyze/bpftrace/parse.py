@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from bpfrec.analyze.bpftrace import tree
 from bpfrec.analyze.bpftrace.errors import Problem, ScriptError, Source, Span, script_error
-from bpfrec.analyze.bpftrace.preprocess import preprocess
+from bpfrec.analyze.bpftrace.preprocess import Define, preprocess
 
 if TYPE_CHECKING:
     import lark
@@ -30,20 +30,26 @@ def parse(source: Source) -> tree.Script:
         prepared = preprocess(source.text)
         _check_depth(prepared.text)
         script: tree.Script = _parse("script", prepared.text)
-        defines = {}
-        for name, (text, span) in prepared.defines.items():
-            if text:
-                try:
-                    defines[name] = _parse("expression", text)
-                except Problem:
-                    raise Problem(span, f"#define {name}: not an expression, so it cannot be replayed") from None
+        for name, define in prepared.defines.items():
+            value = _defined(name, define)
+            if define.parameters is None:
+                script.defines[name] = value
             else:
-                defines[name] = tree.Integer(span, 0)
-        script.defines = defines
+                script.functional_defines[name] = (define.parameters, value)
         _check_tree(script)
     except Problem as problem:
         raise script_error(source, [problem]) from None
     return script
+
+
+def _defined(name: str, define: Define) -> tree.Expression:
+    if not define.text:
+        return tree.Integer(define.span, 0)
+    try:
+        value: tree.Expression = _parse("expression", define.text)
+    except Problem:
+        raise Problem(define.span, f"#define {name}: not an expression, so it cannot be replayed") from None
+    return value
 
 
 def _check_depth(text: str) -> None:

@@ -1,6 +1,7 @@
 """What happens to a script before it is parsed: comments and preprocessor lines become blanks, of the same length.
 
-Of the preprocessor there are ``#define`` of a name, ``#undef``, ``#include``, and conditions on names that are defined.
+Of the preprocessor there are ``#define`` with and without arguments, ``#undef``, ``#include``, and conditions on names
+that are defined.
 """
 
 from __future__ import annotations
@@ -18,12 +19,21 @@ _DEFINED = frozenset({"BPFTRACE_HAVE_BTF", "__x86_64__"})
 _MOST_CHARACTERS = 1 << 20
 
 
-@dataclass
-class Preprocessed:
-    """A script ready for the parser. ``defines``: the text of each ``#define``, and its place."""
+@dataclass(frozen=True)
+class Define:
+    """``#define``: its text and place, and the names of its parameters; None: it takes none."""
 
     text: str
-    defines: dict[str, tuple[str, Span]] = field(default_factory=dict)
+    span: Span
+    parameters: tuple[str, ...] | None = None
+
+
+@dataclass
+class Preprocessed:
+    """A script ready for the parser. ``defines``: each ``#define`` by name."""
+
+    text: str
+    defines: dict[str, Define] = field(default_factory=dict)
     includes: list[str] = field(default_factory=list)
 
 
@@ -38,7 +48,7 @@ def preprocess(text: str) -> Preprocessed:
     done = Preprocessed("")
     lines: list[str] = []
     shown: list[bool] = []
-    for number, line in enumerate(_TOKEN.sub(_blank, text).split("\n"), 1):
+    for number, line in enumerate(_joined(_TOKEN.sub(_blank, text)).split("\n"), 1):
         match = _DIRECTIVE.match(line)
         if number == 1 and line.startswith("#!"):
             lines.append("")
@@ -51,6 +61,15 @@ def preprocess(text: str) -> Preprocessed:
         raise Problem(Span(len(lines), 1, len(lines), 2), "unterminated conditional directive: #endif is missing")
     done.text = "\n".join(lines)
     return done
+
+
+def _joined(text: str) -> str:
+    """Directives that go on behind a backslash in one line; the lines that they took are empty."""
+
+    def one(match: re.Match[str]) -> str:
+        return match[0].replace("\\\n", " ") + "\n" * match[0].count("\\\n")
+
+    return re.sub(r"^[ \t]*#(?:[^\n]*\\\n)+[^\n]*", one, text, flags=re.MULTILINE)
 
 
 def _blank(match: re.Match[str]) -> str:
@@ -85,6 +104,11 @@ def _define(rest: str, span: Span, done: Preprocessed) -> None:
     match = re.fullmatch(r"([A-Za-z_]\w*)(\()?(.*)", rest)
     if not match:
         raise Problem(span, "macro name missing after #define")
+    parameters: tuple[str, ...] | None = None
+    text = match[3]
     if match[2]:
-        raise Problem(span, f"#define {match[1]}() takes arguments, which cannot be replayed", "write it out")
-    done.defines[match[1]] = (match[3].strip(), span)
+        listed, closed, text = text.partition(")")
+        parameters = tuple(name.strip() for name in listed.split(",")) if listed.strip() else ()
+        if not closed or not all(name.isidentifier() for name in parameters):
+            raise Problem(span, f"invalid parameters of #define {match[1]}()")
+    done.defines[match[1]] = Define(text.strip(), span, parameters)

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from bpfrec.analyze.bpftrace import histograms
+from bpfrec.analyze.bpftrace import histograms, timeseries
 from bpfrec.analyze.bpftrace.arithmetic import wrap
 from bpfrec.analyze.bpftrace.callstacks import Stacks
 from bpfrec.analyze.bpftrace.dialect import Dialect
@@ -28,8 +28,6 @@ from bpfrec.analyze.bpftrace.kinds import (
 from bpfrec.analyze.bpftrace.scopes import MapInfo
 
 _BY_VALUE = ("count", "sum", "min", "max")
-_EXACT = 1 << 53
-"""Above it, today's bpftrace writes integers into JSON as strings."""
 
 
 def divided(value: int, div: int) -> int:
@@ -40,8 +38,17 @@ def divided(value: int, div: int) -> int:
 class Printer:
     """Writes values of one script."""
 
-    def __init__(self, dialect: Dialect, stacks: Stacks, stack_mode: str = "bpftrace") -> None:
+    def __init__(
+        self,
+        dialect: Dialect,
+        stacks: Stacks,
+        stack_mode: str = "bpftrace",
+        enumerators: dict[str, dict[int, str]] | None = None,
+        utc_offset_s: int = 0,
+    ) -> None:
         self.dialect = dialect
+        self.utc_offset_s = utc_offset_s
+        self.enumerators = enumerators or {}
         self.stacks = stacks
         self.stack_mode = stack_mode
 
@@ -50,6 +57,8 @@ class Printer:
     def text(self, kind: Kind, value: Any, *, in_key: bool = False) -> str:
         """A value as print() and %s write it."""
         match kind:
+            case Int(enum=enum) if enum:
+                return self.enumerators[enum].get(int(value), str(int(value)))
             case Int() | Aggregate():
                 return str(int(value))
             case Bool():
@@ -117,6 +126,8 @@ class Printer:
         entries = sorted(data.items(), key=lambda entry: _sortable(entry[0], info.keys or (), self.dialect))
         kind = info.value
         if isinstance(kind, Aggregate):
+            if kind.form == "tseries":
+                return sorted(entries, key=lambda entry: max(entry[1], default=0))
             if kind.form in ("hist", "lhist"):
                 return sorted(entries, key=lambda entry: sum(entry[1].values()))
             return sorted(entries, key=lambda entry: self.number(info, entry[1]))
@@ -124,13 +135,23 @@ class Printer:
             return sorted(entries, key=lambda entry: int(entry[1]))
         return entries
 
+    def _entries(self, info: MapInfo, form: str, data: dict[Any, Any], top: int) -> list[tuple[Any, Any]]:
+        """The entries to show; of time series the intervals up to the last that any of them has."""
+        entries = self.ordered(info, data)
+        if top and not (form == "stats" and self.dialect.old):
+            entries = entries[-top:]
+        if form == "tseries":
+            assert isinstance(info.value, Aggregate)
+            _, most, way = info.value.bounds
+            last = max((epoch for series in data.values() for epoch in series), default=0)
+            return [(key, timeseries.shown(series, last, most, timeseries.WAYS[way])) for key, series in entries]
+        return entries
+
     def map(self, info: MapInfo, data: dict[Any, Any], top: int = 0, div: int = 0) -> str:
         """A whole map as text: of ``top`` entries, the last ones, values divided by ``div``."""
         kind = info.value
         form = kind.form if isinstance(kind, Aggregate) else ""
-        entries = self.ordered(info, data)
-        if top and not (form == "stats" and self.dialect.old):
-            entries = entries[-top:]
+        entries = self._entries(info, form, data, top)
         if not entries:
             return "\n" if self.dialect.old else ""
         lines: list[str] = []
@@ -146,6 +167,11 @@ class Printer:
             yield name + " " if self.dialect.old else name
             yield from self._buckets(info, form, value, div)
             yield ""
+        elif form == "tseries":
+            assert isinstance(info.value, Aggregate)
+            yield name
+            yield from timeseries.lines(value, info.value.bounds[0], self.utc_offset_s)
+            yield ""
         elif form == "stats":
             assert isinstance(info.value, Aggregate)
             count, total = value
@@ -158,7 +184,7 @@ class Printer:
         elif form:
             yield f"{name} {divided(self.number(info, value), div)}"
         elif isinstance(info.value, Int):
-            yield f"{name} {divided(value, div)}"
+            yield f"{name} {self.text(info.value, divided(value, div))}"
         else:
             text = self.text(info.value, value)
             yield f"{name} {text}" if not text.endswith("\n") else f"{name} {text[:-1]}"
@@ -183,24 +209,25 @@ class Printer:
                 return dict(zip(kind.names, parts, strict=True)) if kind.names else parts
             case Array() if not isinstance(value, str):
                 return [self.json_value(kind.item, part) for part in value]
+        if isinstance(kind, Pointer) and not self.dialect.old:
+            return self._json_number(value if isinstance(value, int) else value[0])
         return self.text(kind, value)
 
     def _json_number(self, value: int) -> int | str:
-        return value if self.dialect.old or abs(value) <= _EXACT else str(value)
+        """A number; today's bpftrace writes one that no double holds exactly as a string."""
+        return value if self.dialect.old or int(float(value)) == value else str(value)
 
     def json_map(self, info: MapInfo, data: dict[Any, Any], top: int = 0, div: int = 0) -> str:
         """A whole map as a line of JSON; '' for an empty one."""
         kind = info.value
         form = kind.form if isinstance(kind, Aggregate) else ""
-        entries = self.ordered(info, data)
-        if top and not (form == "stats" and self.dialect.old):
-            entries = entries[-top:]
+        entries = self._entries(info, form, data, top)
         if not entries:
             return ""
         shown = {self._json_key(info, key): self._json_entry(info, form, value, div or 1) for key, value in entries}
-        what = {"hist": "hist", "lhist": "hist", "avg": "stats", "stats": "stats"}.get(form, "map")
+        what = {"lhist": "hist", "avg": "stats"}.get(form, form if form in ("hist", "stats", "tseries") else "map")
         content = shown if info.keys else next(iter(shown.values()))
-        return self.json_line(what, {info.name: content})
+        return self.json_line(what, {info.name: content}, self.dialect)
 
     def _json_key(self, info: MapInfo, key: Any) -> str:
         kinds = info.keys or ()
@@ -216,6 +243,8 @@ class Printer:
         if isinstance(kind, Aggregate):
             if form == "hist":
                 return histograms.hist_json(value, kind.bounds[0])
+            if form == "tseries":
+                return timeseries.points_json(value, kind.bounds[0], self.utc_offset_s)
             if form == "lhist":
                 return histograms.lhist_json(value, kind.bounds)
             if form == "stats":
@@ -227,9 +256,30 @@ class Printer:
         return self.json_value(kind, value)
 
     @staticmethod
-    def json_line(what: str, data: Any) -> str:
+    def attached_line(probes: int, dialect: Dialect) -> str:
+        """The line of ``-f json`` that comes first."""
+        count = {} if dialect.old else {"count": probes}
+        return _json({"type": "attached_probes"} | count | {"data": {"probes": probes}}, dialect) + "\n"
+
+    @staticmethod
+    def json_object(value: dict[str, Any], dialect: Dialect) -> str:
+        """A line of ``-f json`` that has more than a type and data."""
+        return _json(value, dialect) + "\n"
+
+    @staticmethod
+    def json_line(what: str, data: Any, dialect: Dialect) -> str:
         """One object of ``-f json``."""
-        return json.dumps({"type": what, "data": data}, ensure_ascii=False) + "\n"
+        return _json({"type": what, "data": data}, dialect) + "\n"
+
+
+def _json(value: Any, dialect: Dialect) -> str:
+    """JSON with blanks where bpftrace has them: in objects, and in 0.17 between objects."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{_json(key, dialect)}: {_json(item, dialect)}" for key, item in value.items()) + "}"
+    if isinstance(value, list):
+        has_objects = any(isinstance(item, dict) for item in value)
+        return "[" + (", " if has_objects and dialect.old else ",").join(_json(v, dialect) for v in value) + "]"
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _key_kind(kind: Kind, dialect: Dialect) -> Kind:

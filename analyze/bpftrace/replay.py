@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bpfrec.analyze.bpftrace.callstacks import Stacks
@@ -43,24 +44,34 @@ class Timers:
         return self.due
 
 
-def replay(trace: Trace | None, checked: Checked, output: Output, json: bool = False, sql: bool = True) -> int:
+@dataclass(frozen=True)
+class Manner:
+    """How a script runs: writes JSON, says how many probes are attached, prints warnings, and may become SQL."""
+
+    json: bool = False
+    announces: bool = True
+    warns: bool = True
+    sql: bool = True
+
+
+def replay(trace: Trace | None, checked: Checked, output: Output, manner: Manner = Manner()) -> int:
     """Writes what bpftrace would have written; what the script gave to exit().
 
-    ``trace`` may be None for a script that runs at nothing recorded. ``sql``: whether aggregations may run as SQL; the
-    answer is the same.
+    ``trace`` may be None for a script that runs at nothing recorded.
     """
     program = generate(checked)
-    aggregations = _aggregations(checked) if sql and trace is not None else None
+    aggregations = _aggregations(checked) if manner.sql and trace is not None else None
     stacks = Stacks(trace)
     if any(column.kind in ("stack", "kstack") for column in program.columns) or "S.symbol(" in program.source:
         # Nothing else can be asked while events are read.
         stacks.load()
-    runtime = Runtime(checked, stacks, output, json)
+    runtime = Runtime(checked, stacks, output, manner.json, manner.warns)
     functions = program.functions(runtime, runtime.maps)
     order = _functions_by_source(checked, functions)
     code = 0
     attached = sum(len(probe.sites) for probe in checked.probes)
-    _announce(output, attached, checked, json)
+    if manner.announces:
+        _announce(output, attached, checked, manner.json)
     timed = Timers(runtime, order[Source.INTERVAL], checked.context.held.start_ns)
     runtime.timer = timed.run
     try:
@@ -97,7 +108,7 @@ def _announce(output: Output, attached: int, checked: Checked, json: bool) -> No
 
     word = "probe" if attached == 1 else "probes"
     if json:
-        output.write(Printer.json_line("attached_probes", {"probes": attached}))
+        output.write(Printer.attached_line(attached, checked.context.dialect))
     elif checked.context.dialect.old:
         output.write(f"Attaching {attached} {word}...\n")
     else:

@@ -6,15 +6,16 @@ from collections import defaultdict
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-from bpfrec.analyze.bpftrace import histograms, texts
+from bpfrec.analyze.bpftrace import histograms, texts, timeseries
 from bpfrec.analyze.bpftrace.callstacks import NONE, Stacks
 from bpfrec.analyze.bpftrace.check import Checked
+from bpfrec.analyze.bpftrace.errors import Span
 from bpfrec.analyze.bpftrace.formats import INTEGERS, Format
 from bpfrec.analyze.bpftrace.formats import integer as format_integer
 from bpfrec.analyze.bpftrace.formats import pointer as format_pointer
 from bpfrec.analyze.bpftrace.formats import raw as format_raw
 from bpfrec.analyze.bpftrace.formats import string as format_string
-from bpfrec.analyze.bpftrace.kinds import Aggregate, Array, Int, Kind, Pointer
+from bpfrec.analyze.bpftrace.kinds import Aggregate, Array, Bool, Int, Kind, Pointer, Str, Symbol, Tup
 from bpfrec.analyze.bpftrace.memory import Memory, NotRecorded, rebuild, recorded_bytes, to_bytes, to_text
 from bpfrec.analyze.bpftrace.output import Output
 from bpfrec.analyze.bpftrace.printing import Printer
@@ -23,6 +24,9 @@ from bpfrec.formats.errors import ReportError
 
 _MOST_TURNS = 8 << 20
 """Turns of loops in one action; the kernel lets a program do about as many."""
+
+
+_BY_ZERO = "Divide or modulo by 0 detected. This can lead to unexpected results. 1 is being used as the result."
 
 
 class Exit(Exception):  # noqa: N818 - it is no error
@@ -40,21 +44,27 @@ def new_map(info: MapInfo) -> dict[Any, Any]:
         return defaultdict(int)
     if form in ("hist", "lhist"):
         return defaultdict(lambda: defaultdict(int))
+    if form == "tseries":
+        return defaultdict(dict)
     return {}
 
 
 class Runtime:
     """The state of one run of a script."""
 
-    def __init__(self, checked: Checked, stacks: Stacks, output: Output, json: bool) -> None:
+    def __init__(self, checked: Checked, stacks: Stacks, output: Output, json: bool, warns: bool = True) -> None:
         self.checked = checked
+        self.warns = warns
+        self._warned: set[tuple[str, tuple[Span, ...]]] = set()
         self.dialect = checked.context.dialect
         self.held = checked.context.held
         self.maps = {name: new_map(info) for name, info in checked.maps.items()}
         self.stacks = stacks
         self.output = output
         self.json = json
-        self.printer = Printer(self.dialect, stacks, checked.settings.stack_mode)
+        self.printer = Printer(
+            self.dialect, stacks, checked.settings.stack_mode, checked.context.enumerators, self.held.utc_offset_s
+        )
         self.turns = 0
         self.incomplete: dict[str, int] = {}
         self.now_ns = self.held.start_ns
@@ -108,7 +118,7 @@ class Runtime:
 
         ordered = self.printer.ordered(info, self.maps[name])
         if isinstance(kind, Aggregate):
-            if kind.form in ("hist", "lhist", "stats"):
+            if kind.form in ("hist", "lhist", "stats", "tseries"):
                 raise ReportError(f"{name} holds {kind.form}(), whose values cannot be read")
             return [(key(k), self.printer.number(info, v)) for k, v in ordered]
         return [(key(k), v) for k, v in ordered]
@@ -151,26 +161,58 @@ class Runtime:
         for key in data:
             if form in ("hist", "lhist"):
                 data[key] = defaultdict(int)
+            elif form == "tseries":
+                data[key] = {}
             else:
                 data[key] = [0, 0] if form in ("avg", "stats") else 0
 
     fine_bucket = staticmethod(histograms.fine_bucket)
     linear_bucket = staticmethod(histograms.linear_bucket)
 
+    def add_to_series(self, series: dict[int, Any], value: int, kind: Aggregate, now_ns: int) -> None:
+        """tseries(): adds a value to the interval of the wall clock that it falls into."""
+        interval, most, way = kind.bounds
+        timeseries.add(series, (now_ns + self.held.wall_offset_ns) // interval, value, timeseries.WAYS[way], most)
+
     # -- printing
 
     def printf(self, parsed: Format, kinds: tuple[Kind, ...], values: tuple[Any, ...]) -> None:
         """printf()"""
         text = self.formatted(parsed, kinds, values)
-        self.output.write(Printer.json_line("printf", text) if self.json else text)
+        self.output.write(Printer.json_line("printf", text, self.dialect) if self.json else text)
 
-    def errorf(self, parsed: Format, kinds: tuple[Kind, ...], values: tuple[Any, ...]) -> None:
+    def errorf(self, parsed: Format, kinds: tuple[Kind, ...], values: tuple[Any, ...], at: tuple[Span, ...]) -> None:
         """errorf()"""
-        self.output.error("ERROR: " + self.formatted(parsed, kinds, values))
+        self._told("ERROR", self.formatted(parsed, kinds, values), at)
 
-    def warnf(self, parsed: Format, kinds: tuple[Kind, ...], values: tuple[Any, ...]) -> None:
+    def warnf(self, parsed: Format, kinds: tuple[Kind, ...], values: tuple[Any, ...], at: tuple[Span, ...]) -> None:
         """warnf()"""
-        self.output.error("WARNING: " + self.formatted(parsed, kinds, values))
+        if self.warns:
+            self._told("WARNING", self.formatted(parsed, kinds, values), at)
+
+    def check(self, holds: object, text: str, at: tuple[Span, ...]) -> None:
+        """assert()"""
+        if not holds:
+            self._told("ERROR", "assert failed" + (f": {text}" if text else ""), at)
+            raise Exit(1)
+
+    def warn_once(self, text: str, at: tuple[Span, ...]) -> None:
+        """Warns of what happens at a place of the script, the first time that it does."""
+        if self.warns and not self.dialect.old and (text, at) not in self._warned:
+            self._warned.add((text, at))
+            self._told("WARNING", text, at)
+
+    def _told(self, severity: str, text: str, at: tuple[Span, ...]) -> None:
+        """Writes to standard error, or as JSON, with the place, and the places where macros were used."""
+        source = self.checked.source
+        if self.json:
+            what = {"ERROR": "errorf", "WARNING": "warnf"}[severity]
+            line = {"type": what, "msg": text, "filename": source.name, "line": at[0].line, "col": at[0].column}
+            self.output.write(Printer.json_object(line, self.dialect))
+            return
+        lines = [source.message(at[0], severity, text.removesuffix("\n"))]
+        lines += [source.message(span, severity, "expanded from") for span in at[1:]]
+        self.output.error("\n".join(lines) + "\n")
 
     def formatted(self, parsed: Format, kinds: tuple[Kind, ...], values: tuple[Any, ...]) -> str:
         """The text that a format makes of ``values``."""
@@ -197,7 +239,7 @@ class Runtime:
         """print(@map, top, div)"""
         info, data = self.checked.maps[name], self.maps[name]
         if not data and info.keys == () and not self.dialect.old and _is_zero(info):
-            data = {None: [0, 0] if isinstance(info.value, Aggregate) and info.value.form == "avg" else 0}
+            data = {None: _zero(info.value)}
         if self.json:
             self.output.write(self.printer.json_map(info, data, top, div))
         else:
@@ -206,7 +248,7 @@ class Runtime:
     def print_value(self, value: Any, kind: Kind) -> None:
         """print(value)"""
         if self.json:
-            self.output.write(Printer.json_line("value", self.printer.json_value(kind, value)))
+            self.output.write(Printer.json_line("value", self.printer.json_value(kind, value), self.dialect))
         else:
             self.output.write(self.printer.text(kind, value) + "\n")
 
@@ -241,12 +283,12 @@ class Runtime:
                 break
             kept.append(text)
         line = separator.join(kept[:16] if self.dialect.old else kept)
-        self.output.write(Printer.json_line("join", line) if self.json else line + "\n")
+        self.output.write(Printer.json_line("join", line, self.dialect) if self.json else line + "\n")
 
     def time(self, form: str, now_ns: int) -> None:
         """time()"""
         text = texts.local_time(form, now_ns, self.held)
-        self.output.write(Printer.json_line("time", text) if self.json else text)
+        self.output.write(Printer.json_line("time", text, self.dialect) if self.json else text)
 
     def strftime(self, form: str, ns: int) -> str:
         """strftime()"""
@@ -254,13 +296,19 @@ class Runtime:
 
     # -- numbers
 
-    def divide(self, a: int, b: int) -> int:
-        """Unsigned division; by zero it is 0 in 0.17 and 1 today."""
-        return a // b if b else 0 if self.dialect.old else 1
+    def divide(self, a: int, b: int, at: tuple[Span, ...]) -> int:
+        """Unsigned division; by zero it is 0 in 0.17 and 1 today, with a warning."""
+        if b:
+            return a // b
+        self.warn_once(_BY_ZERO, at)
+        return 0 if self.dialect.old else 1
 
-    def modulo(self, a: int, b: int) -> int:
-        """Unsigned remainder; by zero it is the number in 0.17 and 1 today."""
-        return a % b if b else a if self.dialect.old else 1
+    def modulo(self, a: int, b: int, at: tuple[Span, ...]) -> int:
+        """Unsigned remainder; by zero it is the number in 0.17 and 1 today, with a warning."""
+        if b:
+            return a % b
+        self.warn_once(_BY_ZERO, at)
+        return a if self.dialect.old else 1
 
     @staticmethod
     def swapped(value: int, size: int) -> int:
@@ -311,6 +359,18 @@ class Runtime:
     def number_text(value: int | str) -> str:
         """str($1): the parameter as text; '' for one that was not given."""
         return value if isinstance(value, str) else str(value) if value else ""
+
+    @staticmethod
+    def tail(text: str, start: int) -> str:
+        """A string from a byte on."""
+        return to_text(to_bytes(text)[max(0, start) :])
+
+    @staticmethod
+    def character(text: str, index: int) -> int:
+        """A byte of a string; 0 behind its end."""
+        data = to_bytes(text)
+        value = data[index] if 0 <= index < len(data) else 0
+        return value - 256 if value > 127 else value
 
     @staticmethod
     def strncmp(a: str, b: str, count: int) -> int:
@@ -375,13 +435,22 @@ class Runtime:
     @staticmethod
     def split(value: int, kind: Array) -> tuple[int, ...]:
         """A number as an array of smaller ones."""
+        data = value.to_bytes(8, "little")
+        if isinstance(kind.item, Bool):
+            return tuple(byte != 0 for byte in data[: kind.length])
         assert isinstance(kind.item, Int)
         size = kind.item.bits // 8
-        data = value.to_bytes(8, "little")
         return tuple(
             int.from_bytes(data[i * size : (i + 1) * size], "little", signed=kind.item.signed)
             for i in range(kind.length)
         )
+
+    @staticmethod
+    def characters(text: str, kind: Array) -> tuple[int, ...]:
+        """A string as an array of its bytes."""
+        assert isinstance(kind.item, Int)
+        data = to_bytes(text)[: kind.length].ljust(kind.length, b"\0")
+        return tuple(byte - 256 if kind.item.signed and byte > 127 else byte for byte in data)
 
     @staticmethod
     def item(array: Any, index: int) -> int:
@@ -407,7 +476,7 @@ class Runtime:
     def text_buffer(text: str, length: int | None) -> bytes:
         """buf() of a string."""
         data = to_bytes(text)
-        return data if length is None else data[: max(0, length)]
+        return data if length is None else data[: max(0, length)].ljust(max(0, length), b"\0")
 
     def array_buffer(self, values: Any, length: int | None, kind: Array) -> bytes:
         """buf() of an array."""
@@ -481,4 +550,16 @@ class Runtime:
 def _is_zero(info: MapInfo) -> bool:
     """Whether a map without keys that was never set reads as zero, and is printed so when a script asks."""
     kind = info.value
-    return isinstance(kind, Int) or (isinstance(kind, Aggregate) and kind.form in ("count", "sum", "min", "max", "avg"))
+    return isinstance(kind, (Int, Tup)) or (
+        isinstance(kind, Aggregate) and kind.form not in ("hist", "lhist", "tseries")
+    )
+
+
+def _zero(kind: Kind) -> Any:
+    if isinstance(kind, Tup):
+        return tuple(_zero(item) for item in kind.items)
+    if isinstance(kind, Aggregate) and kind.form in ("avg", "stats"):
+        return [0, 0]
+    if isinstance(kind, Pointer):
+        return (0, None)
+    return "" if isinstance(kind, (Str, Symbol)) else 0

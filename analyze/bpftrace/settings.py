@@ -9,13 +9,13 @@ from bpfrec.analyze.bpftrace.dialect import Dialect
 from bpfrec.analyze.bpftrace.errors import Problem
 
 _STACK_MODES = ("bpftrace", "perf", "raw", "build_id")
+_LICENSES = ("Dual MIT/GPL", "Dual BSD/GPL", "Dual MPL/GPL", "GPL and additional rights", "GPL v2", "GPL")
 _IGNORED = frozenset(
     {
         "cache_user_symbols",
         "cpp_demangle",
         "debug_output",
         "lazy_symbolication",
-        "license",
         "log_size",
         "max_bpf_progs",
         "max_cat_bytes",
@@ -85,6 +85,11 @@ def settings_of(script: tree.Script, dialect: Dialect) -> Settings:
             settings.stack_mode = str(value)
         elif name == "str_trunc_trailer":
             settings.trailer = str(value)
+        elif name == "license":
+            if value not in _LICENSES:
+                raise Problem(
+                    setting.span, f"Invalid value for license. Found: {value}. Valid values: {', '.join(_LICENSES)}"
+                )
         elif name not in _IGNORED:
-            raise Problem(setting.span, f"Unrecognized config variable: {setting.name}")
+            raise Problem(setting.span, f"{setting.name}: not a known configuration option")
     return settings

@@ -171,6 +171,8 @@ class _Action:
         if kind.form == "count":
             self._add(target, "count", ["count(*)"])
             return
+        if kind.form == "tseries":
+            raise NotSql(call, "a time series is kept event by event")
         value = self.e.number(call.arguments[0])
         form = kind.form
         if form == "sum":

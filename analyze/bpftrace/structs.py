@@ -9,11 +9,8 @@ from importlib.resources import files
 
 from bpfrec.analyze.bpftrace import tree
 from bpfrec.analyze.bpftrace.errors import Problem, Source
-from bpfrec.analyze.bpftrace.kinds import Array, Bool, Int, Kind, Pointer, Struct, named_type
+from bpfrec.analyze.bpftrace.kinds import Array, Bool, Int, Kind, Pointer, Struct, Tup, named_type
 from bpfrec.analyze.bpftrace.parse import parse
-
-_PACKED = frozenset({"epoll_event"})
-"""Packed on x86-64: include/uapi/linux/eventpoll.h."""
 
 
 @dataclass(frozen=True)
@@ -60,15 +57,29 @@ class Structs:
             case Array(item, length):
                 inner = self.size(item)
                 return None if inner is None else inner * length
+            case Tup(items):
+                return self._tuple_size(items)
         return None
 
+    def _tuple_size(self, items: tuple[Kind, ...]) -> int | None:
+        """Bytes of a tuple, whose items are aligned as those of a struct are."""
+        end, alignment = 0, 1
+        for item in items:
+            size = self.size(item)
+            if size is None:
+                return None
+            boundary = self._alignment(item)
+            end = -(-end // boundary) * boundary + size
+            alignment = max(alignment, boundary)
+        return -(-end // alignment) * alignment
+
     def resolve(self, written: tree.TypeName) -> Kind:
-        """The type that a script names.
+        """The type that a script names; what stands in ``typeof()`` has been checked before.
 
         Raises:
             Problem: there is none of that name.
         """
-        kind = named_type(written.words)
+        kind = _plain(written.of.kind) if written.of is not None else named_type(written.words)
         if kind is None:
             raise Problem(written.span, f"Unknown type: {' '.join(written.words)}")
         for _ in range(written.stars):
@@ -81,11 +92,13 @@ class Structs:
         members: dict[str, Place] = {}
         end, alignment = 0, 1
         for member in definition.members:
+            if member.nested is not None:
+                self._layouts[member.nested.name] = self._layout(member.nested)
             kind = self.resolve(member.type_name)
             size = self.size(kind)
             if size is None:
                 raise Problem(member.span, f"Cannot resolve unknown type: {kind}")
-            boundary = 1 if definition.name in _PACKED else self._alignment(kind)
+            boundary = 1 if definition.is_packed else self._alignment(kind)
             offset = 0 if definition.is_union else -(-end // boundary) * boundary
             members[member.name] = Place(kind, offset)
             end = max(end, offset + size)
@@ -99,7 +112,13 @@ class Structs:
                 return layout.alignment if layout else 1
             case Array(item, _):
                 return self._alignment(item)
+            case Tup(items):
+                return max(map(self._alignment, items), default=1)
         return self.size(kind) or 1
+
+
+def _plain(kind: Kind) -> Kind:
+    return Int(kind.bits, kind.signed) if isinstance(kind, Int) else kind
 
 
 _NO_STRUCTS: tuple[tree.StructDefinition, ...] = ()

@@ -52,7 +52,9 @@ def syscall_name(number: int) -> str:
 
 
 def signal_name(number: int) -> str:
-    """What a signal is called: as strsignal(3) does."""
+    """What a signal is called, as strsignal(3) has it; N/A where there can be none."""
+    if not 0 <= number < signal.NSIG:
+        return "N/A"
     try:
         return signal.strsignal(number) or f"Unknown signal {number}"
     except ValueError:

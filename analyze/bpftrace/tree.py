@@ -183,10 +183,11 @@ class Record(Typed):
 
 @dataclass(eq=False, slots=True)
 class Call(Typed):
-    """``name(arguments)``; ``name_end`` is the column behind the name."""
+    """``name(arguments)``; ``expanded``: where the macros that it came from were used, the innermost first."""
 
     name: str
     arguments: list[Expression]
+    expanded: tuple[Span, ...] = ()
 
 
 @dataclass(eq=False, slots=True)
@@ -225,11 +226,15 @@ Expression: TypeAlias = (
 
 @dataclass(eq=False, slots=True)
 class TypeName(Node):
-    """A type as written: its words, stars behind them, lengths in brackets."""
+    """A type as written: its words, stars behind them, lengths in brackets (0: that of the value).
+
+    ``of``: the expression in ``typeof(of)``, which has no words.
+    """
 
     words: tuple[str, ...]
     stars: int = 0
     lengths: tuple[int, ...] = ()
+    of: Expression | None = None
 
 
 @dataclass(eq=False, slots=True)
@@ -375,10 +380,11 @@ class Setting(Node):
 
 @dataclass(eq=False, slots=True)
 class Member(Node):
-    """A member of a struct definition."""
+    """A member of a struct definition; ``nested``: the struct that its type defines."""
 
     type_name: TypeName
     name: str
+    nested: StructDefinition | None = None
 
 
 @dataclass(eq=False, slots=True)
@@ -388,6 +394,7 @@ class StructDefinition(Node):
     name: str
     is_union: bool
     members: list[Member]
+    is_packed: bool = False
 
 
 @dataclass(eq=False, slots=True)
@@ -407,7 +414,11 @@ class Import(Node):
 
 @dataclass(eq=False, slots=True)
 class Script(Node):
-    """A whole script. ``defines`` are the values of ``#define`` by name."""
+    """A whole script.
+
+    ``defines`` are the values of ``#define`` by name; ``functional_defines`` those that take arguments, with the names
+    of their parameters.
+    """
 
     probes: list[Probe]
     macros: dict[str, Macro]
@@ -417,3 +428,4 @@ class Script(Node):
     enums: list[EnumDefinition]
     imports: list[Import]
     defines: dict[str, Expression] = field(default_factory=dict)
+    functional_defines: dict[str, tuple[tuple[str, ...], Expression]] = field(default_factory=dict)

@@ -43,6 +43,8 @@ _MOST_BYTES = 1 << 20
 @click.option("-l", "listing", is_flag=True, help="List the probes that the trace answers for, or those named.")
 @click.option("-v", "verbose", is_flag=True, help="With -l: also their arguments.")
 @click.option("--sql", "show_sql", is_flag=True, help="Print the queries that a script of aggregations becomes.")
+@click.option("-q", "quiet", is_flag=True, help="Do not say how many probes are attached.")
+@click.option("--no-warnings", is_flag=True, help="Print no warnings.")
 @click.option("--dry-run", is_flag=True, help="Check the script, and do not run it.")
 @pass_trace
 def command(
@@ -56,6 +58,8 @@ def command(
     verbose: bool,
     dry_run: bool,
     show_sql: bool,
+    quiet: bool,
+    no_warnings: bool,
 ) -> int:
     """Replay a bpftrace script on the trace: what it prints is what bpftrace would have printed.
 
@@ -79,7 +83,7 @@ def command(
     from bpfrec.analyze.bpftrace.check import check  # noqa: PLC0415
     from bpfrec.analyze.bpftrace.output import Output  # noqa: PLC0415
     from bpfrec.analyze.bpftrace.parse import parse  # noqa: PLC0415
-    from bpfrec.analyze.bpftrace.replay import replay  # noqa: PLC0415
+    from bpfrec.analyze.bpftrace.replay import Manner, replay  # noqa: PLC0415
 
     if program is None and not arguments:
         raise click.UsageError("Give a script: a file, - for standard input, or -e PROGRAM.")
@@ -92,17 +96,18 @@ def command(
         # The place stands first, so that editors find it, as bpftrace has it.
         click.echo(printable_lines(error.message), err=True)
         return error.exit_code
-    for warning in checked.warnings:
+    for warning in checked.warnings if not no_warnings else ():
         click.echo(printable_lines(warning), err=True)
     if dry_run:
         return 0
     if show_sql:
         return _print_sql(checked)
+    how = Manner(json=form == "json", announces=not quiet, warns=not no_warnings)
     note(*trace.loss_notes(), *checked.context.remarks)
     if target is None:
-        return replay(trace, checked, Output(), form == "json")
+        return replay(trace, checked, Output(), how)
     with target.open("wb") as file:
-        return replay(trace, checked, Output(file, safe=False), form == "json")
+        return replay(trace, checked, Output(file, safe=False), how)
 
 
 def _print_sql(checked: Checked) -> int:

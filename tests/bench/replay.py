@@ -17,7 +17,7 @@ from bpfrec.analyze.bpftrace.errors import Source
 from bpfrec.analyze.bpftrace.holdings import holdings
 from bpfrec.analyze.bpftrace.output import Output
 from bpfrec.analyze.bpftrace.parse import parse
-from bpfrec.analyze.bpftrace.replay import replay
+from bpfrec.analyze.bpftrace.replay import Manner, replay
 
 TIMES = 3
 WRITES = "SELECT count(*) FROM syscalls WHERE syscall = 'write'"
@@ -49,7 +49,7 @@ def cost(path: str, script: str, sql: bool) -> float:
         source = Source("bench", script)
         checked = check(source, parse(source), holdings(trace), LATEST, [])
         begin = time.process_time()
-        replay(trace, checked, Output(io.BytesIO(), io.StringIO(), safe=False), sql=sql)
+        replay(trace, checked, Output(io.BytesIO(), io.StringIO(), safe=False), Manner(sql=sql))
         return time.process_time() - begin
 
 

@@ -67,6 +67,34 @@ def test_an_error_stands_first_and_nothing_is_printed():
     assert done.returncode == 1
 
 
+def test_what_a_script_tells_at_run_time_has_its_place():
+    script = 'macro bad() { errorf("bad: %d", 5); } BEGIN { bad(); warnf("soso"); @a = 0; print(1 / @a); }'
+    done = replay("-q", "-e", script)
+    by_zero = "Divide or modulo by 0 detected. This can lead to unexpected results. 1 is being used as the result."
+    assert [line for line in done.stderr.splitlines() if line.startswith("stdin")] == [
+        "stdin:1:15-35: ERROR: bad: 5",
+        "stdin:1:47-52: ERROR: expanded from",
+        "stdin:1:54-67: WARNING: soso",
+        f"stdin:1:83-89: WARNING: {by_zero}",
+    ]
+    assert "Attached" not in done.stderr
+    assert "WARNING" not in replay("--no-warnings", "-e", script).stderr
+    assert replay("-q", "-e", 'BEGIN { assert(1 == 2, "never"); }').returncode == 1
+
+
+def test_options_that_a_script_does_not_take():
+    script = 'BEGIN { print(getopt("aa", 10, "how many")); print(getopt("b")); }'
+    assert replay("-e", script, "--", "--aa=0x10", "--b=False").stdout == "16\nfalse\n\n\n"
+    wrong = replay("-e", script, "--", "--aa=False")
+    assert (wrong.returncode, wrong.stderr) == (
+        1,
+        "ERROR: program command line option --aa invalid integer (value: False)\n",
+    )
+    helped = replay("-e", script, "--", "--help")
+    assert helped.returncode == 1
+    assert helped.stderr.splitlines()[1:] == ["HINT: expected program options:", "--aa: how many", "--b"]
+
+
 def test_a_dry_run_checks_and_runs_nothing():
     assert replay("--dry-run", "-e", 'BEGIN { printf("never\\n"); }').stdout == ""
     assert replay("--dry-run", "-e", "BEGIN { nope(); }").returncode == 1

@@ -19,6 +19,8 @@ _MARK = "mark"
 _MARKING = "getpgid"
 """A system call, and a function of the C library, that nothing else here calls with negative numbers."""
 _ROOM = {"BPFTRACE_MAP_KEYS_MAX": "100000", "BPFTRACE_PERF_RB_PAGES": "2048", "BPFTRACE_MAX_PROBES": "1000"}
+_ATTACHING_S = 400
+"""The kernel attaches the probes of all scripts one after the other; on a busy machine that takes minutes."""
 _WRONG_ESCAPE = re.compile(r"\\uffffff([0-9a-f]{2})")
 
 
@@ -99,16 +101,24 @@ class LiveScript:
             printed = Path(self.output.name).read_text(errors="surrogateescape")
             return any(self._has_all(printed, number) for number in range(1, self._number + 1))
 
-        wait_until(is_attached, "bpftrace attaches all probes")
+        wait_until(is_attached, "bpftrace attaches all probes", _ATTACHING_S)
 
     def stop(self) -> Printed:
         """Ends it when it has printed what happened until now; what it printed."""
+        self.finish()
+        return self.ended()
+
+    def finish(self) -> None:
+        """Tells it to end, when it has printed what happened until now."""
         self._mark()
         wait_until(
             lambda: self._has_all(Path(self.output.name).read_text(errors="surrogateescape"), self._number),
             "bpftrace reads its rings",
         )
         self.process.send_signal(signal.SIGINT)
+
+    def ended(self) -> Printed:
+        """Waits for its end; what it printed."""
         self.process.wait(PATIENCE)
         self.output.seek(0)
         return parse_json(self.output.read())

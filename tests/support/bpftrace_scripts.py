@@ -12,7 +12,7 @@ from bpfrec.analyze.bpftrace.errors import Source
 from bpfrec.analyze.bpftrace.holdings import Holdings, holdings
 from bpfrec.analyze.bpftrace.output import Output
 from bpfrec.analyze.bpftrace.parse import parse
-from bpfrec.analyze.bpftrace.replay import replay
+from bpfrec.analyze.bpftrace.replay import Manner, replay
 from bpfrec.formats.errors import BpfrecError
 
 HEAD = "Attaching"
@@ -30,7 +30,10 @@ def run(script: str, *parameters: str, like: str = "latest", json: bool = False,
     """What a script that needs no trace prints."""
     target = io.BytesIO()
     replay(
-        None, checked(script, *parameters, like=like, **options), Output(target, io.StringIO(), safe=False), json=json
+        None,
+        checked(script, *parameters, like=like, **options),
+        Output(target, io.StringIO(), safe=False),
+        Manner(json=json),
     )
     return _printed(target)
 
@@ -42,7 +45,7 @@ def run_on(
     target = io.BytesIO()
     with bpfrec.open(trace) as opened:
         done = checked(script, *parameters, like=like, held=holdings(opened))
-        replay(opened, done, Output(target, io.StringIO(), safe=False), json=json, sql=sql)
+        replay(opened, done, Output(target, io.StringIO(), safe=False), Manner(json=json, sql=sql))
     return _printed(target)
 
 

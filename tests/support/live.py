@@ -52,6 +52,18 @@ class Waiting:
         self.pid = self.process.pid
         assert line_of(self.process.stdout) == "ready"
 
+    def go_until(self, said: str) -> None:
+        """Lets it run until it prints a line; it waits for the end of its input then."""
+        assert self.process.stdin is not None
+        self.process.stdin.write("go\n")
+        self.process.stdin.flush()
+        assert line_of(self.process.stdout) == said
+
+    def end(self) -> None:
+        """Ends its input, and waits for its end."""
+        self.process.communicate(timeout=PATIENCE)
+        assert self.process.returncode == 0
+
     def go(self) -> list[str]:
         """Lets it run to its end; returns the lines that it printed."""
         out, _ = self.process.communicate("go\n", timeout=PATIENCE)
@@ -145,9 +157,9 @@ def rows(output: Path, query: str) -> list[tuple[object, ...]]:
         return trace.sql(query).fetchall()
 
 
-def wait_until(condition: Callable[[], object], what: str) -> None:
+def wait_until(condition: Callable[[], object], what: str, patience: float = PATIENCE) -> None:
     """Polls ``condition()`` until it is true."""
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + patience
     while not condition():
         assert time.monotonic() < deadline, f"never: {what}"
         time.sleep(0.02)

@@ -310,7 +310,7 @@ def test_json_is_bpftraces(on: Callable[..., str]):
         json=True,
     )
     assert [json.loads(line) for line in printed.splitlines()] == [
-        {"type": "attached_probes", "data": {"probes": 2}},
+        {"type": "attached_probes", "count": 2, "data": {"probes": 2}},
         {"type": "printf", "data": "done\n"},
         {"type": "value", "data": [1, "a"]},
         {"type": "value", "data": True},

@@ -1,0 +1,65 @@
+"""What today's bpftrace has and 0.17 has not, as bpftrace's own runtime tests say it."""
+
+from __future__ import annotations
+
+import pytest
+from support.bpftrace_scripts import body, refusal, run
+
+
+@pytest.mark.parametrize(
+    ("script", "printed"),
+    [
+        ("enum Foo { ONE = 1, TWO }; BEGIN { @[ONE, TWO] = TWO; }", "@[ONE, TWO]: TWO\n"),
+        ('enum { A = 333, B }; BEGIN { $f = (A, B); print($f); printf("%d %s|%5s|\\n", A, A, B); }', None),
+        ("enum X { A = 3 }; BEGIN { print((enum X)3); print((enum X)9); }", "A\n9\n\n\n"),
+        ("#define F(x, y) ((x) * (y) + 1)\nBEGIN { print(F(2 + 1, 4)); }", "13\n\n\n"),
+        ("#define F(x) ((x) + \\\n 1)\nBEGIN { print(F(F(2))); }", "4\n\n\n"),
+        ("BEGIN { print(if (1) { if (0) { 2 } else { 3 } } else { 4 }); }", "3\n\n\n"),
+        ("BEGIN { @ = { let $a = 100; avg($a) }; }", "@: 100\n"),
+        ("BEGIN { print(comm()); print(__builtin_comm); print(probetype); }", "bpftrace\nbpftrace\nspecial\n\n\n"),
+        ('BEGIN { $a = "foo"; printf("%c%c\\n", $a[0], $a[2]); }', "fo\n\n\n"),
+        ("BEGIN { $a = (1, 2, 3); print($a[1 + 1]); }", "3\n\n\n"),
+        ("BEGIN { $t = ((int8)1, (int64)1, (int8)1); print(sizeof($t)); }", "24\n\n\n"),
+        ('BEGIN { print((int8[])"hi"); print((bool[2])(uint16)1); }', "[104,105,0]\n[true,false]\n\n\n"),
+        ("struct F { int x; struct B { int y; } b; }; BEGIN { print(offsetof(struct F, b.y)); }", "4\n\n\n"),
+        ("struct F { char c; int x; } __attribute__((packed)); BEGIN { print(sizeof(struct F)); }", "5\n\n\n"),
+        ("BEGIN { let $y: typeof(1) = 5; print(sizeof(typeof($y))); }", "8\n\n\n"),
+        ("BEGIN { print(@); } END { @ = stats(1); }", "@: { .count = 0, .average = 0, .total = 0 }\n"),
+        ("BEGIN { $a = (x=1, y=2); $a = (y=3, x=4); print($a); }", "{ .x = 4, .y = 3 }\n\n\n"),
+        ("BEGIN { print(signal_name(2)); print(signal_name(1024)); }", "Interrupt\nN/A\n\n\n"),
+        ('macro cpu() { "hi" } BEGIN { printf(cpu()); }', "hi\n\n"),
+    ],
+)
+def test_it_prints(script: str, printed: str | None):
+    assert body(run(script)).startswith(printed if printed is not None else "(A, B)\n333 A|    B|\n")
+
+
+def test_parameters_of_probes_and_their_parts():
+    assert run('BEG$1 { printf("%s", str($2 + 1)); }', "IN", "hello") == "ello\n\n"
+
+
+def test_json_has_blanks_where_bpftrace_has_them():
+    written = run('BEGIN { @ = (1, "x", (4, 5)); @r = (a=0, b=(1, 2)); @p = (int16 *)0x32; }', json=True).splitlines()
+    assert written == [
+        '{"type": "attached_probes", "count": 1, "data": {"probes": 1}}',
+        '{"type": "map", "data": {"@": [1,"x",[4,5]]}}',
+        '{"type": "map", "data": {"@p": 50}}',
+        '{"type": "map", "data": {"@r": {"a": 0, "b": [1,2]}}}',
+    ]
+
+
+@pytest.mark.parametrize(
+    ("script", "words"),
+    [
+        ("fn f($a : int64) : int64 { return $a; } BEGIN { }", "fn f() cannot be replayed"),
+        ("BEGIN { @ = 0; print(len(@)); }", "expects a map with explicit keys"),
+        ('BEGIN { printf("%gr", 1); }', "%gr cannot be replayed"),
+        ("struct F { int x : 3; }; BEGIN { }", "bit-fields cannot be replayed"),
+        ("config = { license = Potato } BEGIN { }", "Invalid value for license. Found: Potato"),
+        ("#define F(x) x\nBEGIN { print(F(1, 2)); }", "requires 1 arguments, but 2 were given"),
+        ("BEGIN { print(ppid(5)); }", "ppid() cannot be replayed with arguments"),
+        ('BEGIN { @ = tseries(1, 1s, 5, "mean"); }', "expects one of the following aggregation functions"),
+    ],
+)
+def test_it_is_refused(script: str, words: str):
+    assert words in refusal(script)
