@@ -101,7 +101,7 @@ class LiveScript:
             printed = Path(self.output.name).read_text(errors="surrogateescape")
             return any(self._has_all(printed, number) for number in range(1, self._number + 1))
 
-        wait_until(is_attached, "bpftrace attaches all probes", _ATTACHING_S)
+        wait_until(is_attached, "bpftrace attaches all probes", _ATTACHING_S, every=0.2)
 
     def stop(self) -> Printed:
         """Ends it when it has printed what happened until now; what it printed."""

@@ -157,12 +157,12 @@ def rows(output: Path, query: str) -> list[tuple[object, ...]]:
         return trace.sql(query).fetchall()
 
 
-def wait_until(condition: Callable[[], object], what: str, patience: float = PATIENCE) -> None:
-    """Polls ``condition()`` until it is true."""
+def wait_until(condition: Callable[[], object], what: str, patience: float = PATIENCE, every: float = 0.02) -> None:
+    """Polls ``condition()`` until it is true; times are seconds."""
     deadline = time.monotonic() + patience
     while not condition():
         assert time.monotonic() < deadline, f"never: {what}"
-        time.sleep(0.02)
+        time.sleep(every)
 
 
 def wait_for_call(pid: int, *numbers: int, threads: int = 1) -> None:
