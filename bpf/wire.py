@@ -215,6 +215,11 @@ def batch_sample(records: bytes, calls: int) -> bytes:
     return HEADER.pack(SAMPLE, 0, HEADER.size + len(body)) + body
 
 
+def batch_of(sample: bytes) -> bytes:
+    """The records in a sample made by :func:`batch_sample`."""
+    return sample[HEADER.size + _SAMPLE_HEAD.size :]
+
+
 def _batches(data: Bytes) -> tuple[Integers, Integers, int]:
     """Where the records of each batch begin and where they end, and the end of the last whole perf record; in words."""
     first: list[int] = []

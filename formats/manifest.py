@@ -59,6 +59,7 @@ class Manifest:
     ``configuration`` holds the options of the recording; ``counters`` holds what was counted
     (``recorded``, ``lost`` and the raw counts behind them); ``syscalls`` the number of rows per syscall name;
     ``stopped`` why the recording ended; ``command`` how a command started by it ended, where there was one;
+    ``finished`` is false where the recorder itself was killed: then nothing is known after ``stop_ns``;
     ``sharing`` what ``bpfrec share`` replaced and left out, if the trace was made by it.
     """
 
@@ -73,6 +74,7 @@ class Manifest:
     counters: dict[str, int]
     syscalls: dict[str, int]
     command: dict[str, Any] | None = None
+    finished: bool = True
     tables: dict[str, TableEntry] = field(default_factory=dict)
     sharing: dict[str, Any] | None = None
     format: str = "bpfrec"

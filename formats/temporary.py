@@ -29,7 +29,7 @@ class TemporaryFolder:
     """
 
     def __init__(self) -> None:
-        _remove_abandoned(Path(tempfile.gettempdir()))
+        remove_abandoned()
         self._folder = tempfile.TemporaryDirectory(prefix=_PREFIX)
         self.name = self._folder.name
         self._lock = _locked(Path(self.name)) if fcntl else -1
@@ -52,13 +52,25 @@ def _locked(folder: Path) -> int:
     return descriptor
 
 
-def _remove_abandoned(parent: Path) -> None:
-    if not fcntl:
-        return
-    with suppress(OSError):
-        for folder in parent.glob(f"{_PREFIX}*"):
-            with suppress(OSError), _free(folder):
-                shutil.rmtree(folder, ignore_errors=True)
+def abandoned_folders() -> list[Path]:
+    """The folders of this user in ``$TMPDIR`` whose processes were killed."""
+    found: list[Path] = []
+    if fcntl:
+        with suppress(OSError):
+            for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+                with suppress(OSError), _free(folder):
+                    found.append(folder)
+    return found
+
+
+def remove_abandoned() -> int:
+    """Removes the :func:`abandoned_folders`; how many there were."""
+    removed = 0
+    for folder in abandoned_folders():
+        with suppress(OSError), _free(folder):
+            shutil.rmtree(folder, ignore_errors=True)
+            removed += 1
+    return removed
 
 
 @contextmanager

@@ -56,20 +56,20 @@ def run(request: Request) -> int:
         StopSignals(with_quit=bool(request.command)) as signals,
     ):
         if not request.command:
-            _permit_many_files()
+            permit_many_files()
             _record_and_finish(request, output, user, None, compilation, display, signals)
             return 0
         # The command is forked first, and keeps the limit that it would have had.
         command = Command(request.command, user, signals)
         try:
-            _permit_many_files()
+            permit_many_files()
             _record_and_finish(request, output, user, command, compilation, display, signals)
         finally:
             command.close()
         return command.child.exit_code
 
 
-def _permit_many_files() -> None:
+def permit_many_files() -> None:
     """Raises this process's limit of open files: the files that processes execute are held open."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft < hard:

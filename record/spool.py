@@ -73,6 +73,11 @@ class SpoolWriter:
             if waiting:
                 waiting[0] = waiting[0][written:]
 
+    def sync(self) -> None:
+        """Returns when what was written so far is on the disk."""
+        if self._descriptor >= 0:
+            os.fdatasync(self._descriptor)
+
     def close(self) -> None:
         """Closes the file."""
         if self._descriptor >= 0:
@@ -146,3 +151,19 @@ def read_whole(path: Path, stream: FragmentStream[Whole], report: Callable[[floa
             yield whole
     if rest := stream.rest():
         yield rest
+
+
+def last_drain(path: Path) -> int | None:
+    """When the last chunk in the spool at ``path`` was drained, ns on CLOCK_MONOTONIC; None: there is none."""
+    last = None
+    with path.open("rb", buffering=0) as file:
+        size = os.fstat(file.fileno()).st_size
+        while len(head := file.read(HEADER.size)) == HEADER.size:
+            magic, _cpu, _unused, length, when = HEADER.unpack(head)
+            if magic != _MAGIC:
+                break
+            last = when
+            if file.tell() + length > size:
+                break
+            file.seek(length, os.SEEK_CUR)
+    return last

@@ -50,6 +50,12 @@ def recording_view(manifest: Manifest, path: Path) -> View:
         fact("duration_ns", "BIGINT", "its length, ns", manifest.stop_ns - manifest.start_ns),
         fact("utc_offset_s", "BIGINT", "what the host's local time added to UTC, seconds", manifest.clock.utc_offset_s),
         fact("stopped", "VARCHAR", "why it ended", manifest.stopped),
+        fact(
+            "finished",
+            "BOOLEAN",
+            "whether the recorder finished it; if not, it was killed, and what came after the stop is missing",
+            manifest.finished,
+        ),
         fact("host", "VARCHAR", "name of the host", host.name),
         fact("kernel", "VARCHAR", "its kernel", host.kernel),
         fact("arch", "VARCHAR", "its architecture", host.arch),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -74,15 +74,22 @@ class CallWriter:
         self._name_values = list(codes)
         self._name_codes = np.array([*(codes[name] for name in names), -1], np.int32)
 
-    def write_all(self, spool: Path, interrupted: int, report: Callable[[float], None], consume: bool = False) -> None:
-        """Writes the calls in ``spool``, of which signals ``interrupted`` some; ``report`` gets the share done, 0 to 1.
+    def write_all(
+        self, spools: Sequence[Path], interrupted: int, report: Callable[[float], None], consume: bool = False
+    ) -> None:
+        """Writes the calls in ``spools``; signals ``interrupted`` some of them. ``report`` gets the share done, 0 to 1.
 
-        ``consume``: give the room of the spool back while it is read.
+        ``consume``: give the room of the spools back while they are read.
         """
         if interrupted:
-            for _cpu, records in read_decoded(spool, _decode, _BATCH_BYTES, lambda _share: None):
-                self._interrupted.note(records.calls)
+            for spool in spools:
+                for _cpu, records in read_decoded(spool, _decode, _BATCH_BYTES, lambda _share: None):
+                    self._interrupted.note(records.calls)
             _log.info("%d calls were interrupted, %d of them failed", interrupted, self._interrupted.settle())
+        for spool in spools:
+            self._write_spool(spool, report, consume)
+
+    def _write_spool(self, spool: Path, report: Callable[[float], None], consume: bool) -> None:
         for cpu, records in read_decoded(spool, _decode, _BATCH_BYTES, report, consume):
             self.decoded += len(records.calls)
             with self._failing_alone(len(records.calls)):

@@ -67,7 +67,8 @@ def finish(
     output.use_reserve()
     # The disk is full of spools, and the trace is much smaller: what is read of them makes room for it.
     frees_spools = recorded.is_cut or output.is_short_of_room()
-    stages = Stages({kind: output.spool(kind).stat().st_size for kind in SpoolKind}, report)
+    kinds = (kind for kind in SpoolKind if kind is not SpoolKind.JOURNAL)
+    stages = Stages({kind: output.spool(kind).stat().st_size for kind in kinds}, report)
     writer = TraceWriter(output.folder)
     tracker = recorded.tracker
     history = _history(recorded, output, user, stages)
@@ -90,7 +91,8 @@ def finish(
         unseen = UnseenEntries(recorded.in_progress_at_start, recorded.looked_ns, narrowed)
         calls = CallWriter(writer, history, stacks, unseen, request.failed_only)
         interrupted = recorded.counters["interrupted_calls"]
-        calls.write_all(output.spool(SpoolKind.CALLS), interrupted, calls_report, consume=frees_spools)
+        spools = [output.spool(SpoolKind.CALLS), *recorded.more_calls]
+        calls.write_all(spools, interrupted, calls_report, consume=frees_spools)
         if not request.failed_only:
             calls.write_in_progress_at_end(recorded.in_progress_at_end)
             calls.write_in_progress_at_start(recorded.in_progress_at_start, recorded.start_ns)
@@ -122,7 +124,7 @@ def finish(
         request,
         counters
         | {
-            "not_spooled": recorded.counters["sent_syscalls"] - calls.decoded,
+            **_missing(recorded, calls.decoded),
             "lost_samples": counters["lost_samples"] + counters["sent_samples"] - samples.count,
             "undecoded": calls.undecoded,
             "unread_32_bit": calls.unread_32_bit,
@@ -145,6 +147,13 @@ def finish(
         file, size = writer.make_file(manifest, (user.uid, user.gid) if user else None)
     rows = manifest.tables[PROCESSES.name].rows
     return Finished(calls.rows, samples.count, rows, counters["lost"], file, size, losses)
+
+
+def _missing(recorded: Recorded, decoded: int) -> dict[str, int]:
+    """The calls that were sent and are not in the spools, under the name of why."""
+    missing = recorded.counters["sent_syscalls"] - decoded
+    # A killed recorder had some in memory, and nobody knows how many.
+    return {"unfinished": max(1, missing)} if recorded.is_unfinished else {"not_spooled": missing}
 
 
 def _history(recorded: Recorded, output: Output, user: User | None, stages: Stages) -> History:

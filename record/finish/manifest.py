@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Mapping
 from importlib.metadata import version
 from typing import Any
 
 from bpfrec.bpf.selection import StackChoice
-from bpfrec.formats.manifest import Host, Manifest
+from bpfrec.formats.manifest import Manifest
+from bpfrec.record.journal import text_of_argument, this_host
 from bpfrec.record.request import Request
 from bpfrec.record.session.recorded import Recorded
 
@@ -18,15 +18,15 @@ def manifest_of(
     request: Request, recorded: Recorded, counters: dict[str, int], per_syscall: Mapping[str, int]
 ) -> Manifest:
     """The manifest of the trace: how it was made. ``per_syscall``: rows by name of the system call."""
-    host = os.uname()
+    begun = recorded.begun
     child = recorded.child
     configuration: dict[str, Any] = {
         "pids": list(request.pids),
         "follow": request.follow or bool(request.command),
         "tids": list(request.tids),
-        "comm": None if request.comm is None else _text(request.comm),
+        "comm": None if request.comm is None else text_of_argument(request.comm),
         "uid": request.uid,
-        "cgroup": None if request.cgroup is None else _text(str(request.cgroup)),
+        "cgroup": None if request.cgroup is None else text_of_argument(str(request.cgroup)),
         "events": None if request.calls is None else sorted(request.calls),
         "failed_only": request.failed_only,
         "seconds": request.seconds,
@@ -36,29 +36,23 @@ def manifest_of(
         "environment": request.environment,
         "save_binaries": request.save_binaries,
         "profile_hz": request.profile or None,
-        "command": list(map(_text, request.command)) or None,
+        "command": list(map(text_of_argument, request.command)) or None,
         "ring_bytes_per_cpu": recorded.ring_bytes,
     }
     return Manifest(
-        tool_version=version("bpfrec"),
-        command_line=["bpfrec", *map(_text, sys.argv[1:])],
+        tool_version=begun.tool_version if begun else version("bpfrec"),
+        command_line=begun.command_line if begun else ["bpfrec", *map(text_of_argument, sys.argv[1:])],
         configuration=configuration,
-        host=Host(
-            name=host.nodename,
-            kernel=host.release,
-            arch=host.machine,
-            page_size=os.sysconf("SC_PAGE_SIZE"),
-            cpus=os.cpu_count() or 1,
-            memory_bytes=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
-        ),
+        host=begun.host if begun else this_host(),
         clock=recorded.clock,
         start_ns=recorded.start_ns,
         stop_ns=recorded.stop_ns,
-        stopped=_text(recorded.stopped),
+        stopped=text_of_argument(recorded.stopped),
+        finished=not recorded.is_unfinished,
         counters=counters,
         syscalls=dict(sorted(per_syscall.items())),
         command={
-            "argv": list(map(_text, child.argv)),
+            "argv": list(map(text_of_argument, child.argv)),
             "pid": child.pid,
             "exit_code": child.exit_code,
             "outcome": child.outcome,
@@ -71,8 +65,3 @@ def manifest_of(
 def _stack_on(choice: StackChoice) -> list[str]:
     words = {"all": choice.every, "failed": choice.failed, "paths": choice.paths}
     return [*(word for word, chosen in words.items() if chosen), *sorted(choice.calls)]
-
-
-def _text(argument: str) -> str:
-    """An argument of a command line as text that can be stored; bytes that are not UTF-8 are escaped."""
-    return os.fsencode(argument).decode("utf-8", "backslashreplace")

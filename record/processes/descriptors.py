@@ -56,10 +56,13 @@ class ProcessFiles:
 
 @dataclass
 class DescriptorSnapshot:
-    """What processes had open. It is read after the recording of calls has begun, so that no change is missed."""
+    """What processes had open. It is read after the recording of calls has begun, so that no change is missed.
+
+    ``names``: of sockets, by network namespace and inode.
+    """
 
     by_pid: dict[int, ProcessFiles] = field(default_factory=dict)
-    _names: dict[str, dict[int, str]] = field(default_factory=dict)
+    names: dict[str, dict[int, str]] = field(default_factory=dict)
 
     def take(self, pids: Iterable[int]) -> Iterator[int]:
         """Reads the processes ``pids``, one per step, and then the names of the sockets in their namespaces.
@@ -73,17 +76,17 @@ class DescriptorSnapshot:
                 self.by_pid[pid] = found
                 yield pid
         for found in self.by_pid.values():
-            if found.network is not None and found.network not in self._names and _has_sockets(found):
+            if found.network is not None and found.network not in self.names and _has_sockets(found):
                 names = socket_names(procfs.living_thread(found.pid))
                 if names is not None:
-                    self._names[found.network] = names
+                    self.names[found.network] = names
                     yield found.pid
         _log.info("read descriptors of %d processes: %.3f s", len(self.by_pid), time.monotonic() - begun)
 
     def name(self, found: ProcessFiles, descriptor: Descriptor) -> str | None:
         """Returns the name of a socket, as ``TCP 10.0.0.1:80->10.0.0.2:5555``; None if unknown or no socket."""
         inode = descriptor.inode
-        return None if inode is None else self._names.get(found.network or "", {}).get(inode)
+        return None if inode is None else self.names.get(found.network or "", {}).get(inode)
 
 
 def read_files(pid: int) -> ProcessFiles | None:

@@ -8,6 +8,7 @@ and planting links changes nothing. Behind sudo, what the user may do themselves
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import secrets
 import stat
@@ -31,13 +32,19 @@ _NOT_A_FILE = "is not a regular file"
 
 
 class SpoolKind(StrEnum):
-    """The spools of a recording: what four kinds of rings held, and what the learner told the BPF program."""
+    """The spools of a recording: what four kinds of rings held, what the learner told the BPF program, the journal."""
 
     CALLS = "calls"
     SIDE_BAND = "sideband"
     SNAPSHOTS = "snapshots"
     SAMPLES = "samples"
     LEARNED = "learned"
+    JOURNAL = "journal"
+
+
+def spool_in(folder: Path, kind: SpoolKind) -> Path:
+    """The spool of ``kind`` in a working folder."""
+    return folder / f"{kind}.spool"
 
 
 @dataclass
@@ -45,7 +52,8 @@ class Output:
     """The file ``target``, and a private working folder beside it whose finished trace is renamed to it.
 
     ``keep_old``: a file that stands at the target is renamed and not replaced. ``user``: who called sudo. A context
-    manager that removes the working folder at its end, unless :meth:`keep_spools` was called.
+    manager that removes the working folder at its end, unless :meth:`keep_spools` was called. ``spools``: the folder
+    that has the spools, None: the working folder.
     """
 
     target: Path
@@ -55,6 +63,7 @@ class Output:
     _folder: int
     _folder_name: str
     _is_users: bool
+    spools: Path | None = None
     _is_kept: bool = field(default=False)
 
     @property
@@ -64,7 +73,12 @@ class Output:
 
     def spool(self, kind: SpoolKind) -> Path:
         """The file for the spool of ``kind``."""
-        return self.folder / f"{kind}.spool"
+        return spool_in(self.spools or self.folder, kind)
+
+    @property
+    def absolute_target(self) -> Path:
+        """The target's absolute path, where its folder is now."""
+        return Path(os.readlink(f"/proc/self/fd/{self._parent}")) / self.target.name  # noqa: PTH115 - of a descriptor
 
     @property
     def old(self) -> Path:
@@ -132,7 +146,8 @@ class Output:
             if not name.endswith(".spool"):
                 self._unlink(name)
         # Their room may have been given back: what has a length may hold nothing.
-        self._is_kept = any(os.stat(name, dir_fd=self._folder).st_blocks for name in self._names())
+        held = [name for name in self._names() if name != self.spool(SpoolKind.JOURNAL).name]
+        self._is_kept = any(os.stat(name, dir_fd=self._folder).st_blocks for name in held)
         return Path(os.readlink(self.folder)) if self._is_kept else None  # noqa: PTH115 - of a descriptor
 
     def __enter__(self) -> Output:
@@ -192,8 +207,10 @@ class Output:
             os.unlink(name, dir_fd=self._folder)
 
 
-def prepare(named: Path | None, force: bool, user: User | None = None) -> Output:
+def prepare(named: Path | None, force: bool, user: User | None = None, *, keep_old: bool | None = None) -> Output:
     """The output for ``-o named``; None stands for :data:`DEFAULT`. ``user``: who called sudo.
+
+    ``keep_old``: see :class:`Output`; None: unless ``force`` is given.
 
     Raises:
         BpfrecError: the target exists and ``force`` is not given, is a folder, or cannot be written.
@@ -204,7 +221,7 @@ def prepare(named: Path | None, force: bool, user: User | None = None) -> Output
         parent, is_users = _open_parent(target.parent, user)
         _check_target(target, parent, may_exist=named is None or force)
         name, folder = _make_folder(target, parent)
-        output = Output(target, not force, user, parent, folder, name, is_users)
+        output = Output(target, not force if keep_old is None else keep_old, user, parent, folder, name, is_users)
         parent = -1
     except OSError as error:
         raise BpfrecError(f"cannot write {target}: {error.strerror}", _ELSEWHERE) from None
@@ -264,6 +281,9 @@ def _make_folder(target: Path, parent: int) -> tuple[str, int]:
             f"cannot make a private folder beside {target}: its file system, or somebody else, gives it to others",
             _ELSEWHERE,
         )
+    # It tells others that the recorder lives. Not every file system has locks.
+    with suppress(OSError):
+        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
     return name, folder
 
 

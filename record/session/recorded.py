@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
 
 from bpfrec.bpf.program import LostBurst
 from bpfrec.formats.manifest import Clock
+from bpfrec.record.journal import Begun
 from bpfrec.record.processes.calls_in_progress import CallInProgress
-from bpfrec.record.session.child import Child
 from bpfrec.record.session.tracker import ProcessTracker
 from bpfrec.record.stacks.kernel_symbols import KernelSymbols
 
@@ -22,6 +25,26 @@ class Progress:
     bytes: int
 
 
+class CommandEnd(Protocol):
+    """How the recorded command ended; members as those of :class:`.Child`."""
+
+    @property
+    def pid(self) -> int:
+        """Its process."""
+
+    @property
+    def argv(self) -> Sequence[str]:
+        """Its name and arguments."""
+
+    @property
+    def exit_code(self) -> int:
+        """Its exit status as a shell gives it; 0 while it runs."""
+
+    @property
+    def outcome(self) -> str:
+        """How it ended, as the end of a sentence."""
+
+
 @dataclass
 class Recorded:
     """A recording that has stopped: what finishing needs beside the spools. Times in ns on CLOCK_MONOTONIC.
@@ -32,7 +55,9 @@ class Recorded:
     and were online all the time. ``in_progress``: the calls that threads were in at the end, as perf samples;
     ``waiting``: those that they were in at the start, as far as
     they were found until ``looked_ns``. ``ring_bytes``: of a ring for calls. ``spooled_bytes``: of
-    calls. ``kernel_symbols``: as of the end, for samples; None: there are no kernel stacks.
+    calls. ``kernel_symbols``: as of the end, for samples; None: there are no kernel stacks. ``begun``: how it was
+    begun, if another process did that. ``is_unfinished``: that process was killed, and what it lost is not known.
+    ``more_calls``: spools of calls beside that of the output.
     """
 
     clock: Clock
@@ -51,5 +76,8 @@ class Recorded:
     tracker: ProcessTracker
     ring_bytes: int
     spooled_bytes: int
-    child: Child | None
+    child: CommandEnd | None
     kernel_symbols: KernelSymbols | None
+    begun: Begun | None = None
+    more_calls: Sequence[Path] = ()
+    is_unfinished: bool = False

@@ -12,6 +12,7 @@ import os
 import select
 import signal
 import time
+from dataclasses import replace
 from datetime import datetime
 from typing import Protocol
 
@@ -21,6 +22,7 @@ from bpfrec.bpf.program import RecorderProgram
 from bpfrec.bpf.sideband import Event, parse_events
 from bpfrec.formats.errors import BpfrecError
 from bpfrec.formats.manifest import Clock
+from bpfrec.record.journal import Attached, Ended
 from bpfrec.record.options.phrases import one_of
 from bpfrec.record.processes import procfs
 from bpfrec.record.processes.calls_in_progress import CallInProgress, calls_in_progress
@@ -29,6 +31,7 @@ from bpfrec.record.session.channel import Channels, open_channels
 from bpfrec.record.session.command import Command
 from bpfrec.record.session.output import Output, SpoolKind
 from bpfrec.record.session.recorded import Progress, Recorded
+from bpfrec.record.session.segments import Segments, mark_of
 from bpfrec.record.session.signals import StopSignals
 from bpfrec.record.session.spools import Spools
 from bpfrec.record.session.stop import StopCondition
@@ -100,6 +103,8 @@ class _Session:
             wanted.add(child.pid)
         command_pid = child.pid if child else None
         self._tracker = ProcessTracker(wanted, request.follow or child is not None, command_pid, request.command)
+        self._segments = Segments(request, output, self._spools)
+        self._tracker.note = self._segments.journal.write
 
     def run(self, program: RecorderProgram, listener: Listener, signals: StopSignals) -> Recorded:
         try:
@@ -153,6 +158,7 @@ class _Session:
         looked = monotonic_ns()
         with self._tracker.careful.about("reading descriptors"):
             self._read_descriptors(channels)
+        self._note_start(clock, start, channels, in_progress, looked)
         _log.info("attached; %d threads were in a call that is recorded", len(in_progress))
         if signals.received:
             # Nobody knows yet that it records, and the command has not begun: that is no recording.
@@ -172,6 +178,8 @@ class _Session:
         for cpu, sample, calls in program.unsent():
             self._spools.write(SpoolKind.CALLS, cpu, [memoryview(sample)])
             counters["sent_syscalls"] += calls
+        in_progress_at_end = program.calls_in_progress()
+        self._note_end(program, counters, reason, in_progress_at_end)
         self._tracker.find_perf_maps(finally_=True)
         counters["failed_reads"] = self._tracker.careful.failures
         _log.info("counters: %s", counters)
@@ -185,7 +193,7 @@ class _Session:
             counters=counters,
             lost_by_cpu=program.lost_syscalls_by_cpu(),
             lost_bursts=program.lost_bursts(),
-            in_progress_at_end=program.calls_in_progress(),
+            in_progress_at_end=in_progress_at_end,
             in_progress_at_start=in_progress,
             looked_ns=looked,
             tracker=self._tracker,
@@ -196,6 +204,35 @@ class _Session:
             # Read while the program is loaded, for it may have been what ran.
             kernel_symbols=read_kernel_symbols() if self._selection.samples_stacks else None,
         )
+
+    def _note_start(
+        self, clock: Clock, start: int, channels: Channels, in_progress: list[CallInProgress], looked: int
+    ) -> None:
+        tracker = self._tracker
+        entry = Attached(
+            clock=clock,
+            start_ns=start,
+            wanted=tracker.wanted,
+            follow=tracker.follow,
+            command_pid=tracker.command_pid,
+            ring_bytes=channels.calls.rings[0].size,
+            ring_cpus=self._ring_cpus,
+        )
+        self._segments.attached(entry, in_progress, looked)
+        self._segments.note_descriptors(tracker.descriptors)
+
+    def _note_end(
+        self, program: RecorderProgram, counters: dict[str, int], reason: str, in_progress_at_end: bytes
+    ) -> None:
+        child = self._child
+        entry = Ended(
+            stop_ns=monotonic_ns(),
+            stopped=reason,
+            in_progress=in_progress_at_end.hex(),
+            outcome=child.outcome if child else None,
+            exit_code=child.exit_code if child else None,
+        )
+        self._segments.ended(replace(mark_of(program), counters=counters), entry)
 
     def _at_the_start(self) -> set[int]:
         """The processes that can be in a call to be recorded when recording begins."""
@@ -222,7 +259,10 @@ class _Session:
             while (reason := stop.reason()) is None:
                 is_urgent = self._tracker.is_lively or (self._learner is not None and self._learner.is_behind)
                 epoll.poll(stop.remaining(_SHORT_TICK if is_urgent else _TICK))
+                mark = self._segments.due(program)
                 self._drain(channels)
+                if mark is not None:
+                    self._segments.close(mark, program.unsent())
                 self._learn()
                 if self._spools.refused is not None:
                     return f"the disk refused: {self._spools.refused.strerror}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import logging
+import threading
 from collections.abc import Callable, Sequence
 
 from bpfrec.bpf.clock import monotonic_ns
@@ -27,6 +28,7 @@ class Spools:
         self._output = output
         self._writers = {kind: SpoolWriter(output.spool(kind)) for kind in SpoolKind}
         self.refused: OSError | None = None
+        self._syncing: threading.Thread | None = None
 
     def write(self, kind: SpoolKind, cpu: int, slices: Sequence[memoryview]) -> None:
         """Appends what was drained just now from the ring of ``cpu``.
@@ -44,10 +46,33 @@ class Spools:
         """Bytes in the spool of ``kind`` so far."""
         return self._writers[kind].bytes_written
 
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Bytes in each spool so far, by kind."""
+        return {str(kind): writer.bytes_written for kind, writer in self._writers.items()}
+
+    def sync(self) -> None:
+        """Begins to bring what was written so far to the disk, unless that is going on; does not wait for it."""
+        if self._syncing is None or not self._syncing.is_alive():
+            self._syncing = threading.Thread(target=self._sync, name="spools", daemon=True)
+            self._syncing.start()
+
     def close(self) -> None:
         """Closes the files."""
+        if self._syncing is not None:
+            self._syncing.join()
         for writer in self._writers.values():
             writer.close()
+
+    def _sync(self) -> None:
+        # The journal tells what is in the others, so it comes last.
+        for kind in sorted(SpoolKind, key=lambda kind: kind is SpoolKind.JOURNAL):
+            try:
+                self._writers[kind].sync()
+            except OSError as error:
+                _log.info("spool of %s: %s", kind, error.strerror)
+                if error.errno in _REFUSALS:
+                    self.refused = error
 
     def _guarded(self, write: Callable[[SpoolWriter], None], kind: SpoolKind) -> None:
         if self.refused is not None:

@@ -6,14 +6,14 @@ import logging
 import math
 import shlex
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from bpfrec.bpf.sideband import Comm, Event, Fork, Lost, Mapping
 from bpfrec.record.processes import procfs
 from bpfrec.record.processes.descriptors import DescriptorSnapshot
+from bpfrec.record.processes.found_process import FoundProcess, StartedProgram
 from bpfrec.record.processes.history import History, mapping_of
-from bpfrec.record.processes.procfs import MapsLine, ProcessStatus
 from bpfrec.record.session.careful import Careful
 from bpfrec.record.stacks.modules import Modules, has_file, may_hold_jit_code
 from bpfrec.record.stacks.perf_map_files import PerfMaps
@@ -31,23 +31,14 @@ def in_order(events: Iterable[Event]) -> list[Event]:
 
 
 @dataclass
-class _Found:
-    status: ProcessStatus
-    names: dict[int, str]
-    ended: set[int]
-    maps: list[MapsLine]
-    exe: str | None
-    cmdline: str | None
-    pid_namespace: int | None
-
-
-@dataclass
 class ProcessTracker:
     """Follows processes from their events, and opens the files they execute before they are gone.
 
     ``wanted``: the pids that matter, None: all. With ``follow``, children of these are added. ``command_pid``: the
     process that will become the recorded command ``argv``; what it maps before that is bpfrec's own. ``careful``: what
-    cannot be read about one process is counted there, and the others are followed all the same.
+    cannot be read about one process is counted there, and the others are followed all the same. ``note``: gets what is
+    read, for a journal. ``is_over``: the recording has ended, and its recorder too; the files that processes
+    executed are looked for when their mappings are read.
     """
 
     wanted: set[int] | None
@@ -58,7 +49,9 @@ class ProcessTracker:
     perf_maps: PerfMaps = field(default_factory=PerfMaps)
     descriptors: DescriptorSnapshot = field(default_factory=DescriptorSnapshot)
     careful: Careful = field(default_factory=Careful)
-    _found: list[_Found] = field(default_factory=list)
+    note: Callable[[FoundProcess | StartedProgram], None] = lambda _entry: None
+    is_over: bool = False
+    _found: list[FoundProcess] = field(default_factory=list)
     _started: dict[tuple[int, int], tuple[str | None, str | None]] = field(default_factory=dict)
     _with_jit: set[int] = field(default_factory=set)
     _later: list[Event] = field(default_factory=list)
@@ -80,12 +73,20 @@ class ProcessTracker:
         thread = procfs.living_thread(pid)
         names, ended, namespace = procfs.thread_names(pid), procfs.ended_threads(pid), procfs.pid_namespace(thread)
         if pid == self.command_pid:
-            self._found.append(_Found(status, names, ended, [], None, None, namespace))
+            self.take(FoundProcess(status, names, ended, [], None, None, namespace))
             return
         maps = procfs.executable_maps(thread)
-        self._found.append(_Found(status, names, ended, maps, procfs.exe(thread), procfs.cmdline(thread), namespace))
-        for line in maps:
-            self._note_mapping(mapping_of(pid, line))
+        self.take(FoundProcess(status, names, ended, maps, procfs.exe(thread), procfs.cmdline(thread), namespace))
+
+    def take(self, entry: FoundProcess | StartedProgram) -> None:
+        """Takes in what was found about a process, or read when it executed a program."""
+        self.note(entry)
+        if isinstance(entry, StartedProgram):
+            self._started[entry.pid, entry.time] = (entry.exe, entry.cmdline)
+            return
+        self._found.append(entry)
+        for line in entry.maps:
+            self._note_mapping(mapping_of(entry.status.pid, line))
 
     def read_descriptors(self) -> Iterator[int]:
         """Reads the open descriptors of the processes that exist now, one process a step.
@@ -142,8 +143,13 @@ class ProcessTracker:
             if not isinstance(event, Lost) and not self.matters(event.pid):
                 continue
             history.apply(event)
+            if self.is_over and isinstance(event, Mapping):
+                with self.careful.about(f"opening {event.path}"):
+                    self._note_mapping(event)
             if isinstance(event, Comm) and event.exec:
                 self._name_program(history, event)
+        if self.is_over:
+            self.find_perf_maps(finally_=True)
         return history
 
     def close(self) -> None:
@@ -159,7 +165,7 @@ class ProcessTracker:
         match event:
             case Comm() if event.exec and self.matters(event.pid):
                 self._last_exec = time.monotonic()
-                self._started[event.pid, event.time] = (procfs.exe(event.pid), procfs.cmdline(event.pid))
+                self.take(StartedProgram(event.pid, event.time, procfs.exe(event.pid), procfs.cmdline(event.pid)))
             case Mapping() if self.matters(event.pid):
                 self._note_mapping(event)
 

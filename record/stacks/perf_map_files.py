@@ -109,9 +109,10 @@ class PerfMaps:
 
     ``cut``: how many maps were too long to be read to their ends. At most ``most_open`` are held open at a time;
     ``unheld``: how many processes have a map that was not, for that reason. ``helpers`` open them.
+    ``made``: older ones are of other processes; ns since the epoch, None: now.
     """
 
-    def __init__(self, helpers: Helpers | None = None, most_open: int | None = None) -> None:
+    def __init__(self, helpers: Helpers | None = None, most_open: int | None = None, made: int | None = None) -> None:
         self._helpers = helpers or Helpers()
         self._most_open = _maps_budget() if most_open is None else most_open
         self._unheld: set[int] = set()
@@ -119,7 +120,7 @@ class PerfMaps:
         self._maps: dict[int, list[_Map]] = {}
         self._names: dict[int, str] = {}
         self._tried: dict[int, float] = {}
-        self._made = time.time_ns()
+        self._made = time.time_ns() if made is None else made
         self._left = LARGEST
         self.cut = 0
 

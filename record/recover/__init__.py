@@ -1,0 +1,1 @@
+"""Traces of recordings whose recorder was killed."""

@@ -1,0 +1,158 @@
+"""Makes the trace of a recording whose recorder was killed, from its journal and spools."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from bpfrec.bpf import wire
+from bpfrec.bpf.program import COUNTERS
+from bpfrec.formats.errors import BpfrecError
+from bpfrec.record.finish.finish import Finished, finish
+from bpfrec.record.journal import Attached, Begun, Kept, boot_id, read_journal
+from bpfrec.record.processes.found_process import FoundProcess, StartedProgram
+from bpfrec.record.request import Request
+from bpfrec.record.session.output import Output, SpoolKind, spool_in
+from bpfrec.record.session.recorded import Recorded
+from bpfrec.record.session.sudo_user import User
+from bpfrec.record.session.tracker import ProcessTracker
+from bpfrec.record.spool import SpoolWriter, last_drain
+from bpfrec.record.stacks.kernel_symbols import read_kernel_symbols
+from bpfrec.record.stacks.perf_map_files import PerfMaps
+
+_OTHER_COUNTERS = ("missed_runs", "throttled_samples", "failed_reads")
+# A mark follows the last one within a second or two; more than this is no such time.
+_MOST_LATER = 1 << 30
+_CPUS = 1 << 16
+_KILLED = "the recorder was killed, and the recording is not finished"
+
+
+@dataclass(frozen=True)
+class _LostCommand:
+    """The command of a recording whose end nobody saw; members as those of :class:`.CommandEnd`."""
+
+    pid: int
+    argv: tuple[str, ...]
+    exit_code: int
+    outcome: str
+
+
+@dataclass(frozen=True)
+class Recovered:
+    """What was made of a working folder: the request, what had been recorded, what was written."""
+
+    request: Request
+    recorded: Recorded
+    finished: Finished
+
+
+def recover_folder(folder: Path, output: Output, user: User | None, report: Callable[[float], None]) -> Recovered:
+    """Writes the trace of the recording in the working folder ``folder`` into ``output``; the spools stay.
+
+    ``report`` gets the share of the work that is done, 0 to 1. Disk errors come as OSError.
+
+    Raises:
+        BpfrecError: nothing was recorded.
+    """
+    kept = read_journal(spool_in(folder, SpoolKind.JOURNAL))
+    if kept.begun is None or kept.attached is None:
+        raise BpfrecError(
+            f"nothing was recorded: the recorder ended before its first call, or {SpoolKind.JOURNAL}.spool is damaged",
+            "Remove what it left with: bpfrec recover --clean",
+        )
+    for kind in SpoolKind:
+        spool_in(folder, kind).touch(mode=0o600)
+    output.spools = folder
+    recorded = _recorded(kept, kept.begun, kept.attached, folder)
+    recorded.more_calls = [_write_unsent(kept, spool_in(folder, SpoolKind.CALLS), output.folder)]
+    try:
+        return Recovered(kept.begun.request, recorded, finish(kept.begun.request, recorded, output, user, report))
+    finally:
+        recorded.tracker.close()
+
+
+def _recorded(kept: Kept, begun: Begun, attached: Attached, folder: Path) -> Recorded:
+    calls = spool_in(folder, SpoolKind.CALLS)
+    ended, mark = kept.ended, kept.mark
+    counters = dict.fromkeys((*COUNTERS, *_OTHER_COUNTERS), 0) | (mark.counters if mark else {})
+    if ended is None:
+        # Since the last mark, there may have been the first one.
+        counters["interrupted_calls"] += 1
+    stop = ended.stop_ns if ended else max(mark.time_ns if mark else 0, last_drain(calls) or attached.start_ns)
+    samples = begun.request.selection(None).samples_stacks and begun.boot == boot_id()
+    return Recorded(
+        clock=attached.clock,
+        start_ns=attached.start_ns,
+        stop_ns=max(stop, attached.start_ns),
+        stopped=ended.stopped if ended else _KILLED,
+        is_cut=False,
+        ended_early=[],
+        counters=counters,
+        lost_by_cpu=mark.lost_by_cpu if mark else [],
+        lost_bursts=[],
+        ring_cpus=attached.ring_cpus,
+        in_progress_at_end=_bytes(ended.in_progress) if ended else b"",
+        in_progress_at_start=kept.looked.in_progress if kept.looked else [],
+        looked_ns=kept.looked.looked_ns if kept.looked else attached.start_ns,
+        tracker=_tracker(kept, begun, attached),
+        ring_bytes=attached.ring_bytes,
+        spooled_bytes=calls.stat().st_size,
+        child=_command(kept, begun, attached),
+        kernel_symbols=read_kernel_symbols() if samples else None,
+        begun=begun,
+        is_unfinished=ended is None,
+    )
+
+
+def _write_unsent(kept: Kept, calls: Path, folder: Path) -> Path:
+    """Writes the batches that had not been sent at the last mark, and were not sent later, as a spool of calls."""
+    path = folder / "unsent.spool"
+    writer = SpoolWriter(path)
+    try:
+        mark = kept.mark
+        if mark is not None and kept.ended is None:
+            with calls.open("rb") as file:
+                file.seek(mark.bytes.get(SpoolKind.CALLS, 0))
+                later = file.read(_MOST_LATER)
+            for cpu, digits in kept.unsent.items():
+                sample = _bytes(digits)
+                # A batch that grew and was sent begins with what it held before.
+                if sample and 0 <= cpu < _CPUS and later.find(wire.batch_of(sample)) < 0:
+                    writer.write(cpu, mark.time_ns, [memoryview(sample)])
+    finally:
+        writer.close()
+    return path
+
+
+def _tracker(kept: Kept, begun: Begun, attached: Attached) -> ProcessTracker:
+    tracker = ProcessTracker(
+        attached.wanted,
+        attached.follow,
+        attached.command_pid,
+        begun.request.command,
+        perf_maps=PerfMaps(made=begun.wall_ns),
+        is_over=True,
+    )
+    read: list[FoundProcess | StartedProgram] = [*kept.found, *kept.started]
+    for entry in read:
+        with tracker.careful.about("reading the journal"):
+            tracker.take(entry)
+    tracker.descriptors.by_pid.update({files.pid: files for files in kept.files})
+    tracker.descriptors.names.update(kept.sockets)
+    return tracker
+
+
+def _command(kept: Kept, begun: Begun, attached: Attached) -> _LostCommand | None:
+    if attached.command_pid is None:
+        return None
+    ended = kept.ended
+    outcome = (ended.outcome if ended else None) or "was still running when the recorder was killed"
+    return _LostCommand(attached.command_pid, begun.request.command, (ended.exit_code if ended else None) or 0, outcome)
+
+
+def _bytes(digits: str) -> bytes:
+    try:
+        return bytes.fromhex(digits)
+    except ValueError:
+        return b""

@@ -1,0 +1,197 @@
+"""record/recover: what a killed recorder left becomes a trace; what is no such thing is left alone."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+from support import ring_bytes
+
+import bpfrec
+from bpfrec.cli import root
+from bpfrec.formats.kernel.syscalls import syscalls
+from bpfrec.formats.manifest import Clock
+from bpfrec.record.journal import Attached, Ended, Looked, Mark, read_journal
+from bpfrec.record.processes.found_process import FoundProcess, StartedProgram
+from bpfrec.record.processes.procfs import MapsLine, ProcessStatus
+from bpfrec.record.request import Request
+from bpfrec.record.session.output import Output, SpoolKind, prepare, spool_in
+from bpfrec.record.session.segments import Segments
+from bpfrec.record.session.spools import Spools
+
+PID = 100
+GETPID = syscalls()["getpid"].numbers["x86_64"]
+
+
+class Killed:
+    """A recorder that is killed: its folder stays, and its lock is free when :meth:`die` returns."""
+
+    def __init__(self, target: Path) -> None:
+        self._output: Output = prepare(target, force=True)
+        self._output.reserve_room()
+        self.spools = Spools(self._output)
+        self.segments = Segments(Request(pids=(PID,), stacks="off"), self._output, self.spools)
+        self.folder = self._output.folder.readlink()
+
+    def attach(self) -> None:
+        self.segments.journal.write(
+            FoundProcess(
+                ProcessStatus(PID, 1, 0, PID),
+                {PID: "worker"},
+                set(),
+                [MapsLine(4096, 8192, 0, (8, 1), 5, "/bin/worker")],
+                "/bin/worker",
+                "worker -x",
+                None,
+            )
+        )
+        self.segments.journal.write(StartedProgram(PID, 500, "/bin/next", "next"))
+        self.segments.attached(Attached(Clock(0, 0, 0), 900, {PID}, False, None, 1 << 18, frozenset({0})), [], 950)
+
+    def call(self, number: int) -> None:
+        self.spools.write(SpoolKind.CALLS, 0, [memoryview(ring_bytes.sample(self.record(number)))])
+
+    @staticmethod
+    def record(number: int) -> bytes:
+        return ring_bytes.call(GETPID, ts=1000 + number, pid=PID, tid=PID)
+
+    def mark(self, sent: int, unsent: tuple[tuple[int, bytes, int], ...] = ()) -> None:
+        self.segments.close(Mark(2000, {}, {"sent_syscalls": sent, "lost_syscalls": 2}, [2]), unsent)
+
+    def end(self) -> None:
+        entry = Ended(3000, "the time was up", "", None, None)
+        self.segments.ended(Mark(2500, {}, {"sent_syscalls": 3}, [0]), entry)
+
+    def die(self) -> None:
+        self.spools.close()
+        os.close(self._output._folder)
+        os.close(self._output._parent)
+
+
+@pytest.fixture
+def killed(tmp_path: Path) -> Iterator[Killed]:
+    made = Killed(tmp_path / "t.bpfrec")
+    yield made
+    shutil.rmtree(made.folder, ignore_errors=True)
+
+
+def run(*arguments: str | Path) -> Any:
+    return CliRunner().invoke(root, ["recover", *map(str, arguments)])
+
+
+def rows(trace: Path, query: str) -> list[tuple[Any, ...]]:
+    with bpfrec.open(trace) as opened:
+        return opened.sql(query).fetchall()
+
+
+def test_all_spooled_calls_are_recovered(killed: Killed, tmp_path: Path) -> None:
+    killed.attach()
+    for number in range(5):
+        killed.call(number)
+    killed.mark(sent=4)
+    killed.call(5)
+    killed.die()
+    trace = tmp_path / "t.bpfrec"
+    done = run(trace)
+    assert done.exit_code == 0, done.output
+    assert rows(trace, "SELECT ts_ns, comm FROM syscalls ORDER BY 1") == [(1000 + n, "worker") for n in range(6)]
+    assert rows(trace, "SELECT cmdline FROM processes") == [("worker -x",)]
+    assert rows(trace, "SELECT finished, stopped LIKE '%killed%' FROM recording") == [(False, True)]
+    assert sorted(rows(trace, "SELECT kind, count FROM losses")) == [("recorder-killed", 1), ("ring-full", 2)]
+    assert not killed.folder.exists()
+
+
+def test_batches_that_were_not_sent_are_recovered_once(killed: Killed, tmp_path: Path) -> None:
+    killed.attach()
+    first, second = (ring_bytes.sample(killed.record(number)) for number in (1, 2))
+    killed.mark(0, ((0, first, 1), (1, second, 1)))
+    # The first is sent later; of CPU 1, what was not sent at an earlier mark only is in the spool already.
+    killed.mark(0, ((0, first, 1),))
+    killed.call(1)
+    killed.call(2)
+    killed.die()
+    assert run(tmp_path / "t.bpfrec").exit_code == 0
+    assert rows(tmp_path / "t.bpfrec", "SELECT ts_ns FROM syscalls ORDER BY 1") == [(1001,), (1002,)]
+
+
+def test_a_batch_that_was_never_sent_is_recovered(killed: Killed, tmp_path: Path) -> None:
+    killed.attach()
+    killed.call(1)
+    killed.mark(1, ((1, ring_bytes.sample(killed.record(2)), 1),))
+    killed.die()
+    assert run(tmp_path / "t.bpfrec").exit_code == 0
+    assert rows(tmp_path / "t.bpfrec", "SELECT ts_ns, cpu FROM syscalls ORDER BY 1") == [(1001, 0), (1002, 1)]
+
+
+def test_a_recording_that_had_stopped_is_whole(killed: Killed, tmp_path: Path) -> None:
+    killed.attach()
+    for number in range(3):
+        killed.call(number)
+    killed.end()
+    killed.die()
+    assert run(killed.folder).exit_code == 0
+    trace = tmp_path / "t.bpfrec"
+    assert rows(trace, "SELECT finished, stopped FROM recording") == [(True, "the time was up")]
+    assert rows(trace, "SELECT * FROM losses") == []
+
+
+@pytest.mark.parametrize("cut", [2, 7, 40])
+def test_a_journal_that_is_cut_off_gives_what_is_whole(killed: Killed, cut: int) -> None:
+    killed.attach()
+    killed.mark(0)
+    killed.mark(1)
+    killed.die()
+    journal = spool_in(killed.folder, SpoolKind.JOURNAL)
+    whole = read_journal(journal)
+    assert whole.mark is not None
+    assert whole.mark.counters["sent_syscalls"] == 1
+    journal.write_bytes(journal.read_bytes()[:-cut])
+    kept = read_journal(journal)
+    assert kept.looked == Looked([], 950)
+    assert kept.mark is not None
+    assert kept.mark.counters["sent_syscalls"] == 0
+
+
+def test_what_is_there_is_listed_and_removed(killed: Killed, tmp_path: Path) -> None:
+    listed = json.loads(run(tmp_path, "--list", "--format", "json").output)
+    assert [(row["folder"], row["state"]) for row in listed if "t.bpfrec" in row["folder"]] == [
+        (str(killed.folder), "recording")
+    ]
+    assert run(tmp_path, "--clean").exit_code == 0
+    assert killed.folder.exists(), "a recording that goes on was removed"
+    assert "still at work" in str(run(tmp_path).exception)
+    killed.die()
+    listed = json.loads(run(tmp_path, "--list", "--format", "json").output)
+    assert [row["state"] for row in listed if "t.bpfrec" in row["folder"]] == ["nothing recorded"]
+    assert killed.folder.name in run(tmp_path, "--list").output
+    assert run(tmp_path, "--clean").exit_code == 0
+    assert not killed.folder.exists()
+
+
+def test_a_trace_that_has_the_name_stays(killed: Killed, tmp_path: Path) -> None:
+    killed.attach()
+    killed.call(1)
+    killed.die()
+    (tmp_path / "t.bpfrec").write_text("mine")
+    assert "exists" in str(run(tmp_path / "t.bpfrec").exception)
+    assert (tmp_path / "t.bpfrec").read_text() == "mine"
+    assert run(tmp_path / "t.bpfrec", "-o", tmp_path / "other.bpfrec").exit_code == 0
+    assert rows(tmp_path / "other.bpfrec", "SELECT count(*) FROM syscalls") == [(1,)]
+
+
+def test_a_folder_of_others_is_not_opened(killed: Killed, tmp_path: Path) -> None:
+    killed.attach()
+    killed.call(1)
+    killed.die()
+    killed.folder.chmod(0o777)
+    assert "others may write" in str(run(tmp_path / "t.bpfrec").exception)
+
+
+def test_nothing_to_recover_says_so(tmp_path: Path) -> None:
+    assert "no killed recorder" in str(run(tmp_path).exception)
