@@ -51,7 +51,7 @@ def constants_of(selection: Selection) -> list[int]:
     """The numbers that are put into the compiled program, in the order of ``enum constant`` in ``targets.c``."""
     name = os.fsencode(selection.comm or "")[: _COMM_BYTES - 1].ljust(_COMM_BYTES, b"\0")
     words = (int.from_bytes(name[:8], "little"), int.from_bytes(name[8:], "little"))
-    return [os.getpid(), only_tgid(selection) or 0, selection.uid or 0, *words]
+    return [os.getpid(), only_tgid(selection) or 0, selection.uid or 0, *words, selection.helper_pid or 0]
 
 
 def only_tgid(selection: Selection) -> int | None:

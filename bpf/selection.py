@@ -67,7 +67,8 @@ class Selection:
     copy of what a call reads, writes, sends or receives, 0: none. ``environment``: copy the environments of executed
     programs. ``stacks``: how stacks are found, ``fp``, ``full`` or ``off``; ``stack_on``: for which calls.
     ``until_exec``: record the processes of ``tgids`` from their next execve on. ``follow``: also record children.
-    ``profile``: samples a second on each CPU, 0: none; they do not depend on ``calls``.
+    ``profile``: samples a second on each CPU, 0: none; they do not depend on ``calls``. ``helper_pid``: a process
+    that is never recorded, as the recorder itself.
     """
 
     tgids: frozenset[int] = frozenset()
@@ -85,6 +86,7 @@ class Selection:
     until_exec: bool = False
     cgroup: Path | None = None
     profile: int = 0
+    helper_pid: int | None = None
 
     @property
     def has_stacks(self) -> bool:

@@ -192,6 +192,61 @@ def decode(data: Bytes) -> Records:
     )
 
 
+def few_records(
+    ts: Integers,
+    pid: NDArray[np.int32],
+    tid: NDArray[np.int32],
+    extras: NDArray[np.void],
+    words: Words,
+    starts: Integers,
+    owners: Integers,
+) -> Records:
+    """Records of calls of which only ``ts``, ``pid`` and ``tid`` are known.
+
+    ``extras`` are those of the calls ``owners``; what they hold begins at ``starts`` in ``words``.
+    """
+    size = len(ts)
+    zeros = np.zeros(size, np.int64)
+    small = np.zeros(size, np.uint8)
+    calls = Calls(
+        ts=ts,
+        duration=zeros,
+        ret=zeros,
+        pid=pid,
+        tid=tid,
+        uid=zeros.astype(np.int32),
+        nr=zeros.astype(np.int32),
+        flags=small,
+        nargs=small,
+        captured=zeros.astype(np.int16),
+        data_at=zeros,
+        _words=words,
+        _args_at=zeros,
+    )
+    nothing = np.empty(0, PROCESS)
+    return Records(words.view(np.uint8), calls, extras, starts * _WORD, owners, nothing, len(words) * _WORD)
+
+
+def raw_records(records: Records, chosen: NDArray[np.bool_]) -> tuple[bytes, int]:
+    """The bytes of the calls that are ``chosen``, with what belongs to them; and how many these are."""
+    words = records.data.view("<u8")
+    parts: list[bytes] = []
+
+    def add(at: int) -> None:
+        size = int(words[at]) & 0xFFFF
+        parts.append(words[at : at + size // _WORD].tobytes())
+
+    owned: dict[int, list[int]] = {}
+    for extra in np.flatnonzero(chosen[records.extra_owner]).tolist():
+        owned.setdefault(int(records.extra_owner[extra]), []).append(int(records.extra_data[extra]) // _WORD - 1)
+    calls = np.flatnonzero(chosen).tolist()
+    for call in calls:
+        for at in owned.get(call, ()):
+            add(at)
+        add(int(records.calls._args_at[call]) - SYSCALL.itemsize // _WORD)
+    return b"".join(parts), len(calls)
+
+
 def record(head: bytes, data: bytes) -> bytes:
     """One record of a batch: ``head`` with its size filled in, and as much of ``data`` as its ``captured`` says."""
     captured = max(int.from_bytes(head[2:4], "little", signed=True), 0)

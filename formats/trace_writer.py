@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
@@ -18,6 +18,7 @@ from bpfrec.formats.arrow import arrow_schema, parquet_writer, written_schema
 from bpfrec.formats.columns import Table
 from bpfrec.formats.leading_manifest import LeadingManifest
 from bpfrec.formats.manifest import Manifest, TableEntry
+from bpfrec.formats.parquet_joining import JoinedParquet
 from bpfrec.formats.schema import TABLES
 
 _COPY_BYTES = 1 << 20
@@ -40,6 +41,7 @@ class TraceWriter:
         self._files = {t.name: (folder / t.member).open("wb") for t in TABLES}
         self._writers: dict[str, pq.ParquetWriter] = {t.name: parquet_writer(t, self._files[t.name]) for t in TABLES}
         self._rows = {t.name: 0 for t in TABLES}
+        self._parts: dict[str, list[list[Path]]] = {t.name: [] for t in TABLES}
 
     def write(self, table: Table, rows: pa.Table | pa.RecordBatch) -> None:
         """Appends ``rows``, whose columns are those of ``table``, as one row group.
@@ -57,6 +59,14 @@ class TraceWriter:
         waiting = iter(rows)
         while some := list(islice(waiting, _ROWS_AT_ONCE)):
             self.write(table, pa.Table.from_pylist(some, schema=arrow_schema(table)))
+
+    def add_part(self, table: Table, files: Sequence[Path], rows: int) -> None:
+        """Adds ``rows`` rows to ``table`` as Parquet files, which are joined with the rest and removed.
+
+        ``files``: with the same row groups and together all columns, each as :func:`.parquet_writer` writes it.
+        """
+        self._parts[table.name].append(list(files))
+        self._rows[table.name] += rows
 
     def finish(self, manifest: Manifest, target: Path, owner: tuple[int, int] | None) -> int:
         """Closes the tables and makes ``target`` from them, as :meth:`make_file` does. Returns its size in bytes.
@@ -97,14 +107,27 @@ class TraceWriter:
 
     def _store(self, archive: zipfile.ZipFile, table: Table) -> TableEntry:
         path = self._folder / table.member
+        parts = self._parts[table.name]
+        blocks: Iterator[bytes]
+        if parts:
+            joined = JoinedParquet(table, [*parts, [path]])
+            size, blocks = joined.size, joined.blocks()
+        else:
+            size, blocks = path.stat().st_size, _blocks(path)
         digest = hashlib.sha256()
-        with path.open("rb") as source, archive.open(table.member, "w", force_zip64=True) as member:
-            while block := source.read(_COPY_BYTES):
+        with archive.open(table.member, "w", force_zip64=True) as member:
+            for block in blocks:
                 digest.update(block)
                 member.write(block)
-        entry = TableEntry(self._rows[table.name], path.stat().st_size, digest.hexdigest())
-        path.unlink()
-        return entry
+        for file in (path, *(file for files in parts for file in files)):
+            file.unlink()
+        return TableEntry(self._rows[table.name], size, digest.hexdigest())
+
+
+def _blocks(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        while block := file.read(_COPY_BYTES):
+            yield block
 
 
 def _size(folder: Path) -> int:

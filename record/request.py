@@ -43,8 +43,11 @@ class Request:
     cgroup: Path | None = None
     profile: int = 0
 
-    def selection(self, command_pid: int | None) -> Selection:
-        """What the BPF program has to record; ``command_pid``: the process that will become :attr:`command`."""
+    def selection(self, command_pid: int | None, helper_pid: int | None = None) -> Selection:
+        """What the BPF program has to record; ``command_pid``: the process that will become :attr:`command`.
+
+        ``helper_pid``: a process of the recorder's that is never recorded.
+        """
         return Selection(
             tgids=frozenset(self.pids if command_pid is None else (*self.pids, command_pid)),
             tids=frozenset(self.tids),
@@ -61,6 +64,7 @@ class Request:
             follow=self.follow or command_pid is not None,
             until_exec=command_pid is not None,
             profile=self.profile,
+            helper_pid=helper_pid,
         )
 
     def processes(self) -> set[int] | None:

@@ -15,6 +15,7 @@ from bpfrec.bpf.compilation import Compilation
 from bpfrec.bpf.program import RecorderProgram, start_compiling
 from bpfrec.formats.errors import BpfrecError
 from bpfrec.record.display import Display
+from bpfrec.record.finish.live_converter import LiveConverter
 from bpfrec.record.request import Request
 from bpfrec.record.session.command import Command
 from bpfrec.record.session.output import Output, prepare
@@ -52,18 +53,19 @@ def run(request: Request) -> int:
     with (
         closing(compilation),
         prepare(request.output, request.force, user) as output,
+        closing(LiveConverter(output, failed_only=request.failed_only)) as converter,
         Display(f"{request.subject()}{_until(request)}") as display,
         StopSignals(with_quit=bool(request.command)) as signals,
     ):
         if not request.command:
             permit_many_files()
-            _record_and_finish(request, output, user, None, compilation, display, signals)
+            _record_and_finish(request, output, user, None, compilation, converter, display, signals)
             return 0
         # The command is forked first, and keeps the limit that it would have had.
         command = Command(request.command, user, signals)
         try:
             permit_many_files()
-            _record_and_finish(request, output, user, command, compilation, display, signals)
+            _record_and_finish(request, output, user, command, compilation, converter, display, signals)
         finally:
             command.close()
         return command.child.exit_code
@@ -83,16 +85,18 @@ def _record_and_finish(
     user: User | None,
     command: Command | None,
     compilation: Compilation,
+    converter: LiveConverter,
     display: Display,
     signals: StopSignals,
 ) -> None:
-    program = RecorderProgram(request.selection(command.child.pid if command is not None else None), compilation)
+    selection = request.selection(command.child.pid if command is not None else None, converter.pid)
+    program = RecorderProgram(selection, compilation)
     try:
         # The kernel checks the program meanwhile.
         from bpfrec.record.session.session import record  # noqa: PLC0415
 
         with _imported_meanwhile(_FINISH):
-            recorded = record(request, output, command, program, display, signals)
+            recorded = record(request, output, command, program, display, signals, converter)
     except (BpfrecError, OSError) as error:
         if command is not None and command.child.is_released and not command.child.ended():
             # The command is not to blame, and goes on as if it were not recorded.
@@ -109,7 +113,11 @@ def _record_and_finish(
     from bpfrec.record.finish.finish import finish  # noqa: PLC0415
 
     try:
-        finished = finish(request, recorded, output, user, display.finishing)
+        if recorded.is_cut:
+            # Both spools and tables would not find room: what is spooled makes room for the tables.
+            converter.abandon()
+        converter.end(recorded.spooled_bytes)
+        finished = finish(request, recorded, output, user, display.finishing, converter.result)
         old = output.publish(finished.file)
     except BaseException as error:
         failure = _failure_of(output, error)

@@ -85,15 +85,20 @@ class SpoolWriter:
             self._descriptor = -1
 
 
-def read_chunks(path: Path, largest: int, consume: bool = False) -> Iterator[Chunk]:
+def read_chunks(
+    path: Path, largest: int, consume: bool = False, span: tuple[int, int] | None = None
+) -> Iterator[Chunk]:
     """The chunks of a spool in order, longer ones in batches of at most ``largest`` bytes (a multiple of 8).
 
     A chunk that is cut off at the end of the file, as by a full disk, is given as far as it goes. ``consume``: give the
-    room on the disk back as soon as a batch is read, where the file system can.
+    room on the disk back as soon as a batch is read, where the file system can. ``span``: offsets of the first chunk
+    and behind the last one; None: all.
     """
     buffer = np.empty(0, np.uint8)
     with path.open("r+b" if consume else "rb", buffering=0) as file:
-        while len(head := file.read(HEADER.size)) == HEADER.size:
+        start, end = span or (0, os.fstat(file.fileno()).st_size)
+        file.seek(start)
+        while file.tell() < end and len(head := file.read(HEADER.size)) == HEADER.size:
             magic, cpu, _unused, length, when = HEADER.unpack(head)
             if magic != _MAGIC:
                 return

@@ -7,6 +7,8 @@ interrupted code has in rax, here -EINTR. See arch/x86/kernel/signal.c.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -39,11 +41,11 @@ def returns_from_handler(calls: wire.Calls) -> NDArray[np.bool_]:
 class InterruptedCalls:
     """Finds the calls of a recording that failed with EINTR: first :meth:`note` for all records, then :meth:`settle`.
 
-    Records of one thread may come in any order, for each CPU sends its own.
+    Records of one thread may come in any order, for each CPU sends its own. ``noted``: what was noted before.
     """
 
-    def __init__(self) -> None:
-        self._noted: list[Integers] = []
+    def __init__(self, noted: Sequence[Integers] = ()) -> None:
+        self._noted = list(noted)
         self._keys: NDArray[np.void] = _keys(np.empty(0, np.int32), np.empty(0, np.int64))
 
     def note(self, calls: wire.Calls) -> None:
@@ -56,6 +58,17 @@ class InterruptedCalls:
         if len(chosen):
             columns = [calls.tid, calls.ts + calls.duration, calls.ts, calls.ret, calls.nr, pending, ends_handler]
             self._noted.append(np.stack([column[chosen].astype(np.int64) for column in columns], axis=1))
+
+    @property
+    def noted(self) -> list[Integers]:
+        """What was noted so far, for another one."""
+        return self._noted
+
+    @staticmethod
+    def undecided(calls: wire.Calls) -> NDArray[np.bool_]:
+        """Whether each of ``calls`` may have failed with EINTR, which only :meth:`settle` knows."""
+        undecided: NDArray[np.bool_] = np.isin(calls.ret, _CAN_BECOME_EINTR)
+        return undecided
 
     def settle(self) -> int:
         """Decides which of the noted calls failed with EINTR; returns how many there are."""

@@ -20,7 +20,8 @@ from bpfrec.formats.schema import (
     THREADS,
 )
 from bpfrec.formats.trace_writer import TraceWriter
-from bpfrec.record.finish.call_writer import CallWriter
+from bpfrec.record.finish.call_parts import CallParts, Converted
+from bpfrec.record.finish.call_writer import CallWriter, convert_spools
 from bpfrec.record.finish.losses import losses_of
 from bpfrec.record.finish.manifest import manifest_of
 from bpfrec.record.finish.rows import descriptor_rows, mapping_rows, process_rows, thread_rows
@@ -58,11 +59,16 @@ class Finished:
 
 
 def finish(
-    request: Request, recorded: Recorded, output: Output, user: User | None, report: Callable[[float], None]
+    request: Request,
+    recorded: Recorded,
+    output: Output,
+    user: User | None,
+    report: Callable[[float], None],
+    converted: Callable[[], Converted | None] | None = None,
 ) -> Finished:
     """Makes the trace from the spools of ``output``, in its folder; ``report`` gets the share of work done, 0 to 1.
 
-    Disk errors come as OSError.
+    ``converted``: gives what was made of the calls already; None: nothing was. Disk errors come as OSError.
     """
     output.use_reserve()
     # The disk is full of spools, and the trace is much smaller: what is read of them makes room for it.
@@ -87,16 +93,15 @@ def finish(
         output.free_spool(SpoolKind.SIDE_BAND)
         output.free_spool(SpoolKind.SNAPSHOTS)
     with stages.stage(SpoolKind.CALLS) as calls_report:
-        narrowed = not (request.comm is None and request.uid is None and request.cgroup is None)
-        unseen = UnseenEntries(recorded.in_progress_at_start, recorded.looked_ns, narrowed)
-        calls = CallWriter(writer, history, stacks, unseen, request.failed_only)
-        interrupted = recorded.counters["interrupted_calls"]
-        spools = [output.spool(SpoolKind.CALLS), *recorded.more_calls]
-        calls.write_all(spools, interrupted, calls_report, consume=frees_spools)
-        if not request.failed_only:
-            calls.write_in_progress_at_end(recorded.in_progress_at_end)
-            calls.write_in_progress_at_start(recorded.in_progress_at_start, recorded.start_ns)
-        calls.flush()
+        made = converted() if converted is not None else None
+        if made is None:
+            parts = CallParts(output.folder, "calls", failed_only=request.failed_only)
+            spools = [output.spool(SpoolKind.CALLS), *recorded.more_calls]
+            convert_spools(parts, spools, calls_report, consume=frees_spools)
+            made = parts.close()
+        elif frees_spools:
+            output.free_spool(SpoolKind.CALLS)
+        calls = _write_calls(request, recorded, output, writer, history, stacks, made)
     samples = SampleTable(history, stacks, has_stacks=request.stacks != "off")
     with stages.optional(SpoolKind.SAMPLES) as samples_report:
         samples.read(output.spool(SpoolKind.SAMPLES), samples_report)
@@ -128,7 +133,7 @@ def finish(
             "lost_samples": counters["lost_samples"] + counters["sent_samples"] - samples.count,
             "undecoded": calls.undecoded,
             "unread_32_bit": calls.unread_32_bit,
-            "failed_parts": len(stages.failed),
+            "failed_parts": len(stages.failed) + calls.failed_groups,
             "unread_lines": tracker.modules.unread_lines,
             "unread_symbols": tracker.modules.unread_symbols,
             "unheld_files": tracker.modules.unheld + tracker.perf_maps.unheld,
@@ -147,6 +152,26 @@ def finish(
         file, size = writer.make_file(manifest, (user.uid, user.gid) if user else None)
     rows = manifest.tables[PROCESSES.name].rows
     return Finished(calls.rows, samples.count, rows, counters["lost"], file, size, losses)
+
+
+def _write_calls(
+    request: Request,
+    recorded: Recorded,
+    output: Output,
+    writer: TraceWriter,
+    history: History,
+    stacks: StackTable,
+    made: Converted,
+) -> CallWriter:
+    narrowed = not (request.comm is None and request.uid is None and request.cgroup is None)
+    unseen = UnseenEntries(recorded.in_progress_at_start, recorded.looked_ns, narrowed)
+    calls = CallWriter(output.folder, writer, history, stacks, unseen, made, failed_only=request.failed_only)
+    calls.write_held()
+    if not request.failed_only:
+        calls.write_in_progress_at_end(recorded.in_progress_at_end)
+        calls.write_in_progress_at_start(recorded.in_progress_at_start, recorded.start_ns)
+    calls.close()
+    return calls
 
 
 def _missing(recorded: Recorded, decoded: int) -> dict[str, int]:

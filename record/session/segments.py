@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from importlib.metadata import version
 
@@ -36,10 +36,15 @@ _SYNC_SECONDS = 5.0
 
 
 class Segments:
-    """Writes the journal into ``spools``: first what the recording is, then a mark at the end of each segment."""
+    """Writes the journal into ``spools``: first what the recording is, then a mark at the end of each segment.
 
-    def __init__(self, request: Request, output: Output, spools: Spools) -> None:
-        self._spools = spools
+    ``told`` gets each mark when it is written.
+    """
+
+    def __init__(
+        self, request: Request, output: Output, spools: Spools, told: Callable[[Mark], None] | None = None
+    ) -> None:
+        self._spools, self._told = spools, told
         self._next_mark = self._next_sync = 0.0
         self._unsent: dict[int, bytes] = {}
         self.journal = Journal(lambda line: spools.append(SpoolKind.JOURNAL, line))
@@ -87,7 +92,10 @@ class Segments:
             if self._unsent.get(cpu) != sample:
                 self.journal.write(Unsent(cpu, sample.hex()))
         self._unsent = now_unsent
-        self.journal.write(replace(mark, bytes=self._spools.sizes))
+        mark = replace(mark, bytes=self._spools.sizes)
+        self.journal.write(mark)
+        if self._told is not None:
+            self._told(mark)
         now = time.monotonic()
         if now >= self._next_sync:
             self._next_sync = now + _SYNC_SECONDS

@@ -22,7 +22,7 @@ from bpfrec.bpf.program import RecorderProgram
 from bpfrec.bpf.sideband import Event, parse_events
 from bpfrec.formats.errors import BpfrecError
 from bpfrec.formats.manifest import Clock
-from bpfrec.record.journal import Attached, Ended
+from bpfrec.record.journal import Attached, Ended, Mark
 from bpfrec.record.options.phrases import one_of
 from bpfrec.record.processes import procfs
 from bpfrec.record.processes.calls_in_progress import CallInProgress, calls_in_progress
@@ -61,6 +61,17 @@ class Listener(Protocol):
         """Called about twice a second."""
 
 
+class Helper(Protocol):
+    """A process that works on the spools while they grow, and is never recorded."""
+
+    @property
+    def pid(self) -> int:
+        """Of that process."""
+
+    def segment_closed(self, mark: Mark) -> None:
+        """Called when a segment is spooled."""
+
+
 class InterruptedEarlyError(BpfrecError):
     """A signal came before recording had begun; ``exit_code`` is that of a program that it killed."""
 
@@ -76,20 +87,21 @@ def record(
     program: RecorderProgram,
     listener: Listener,
     signals: StopSignals,
+    helper: Helper | None = None,
 ) -> Recorded:
     """Records what ``request`` asks for into the spools of ``output``.
 
     ``command``: that of the request, which is released here. ``program``: for :meth:`.Request.selection` of it.
-    ``signals`` is entered already.
+    ``signals`` is entered already. ``helper``: a process that reads the spools meanwhile.
 
     Raises:
         BpfrecError: recording is not possible here, the command cannot be started, or a signal came too early.
     """
-    return _Session(request, output, command).run(program, listener, signals)
+    return _Session(request, output, command, helper).run(program, listener, signals)
 
 
 class _Session:
-    def __init__(self, request: Request, output: Output, command: Command | None) -> None:
+    def __init__(self, request: Request, output: Output, command: Command | None, helper: Helper | None) -> None:
         self._request, self._command = request, command
         self._child = child = command.child if command is not None else None
         output.reserve_room()
@@ -97,13 +109,14 @@ class _Session:
         self._learner: StackLearner | None = None
         self._events: list[Event] = []
         self._ring_cpus: frozenset[int] = frozenset()
-        self._selection = request.selection(child.pid if child else None)
+        self._selection = request.selection(child.pid if child else None, helper.pid if helper else None)
         wanted = request.processes()
         if wanted is not None and child is not None:
             wanted.add(child.pid)
         command_pid = child.pid if child else None
         self._tracker = ProcessTracker(wanted, request.follow or child is not None, command_pid, request.command)
-        self._segments = Segments(request, output, self._spools)
+        self._helper = helper
+        self._segments = Segments(request, output, self._spools, helper.segment_closed if helper else None)
         self._tracker.note = self._segments.journal.write
 
     def run(self, program: RecorderProgram, listener: Listener, signals: StopSignals) -> Recorded:
@@ -237,7 +250,7 @@ class _Session:
     def _at_the_start(self) -> set[int]:
         """The processes that can be in a call to be recorded when recording begins."""
         wanted = self._tracker.wanted
-        own = {os.getpid()} | ({self._child.pid} if self._child else set())
+        own = {os.getpid()} | {process.pid for process in (self._child, self._helper) if process is not None}
         return (set(procfs.pids()) if wanted is None else wanted) - own
 
     def _read_descriptors(self, channels: Channels) -> None:

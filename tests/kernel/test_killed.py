@@ -35,8 +35,12 @@ def test_all_calls_up_to_the_last_mark_are_recovered(
 ) -> None:
     (tmp_path / "existing").write_text("0123456789")
     known = Waiting([programs("known"), tmp_path, "wait"])
+    # The recording goes on when the other one has ended.
+    other = subprocess.Popen(["sleep", str(2 * PATIENCE)], text=True)
+    started.append(other)
     output = tmp_path / "t.bpfrec"
-    recorder = Recorder(output, "-p", str(known.pid), "--stacks", stacks, "-e", "openat,read")
+    options = ["--stacks", stacks, "-e", "openat,read"]
+    recorder = Recorder(output, "-p", str(known.pid), "-p", str(other.pid), *options)
     known.process.stdin.write("go\n")  # type: ignore[union-attr]
     known.process.stdin.flush()  # type: ignore[union-attr]
     assert known.process.wait(PATIENCE) == 0

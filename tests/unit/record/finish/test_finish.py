@@ -10,20 +10,16 @@ from typing import Any
 
 import pytest
 from support import ring_bytes
+from support.recorded_calls import OTHER, PID, recorded
 
 import bpfrec
-from bpfrec.bpf.program import COUNTERS
 from bpfrec.formats.kernel.syscalls import syscalls
-from bpfrec.formats.manifest import Clock
-from bpfrec.record.finish import call_writer, finish
+from bpfrec.record.finish import call_parts, finish
 from bpfrec.record.request import Request
 from bpfrec.record.session.output import SpoolKind, prepare
-from bpfrec.record.session.recorded import Recorded
 from bpfrec.record.session.spools import Spools
-from bpfrec.record.session.tracker import ProcessTracker
 
 GETPID = syscalls()["getpid"].numbers["x86_64"]
-PID, OTHER = 100, 200
 CALLS = 5
 Rows = Callable[[str], list[tuple[Any, ...]]]
 
@@ -32,33 +28,6 @@ def two_processes() -> list[bytes]:
     return [
         ring_bytes.call(GETPID, ts=1000 + number, pid=pid, tid=pid) for pid in (PID, OTHER) for number in range(CALLS)
     ]
-
-
-def recorded(spools: Spools, calls: list[bytes], interrupted: int) -> Recorded:
-    """A recording of ``calls``, which were drained one by one."""
-    for call in calls:
-        spools.write(SpoolKind.CALLS, 0, [memoryview(ring_bytes.sample(call))])
-    counters = dict.fromkeys((*COUNTERS, "missed_runs", "throttled_samples"), 0)
-    return Recorded(
-        clock=Clock(0, 0, 0),
-        start_ns=900,
-        stop_ns=5000,
-        stopped="the time was up",
-        is_cut=False,
-        ended_early=[],
-        counters=counters | {"sent_syscalls": len(calls), "interrupted_calls": interrupted},
-        lost_by_cpu=[0],
-        lost_bursts=[],
-        ring_cpus=frozenset({0}),
-        in_progress_at_end=b"",
-        in_progress_at_start=[],
-        looked_ns=950,
-        tracker=ProcessTracker({PID, OTHER}, follow=False),
-        ring_bytes=1 << 18,
-        spooled_bytes=spools.bytes_written(SpoolKind.CALLS),
-        child=None,
-        kernel_symbols=None,
-    )
 
 
 def finished(folder: Path, calls: list[bytes] | None = None, interrupted: int = 0, **options: Any) -> Rows:
@@ -140,12 +109,12 @@ def test_a_file_that_cannot_be_read_is_a_part_and_a_full_disk_is_not(
 
 
 def test_a_call_that_cannot_be_decoded_is_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = call_writer.call_rows
+    real = call_parts.call_rows
 
     def picky(records: Any, *arguments: Any) -> Any:
         return fail() if OTHER in records.calls.pid else real(records, *arguments)
 
-    monkeypatch.setattr(call_writer, "call_rows", picky)
+    monkeypatch.setattr(call_parts, "call_rows", picky)
     rows = finished(tmp_path)
     assert rows("SELECT pid, count(*) FROM syscalls GROUP BY 1") == [(PID, CALLS)]
     assert rows(LOSSES) == [("calls-undecoded", "data_loss", CALLS)], "recorded and lost must add up"
@@ -155,15 +124,15 @@ def test_a_call_that_cannot_be_decoded_is_counted(tmp_path: Path, monkeypatch: p
 def test_rows_that_cannot_be_written_are_counted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bad: int, lost: int
 ) -> None:
-    monkeypatch.setattr(call_writer, "_ROW_GROUP", 3)
-    real = call_writer.CallWriter._in_order_of_end
+    monkeypatch.setattr(call_parts, "_ROW_GROUP", 3)
+    real = call_parts.CallParts._in_order_of_end
     times = []
 
     def picky(self: Any, table: Any) -> Any:
         times.append(len(table))
         return fail() if len(times) == bad else real(self, table)
 
-    monkeypatch.setattr(call_writer.CallWriter, "_in_order_of_end", picky)
+    monkeypatch.setattr(call_parts.CallParts, "_in_order_of_end", picky)
     rows = finished(tmp_path)
     assert rows("SELECT count(*), count(DISTINCT event_id) FROM syscalls") == [(2 * CALLS - lost, 2 * CALLS - lost)]
     assert rows(LOSSES) == [("calls-undecoded", "data_loss", lost)]

@@ -1,0 +1,181 @@
+"""Converts calls while recording goes on: a process of the lowest priority, which the BPF program never records.
+
+The recorder tells it after each mark how far the spool of calls may be read. What it has no time for is done at the
+end, with normal priority, while the recorder reads stacks.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import logging
+import os
+import pickle
+import signal
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+from bpfrec.bpf.parent_death import die_with_parent
+from bpfrec.record.journal import Mark
+from bpfrec.record.session.output import Output, SpoolKind
+from bpfrec.record.session.signals import ENDING
+
+if TYPE_CHECKING:
+    from bpfrec.record.finish.call_parts import Converted
+
+_log = logging.getLogger(__name__)
+
+_TAG = "live"
+_LOWEST = 19
+_NAME = b"bpfrec-convert"
+_PR_SET_NAME = 15
+# include/uapi/linux/capability.h
+_CAP_SYS_NICE = 23
+_BLOCK = 1 << 16
+
+
+class LiveConverter:
+    """The process, which is forked here: before there are threads, rings or BPF programs that it would hold.
+
+    ``pid``: of it. Its files are in the folder of ``output``, which may not be closed before :meth:`close`.
+    """
+
+    def __init__(self, output: Output, *, failed_only: bool) -> None:
+        self._output = output
+        orders, self._orders = os.pipe()
+        self._results, results = os.pipe()
+        parent = os.getpid()
+        # From before the fork on: a signal in between must not kill it.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, _IGNORED)
+        try:
+            self.pid = os.fork()
+            if self.pid == 0:
+                os.close(self._orders)
+                os.close(self._results)
+                _run(orders, results, parent, output, failed_only)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        os.close(orders)
+        os.close(results)
+        os.set_blocking(self._orders, False)
+        self._is_running = True
+
+    def segment_closed(self, mark: Mark) -> None:
+        """Lets it read the spool of calls up to ``mark``. A process that got no time for long learns of a later one."""
+        with suppress(BlockingIOError, BrokenPipeError):
+            os.write(self._orders, _order(mark.bytes.get(SpoolKind.CALLS, 0), is_last=False))
+
+    def end(self, size: int) -> None:
+        """Lets it convert the rest of the spool, which has ``size`` bytes, as fast as it can."""
+        if not self._is_running:
+            return
+        with suppress(OSError):
+            os.sched_setscheduler(self.pid, os.SCHED_OTHER, os.sched_param(0))
+            os.setpriority(os.PRIO_PROCESS, self.pid, 0)
+        os.set_blocking(self._orders, True)
+        with suppress(BrokenPipeError):
+            os.write(self._orders, _order(size, is_last=True))
+
+    def result(self) -> Converted | None:
+        """Waits for what it made, after :meth:`end`; None: it failed or was killed, and its files are removed."""
+        if not self._is_running:
+            return None
+        parts: list[bytes] = []
+        while block := os.read(self._results, _BLOCK):
+            parts.append(block)
+        self._reap()
+        made: Converted | None = None
+        with suppress(pickle.UnpicklingError, EOFError):
+            # It is from our own process, through a pipe that nobody else has.
+            made = pickle.loads(b"".join(parts))  # noqa: S301
+        if made is None:
+            _log.info("the converter failed; its work is done again")
+            self._remove_files()
+        return made
+
+    def abandon(self) -> None:
+        """Ends it, and removes its files."""
+        if self._is_running:
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGKILL)
+            self._reap()
+            self._remove_files()
+
+    def close(self) -> None:
+        """Ends it if it still runs."""
+        self.abandon()
+        os.close(self._orders)
+        os.close(self._results)
+
+    def _reap(self) -> None:
+        self._is_running = False
+        os.waitpid(self.pid, 0)
+
+    def _remove_files(self) -> None:
+        for path in self._output.folder.glob(f"*.{_TAG}.part"):
+            path.unlink()
+
+
+_IGNORED = (*ENDING, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2, signal.SIGTSTP)
+
+
+def _order(size: int, *, is_last: bool) -> bytes:
+    return json.dumps([size, is_last]).encode() + b"\n"
+
+
+def _run(orders: int, results: int, parent: int, output: Output, failed_only: bool) -> NoReturn:
+    status = 1
+    try:
+        die_with_parent(parent)
+        ctypes.CDLL(None).prctl(_PR_SET_NAME, _NAME, 0, 0, 0)
+        for number in _IGNORED:
+            signal.signal(number, signal.SIG_IGN)
+        _lower_priority()
+        made = _convert(orders, output.spool(SpoolKind.CALLS), output.folder, failed_only)
+        with os.fdopen(results, "wb") as file:
+            pickle.dump(made, file)
+        status = 0
+    except Exception:
+        _log.info("converting failed", exc_info=True)
+    finally:
+        os._exit(status)
+
+
+def _convert(orders: int, spool: Path, folder: Path, failed_only: bool) -> Converted | None:
+    """Obeys the orders until the last one; None: there was none."""
+    parts = None
+    done = 0
+    with os.fdopen(orders, "rb", buffering=0) as file:
+        waiting = b""
+        while block := file.read(_BLOCK):
+            *lines, waiting = (waiting + block).split(b"\n")
+            if not lines:
+                continue
+            size, is_last = json.loads(lines[-1])
+            # The imports are slow, and nobody waits for them.
+            from bpfrec.record.finish.call_parts import CallParts  # noqa: PLC0415
+            from bpfrec.record.finish.call_writer import convert_span  # noqa: PLC0415
+
+            parts = parts or CallParts(folder, _TAG, failed_only=failed_only)
+            convert_span(parts, spool, done, size)
+            done = size
+            if is_last:
+                return parts.close()
+    return None
+
+
+def _lower_priority() -> None:
+    """Takes only time that nobody else wants, if that can be undone: else, a busy machine would never finish."""
+    if not _may_raise_priority():
+        return
+    with suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, 0, _LOWEST)
+        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+
+
+def _may_raise_priority() -> bool:
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("CapEff:"):
+            return bool(int(line.split()[1], 16) >> _CAP_SYS_NICE & 1)
+    return False

@@ -1,0 +1,86 @@
+"""record/finish/live_converter.py: what is converted while recording goes on is what would be made at the end."""
+
+from __future__ import annotations
+
+import os
+import signal
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support import ring_bytes
+from support.recorded_calls import OTHER, PID, recorded
+
+import bpfrec
+from bpfrec.bpf import wire
+from bpfrec.formats.kernel.syscalls import syscalls
+from bpfrec.record.finish.finish import finish
+from bpfrec.record.finish.live_converter import LiveConverter
+from bpfrec.record.journal import Mark
+from bpfrec.record.request import Request
+from bpfrec.record.session.output import SpoolKind, prepare
+from bpfrec.record.session.spools import Spools
+
+NUMBERS = {name: syscalls()[name].numbers["x86_64"] for name in ("getpid", "openat", "nanosleep", "rt_sigreturn")}
+
+
+def calls() -> list[bytes]:
+    """Calls of two threads in no order of time, some of them interrupted, some whose entry was not seen."""
+    made = []
+    for number in range(300):
+        pid = (PID, OTHER)[number % 2]
+        made.append(ring_bytes.call(NUMBERS["getpid"], ts=1000 + number * 7 % 300, pid=pid, tid=pid, duration=3))
+        if number % 50 == 0:
+            made.append(ring_bytes.call(NUMBERS["nanosleep"], ts=5000 + number, ret=-516, pid=pid, tid=pid))
+            made.append(ring_bytes.call(NUMBERS["rt_sigreturn"], ts=5010 + number, ret=-4, pid=pid, tid=pid))
+        if number % 70 == 0:
+            flags = wire.NO_ENTRY | wire.EARLIER
+            made.append(ring_bytes.call(NUMBERS["openat"], ts=920, ret=-2, pid=pid, tid=pid, flags=flags))
+    return made
+
+
+def trace_of(folder: Path, *, live: bool, kill_after: int | None = None, failed_only: bool = False) -> list[Any]:
+    """All rows of ``syscalls`` of a recording of :func:`calls`, but for their numbers."""
+    target = folder / f"{live}-{kill_after}.bpfrec"
+    with prepare(target, force=True) as output, closing(LiveConverter(output, failed_only=failed_only)) as converter:
+        spools = Spools(output)
+        for number, call in enumerate(calls()):
+            spools.write(SpoolKind.CALLS, number % 3, [memoryview(ring_bytes.sample(call))])
+            if live and number % 40 == 0:
+                converter.segment_closed(Mark(number, spools.sizes, {}, []))
+            if number == kill_after:
+                os.kill(converter.pid, signal.SIGKILL)
+        recording = recorded(spools, [], interrupted=6)
+        recording.counters["sent_syscalls"] = len(calls())
+        spools.close()
+        if live:
+            converter.end(recording.spooled_bytes)
+        request = Request(pids=(PID, OTHER), stacks="off", failed_only=failed_only)
+        done = finish(request, recording, output, None, lambda _: None, converter.result if live else None)
+        output.publish(done.file)
+    with bpfrec.open(target) as trace:
+        numbers = "SELECT count(DISTINCT event_id) = count(*), max(event_id) = count(*) - 1 FROM syscalls"
+        assert trace.sql(numbers).fetchall() == [(True, True)]
+        assert trace.sql("SELECT * FROM losses").fetchall() == []
+        return trace.sql("SELECT * EXCLUDE (event_id) FROM syscalls ORDER BY ALL").fetchall()
+
+
+@pytest.mark.parametrize("failed_only", [False, True])
+def test_what_is_converted_live_is_what_is_converted_at_the_end(tmp_path: Path, failed_only: bool) -> None:
+    at_the_end = trace_of(tmp_path, live=False, failed_only=failed_only)
+    assert len(at_the_end) > 5
+    assert trace_of(tmp_path, live=True, failed_only=failed_only) == at_the_end
+
+
+@pytest.mark.parametrize("kill_after", [0, 150])
+def test_a_converter_that_is_killed_costs_nothing(tmp_path: Path, kill_after: int) -> None:
+    assert trace_of(tmp_path, live=True, kill_after=kill_after) == trace_of(tmp_path, live=False)
+
+
+def test_a_converter_whose_recorder_gives_up_ends(tmp_path: Path) -> None:
+    with prepare(tmp_path / "t.bpfrec", force=True) as output:
+        converter = LiveConverter(output, failed_only=False)
+        converter.close()
+        with pytest.raises(ProcessLookupError):
+            os.kill(converter.pid, 0)
