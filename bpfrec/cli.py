@@ -10,6 +10,7 @@ from bpfrec.logs import start_by_environment, verbose_option
 _ENTRIES = {
     "record": Entry("bpfrec.record.command:record", "record the system calls of processes into a trace"),
     "recover": Entry("bpfrec.record.recover.command:recover", "make a trace of what a killed recorder left"),
+    "import": Entry("bpfrec.analyze.commands.import_log:command", "make a trace from a log of strace"),
     "analyze": Entry("bpfrec.analyze.commands.analyze:command", "ask a trace: reports, SQL, what it holds"),
     "share": Entry(
         "bpfrec.analyze.commands.share:command", "prepare a trace for a ticket: what may be secret, a copy without it"

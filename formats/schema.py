@@ -413,6 +413,13 @@ LOSSES = table(
     ("tid", "INTEGER", "thread whose calls they are; NULL: not known", "plain"),
 )
 
+LOG_LINES = table(
+    "log_lines",
+    "Lines of an imported log that were not understood.",
+    ("line", "BIGINT", "number of the line, from 1", "delta"),
+    ("text", "VARCHAR", "the line; bytes that are not UTF-8 as \\xNN", "plain"),
+)
+
 TABLES: tuple[Table, ...] = (
     SYSCALLS,
     TIMESPECS,
@@ -432,6 +439,7 @@ TABLES: tuple[Table, ...] = (
     JIT_SYMBOLS,
     BINARIES,
     BINARY_PARTS,
+    LOG_LINES,
     LOSSES,
 )
 """Every table of a trace, in the order in which the file holds them."""
