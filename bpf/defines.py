@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
-from bpfrec.bpf.btf import kernel_types
+from bpfrec.bpf.btf import has_name, kernel_types
 from bpfrec.bpf.known_stacks import MAX_KNOWN_STACKS
 from bpfrec.bpf.selection import Selection
 from bpfrec.bpf.task_offsets import register_defines, stack_defines, task_defines
@@ -16,6 +16,9 @@ MAX_THREADS = 32768
 
 MAX_LOST_RUNS = 65536
 """How many bursts of lost calls the program keeps account of; beyond that they are counted per CPU only."""
+
+PREPARE_EXEC = "PREPARE_EXEC"
+"""The define that says that the kernel has the tracepoint sched_prepare_exec."""
 
 _VECTORS = 64
 _COMM_BYTES = 16
@@ -44,7 +47,8 @@ def defines_of(selection: Selection) -> Defines:
     offsets = _offsets(selection, types)
     reports_births = bool(offsets) and _can_gain_processes(selection)
     births = ["TELL_BIRTHS"] if reports_births else []
-    return Defines([*selection_defines(selection, types), *offsets, *births], bool(offsets), reports_births)
+    execs = [PREPARE_EXEC] if has_name("btf_trace_sched_prepare_exec", types) else []
+    return Defines([*selection_defines(selection, types), *offsets, *births, *execs], bool(offsets), reports_births)
 
 
 def constants_of(selection: Selection) -> list[int]:

@@ -14,7 +14,7 @@ from bpfrec.bpf.bpf_calls import PERF_EVENT, RAW_TRACEPOINT, attach_raw_tracepoi
 from bpfrec.bpf.clock import monotonic_ns
 from bpfrec.bpf.compilation import Compilation
 from bpfrec.bpf.compiled import CompiledProgram
-from bpfrec.bpf.defines import Defines, constants_of, defines_of
+from bpfrec.bpf.defines import PREPARE_EXEC, Defines, constants_of, defines_of
 from bpfrec.bpf.known_stacks import KnownStacks
 from bpfrec.bpf.loading import LoadedProgram
 from bpfrec.bpf.maps import Map
@@ -46,6 +46,7 @@ _STACK, _SAMPLE = "on_stack", "on_sample"
 
 _POINTS = {
     "sched_process_exit": "on_process_exit",
+    "sched_prepare_exec": "on_prepare_exec",
     "sched_process_exec": "on_process_exec",
     "sched_process_fork": "on_process_fork",
     "sys_exit": "on_sys_exit",
@@ -79,6 +80,8 @@ class LostBurst:
 def functions_of(selection: Selection, defines: Defines) -> dict[str, int]:
     """The functions of the program for ``selection``, and their types; those that take longest to load stand first."""
     names = ["on_sys_exit", "on_sys_enter", "on_process_exec", "on_process_exit"]
+    if PREPARE_EXEC in defines.flags:
+        names.append("on_prepare_exec")
     if defines.reports_births:
         names.append("on_process_fork")
     if selection.has_full_stacks:

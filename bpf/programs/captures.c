@@ -163,6 +163,54 @@ static __always_inline void capture_strings(struct call_slot *slot, const struct
 	}
 }
 
+/* Forgets the vector of strings `number`, where it was read in part or not at all; whether it was. */
+static __always_inline int forget_cut(struct call_slot *slot, u32 number, u32 arg)
+{
+	u64 key = spill_key(slot->call.tid, number);
+	struct wire_data *data;
+
+	if (slot->more.size && slot->more.arg == arg) {
+		if (!(slot->more.flags & WIRE_CUT))
+			return 0;
+		slot->more.size = 0;
+		return 1;
+	}
+	data = slot->aside & 1 << number ? spilled.lookup(&key) : 0;
+	if (!data || (data->captured >= 0 && !(data->flags & WIRE_CUT)))
+		return 0;
+	slot->aside &= ~(1 << number);
+	spilled.delete(&key);
+	return 1;
+}
+
+/*
+ * Reads once more what an execve was given and could not be read at entry: pages of a child are not in its memory until
+ * it touches them, those of its program's text among them. The kernel has touched them by now.
+ */
+static __always_inline void capture_exec_again(struct call_slot *slot, const struct call_plan *plan)
+{
+	struct data_room *room = scratch();
+	u32 i;
+
+	if (!room)
+		return;
+	if (slot->call.captured == -EFAULT) {
+		slot->call.captured = 0;
+		slot->call.flags |= WIRE_RETRIED;
+		capture_first(slot, &plan->capture[0]);
+	}
+#pragma clang loop unroll(disable)
+	for (i = 1; i <= STRING_VECTORS; i++) {
+		const struct capture *capture = &plan->capture[i];
+
+		if (capture->kind != CAPTURE_STRINGS || !forget_cut(slot, i, capture->arg))
+			continue;
+		name_record(room, capture->arg, 0);
+		read_strings(room, target_of(slot, capture));
+		keep_aside(slot, i, room);
+	}
+}
+
 static __always_inline void capture_rest(struct call_slot *slot, const struct call_plan *plan)
 {
 	u32 i;

@@ -10,6 +10,7 @@
  *   BY_NAME                    threads and processes of a name
  *   BY_UID                     calls made with a real uid
  *   BY_CGROUP                  calls made by threads in the cgroup in the map cgroups, or below it
+ *   PREPARE_EXEC               the kernel tells of an exec before the old memory is gone
  *   FOLLOW                     children of recorded processes too
  *   TASK_TGID=n ...            offsets in the kernel's structs, from BTF: FOLLOW needs them, and what is told of processes
  *   TELL_BIRTHS                processes can be born that have calls to record
@@ -91,7 +92,7 @@ int on_sys_enter(struct bpf_raw_tracepoint_args *ctx)
 	index = plan_index(nr, &regs, &flags);
 	plan = plans.lookup(&index);
 	slot = slot_of(tid);
-	if (!plan)
+	if (!plan || (slot && slot->own))
 		return 0;
 	if (!(slot && slot->call.pid == tgid) && !targeted(tgid, tid, plan))
 		return 0;
@@ -135,7 +136,7 @@ static __always_inline struct call_slot *unentered_call(struct bpf_raw_tracepoin
 	u32 index;
 	u8 flags;
 
-	if (!start || !*start || !passes(tgid, tid))
+	if (!start || !*start || !passes(tgid, tid) || (slot && slot->own))
 		return 0;
 	if (!(slot && slot->call.pid == tgid) && !already_targeted(tgid, tid))
 		return 0;
@@ -388,6 +389,22 @@ static __always_inline struct call_slot *moved_slot(u64 id, u32 old_tid)
 	return to;
 }
 
+#ifdef PREPARE_EXEC
+/*
+ * raw tracepoint sched_prepare_exec, since Linux 6.10: struct task_struct *task (the current one), struct linux_binprm
+ * *bprm. The exec cannot fail any more, and the memory is still that of the old program.
+ */
+int on_prepare_exec(struct bpf_raw_tracepoint_args *ctx)
+{
+	struct call_slot *slot = slot_of(bpf_get_current_pid_tgid());
+	struct call_plan *plan = slot ? plans.lookup(&slot->plan) : 0;
+
+	if (plan && slot->state & STATE_IN_CALL && plan->flags & PLAN_EXEC)
+		capture_exec_again(slot, plan);
+	return 0;
+}
+#endif
+
 /* raw tracepoint sched_process_exec: struct task_struct *task, pid_t old_pid, struct linux_binprm *bprm */
 int on_process_exec(struct bpf_raw_tracepoint_args *ctx)
 {
@@ -409,6 +426,13 @@ int on_process_fork(struct bpf_raw_tracepoint_args *ctx)
 
 	if (!child || child == tgid)
 		return 0;
+	if (tgid == (u32)constant(CONSTANT_SELF) || is_own(bpf_get_current_pid_tgid())) {
+		struct call_slot *slot = new_slot(child, child);
+
+		if (slot)
+			slot->own = 1;
+		return 0;
+	}
 #ifdef FOLLOW
 	{
 		u32 recorded = TARGET_RECORDED;

@@ -18,7 +18,8 @@ static __always_inline int keeps_memory(const struct call_slot *slot)
 
 static __always_inline int unread(const struct call_slot *slot)
 {
-	return slot->call.captured == -EFAULT || (slot->more.size && slot->more.captured == -EFAULT);
+	return slot->call.captured == -EFAULT ||
+	       (slot->more.size && (slot->more.captured == -EFAULT || slot->more.flags & WIRE_CUT));
 }
 
 static __always_inline void add_data(struct wire_batch *batch, const struct wire_data *data)
@@ -128,6 +129,8 @@ static __always_inline void finish_captures(struct wire_batch *batch, struct cal
 		slot->aside |= HAS_WORKED;
 	if (keeps_memory(slot))
 		slot->aside |= MAY_RETRY;
+	if (slot->aside & MAY_RETRY && plan->flags & PLAN_EXEC)
+		capture_exec_again(slot, plan);
 #pragma clang loop unroll(disable)
 	for (i = 0; i < CAPTURES; i++) {
 		const struct capture *capture = &plan->capture[i];
@@ -166,26 +169,6 @@ static __always_inline void finish_captures(struct wire_batch *batch, struct cal
 #ifdef BPRM_FILENAME
 #define EXECVE_ARGS 3
 
-/* Forgets a vector of strings that was read in part or not at all; whether it was. */
-static __always_inline int forget_cut(struct call_slot *slot, u32 number)
-{
-	u64 key = spill_key(slot->call.tid, number);
-	struct wire_data *data;
-
-	if (slot->more.size && slot->more.arg == number) {
-		if (!(slot->more.flags & WIRE_CUT))
-			return 0;
-		slot->more.size = 0;
-		return 1;
-	}
-	data = slot->aside & 1 << number ? spilled.lookup(&key) : 0;
-	if (!data || (data->captured >= 0 && !(data->flags & WIRE_CUT)))
-		return 0;
-	slot->aside &= ~(1 << number);
-	spilled.delete(&key);
-	return 1;
-}
-
 /* The vectors of strings of an execve that were not readable at entry, from the new stack: argc, argv, envp. */
 static __always_inline void capture_strings_again(struct call_slot *slot, u64 stack)
 {
@@ -197,7 +180,7 @@ static __always_inline void capture_strings_again(struct call_slot *slot, u64 st
 		return;
 #pragma clang loop unroll(disable)
 	for (i = 1; i <= STRING_VECTORS; i++) {
-		if (forget_cut(slot, i))
+		if (forget_cut(slot, i, i))
 			slot->aside |= LATER_STRINGS;
 		if (slot->aside & LATER_STRINGS) {
 			slot->aside &= ~LATER_STRINGS;
@@ -210,9 +193,9 @@ static __always_inline void capture_strings_again(struct call_slot *slot, u64 st
 }
 
 /*
- * What an execve that has worked was given, where it was not readable at entry: the program's text pages are none of a
- * child's until it touches them. The kernel has copied it: bprm->filename, and to the new stack, at bprm->p. What stands
- * there is another program's if it executes the interpreter of a script instead.
+ * What an execve that has worked was given, where it could not be read before: kernels before 6.10 do not tell of an exec
+ * while it has its memory. The kernel has copied it: bprm->filename, and to the new stack, at bprm->p. What stands there
+ * is another program's if it executes the interpreter of a script instead.
  */
 static __always_inline void capture_executed(struct call_slot *slot, const void *bprm)
 {

@@ -44,7 +44,7 @@ static __always_inline int is_sampled(u32 tgid, u32 tid)
 	if (!has_name(tgid, tid))
 		return 0;
 #endif
-	return in_scope(tgid) && already_targeted(tgid, tid);
+	return in_scope(tgid) && already_targeted(tgid, tid) && !is_own(tid);
 }
 
 #ifdef PROFILE_FULL

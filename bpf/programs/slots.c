@@ -47,6 +47,14 @@ static __always_inline struct call_slot *slot_of(u32 tid)
 	return slot->crowd ? crowded.lookup(&tid) : 0;
 }
 
+/* Whether thread `tid` is a helper of the recorder. */
+static __always_inline int is_own(u32 tid)
+{
+	struct call_slot *slot = slot_of(tid);
+
+	return slot && slot->own;
+}
+
 static __always_inline struct call_slot *crowded_slot(struct call_slot *taken, u32 tid)
 {
 	int zero = 0;
@@ -73,6 +81,7 @@ static __always_inline struct call_slot *free_slot_for(u32 tgid, u32 tid)
 		return 0;
 	slot->state = STATE_IDLE;
 	slot->uid_reads = 1;
+	slot->own = 0;
 	slot->call.kind = WIRE_SYSCALL;
 	slot->call.pid = tgid;
 	slot->tid = tid;

@@ -148,7 +148,7 @@ struct call_slot {
 	u32 plan;    /* row of the plan table */
 	u32 room;    /* what the caller has for a result whose size it is told */
 	u32 more_of; /* which capture `more` is */
-	u32 reserved;
+	u32 own;     /* it is a helper of the recorder: nothing of it is recorded */
 };
 
 #define WIRE_SNAPSHOT_BYTES 16384

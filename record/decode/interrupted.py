@@ -2,12 +2,14 @@
 
 Such a call ends with an internal error (ERESTARTSYS and its like). If a handler runs, and the kernel does not repeat
 the call behind it, the program sees EINTR. The end of the handler tells: the result of rt_sigreturn is what the
-interrupted code has in rax, here -EINTR. See arch/x86/kernel/signal.c.
+interrupted code has in rax, here -EINTR. If the kernel repeats the call, it is the call's number. A handler that
+interrupted other code, as that of another handler, ends with whatever that had in rax. See arch/x86/kernel/signal.c.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +26,12 @@ _NUMBERS = errno_numbers()
 _EINTR = -_NUMBERS["EINTR"]
 # The kernel repeats a call that ended with ERESTARTNOINTR, whatever the handler.
 _CAN_BECOME_EINTR = np.array([-_NUMBERS[name] for name in ("ERESTARTSYS", "ERESTARTNOHAND", "ERESTART_RESTARTBLOCK")])
+# Behind a handler only calls that ended so are repeated.
+_CAN_BE_REPEATED = -_NUMBERS["ERESTARTSYS"]
+# Without a handler the kernel goes on with such a call by another one, restart_syscall.
+_GOES_ON = -_NUMBERS["ERESTART_RESTARTBLOCK"]
+_RESTART_SYSCALL = syscalls()["restart_syscall"].numbers
+_PENDING = frozenset(_CAN_BECOME_EINTR.tolist())
 _SIGNAL_RETURNS = tuple(syscalls()[name] for name in calls_that("returns_from_handler"))
 _NATIVE = np.array([call.numbers[NATIVE_ABI] for call in _SIGNAL_RETURNS if NATIVE_ABI in call.numbers])
 _I386 = np.array([call.numbers["i386"] for call in _SIGNAL_RETURNS if "i386" in call.numbers])
@@ -31,11 +39,57 @@ _I386 = np.array([call.numbers["i386"] for call in _SIGNAL_RETURNS if "i386" in 
 _DEEPEST = 64
 
 
+def _goes_on(calls: wire.Calls) -> NDArray[np.bool_]:
+    """Tells which of ``calls`` go on with one that was interrupted."""
+    is_compat = (calls.flags & wire.COMPAT) != 0
+    found: NDArray[np.bool_] = calls.nr == np.where(is_compat, _RESTART_SYSCALL["i386"], _RESTART_SYSCALL[NATIVE_ABI])
+    return found
+
+
 def returns_from_handler(calls: wire.Calls) -> NDArray[np.bool_]:
     """Tells which of ``calls`` end a signal handler. Their result is not theirs: they cannot fail."""
     is_compat = (calls.flags & wire.COMPAT) != 0
     found: NDArray[np.bool_] = np.where(is_compat, np.isin(calls.nr, _I386), np.isin(calls.nr, _NATIVE))
     return found
+
+
+class _Interrupted(NamedTuple):
+    """A call that a signal interrupted; ``entry``: ns, ``ret``: -EINTR, or one of the internal errors."""
+
+    entry: int
+    number: int
+    ret: int
+
+
+class _Handlers:
+    """The handlers that one thread is in, each by the call that it interrupted, the innermost last."""
+
+    def __init__(self) -> None:
+        self._calls: list[_Interrupted] = []
+        self._perhaps_repeated: _Interrupted | None = None
+
+    def begin(self, call: _Interrupted) -> None:
+        """A signal interrupted ``call``: a handler runs, most likely."""
+        self._calls.append(call)
+        del self._calls[:-_DEEPEST]
+        self._perhaps_repeated = None
+
+    def go_on(self) -> None:
+        """The kernel goes on with the call that was interrupted last: there was no handler."""
+        if self._calls and self._calls[-1].ret == _GOES_ON:
+            self._calls.pop()
+
+    def end(self, ret: int) -> int | None:
+        """A handler ends, and its interrupted code has ``ret``: the entry of the call that so failed with EINTR."""
+        if ret == _EINTR:
+            call = self._calls.pop() if self._calls else self._perhaps_repeated
+            self._perhaps_repeated = None
+            return call.entry if call is not None and call.ret != _EINTR else None
+        if self._calls and self._calls[-1].ret == _CAN_BE_REPEATED and self._calls[-1].number == ret:
+            call = self._calls.pop()
+            # 0 is the number of read, and what rax is at the start of a handler that another one interrupted there.
+            self._perhaps_repeated = call if ret == 0 else None
+        return None
 
 
 class InterruptedCalls:
@@ -50,13 +104,13 @@ class InterruptedCalls:
 
     def note(self, calls: wire.Calls) -> None:
         """Notes those of ``calls`` that were interrupted, and the ends of handlers."""
-        ends_handler = returns_from_handler(calls)
+        ends_handler, goes_on = returns_from_handler(calls), _goes_on(calls)
         pending = np.isin(calls.ret, _CAN_BECOME_EINTR)
         chosen = np.flatnonzero(
-            (ends_handler | pending | (calls.ret == _EINTR)) & ((calls.flags & wire.NO_RETURN) == 0)
+            (ends_handler | goes_on | pending | (calls.ret == _EINTR)) & ((calls.flags & wire.NO_RETURN) == 0)
         )
         if len(chosen):
-            columns = [calls.tid, calls.ts + calls.duration, calls.ts, calls.ret, calls.nr, pending, ends_handler]
+            columns = [calls.tid, calls.ts + calls.duration, calls.ts, calls.ret, calls.nr, ends_handler, goes_on]
             self._noted.append(np.stack([column[chosen].astype(np.int64) for column in columns], axis=1))
 
     @property
@@ -78,21 +132,19 @@ class InterruptedCalls:
         self._noted.clear()
         noted = noted[np.lexsort((noted[:, 1], noted[:, 0]))]
         failed: list[tuple[int, int]] = []
-        interrupted: list[tuple[int, int, bool]] = []
-        thread = None
-        for tid, _end, entry, ret, number, pending, ends_handler in noted.tolist():
+        handlers, thread = _Handlers(), None
+        for tid, _end, entry, ret, number, ends_handler, goes_on in noted.tolist():
             if tid != thread:
-                interrupted, thread = [], tid
-            if not ends_handler:
-                interrupted.append((entry, number, bool(pending)))
-                del interrupted[:-_DEEPEST]
-            elif interrupted and ret == _EINTR:
-                began, _number, undecided = interrupted.pop()
-                if undecided:
+                handlers, thread = _Handlers(), tid
+            if ends_handler:
+                began = handlers.end(ret)
+                if began is not None:
                     failed.append((tid, began))
-            elif interrupted and ret == interrupted[-1][1] and ret:
-                # The handler's end puts the number back into rax: the call is repeated. 0 may be any other value.
-                interrupted.pop()
+                continue
+            if goes_on:
+                handlers.go_on()
+            if ret == _EINTR or ret in _PENDING:
+                handlers.begin(_Interrupted(entry, number, ret))
         tids, entries = np.array(failed, np.int64).reshape(-1, 2).T
         self._keys = _keys(tids.astype(np.int32), entries)
         return len(failed)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from support.live import record_command, rows
+from support.live import WORKLOADS, build, record_command, rows
 
 SCRIPT = """
 import os, resource, select, signal, socket, sys, threading
@@ -123,3 +123,25 @@ def test_arguments_of_an_execve_that_failed(answer: Answer) -> None:
         " WHERE path = '/nonexistent/program' ORDER BY event_id, position"
     )
     assert answer(query) == [(0, "program"), (1, "an argument"), (2, "é")]
+
+
+def test_what_is_executed_from_pages_that_a_child_has_not_touched(tmp_path: Path) -> None:
+    """The kernel touches them while it executes: also of what fails, of scripts and of execveat."""
+    build(WORKLOADS / "untouched.c", tmp_path / "untouched")
+    for name, text in {"script": "#!/bin/sh\n", "no-interpreter": "#!/no/such\n", "no-program": "exit\n"}.items():
+        (tmp_path / name).write_text(text)
+        (tmp_path / name).chmod(0o755)
+    output = tmp_path / "trace.bpfrec"
+    done = record_command(output, tmp_path / "untouched", tmp_path)
+    assert done.returncode == 0, done.stderr
+    query = (
+        "SELECT syscall, path, path_status, errno, list(value ORDER BY position) FROM syscalls"
+        " JOIN exec_args USING (event_id) WHERE comm = 'untouched' GROUP BY ALL ORDER BY min(ts_ns)"
+    )
+    assert rows(output, query) == [
+        ("execve", "script", None, None, ["one", "two"]),
+        ("execve", "no-interpreter", None, "ENOENT", ["one", "two"]),
+        ("execve", "no-program", None, "ENOEXEC", ["one", "two"]),
+        ("execveat", "true", None, None, ["one", "two"]),
+        ("execveat", "", None, None, ["one", "two"]),
+    ]

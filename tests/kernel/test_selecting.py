@@ -355,3 +355,41 @@ def test_the_uid_is_the_one_at_the_call(tmp_path: Path, events: str) -> None:
     found = rows(output, "SELECT syscall, uid FROM syscalls WHERE syscall <> 'execve' ORDER BY ts_ns")
     change = [("setuid", 0)] if "setuid" in events else []
     assert found == [("getppid", 0)] * 2 + change + [("getppid", 65534)] * 2
+
+
+WITH_A_HELPER = """
+import os, sys
+from bpfrec.__main__ import main
+from bpfrec.record.session.tracker import ProcessTracker
+look = ProcessTracker.find_perf_maps
+def ask(tracker, **options):
+    if os.fork() == 0:
+        if os.fork() == 0:
+            os.access("/nonexistent/by-a-helper-of-a-helper", 0)
+            os._exit(0)
+        os.wait()
+        os.access("/nonexistent/by-a-helper", 0)
+        os._exit(0)
+    os.wait()
+    look(tracker, **options)
+ProcessTracker.find_perf_maps = ask
+main()
+"""
+
+
+@pytest.mark.alone
+def test_helpers_of_the_recorder_are_not_recorded(tmp_path: Path) -> None:
+    output = tmp_path / "trace.bpfrec"
+    command = ["record", "-a", "-e", "access,faccessat,faccessat2", "--stacks", "off", "-o", str(output)]
+    recorder = subprocess.Popen(
+        [sys.executable, "-c", WITH_A_HELPER, *command], stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    started.append(recorder)
+    assert "recording" in line_of(recorder.stderr)
+    other = "import os, time; [(os.access('/nonexistent/by-another', 0), time.sleep(0.1)) for _ in range(10)]"
+    subprocess.run([sys.executable, "-c", other], check=True)
+    recorder.send_signal(signal.SIGINT)
+    _, said = recorder.communicate(timeout=PATIENCE)
+    assert recorder.returncode == 0, said
+    query = "SELECT path, count(*) FROM syscalls WHERE path LIKE '/nonexistent/by-%' GROUP BY ALL"
+    assert rows(output, query) == [("/nonexistent/by-another", 10)]

@@ -8,6 +8,7 @@ from bpfrec.bpf import wire
 from bpfrec.record.decode.calls import call_rows
 from bpfrec.record.decode.interrupted import InterruptedCalls
 
+PAUSE, RESTART_SYSCALL, NO_HANDLER = 34, 219, -514
 READ, POLL, RT_SIGRETURN, NANOSLEEP, SIGRETURN_32, RT_SIGRETURN_32, NANOSLEEP_32 = 0, 7, 15, 35, 119, 173, 162
 RESTART, RESTART_ALWAYS, BLOCK = -512, -513, -516
 EINTR = -4
@@ -47,6 +48,20 @@ def test_handlers_can_interrupt_handlers() -> None:
     assert results(*nested, (RT_SIGRETURN, EINTR)) == [EINTR, RESTART, POLL, EINTR, EINTR, EINTR]
     two_at_once = [(READ, RESTART), (RT_SIGRETURN, 0), (RT_SIGRETURN, EINTR)]
     assert results(*two_at_once) == [EINTR, 0, EINTR]
+
+
+def test_a_read_that_is_repeated_in_a_handler_is_not_what_the_handler_interrupted() -> None:
+    nested = [(PAUSE, NO_HANDLER), (READ, RESTART), (RT_SIGRETURN, READ), (READ, 1), (RT_SIGRETURN, EINTR)]
+    assert results(*nested) == [EINTR, RESTART, READ, 1, EINTR]
+    never_repeated = [(NANOSLEEP, BLOCK), (RT_SIGRETURN, NANOSLEEP), (RT_SIGRETURN, EINTR)]
+    assert results(*never_repeated) == [EINTR, NANOSLEEP, EINTR], "35 is what other code had in rax"
+
+
+def test_a_call_that_went_on_without_a_handler_is_not_what_a_later_one_interrupted() -> None:
+    stopped = [(PAUSE, NO_HANDLER), (NANOSLEEP, BLOCK), (RESTART_SYSCALL, 0), (RT_SIGRETURN, EINTR)]
+    assert results(*stopped) == [EINTR, BLOCK, 0, EINTR]
+    again = [(NANOSLEEP, BLOCK), (RESTART_SYSCALL, BLOCK), (RT_SIGRETURN, EINTR)]
+    assert results(*again) == [BLOCK, EINTR, EINTR]
 
 
 def test_an_end_with_eintr_belongs_to_the_call_that_returned_it() -> None:
