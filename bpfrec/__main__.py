@@ -1,74 +1,15 @@
-"""The program ``bpfrec``: the one place that turns failures into messages and exit codes."""
+"""Where the program ``bpfrec`` begins; :mod:`bpfrec.program` is what it does."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-
-import click
-
-from bpfrec.analyze.commands.endings import interrupted_status
-from bpfrec.analyze.render.escape import printable, printable_lines
-from bpfrec.cli import root
-from bpfrec.formats.errors import BpfrecError
-from bpfrec.streams import discard, open_standard_streams
-
-DONE = 0
-FAILED = 1
+from bpfrec.formats.imports import interruptible_imports
 
 
 def main() -> None:
     """Runs the command line and exits: 0 done, 1 failed with a message, 2 wrong usage, 130 interrupted."""
-    open_standard_streams()
-    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
-    try:
-        code = _run()
-        sys.stdout.flush()
-    except BrokenPipeError:
-        # Nobody reads any more (| head).
-        discard(sys.stdout)
-        code = FAILED
-    except OSError as error:
-        code = _fail(f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror or error))
-    with _unread_is_discarded():
-        sys.stderr.flush()
-    sys.exit(code)
-
-
-@contextmanager
-def _unread_is_discarded() -> Iterator[None]:
-    """For what goes to standard error: where nobody reads it, the exit status still tells."""
-    try:
-        yield
-    except OSError:
-        discard(sys.stderr)
-
-
-def _run() -> int:
-    try:
-        code = root.main(standalone_mode=False)
-    except BpfrecError as error:
-        _fail(error.message, error.hint)
-        return error.exit_code
-    except MemoryError:
-        return _fail("out of memory", "For analyze, BPFREC_MEMORY_LIMIT=16GB allows more.")
-    except click.ClickException as error:
-        with _unread_is_discarded():
-            error.show()
-        return error.exit_code
-    except (click.Abort, KeyboardInterrupt):
-        return interrupted_status()
-    return code if isinstance(code, int) else DONE
-
-
-def _fail(message: str, hint: str = "") -> int:
-    sys.stdout.flush()
-    with _unread_is_discarded():
-        click.echo(f"bpfrec: {printable(message)}", err=True)
-        if hint:
-            click.echo(printable_lines(hint), err=True)
-    return FAILED
+    with interruptible_imports():
+        from bpfrec.program import run_program  # noqa: PLC0415
+    run_program()
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from bpfrec.bpf.permission import check_permission
 from bpfrec.bpf.sampling import MOST_HZ
 from bpfrec.bpf.selection import DATA_MOST
 from bpfrec.formats.errors import BpfrecError
+from bpfrec.formats.imports import interruptible_imports
 from bpfrec.record.options.ring_size import RingSize
 from bpfrec.record.options.syscalls import parse_calls, parse_stack_on
 from bpfrec.record.processes.cgroup import find_cgroup
@@ -166,7 +167,8 @@ def record(
             follow=follow,
         )
         # numpy, pyarrow and rich are slow to import, and a usage error need not wait for them.
-        from bpfrec.record.run import run  # noqa: PLC0415
+        with interruptible_imports():
+            from bpfrec.record.run import run  # noqa: PLC0415
 
         sys.exit(run(request))
 

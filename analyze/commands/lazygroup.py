@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 
 import click
 
+from bpfrec.formats.imports import interruptible_imports
+
 
 class Entry(NamedTuple):
     """A command: where it is (``package.module:attribute``) and its one line in the list of commands."""
@@ -34,7 +36,8 @@ class LazyGroup(click.Group):
         if entry is None:
             return None
         module, attribute = entry.target.split(":")
-        command: click.Command = getattr(import_module(module), attribute)
+        with interruptible_imports():
+            command: click.Command = getattr(import_module(module), attribute)
         return command
 
     def resolve_command(

@@ -35,3 +35,32 @@ def wait_for(folder: Path, pattern: str) -> Path | None:
             return found
         time.sleep(0.05)
     return None
+
+
+INTERRUPTED = """
+import os, signal, sys
+import bpfrec.bpf.permission
+bpfrec.bpf.permission.check_permission = lambda: None
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from bpfrec.__main__ import main
+main()
+"""
+# As C extensions do: whatever is raised while they are imported becomes an ImportError.
+SLOW_MODULE = """
+import os, signal
+try:
+    os.kill(os.getpid(), signal.SIGINT)
+    import time
+    time.sleep(30)
+except BaseException as error:
+    raise ImportError("it failed to import") from error
+"""
+
+
+@pytest.mark.parametrize(("module", "arguments"), [("click", ["--version"]), ("rich", ["record", "-a"])])
+def test_ctrl_c_during_imports_prints_no_traceback(tmp_path: Path, module: str, arguments: list[str]) -> None:
+    (tmp_path / f"{module}.py").write_text(SLOW_MODULE)
+    command = [sys.executable, "-c", INTERRUPTED, *arguments]
+    environment = os.environ | {"PYTHONPATH": str(tmp_path)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")

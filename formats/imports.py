@@ -1,0 +1,34 @@
+"""Ctrl-C while modules are imported, which takes a second where disks are cold."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+
+@contextmanager
+def interruptible_imports() -> Iterator[None]:
+    """For a block of imports: Ctrl-C ends the process there, without a traceback and with exit status 130.
+
+    KeyboardInterrupt would go through the modules that are being imported, and C extensions make an ImportError of it.
+    Who handles or ignores Ctrl-C in another way than Python does keeps doing so.
+    """
+    if threading.current_thread() is not threading.main_thread() or (
+        signal.getsignal(signal.SIGINT) is not signal.default_int_handler
+    ):
+        yield
+        return
+    signal.signal(signal.SIGINT, _end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _end(number: int, _frame: FrameType | None) -> None:
+    # Nothing has been printed or opened yet.
+    os._exit(128 + number)
