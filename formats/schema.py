@@ -332,11 +332,32 @@ DESCRIPTORS = table(
     "descriptors",
     "What processes had open when they were read, soon after recording began; the calls tell of what changed.",
     ("pid", "INTEGER", "process id", "plain"),
+    ("tid", "INTEGER", "thread that has a table of descriptors of its own; NULL: that of its process", "plain"),
     ("fd", "INTEGER", "number of the descriptor", "plain"),
     ("target", "VARCHAR", "file, as /proc/PID/fd names it: a path, socket:[INODE], pipe:[INODE] ...", "dictionary"),
     ("flags", "INTEGER", "open flags, O_CLOEXEC (02000000) among them; NULL: not readable", "plain"),
     ("ts_ns", "BIGINT", "when it was read, ns on CLOCK_MONOTONIC", "plain"),
     ("name", "VARCHAR", "of a socket: addresses, as TCP 10.0.0.1:80->10.0.0.2:5555 or unix:/path", "dictionary"),
+)
+
+THREAD_TABLES = table(
+    "thread_tables",
+    (
+        "Threads that did not share descriptors, or working directory and root, with their process's main thread, and "
+        "main threads that shared them with another process, when they were read, soon after recording began."
+    ),
+    ("pid", "INTEGER", "process id", "plain"),
+    ("tid", "INTEGER", "thread id", "plain"),
+    (
+        "files_tid",
+        "INTEGER",
+        "thread whose descriptors it had: itself, or the first thread read that had them",
+        "plain",
+    ),
+    ("directories_tid", "INTEGER", "the same for the working directory and the root", "plain"),
+    ("cwd", "VARCHAR", "its working directory; NULL: not known", "plain"),
+    ("root", "VARCHAR", "its root directory; NULL: not known", "plain"),
+    ("snapshot_ns", "BIGINT", "when it was read, ns on CLOCK_MONOTONIC", "plain"),
 )
 
 THREADS = table(
@@ -434,6 +455,7 @@ TABLES: tuple[Table, ...] = (
     SAMPLES,
     PROCESSES,
     DESCRIPTORS,
+    THREAD_TABLES,
     THREADS,
     MAPPINGS,
     JIT_SYMBOLS,

@@ -1,6 +1,7 @@
 -- Addresses that sockets got: whose (side), when, and by which descriptor; times are 2 * ns.
 SELECT
     c.pid,
+    c.tid,
     CASE WHEN syscall IN ('accept', 'accept4') THEN CAST(ret AS INTEGER) ELSE c_int(arg0) END AS fd,
     CASE WHEN syscall IN ('accept', 'accept4') THEN 2 * (ts_ns + duration_ns) ELSE 2 * ts_ns END AS seen,
     2 * (ts_ns + duration_ns) AS at,

@@ -1,6 +1,6 @@
 -- What ends the sharing of descriptors or directories, or closes descriptors at once; times are 2 * ns.
 SELECT
-    s.pid, syscall, 2 * ts_ns AS entered, 2 * (ts_ns + duration_ns) AS ended, arg0, arg1, arg2,
+    s.pid, s.tid, syscall, 2 * ts_ns AS entered, 2 * (ts_ns + duration_ns) AS ended, arg0, arg1, arg2,
     coalesce(t.threads > 1, FALSE) AS has_threads
 FROM syscalls AS s
 LEFT JOIN (SELECT pid, count(DISTINCT tid) AS threads FROM threads GROUP BY pid) AS t ON t.pid = s.pid

@@ -4,7 +4,7 @@ WITH
 makers(syscall, name, argument, mask, open_how) AS (VALUES {{ makers }}),
 state AS MATERIALIZED (
     SELECT
-        event_id, pid, syscall, arg0, arg1, arg2, arg3, arg4, arg5, ret, path, path_status,
+        event_id, pid, tid, syscall, arg0, arg1, arg2, arg3, arg4, arg5, ret, path, path_status,
         2 * ts_ns AS entered,
         2 * (ts_ns + coalesce(duration_ns, 0)) AS ended
     FROM syscalls
@@ -13,7 +13,7 @@ state AS MATERIALIZED (
 ),
 made AS (
     SELECT
-        s.event_id, pid, syscall, arg0, arg1, arg2, ret, path, path_status, entered, ended, m.name,
+        s.event_id, pid, tid, syscall, arg0, arg1, arg2, ret, path, path_status, entered, ended, m.name,
         said.value AS said,
         CASE
             WHEN m.open_how THEN coalesce(h.word0 & {{ O_CLOEXEC }} != 0, FALSE)
@@ -34,7 +34,7 @@ made AS (
         AND NOT (syscall = 'bpf' AND c_int(arg0) NOT IN {{ bpf_makers }})
 ),
 paths AS (
-    SELECT event_id, pid, CAST(ret AS INTEGER) AS fd, entered, ended, close_on_exec, open_flags, path, path_status,
+    SELECT event_id, pid, tid, CAST(ret AS INTEGER) AS fd, entered, ended, close_on_exec, open_flags, path, path_status,
         CASE WHEN syscall IN ('openat', 'openat2') THEN c_int(arg0) ELSE {{ CWD }} END AS start,
         coalesce(resolve & {{ RESOLVE_IN_ROOT }} != 0, FALSE) AS in_root,
         coalesce(resolve & {{ RESOLVE_NO_SYMLINKS }} != 0, FALSE) AS without_links,
@@ -42,13 +42,13 @@ paths AS (
     FROM made
     WHERE name = 'path'
     UNION ALL
-    SELECT event_id, pid, CASE syscall WHEN 'chdir' THEN {{ CWD }} ELSE {{ ROOT }} END, entered, ended, FALSE, 0,
+    SELECT event_id, pid, tid, CASE syscall WHEN 'chdir' THEN {{ CWD }} ELSE {{ ROOT }} END, entered, ended, FALSE, 0,
         path, path_status, {{ CWD }}, FALSE, FALSE, FALSE
     FROM state
     WHERE syscall IN ('chdir', 'chroot')
 ),
 pairs AS (
-    SELECT s.event_id, pid, syscall, arg0, arg1, arg2, entered, ended, unnest([c_int(p.word0), c_int(p.word0 >> 32)]) AS fd
+    SELECT s.event_id, pid, tid, syscall, arg0, arg1, arg2, entered, ended, unnest([c_int(p.word0), c_int(p.word0 >> 32)]) AS fd
     FROM state AS s
     JOIN structs AS p ON p.event_id = s.event_id AND p.kind = 'fds' AND p.word0 IS NOT NULL
     WHERE syscall IN ('pipe', 'pipe2', 'socketpair')
@@ -57,7 +57,7 @@ pairs AS (
 SELECT
     CASE WHEN open_flags & {{ O_TMPFILE }} != 0 OR path IS NULL OR path_status = 'truncated' OR is_elsewhere
         THEN {{ UNKNOWN }} ELSE {{ OPENED }} END AS kind,
-    event_id, pid, fd, ended AS at,
+    event_id, pid, tid, fd, ended AS at,
     CASE WHEN path LIKE '/%' AND NOT in_root THEN {{ ROOT }} ELSE start END AS source,
     entered, close_on_exec, FALSE AS snapshot,
     -- Which parts of the path are known not to be links: 0 none, 1 the last, 2 all.
@@ -76,7 +76,7 @@ SELECT
         WHEN syscall = 'bpf' AND c_int(arg0) IN (0, 5) THEN {{ NAMED }}
         WHEN name IS NULL AND said IS NULL THEN {{ UNKNOWN }}
         ELSE {{ NAMED }} END,
-    event_id, pid, CAST(ret AS INTEGER), ended, c_int(arg0), entered, close_on_exec, FALSE, 0, {{ NAME_UNKNOWN }},
+    event_id, pid, tid, CAST(ret AS INTEGER), ended, c_int(arg0), entered, close_on_exec, FALSE, 0, {{ NAME_UNKNOWN }},
     CASE syscall
         WHEN 'memfd_create' THEN 'memfd:' || said
         WHEN 'mq_open' THEN 'mqueue:/' || said
@@ -86,14 +86,14 @@ SELECT
 FROM made
 WHERE name IS DISTINCT FROM 'path'
 UNION ALL
-SELECT {{ UNKNOWN }}, event_id, pid, CAST(ret AS INTEGER), ended, 0, entered, FALSE, FALSE, 0, {{ NAME_UNKNOWN }}, NULL
+SELECT {{ UNKNOWN }}, event_id, pid, tid, CAST(ret AS INTEGER), ended, 0, entered, FALSE, FALSE, 0, {{ NAME_UNKNOWN }}, NULL
 FROM state
 WHERE syscall = 'socketcall' AND arg0 IN (1, 5, 18)
 UNION ALL
 -- Both ends of a pipe have one name.
 SELECT
     CASE syscall WHEN 'socketpair' THEN {{ SOCKET }} ELSE {{ NAMED }} END,
-    event_id, pid, fd, ended, 0, entered,
+    event_id, pid, tid, fd, ended, 0, entered,
     CASE syscall WHEN 'pipe2' THEN arg1 WHEN 'socketpair' THEN arg1 ELSE 0 END & {{ O_CLOEXEC }} != 0,
     FALSE, 0, 0,
     CASE syscall WHEN 'socketpair' THEN {{ socket_type }} ELSE concat('pipe:#', event_id) END
@@ -101,7 +101,7 @@ FROM pairs
 UNION ALL
 -- Copies of another descriptor of the process, or of the same one with other flags.
 SELECT
-    {{ SAME }}, event_id, pid,
+    {{ SAME }}, event_id, pid, tid,
     CASE
         WHEN syscall = 'fchdir' THEN {{ CWD }}
         WHEN syscall = 'ioctl' OR (syscall IN ('fcntl', 'fcntl64') AND arg1 = {{ F_SETFD }}) THEN c_int(arg0)
@@ -120,18 +120,18 @@ WHERE syscall IN ('dup', 'fchdir')
     OR (syscall IN ('fcntl', 'fcntl64') AND arg1 IN (0, {{ F_SETFD }}, {{ F_DUPFD_CLOEXEC }}))
     OR (syscall = 'ioctl' AND c_uint(arg1) IN ({{ FIOCLEX }}, {{ FIONCLEX }}))
 UNION ALL
-SELECT {{ CLOSED }}, event_id, pid, c_int(arg0), entered + 1, 0, entered, FALSE, FALSE, 0, {{ NOT_OPEN }}, NULL
+SELECT {{ CLOSED }}, event_id, pid, tid, c_int(arg0), entered + 1, 0, entered, FALSE, FALSE, 0, {{ NOT_OPEN }}, NULL
 FROM state
 WHERE syscall = 'close'
 UNION ALL
 -- What getcwd says of the working directory it says from the root.
-SELECT {{ OPENED }}, s.event_id, pid, {{ CWD }}, ended, {{ ROOT }}, entered, FALSE, FALSE, 2, 0, g.value
+SELECT {{ OPENED }}, s.event_id, pid, tid, {{ CWD }}, ended, {{ ROOT }}, entered, FALSE, FALSE, 2, 0, g.value
 FROM state AS s
 JOIN strings AS g ON g.event_id = s.event_id AND g.arg = 0 AND g.value LIKE '/%' AND coalesce(g.status, '') != 'truncated'
 WHERE syscall = 'getcwd'
 UNION ALL
 -- Received with a message.
-SELECT {{ UNKNOWN }}, s.event_id, pid, c_int(a.word0), ended, 0, entered,
+SELECT {{ UNKNOWN }}, s.event_id, pid, tid, c_int(a.word0), ended, 0, entered,
     c_uint(arg2) & {{ MSG_CMSG_CLOEXEC }} != 0, FALSE, 0, {{ NOT_FOLLOWED }}, NULL
 FROM state AS s
 JOIN arrays AS a ON a.event_id = s.event_id AND a.kind = 'scm_rights' AND a.phase = 'exit' AND a.word0 IS NOT NULL
@@ -141,28 +141,32 @@ UNION ALL
 -- from then on. Whoever stood in the old root stands in the new one; else the kernel leaves the working directory alone.
 SELECT
     if(fd = {{ ROOT }} OR path = '.', {{ NAMED }}, {{ UNKNOWN }}),
-    event_id, pid, fd, ended, 0, entered, FALSE, FALSE, 2, {{ BASE_UNKNOWN }}, '/'
+    event_id, pid, tid, fd, ended, 0, entered, FALSE, FALSE, 2, {{ BASE_UNKNOWN }}, '/'
 FROM (SELECT *, unnest([{{ CWD }}, {{ ROOT }}]) AS fd FROM state WHERE syscall = 'pivot_root')
 UNION ALL
 -- setns to a mount namespace: its root is both. Where the kind of namespace is not said, the file would say it.
 SELECT
     CASE WHEN arg1 & 131072 != 0 THEN {{ NAMED }} ELSE {{ UNKNOWN }} END,
-    event_id, pid, unnest([{{ CWD }}, {{ ROOT }}]), ended, 0, entered, FALSE, FALSE, 2, {{ BASE_UNKNOWN }}, '/'
+    event_id, pid, tid, unnest([{{ CWD }}, {{ ROOT }}]), ended, 0, entered, FALSE, FALSE, 2, {{ BASE_UNKNOWN }}, '/'
 FROM state
 WHERE syscall = 'setns' AND (arg1 & 131072 != 0 OR c_int(arg1) = 0)
 UNION ALL
 -- Found in /proc.
 SELECT
     CASE WHEN target LIKE 'socket:[%' THEN {{ SOCKET }} ELSE {{ NAMED }} END,
-    -1, pid, fd, 2 * ts_ns, 0, 2 * ts_ns, coalesce(flags & {{ O_CLOEXEC }} != 0, FALSE), TRUE, 2, 0,
+    -1, pid, tid, fd, 2 * ts_ns, 0, 2 * ts_ns, coalesce(flags & {{ O_CLOEXEC }} != 0, FALSE), TRUE, 2, 0,
     coalesce(name, target)
 FROM descriptors
 UNION ALL
-SELECT {{ NAMED }}, -1, pid, where_.fd, 2 * snapshot_ns, 0, 2 * snapshot_ns, FALSE, TRUE, 2, 0, where_.text
+SELECT {{ NAMED }}, -1, pid, tid, where_.fd, 2 * snapshot_ns, 0, 2 * snapshot_ns, FALSE, TRUE, 2, 0, where_.text
 FROM (
-    SELECT pid, snapshot_ns,
+    SELECT pid, tid, snapshot_ns,
         unnest([{'fd': {{ CWD }}, 'text': cwd}, {'fd': {{ ROOT }}, 'text': root}]) AS where_
-    FROM processes
+    FROM (
+        SELECT pid, NULL AS tid, cwd, root, snapshot_ns FROM processes
+        UNION ALL
+        SELECT pid, tid, cwd, root, snapshot_ns FROM thread_tables WHERE directories_tid = tid AND tid != pid
+    )
     WHERE snapshot_ns IS NOT NULL
 )
 WHERE where_.text IS NOT NULL

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from bpfrec.analyze.names.descriptor_tables import numbers
+from bpfrec.analyze.names.callers import numbers
 from bpfrec.formats.kernel.descriptors import makers
 from bpfrec.formats.kernel.roles import calls_that
 from bpfrec.formats.numeric.asof import FOREVER, AsOf, Booleans, Integers

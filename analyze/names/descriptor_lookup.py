@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
+from bpfrec.analyze.names.callers import callers, numbers
 from bpfrec.analyze.names.coverage import Coverage, Losses
-from bpfrec.analyze.names.descriptor_tables import Tables, flags, numbers
+from bpfrec.analyze.names.descriptor_tables import Tables, flags
 from bpfrec.analyze.names.kinds import CLOSE_RANGE_CLOEXEC, CLOSED, CWD, SAME, UNKNOWN
 from bpfrec.analyze.names.reasons import (
     BASE_UNKNOWN,
@@ -30,7 +31,7 @@ class Changes:
     """The rows of ``changes.sql``, by column; see there."""
 
     kind: Integers
-    pid: Integers
+    caller: Integers
     fd: Integers
     at: Integers
     source: Integers
@@ -46,7 +47,7 @@ class Changes:
         """The changes in a table with those columns, ``text`` as a number, -1 for none."""
         return Changes(
             kind=numbers(rows, "kind", CLOSED),
-            pid=numbers(rows, "pid", -1),
+            caller=callers(rows),
             fd=numbers(rows, "fd", -1),
             at=numbers(rows, "at", 0),
             source=numbers(rows, "source", -1),
@@ -60,7 +61,7 @@ class Changes:
 
 
 class DescriptorLookup:
-    """Finds changes, by process, number and time. A change is known by its row in ``changes``."""
+    """Finds changes, by thread, number and time. A change is known by its row in ``changes``."""
 
     def __init__(self, changes: Changes, tables: Tables, breaks: pa.Table, losses: Losses, coverage: Coverage) -> None:
         self.changes = changes
@@ -68,16 +69,16 @@ class DescriptorLookup:
         self._losses = losses
         self._coverage = coverage
         self._whole = coverage.whole_processes(tables.pid)
-        table = tables.of(changes.pid, changes.fd <= CWD, changes.at)
+        table = tables.of(changes.caller, changes.fd <= CWD, changes.at)
         self._slots = AsOf(_slot(table, changes.fd), changes.at)
         self._set_breaks(breaks)
 
-    def find(self, pids: Integers, fds: Integers, times: Integers) -> tuple[Integers, Integers]:
-        """The change that made each number what it is at that time (-1: none), and a reason where there is none."""
-        found, reason = np.full(len(pids), -1), np.full(len(pids), NONE)
-        rows = np.arange(len(pids))
-        table, time = self._tables.of(pids, fds <= CWD, times), times.copy()
-        executed = np.zeros(len(pids), bool)
+    def find(self, callers: Integers, fds: Integers, times: Integers) -> tuple[Integers, Integers]:
+        """The change that made each number what it is to a thread at that time (-1: none); a reason where none did."""
+        found, reason = np.full(len(callers), -1), np.full(len(callers), NONE)
+        rows = np.arange(len(callers))
+        table, time = self._tables.of(callers, fds <= CWD, times), times.copy()
+        executed = np.zeros(len(callers), bool)
         reason[table < 0] = OPENED_BEFORE
         rows = rows[table >= 0]
         while len(rows):
@@ -90,7 +91,9 @@ class DescriptorLookup:
         changes = self.changes
         origin, reason = np.arange(len(changes.kind)), np.where(changes.kind == UNKNOWN, changes.reason, NONE)
         copies = np.flatnonzero(changes.kind == SAME)
-        origin[copies], reason[copies] = self.find(changes.pid[copies], changes.source[copies], changes.entered[copies])
+        origin[copies], reason[copies] = self.find(
+            changes.caller[copies], changes.source[copies], changes.entered[copies]
+        )
         for _ in range(_ROUNDS):
             known = copies[origin[copies] >= 0]
             further = origin[origin[known]]
@@ -108,15 +111,15 @@ class DescriptorLookup:
 
     def _set_breaks(self, breaks: pa.Table) -> None:
         name = np.array(breaks["syscall"].to_pylist(), object)
-        pid, ended = numbers(breaks, "pid", -1), numbers(breaks, "ended", FOREVER)
+        who, ended = callers(breaks), numbers(breaks, "ended", FOREVER)
         ranged = np.flatnonzero(name == "close_range")
         asked = numbers(breaks, "arg2", 0)[ranged]
         marks = asked & CLOSE_RANGE_CLOEXEC != 0
         when = np.where(marks, ended[ranged], numbers(breaks, "entered", 0)[ranged] + 1)
         executes = np.flatnonzero(np.isin(name, calls_that("executes")))
         no = np.zeros(len(name), bool)
-        self._executes = AsOf(self._tables.of(pid[executes], no[executes], ended[executes]), ended[executes])
-        self._ranges = AsOf(self._tables.of(pid[ranged], no[ranged], when), when)
+        self._executes = AsOf(self._tables.of(who[executes], no[executes], ended[executes]), ended[executes])
+        self._ranges = AsOf(self._tables.of(who[ranged], no[ranged], when), when)
         order = ranged[self._ranges.order]
         self._first = numbers(breaks, "arg0", 0)[order] & 0xFFFFFFFF
         self._last = numbers(breaks, "arg1", 0)[order] & 0xFFFFFFFF

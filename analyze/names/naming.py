@@ -24,7 +24,7 @@ OWN_ROOT = 0
 class Addresses:
     """The rows of ``addresses.sql``, by column; ``address`` None: it has none any more."""
 
-    pid: Integers
+    caller: Integers
     fd: Integers
     seen: Integers
     at: Integers
@@ -80,12 +80,12 @@ class Naming:
             self._reason[(changes.kind == SOCKET) | (changes.kind == ACCEPTED)] = NOT_RECORDED
         self._name_paths()
 
-    def find(self, pids: Integers, fds: Integers, times: Integers) -> tuple[Integers, Integers]:
-        """The name of what each number means in its process at that time, -1 for none, and the reason then."""
-        change, reason = self._lookup.find(pids, fds, times)
+    def find(self, callers: Integers, fds: Integers, times: Integers) -> tuple[Integers, Integers]:
+        """The name of what each number means to a thread at that time, -1 for none, and the reason then."""
+        change, reason = self._lookup.find(callers, fds, times)
         origin = np.where(change >= 0, self._origin[change] if len(self._origin) else -1, -1)
         reason = np.where(change >= 0, self._reason_of(origin, change), reason)
-        name = np.full(len(pids), -1)
+        name = np.full(len(callers), -1)
         known = np.flatnonzero(origin >= 0)
         name[known] = self._name_at(origin[known], times[known])
         # Where nothing is known of a root, paths are told from the process's own.
@@ -122,11 +122,11 @@ class Naming:
         for change in np.flatnonzero(changes.kind == SOCKET).tolist():
             text = self._texts[changes.text[change]]
             self._set_socket(change, from_name(text) if changes.snapshot[change] else Socket(text))
-        holder, _ = self._lookup.find(addresses.pid, addresses.fd, addresses.seen)
+        holder, _ = self._lookup.find(addresses.caller, addresses.fd, addresses.seen)
         owner = np.where(holder >= 0, self._origin[holder] if len(self._origin) else -1, -1)
         listening = self._follow_addresses(addresses, owner)
         accepted = np.flatnonzero(changes.kind == ACCEPTED)
-        source, _ = self._lookup.find(changes.pid[accepted], changes.source[accepted], changes.entered[accepted])
+        source, _ = self._lookup.find(changes.caller[accepted], changes.source[accepted], changes.entered[accepted])
         origin = np.where(source >= 0, self._origin[source] if len(self._origin) else -1, -1)
         versions = self._versions.last(origin, changes.entered[accepted])
         for change, listener, version in zip(accepted.tolist(), origin.tolist(), versions.tolist(), strict=True):
@@ -167,7 +167,7 @@ class Naming:
         """Names what paths opened, those first whose directory's name does not hang on others."""
         changes = self._changes
         paths = np.flatnonzero(changes.kind == OPENED)
-        base, reason = self._lookup.find(changes.pid[paths], changes.source[paths], changes.entered[paths])
+        base, reason = self._lookup.find(changes.caller[paths], changes.source[paths], changes.entered[paths])
         own = (changes.source[paths] == ROOT) & (base < 0)
         origin = np.where(base >= 0, self._origin[base] if len(self._origin) else -1, -1)
         reason = np.where(base >= 0, self._reason_of(origin, base), reason)

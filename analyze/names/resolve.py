@@ -10,9 +10,10 @@ import pyarrow as pa
 from bpfrec.analyze.engine.protocols import Queries
 from bpfrec.analyze.engine.sqltemplate import Fragment, literal, render_text
 from bpfrec.analyze.names import kinds, reasons
+from bpfrec.analyze.names.callers import callers, numbers
 from bpfrec.analyze.names.coverage import FORKING, MAKING, MOVING, Coverage, Losses
 from bpfrec.analyze.names.descriptor_lookup import Changes, DescriptorLookup
-from bpfrec.analyze.names.descriptor_tables import flags, numbers, tables_of
+from bpfrec.analyze.names.descriptor_tables import flags, tables_of
 from bpfrec.analyze.names.naming import Addresses, Naming
 from bpfrec.analyze.names.sockets import TYPE_SQL
 from bpfrec.formats.kernel.descriptors import O_CLOEXEC, makers, uses
@@ -71,7 +72,7 @@ def _resolve(queries: Queries, naming: Naming, begin: int) -> None:
     asked = np.flatnonzero(reason == reasons.NONE)
     name = np.full(len(reason), -1)
     name[asked], reason[asked] = naming.find(
-        numbers(rows, "pid", -1)[asked], numbers(rows, "fd", -1)[asked], numbers(rows, "at", 0)[asked]
+        callers(rows)[asked], numbers(rows, "fd", -1)[asked], numbers(rows, "at", 0)[asked]
     )
     is_path = flags(rows, "is_path")
     is_open = (reason == reasons.NOT_OPEN) & ~flags(rows, "refused")
@@ -92,8 +93,10 @@ def _naming(queries: Queries) -> Naming:
     coverage = Coverage.of(queries.manifest.configuration)
     losses = Losses(_rows(queries, "losses", BEFORE=-FOREVER, FOREVER=FOREVER))
     breaks = _rows(queries, "breaks")
-    forks = _rows(queries, "forks", calls=sorted(FORKING), CLONE_THREAD=kinds.CLONE_THREAD)
-    tables = tables_of(_rows(queries, "processes"), forks, breaks, coverage.forking, reasons.NOT_RECORDED)
+    forks = _rows(queries, "forks", calls=sorted(FORKING))
+    threads, apart = _rows(queries, "threads"), _rows(queries, "thread_tables", FOREVER=FOREVER)
+    processes = _rows(queries, "processes")
+    tables = tables_of(processes, forks, breaks, coverage.forking, reasons.NOT_RECORDED, threads, apart)
     changed = sorted(MAKING | MOVING | {"chroot", "pivot_root", "getcwd", "recvmsg", "socketcall", "fcntl64"})
     _make(queries, "changes", makers=_makers(), changers=changed, bpf_makers=_BPF_MAKERS, socket_type=TYPE_SQL)
     queries.execute(_sql("texts"))
@@ -106,8 +109,8 @@ def _naming(queries: Queries) -> Naming:
 
 
 def _addresses(rows: pa.Table) -> Addresses:
-    plain = {name: numbers(rows, name, 0) for name in ("pid", "fd", "seen", "at")}
-    return Addresses(**plain, is_local=flags(rows, "is_local"), address=rows["address"].to_pylist())
+    plain = {name: numbers(rows, name, 0) for name in ("fd", "seen", "at")}
+    return Addresses(callers(rows), **plain, is_local=flags(rows, "is_local"), address=rows["address"].to_pylist())
 
 
 def _makers() -> Fragment:

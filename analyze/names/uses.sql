@@ -4,7 +4,7 @@ WITH
 rules(syscall, place, role, fd, is_second) AS (VALUES {{ rules }}),
 named AS (
     SELECT
-        s.event_id, pid, syscall, ts_ns, ret, errno, place, role, arg3,
+        s.event_id, pid, tid, syscall, ts_ns, ret, errno, place, role, arg3,
         CASE r.fd WHEN 0 THEN c_int(arg0) WHEN 1 THEN c_int(arg1) WHEN 2 THEN c_int(arg2) WHEN 3 THEN c_int(arg3)
             WHEN 4 THEN c_int(arg4) ELSE {{ CWD }} END AS fd,
         r.fd IS NOT NULL AS has_fd,
@@ -16,7 +16,7 @@ named AS (
     LEFT JOIN structs AS h ON syscall = 'openat2' AND h.event_id = s.event_id AND h.kind = 'open_how'
 )
 SELECT
-    event_id, pid, place, 2 * ts_ns AS at,
+    event_id, pid, tid, place, 2 * ts_ns AS at,
     CASE WHEN role IN ('path', 'text') AND path LIKE '/%' AND coalesce(resolve & {{ RESOLVE_IN_ROOT }} = 0, TRUE)
         THEN {{ ROOT }} ELSE fd END AS fd,
     CASE

@@ -17,6 +17,7 @@ from bpfrec.formats.schema import (
     PROCESSES,
     SAMPLES,
     STACKS,
+    THREAD_TABLES,
     THREADS,
 )
 from bpfrec.formats.trace_writer import TraceWriter
@@ -24,7 +25,7 @@ from bpfrec.record.finish.call_parts import CallParts, Converted
 from bpfrec.record.finish.call_writer import CallWriter, convert_spools
 from bpfrec.record.finish.losses import losses_of
 from bpfrec.record.finish.manifest import manifest_of
-from bpfrec.record.finish.rows import descriptor_rows, mapping_rows, process_rows, thread_rows
+from bpfrec.record.finish.rows import descriptor_rows, mapping_rows, process_rows, thread_rows, thread_table_rows
 from bpfrec.record.finish.saved_binaries import BinaryWriter
 from bpfrec.record.finish.stages import Stages
 from bpfrec.record.finish.unseen_entries import UnseenEntries
@@ -134,6 +135,7 @@ def finish(
             "undecoded": calls.undecoded,
             "unread_32_bit": calls.unread_32_bit,
             "failed_parts": len(stages.failed) + calls.failed_groups,
+            "unread_descriptors": tracker.descriptors.refused,
             "unread_lines": tracker.modules.unread_lines,
             "unread_symbols": tracker.modules.unread_symbols,
             "unheld_files": tracker.modules.unheld + tracker.perf_maps.unheld,
@@ -216,6 +218,7 @@ def _write_processes(
 ) -> None:
     writer.write_rows(PROCESSES, process_rows(history, tracker.descriptors, pids))
     writer.write_rows(DESCRIPTORS, descriptor_rows(tracker.descriptors, pids))
+    writer.write_rows(THREAD_TABLES, thread_table_rows(tracker.descriptors, pids))
     writer.write_rows(THREADS, thread_rows(history, tids))
     writer.write_rows(MAPPINGS, mapping_rows(history, tracker.modules, pids))
 

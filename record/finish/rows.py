@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from bpfrec.record.processes.descriptors import DescriptorSnapshot, ProcessFiles
+from bpfrec.record.processes.descriptors import Descriptor, DescriptorSnapshot, ProcessFiles
 from bpfrec.record.processes.history import BEFORE, History, ProcessLife, ThreadName
 from bpfrec.record.stacks.modules import Modules
 
@@ -62,18 +62,40 @@ def process_rows(history: History, snapshot: DescriptorSnapshot, pids: set[int])
 
 def descriptor_rows(snapshot: DescriptorSnapshot, pids: set[int]) -> Rows:
     """Rows of ``descriptors`` for ``pids``."""
+    holders: list[tuple[ProcessFiles, int | None, tuple[Descriptor, ...]]] = [
+        (found, None, found.descriptors) for _, found in sorted(snapshot.by_pid.items())
+    ]
+    holders += [(snapshot.by_pid[thread.pid], thread.tid, thread.descriptors) for thread in snapshot.apart]
     return (
         {
             "pid": found.pid,
+            "tid": tid,
             "fd": descriptor.fd,
             "target": descriptor.target,
             "flags": descriptor.flags,
             "ts_ns": descriptor.time,
             "name": snapshot.name(found, descriptor),
         }
-        for pid, found in sorted(snapshot.by_pid.items())
-        if pid in pids
-        for descriptor in found.descriptors
+        for found, tid, descriptors in holders
+        if found.pid in pids
+        for descriptor in descriptors
+    )
+
+
+def thread_table_rows(snapshot: DescriptorSnapshot, pids: set[int]) -> Rows:
+    """Rows of ``thread_tables`` for ``pids``."""
+    return (
+        {
+            "pid": thread.pid,
+            "tid": thread.tid,
+            "files_tid": thread.files_tid,
+            "directories_tid": thread.directories_tid,
+            "cwd": thread.cwd,
+            "root": thread.root,
+            "snapshot_ns": thread.time,
+        }
+        for thread in snapshot.apart
+        if thread.pid in pids
     )
 
 

@@ -206,6 +206,17 @@ def descriptors(pid: int) -> list[int] | None:
     return None if numbers is None else sorted(numbers)
 
 
+def is_hidden(pid: int) -> bool:
+    """Tells whether ``pid`` exists, and what it has open may not be read."""
+    try:
+        with os.scandir(f"{PROC}/{pid}/fd"):
+            return False
+    except PermissionError:
+        return True
+    except OSError:
+        return False
+
+
 def descriptor_flags(pid: int, number: int) -> int | None:
     """Returns the flags (O_...) of an open descriptor: proc_pid_fdinfo(5)."""
     raw = _read(f"{pid}/fdinfo/{number}", _FDINFO_BYTES) or b""

@@ -5,11 +5,12 @@ from __future__ import annotations
 import socket
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from judge.names import compare, record
-from support.live import PATIENCE, WORKLOADS, Recorder, rows
+from support.live import PATIENCE, WORKLOADS, Recorder, Waiting, rows
 
 PROGRAMS = {
     "every way": [sys.executable, str(WORKLOADS / "names.py")],
@@ -83,3 +84,25 @@ def test_what_was_open_when_recording_began(tmp_path: Path) -> None:
         "cwd, root, snapshot_ns BETWEEN (SELECT min(ts_ns) - 60e9 FROM syscalls) AND (SELECT max(ts_ns) FROM syscalls)"
     )
     assert rows(output, f"SELECT {read} FROM processes") == [(str(tmp_path), "/", True)]
+
+
+def test_threads_with_tables_of_their_own(programs: Callable[..., Path], tmp_path: Path) -> None:
+    """What each thread finds in /proc, whether it parted before recording began or after."""
+    output = tmp_path / "trace.bpfrec"
+    (tmp_path / "file").touch()
+    workload = Waiting([programs("apart"), str(tmp_path)])
+    recorder = Recorder(output, "-p", workload.pid)
+    printed = workload.go()
+    recorder.wait()
+    names = "list((resolved_path, resolved_reason) ORDER BY ts_ns)"
+    looked = rows(output, f"SELECT arg1, {names} FROM syscalls WHERE syscall = 'lseek' AND arg2 = 99 GROUP BY ALL")
+    found = {int(str(number)): list(map(tuple, seen)) for number, seen in looked}  # type: ignore[call-overload]
+    expected: dict[int, list[tuple[str | None, str | None]]] = {}
+    for line in printed:
+        number, _, name = line.partition(" ")
+        expected.setdefault(int(number), []).append((None, "not-open") if name == "NULL" else (name, None))
+    assert found == expected
+    assert found[1] == [("/etc/hostname", None)] * 2
+    assert found[2] == [("/etc/group", None)] * 2
+    assert found[4] == [("/etc/passwd", None)]
+    assert found[6] == [(str(tmp_path / "file"), None)]

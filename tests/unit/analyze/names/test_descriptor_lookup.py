@@ -102,7 +102,8 @@ class Model:
         breaks = pa.Table.from_pylist(self.breaks, schema=BREAKS)
         processes, forks = pa.Table.from_pylist(self.processes, PROCESS), pa.Table.from_pylist(self.forks, FORKS)
         losses = Losses(pa.table({name: pa.array([], pa.int64()) for name in ("pid", "first", "last")}))
-        return DescriptorLookup(changes, tables_of(processes, forks, breaks, True, 0), breaks, losses, Coverage.of({}))
+        tables = tables_of(processes, forks, breaks, True, 0, THREADS.empty_table(), THREAD_TABLES.empty_table())
+        return DescriptorLookup(changes, tables, breaks, losses, Coverage.of({}))
 
 
 def sorted_rows(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -115,9 +116,10 @@ def fields(numbers: str, flags: str = "", texts: str = "") -> pa.Schema:
     return pa.schema([(name, kind) for names, kind in kinds for name in names.split()])
 
 
-CHANGES = fields("kind pid fd at source entered reason text no_links", "close_on_exec snapshot")
-BREAKS = fields("pid entered ended arg0 arg1 arg2", "has_threads", "syscall")
-PROCESS, FORKS = fields("pid ppid start snapshot"), fields("pid entered ended flags")
+CHANGES = fields("kind pid tid fd at source entered reason text no_links", "close_on_exec snapshot")
+BREAKS = fields("pid tid entered ended arg0 arg1 arg2", "has_threads", "syscall")
+THREADS, THREAD_TABLES = fields("pid tid"), fields("pid tid files_tid directories_tid snapshot")
+PROCESS, FORKS = fields("pid ppid start snapshot"), fields("pid tid entered ended flags child")
 
 
 @given(STEPS)

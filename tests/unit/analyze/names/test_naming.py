@@ -280,8 +280,97 @@ def test_threads_share_a_table(names) -> None:
     world.open(3, "/a", tid=4243)
     call = world.read(3)
     world.do("unshare", CLONE_FS, tid=4243)
-    apart = [world.open(-2, "x"), world.read(3)]
-    assert names(world, call, *apart) == ["/a", "(sharing-unknown)", "/a"]
+    world.do("chdir", 0x1, path="/elsewhere", tid=4243)
+    apart = [world.open(-2, "x"), world.open(-2, "x", tid=4243), world.read(3)]
+    assert names(world, call, *apart) == ["/a", "/home/x", "/elsewhere/x", "/a"]
+
+
+def with_threads(*tids: int) -> World:
+    world = World()
+    for tid in tids:
+        world.add(schema.THREADS, tid=tid, pid=4242, comm="worker")
+    return world
+
+
+def apart(world: World, tid: int, files: int, directories: int, pid: int = 4242, cwd: str | None = None) -> None:
+    row = {"files_tid": files, "directories_tid": directories, "cwd": cwd, "root": "/", "snapshot_ns": START_NS}
+    world.add(schema.THREAD_TABLES, pid=pid, tid=tid, **row)
+
+
+def test_threads_that_were_apart_when_recording_began(names) -> None:
+    world = with_threads(1, 2, 3)
+    world.has(5, "/processes")
+    world.has(5, "/threads", tid=1)
+    apart(world, 1, 1, 4242)
+    apart(world, 2, 1, 2, cwd="/etc")
+    calls = [world.read(5), *(world.read(5, tid=tid) for tid in (1, 2, 3))]
+    calls += [world.open(-2, "x"), *(world.open(-2, "x", tid=tid) for tid in (1, 2))]
+    world.open(5, "/opened", tid=2)
+    world.do("close", 5)
+    calls += [world.read(5, tid=1), world.read(5, ret=-9, errno="EBADF"), world.read(6, tid=1, ret=-9, errno="EBADF")]
+    assert names(world, *calls) == [
+        *("/processes", "/threads", "/threads", "/processes", "/home/x", "/home/x", "/etc/x"),
+        *("/opened", "(not-open)", "(not-open)"),
+    ]
+
+
+def test_a_thread_leaves_with_a_copy_and_passes_it_on(names) -> None:
+    world = with_threads(1, 2)
+    world.open(3, "/a")
+    world.do("close_range", 7, 9, 2, tid=1)
+    world.open(4, "/threads", tid=1)
+    world.open(4, "/processes")
+    world.do("clone", CLONE_THREAD | CLONE_FILES | CLONE_FS, ret=2, tid=1)
+    calls = [world.read(fd, tid=tid) for fd in (3, 4) for tid in (4242, 1, 2)]
+    world.do("clone", 17, ret=99, tid=2)
+    world.add(schema.PROCESSES, pid=99, ppid=4242, start_ns=START_NS + world.now + 500)
+    calls.append(world.read(4, pid=99, tid=99))
+    world.do("execve", 0x1000, 0, 0, ret=0, tid=2, path="/bin/x")
+    calls.append(world.read(4))
+    assert names(world, *calls) == [
+        *("/a", "/a", "/a", "/processes", "/threads", "/threads", "/threads", "/threads"),
+    ]
+
+
+def test_a_thread_made_without_sharing_has_a_copy(names) -> None:
+    world = with_threads(1)
+    world.open(3, "/a")
+    world.do("clone", CLONE_THREAD | CLONE_FS, ret=1)
+    world.open(3, "/b", tid=1)
+    calls = [world.read(3), world.read(3, tid=1)]
+    world.do("chdir", 0x1, path="/there", tid=1)
+    assert names(world, *calls, world.open(-2, "x")) == ["/a", "/b", "/there/x"]
+
+
+def test_threads_that_are_made_apart_in_a_pid_namespace_make_all_doubtful(names) -> None:
+    world = with_threads(1)
+    world.open(3, "/a")
+    world.do("clone", CLONE_THREAD | CLONE_FS, ret=7)
+    assert names(world, world.read(3), world.open(-2, "x")) == ["(sharing-unknown)", "/home/x"]
+
+
+def test_processes_that_shared_when_recording_began(names) -> None:
+    world = World()
+    world.has(3, "/a")
+    world.has(3, "/a", pid=99)
+    world.add(schema.PROCESSES, pid=99, ppid=4242, cwd="/home", root="/", snapshot_ns=START_NS)
+    world.add(schema.THREADS, tid=99, pid=99, comm="sharer")
+    apart(world, 99, 4242, 4242, pid=99)
+    world.open(4, "/parents")
+    world.do("close", 3, pid=99)
+    world.do("chdir", 0x1, path="/there", pid=99)
+    calls = [world.read(4, pid=99), world.read(3, ret=-9, errno="EBADF"), world.open(-2, "x")]
+    world.execute(pid=99)
+    world.open(4, "/own", pid=99)
+    calls += [world.read(4), world.read(4, pid=99)]
+    assert names(world, *calls) == ["/parents", "(not-open)", "/there/x", "/parents", "/own"]
+
+
+def test_what_is_shared_with_a_process_that_is_not_recorded_is_doubtful(names) -> None:
+    world = World()
+    world.has(3, "/a")
+    apart(world, 4242, 77, 4242)
+    assert names(world, world.read(3), world.open(-2, "x")) == ["(sharing-unknown)", "/home/x"]
 
 
 def test_a_number_given_out_before_its_close_returned(names) -> None:

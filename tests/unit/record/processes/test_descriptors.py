@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
+import signal
 import socket
+import threading
 import time
 from pathlib import Path
 
 import pytest
 
-from bpfrec.record.finish.rows import descriptor_rows, process_rows
-from bpfrec.record.processes import procfs
+from bpfrec.formats.kernel.syscalls import syscalls
+from bpfrec.record.finish.rows import descriptor_rows, process_rows, thread_table_rows
+from bpfrec.record.processes import procfs, sharing
 from bpfrec.record.processes.descriptors import DescriptorSnapshot, read_files
 from bpfrec.record.processes.history import BEFORE, History
 from bpfrec.record.processes.procfs import ProcessStatus
@@ -132,3 +136,77 @@ def test_a_process_has_what_was_read_while_it_lived() -> None:
     life.start = read + 1
     (row,) = process_rows(history, snapshot, {os.getpid()})
     assert (row["snapshot_ns"], row["cwd"]) == (None, None), "another process had this pid when it was read"
+
+
+CLONE_FS, CLONE_FILES, SIGCHLD = 0x200, 0x400, 17
+
+
+@pytest.mark.parametrize("has_kcmp", [True, False])
+def test_a_thread_with_tables_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, has_kcmp: bool) -> None:
+    if not has_kcmp:
+        monkeypatch.setattr(sharing, "_NUMBER", 100_000)
+    libc = ctypes.CDLL(None, use_errno=True)
+    is_apart, may_end = threading.Event(), threading.Event()
+    tids: list[int] = []
+
+    def leave() -> None:
+        assert libc.unshare(CLONE_FS | CLONE_FILES) == 0
+        os.chdir(tmp_path)
+        os.dup2(os.open("/etc/passwd", os.O_RDONLY), 777)
+        tids.append(threading.get_native_id())
+        is_apart.set()
+        may_end.wait(60)
+
+    threads = [threading.Thread(target=leave), threading.Thread(target=may_end.wait, args=(60,))]
+    for thread in threads:
+        thread.start()
+    assert is_apart.wait(60)
+    snapshot = taken(os.getpid())
+    may_end.set()
+    for thread in threads:
+        thread.join()
+    [tid] = tids
+    [found] = snapshot.apart
+    assert (found.pid, found.tid, found.files_tid, found.directories_tid) == (os.getpid(), tid, tid, tid)
+    assert (found.cwd, found.root) == (str(tmp_path), "/")
+    rows = {(row["tid"], row["fd"]): row["target"] for row in descriptor_rows(snapshot, {os.getpid()})}
+    assert rows[tid, 777] == "/etc/passwd"
+    assert (None, 777) not in rows
+    [row] = thread_table_rows(snapshot, {os.getpid()})
+    assert row == {
+        "pid": os.getpid(),
+        "tid": tid,
+        "files_tid": tid,
+        "directories_tid": tid,
+        "cwd": str(tmp_path),
+        "root": "/",
+        "snapshot_ns": found.time,
+    }
+
+
+def test_processes_that_share_a_table() -> None:
+    libc = ctypes.CDLL(None, use_errno=True)
+    clone = syscalls()["clone"].numbers["x86_64"]
+    child = libc.syscall(clone, CLONE_FILES | SIGCHLD, 0, 0, 0, 0)
+    if child == 0:
+        libc.pause()
+        os._exit(0)
+    try:
+        apart = taken(os.getpid(), os.getppid(), child).apart
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+    first, second = sorted((os.getpid(), child))
+    assert [(t.pid, t.tid, t.files_tid, t.directories_tid) for t in apart] == [(second, second, first, second)]
+
+
+def test_processes_that_may_not_be_looked_at_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_path: str) -> None:
+        raise PermissionError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(procfs.os, "listdir", refuse)
+        patched.setattr(procfs.os, "scandir", refuse)
+        snapshot = taken(os.getpid(), os.getpid())
+    assert (snapshot.refused, snapshot.by_pid) == (2, {})
+    assert taken(NOBODY).refused == 0, "it has gone"

@@ -1,0 +1,40 @@
+"""Threads as one number each: the upper 32 bits are the thread's id, the lower ones that of its process."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+from bpfrec.formats.numeric.asof import Integers
+
+_PID = 0xFFFFFFFF
+
+
+def numbers(table: pa.Table, name: str, null: int) -> Integers:
+    """A column of integers, ``null`` where it is NULL."""
+    # What takes all 64 bits of an argument becomes negative.
+    column = table[name].combine_chunks().cast(pa.int64(), safe=False)
+    filled: Integers = column.fill_null(null).to_numpy(zero_copy_only=False)
+    return filled.copy()
+
+
+def callers(table: pa.Table) -> Integers:
+    """The threads in the columns ``pid`` and ``tid``; a process whose ``tid`` is NULL stands for its main thread."""
+    pid = numbers(table, "pid", -1)
+    tid = numbers(table, "tid", -1)
+    tid[tid < 0] = pid[tid < 0]
+    return caller(pid, tid)
+
+
+def caller(pid: Integers, tid: Integers) -> Integers:
+    """The number of each thread."""
+    return (tid & 0x7FFFFFFF) << 32 | (pid & _PID)
+
+
+def pid_of(callers: Integers) -> Integers:
+    """The process of each thread."""
+    return callers & _PID
+
+
+def tid_of(callers: Integers) -> Integers:
+    """The thread's own id."""
+    return callers >> 32
