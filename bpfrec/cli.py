@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import click
 
 from bpfrec.analyze.commands.lazygroup import Entry, LazyGroup
+from bpfrec.analyze.reports import REPORTS
 from bpfrec.logs import start_by_environment, verbose_option
+from bpfrec.record_report import add_report_option
 
 _ENTRIES = {
     "record": Entry("bpfrec.record.command:record", "record the system calls of processes into a trace"),
@@ -15,6 +19,8 @@ _ENTRIES = {
     "share": Entry(
         "bpfrec.analyze.commands.share:command", "prepare a trace for a ticket: what may be secret, a copy without it"
     ),
+    "report": Entry("bpfrec.analyze.commands.report:command", "short for analyze report: ready-made answers"),
+    "sql": Entry("bpfrec.analyze.commands.sql:command", "short for analyze sql: ask in SQL"),
 }
 
 
@@ -26,6 +32,10 @@ def _print_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None
         ctx.exit()
 
 
+def _run(arguments: Sequence[str]) -> object:
+    return root.main(list(arguments), "bpfrec", standalone_mode=False)
+
+
 class _Root(LazyGroup):
     """Adds ``-v`` to the commands, so that it may stand before or after their names."""
 
@@ -34,10 +44,23 @@ class _Root(LazyGroup):
         command = super().get_command(ctx, cmd_name)
         if command is not None and all(param.name != "verbose" for param in command.params):
             command.params.append(verbose_option())
+        if command is not None and cmd_name == "record":
+            add_report_option(command, _run)
         return command
 
 
-@click.group("bpfrec", cls=_Root, entries=_ENTRIES, context_settings={"help_option_names": ["-h", "--help"]})
+_ELSEWHERE = {name: f"bpfrec report {name}" for name in REPORTS} | {
+    name: f"bpfrec analyze {name}" for name in ("flamegraph", "bpftrace", "info", "schema")
+}
+
+
+@click.group(
+    "bpfrec",
+    cls=_Root,
+    entries=_ENTRIES,
+    elsewhere=_ELSEWHERE,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @click.option(
     "--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_version, help="Print the version."
 )

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 import click
 
+from bpfrec.analyze.commands.agent import error_line, for_agent
 from bpfrec.analyze.commands.endings import interrupted_status
 from bpfrec.analyze.render.escape import printable, printable_lines
 from bpfrec.cli import root
@@ -47,25 +48,32 @@ def _unread_is_discarded() -> Iterator[None]:
 
 def _run() -> int:
     try:
-        code = root.main(standalone_mode=False)
+        code = root.main(prog_name="bpfrec", standalone_mode=False)
     except BpfrecError as error:
-        _fail(error.message, error.hint)
-        return error.exit_code
+        return _fail(error.message, error.hint, error.exit_code)
     except MemoryError:
         return _fail("out of memory", "For analyze, BPFREC_MEMORY_LIMIT=16GB allows more.")
     except click.ClickException as error:
-        with _unread_is_discarded():
-            error.show()
-        return error.exit_code
+        return _fail(error.format_message(), _remedy(error), error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         return interrupted_status()
     return code if isinstance(code, int) else DONE
 
 
-def _fail(message: str, hint: str = "") -> int:
+def _remedy(error: click.ClickException) -> str:
+    """What to do about wrong usage."""
+    context = getattr(error, "ctx", None)
+    return f"For help: {context.command_path} --help" if context is not None else ""
+
+
+def _fail(message: str, hint: str = "", code: int = FAILED) -> int:
+    """Writes an error to standard error, and gives its exit code."""
     sys.stdout.flush()
     with _unread_is_discarded():
+        if for_agent():
+            click.echo(error_line(message, hint, code), err=True)
+            return code
         click.echo(f"bpfrec: {printable(message)}", err=True)
         if hint:
             click.echo(printable_lines(hint), err=True)
-    return FAILED
+    return code

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import math
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 
 import click
@@ -15,6 +15,7 @@ from bpfrec.bpf.sampling import MOST_HZ
 from bpfrec.bpf.selection import DATA_MOST
 from bpfrec.formats.errors import BpfrecError
 from bpfrec.formats.imports import interruptible_imports
+from bpfrec.record.options.choices import Duration, Ids, User
 from bpfrec.record.options.ring_size import RingSize
 from bpfrec.record.options.syscalls import parse_calls, parse_stack_on
 from bpfrec.record.processes.cgroup import find_cgroup
@@ -25,12 +26,14 @@ RECORDING_FAILED = 125
 
 
 @click.command(context_settings={"allow_interspersed_args": False})
-@click.option("-p", "--pid", "pids", type=int, multiple=True, metavar="PID", help="Record this process (repeatable).")
+@click.option(
+    "-p", "--pid", "pids", type=Ids(), multiple=True, metavar="PID", help="Record this process, or these: 1,2."
+)
 @click.option("-f", "--follow", is_flag=True, help="With -p: also record children started from now on.")
-@click.option("-t", "--tid", "tids", type=int, multiple=True, metavar="TID", help="Record this thread (repeatable).")
+@click.option("-t", "--tid", "tids", type=Ids(), multiple=True, metavar="TID", help="Record this thread, or these.")
 @click.option("-n", "--name", "comm", metavar="COMM", help="Record processes and threads with this name.")
 @click.option(
-    "-u", "--uid", type=click.IntRange(0, 0xFFFFFFFF), metavar="UID", help="Record calls made with this real user id."
+    "-u", "--uid", type=User(), metavar="USER", help="Record calls made with this real user id, or that of this user."
 )
 @click.option(
     "--cgroup", metavar="PATH", help="Record threads in this cgroup (version 2) and below it; 'self': that of bpfrec."
@@ -42,11 +45,12 @@ RECORDING_FAILED = 125
     "events",
     multiple=True,
     metavar="SYSCALLS",
-    help="Record only these calls, written as for strace: openat,read or %file or '!futex' (all except futex).",
+    help="Record only these calls, written as for strace: openat,read, 'open*', %file, %net or '!futex' (all "
+    "except futex).",
 )
 @click.option("-x", "--failed", "failed_only", is_flag=True, help="Record only calls that fail.")
 @click.option(
-    "-d", "--duration", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS", help="Stop after this time."
+    "-d", "--duration", type=Duration(), metavar="TIME", help="Stop after this time: 30 (seconds), 500ms, 5m, 1h30m."
 )
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Write the trace to FILE. [trace.bpfrec]"
@@ -94,9 +98,9 @@ RECORDING_FAILED = 125
 )
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
 def record(
-    pids: tuple[int, ...],
+    pids: tuple[tuple[int, ...], ...],
     follow: bool,
-    tids: tuple[int, ...],
+    tids: tuple[tuple[int, ...], ...],
     comm: str | None,
     uid: int | None,
     cgroup: str | None,
@@ -133,19 +137,18 @@ def record(
         )
     if comm == "":
         raise click.UsageError("--name takes the name of a process or thread, as ps -o comm shows it")
-    if duration is not None and not math.isfinite(duration):
-        raise click.UsageError("-d takes a number of seconds")
     if stack_on is not None and stacks == "off":
         raise click.UsageError(
             "--stack-on says which calls have a stack, and --stacks off that none has: leave out one"
         )
     with _failures_of(command):
         calls, unknown_calls = parse_calls(events)
-        check_targets(pids, tids)
+        every_pid, every_tid = tuple(chain.from_iterable(pids)), tuple(chain.from_iterable(tids))
+        check_targets(every_pid, every_tid)
         check_permission()
         request = Request(
-            pids=tuple(dict.fromkeys(pids)),
-            tids=tuple(dict.fromkeys(tids)),
+            pids=tuple(dict.fromkeys(every_pid)),
+            tids=tuple(dict.fromkeys(every_tid)),
             comm=comm,
             uid=uid,
             cgroup=None if cgroup is None else find_cgroup(cgroup),

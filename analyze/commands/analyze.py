@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
-from bpfrec.analyze.commands.endings import ended_by_signals
 from bpfrec.analyze.commands.lazygroup import Entry, LazyGroup
-from bpfrec.analyze.commands.memory import bounded_memory
-
-SYMBOLS = "bpfrec.symbols"
-"""Where the context of a command has the folders of ``--symbols``."""
+from bpfrec.analyze.commands.trace_input import input_options
+from bpfrec.analyze.reports import REPORTS
 
 _ENTRIES = {
     "report": Entry("bpfrec.analyze.commands.report:command", "ready-made answers; without NAME: the list of them"),
@@ -25,30 +20,17 @@ _ENTRIES = {
 }
 
 
-@click.group("analyze", cls=LazyGroup, entries=_ENTRIES)
-@click.option(
-    "-i",
-    "--input",
-    "trace",
-    type=click.Path(path_type=Path),
-    envvar="BPFREC_TRACE",
-    default="trace.bpfrec",
-    show_default="$BPFREC_TRACE, else trace.bpfrec",
-    help="The trace: a .bpfrec file, or the folder one was unzipped to.",
+@click.group(
+    "analyze",
+    cls=LazyGroup,
+    entries=_ENTRIES,
+    takes_trace=True,
+    elsewhere={name: f"bpfrec report {name}" for name in REPORTS},
+    subcommand_metavar="COMMAND [ARGS]...",
 )
-@click.option(
-    "--symbols",
-    type=click.Path(path_type=Path, exists=True, file_okay=False),
-    multiple=True,
-    envvar="BPFREC_SYMBOLS",
-    metavar="DIR",
-    help="Folder with debug files, which name functions and source lines: /usr/lib/debug, a cache of debuginfod, "
-    "or any folder with ELF files; may be repeated. [$BPFREC_SYMBOLS]",
-)
-@click.pass_context
-def command(ctx: click.Context, trace: Path, symbols: tuple[Path, ...]) -> None:
-    """Ask a trace: reports, SQL, what it holds."""
-    ctx.with_resource(ended_by_signals())
-    ctx.with_resource(bounded_memory())
-    ctx.obj = trace
-    ctx.meta[SYMBOLS] = symbols
+@input_options
+def command() -> None:
+    """Ask a trace: reports, SQL, what it holds.
+
+    -i stands here or behind the command, and the trace may be given as an argument instead.
+    """

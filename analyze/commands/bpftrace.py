@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 import click
 
 from bpfrec.analyze.bpftrace.dialect import DIALECTS
 from bpfrec.analyze.bpftrace.errors import ScriptError, Source
+from bpfrec.analyze.commands.files import output_file
 from bpfrec.analyze.commands.options import note, pass_trace
 from bpfrec.analyze.facade import Trace
 from bpfrec.analyze.render.escape import printable_lines
@@ -33,6 +34,7 @@ _MOST_BYTES = 1 << 20
     help="How answers are written.",
 )
 @click.option("-o", "target", type=click.Path(dir_okay=False, path_type=Path), help="Write into a file.")
+@click.option("--force", is_flag=True, help="Replace the file if it exists.")
 @click.option(
     "--like",
     type=click.Choice(list(DIALECTS)),
@@ -53,6 +55,7 @@ def command(
     program: str | None,
     form: str,
     target: Path | None,
+    force: bool,
     like: str,
     listing: bool,
     verbose: bool,
@@ -106,8 +109,8 @@ def command(
     note(*trace.loss_notes(), *checked.context.remarks)
     if target is None:
         return replay(trace, checked, Output(), how)
-    with target.open("wb") as file:
-        return replay(trace, checked, Output(file, safe=False), how)
+    with output_file(target, force=force, binary=True) as file:
+        return replay(trace, checked, Output(cast("BinaryIO", file), safe=False), how)
 
 
 def _print_sql(checked: Checked) -> int:

@@ -3,39 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import chain
+from typing import Any
 
 import click
 
-from bpfrec.analyze.reports.option_types import SyscallName
+from bpfrec.analyze.commands.choice_types import Calls, Ids, Pids, Users
 
 _TIME = "MOMENT"
+USUAL: Mapping[str, Sequence[str]] = {
+    "pid": ("-p", "--pid"),
+    "tid": ("-t", "--tid"),
+    "uid": ("-u", "--uid"),
+    "name": ("-n", "--name"),
+    "syscall": ("--syscall", "-e"),
+    "failed": ("-x", "--failed"),
+    "path": ("--path",),
+    "since": ("--from",),
+    "until": ("--to",),
+}
+"""How the options are spelt unless a report says otherwise."""
 
 
-def filter_options(flags: Mapping[str, Sequence[str]]) -> list[click.Option]:
+def filter_options(flags: Mapping[str, Sequence[str]], taken: Sequence[str] = ()) -> list[click.Option]:
     """click's options for :meth:`bpfrec.analyze.reports.call_filter.CallFilter.of`.
 
-    ``flags``: other spellings by the name of the option, empty for an option that is not offered.
+    ``flags``: other spellings by the name of the option, empty for an option that is not offered. ``taken``: spellings
+    that the report's own options have.
     """
-    usual = {
-        "pid": ("-p", "--pid"),
-        "tid": ("-t", "--tid"),
-        "uid": ("-u", "--uid"),
-        "name": ("-n", "--name"),
-        "syscall": ("--syscall",),
-        "failed": ("-x", "--failed"),
-        "since": ("--from",),
-        "until": ("--to",),
-    }
-    spelt = usual | dict(flags)
-    number = click.IntRange(0)
+    spelt = {name: [flag for flag in usual if flag not in taken] for name, usual in USUAL.items()} | dict(flags)
     options = (
-        ("pid", number, "PID", "Only this process; may be repeated."),
-        ("tid", number, "TID", "Only this thread; may be repeated."),
-        ("uid", number, "UID", "Only this user; may be repeated."),
+        ("pid", Pids("PID"), "PID", "Only this process, or these: 1,2."),
+        ("tid", Ids("TID"), "TID", "Only this thread, or these."),
+        ("uid", Users(), "USER", "Only this user, or these: a number, or a name of this machine."),
         ("name", str, "COMM", "Only threads whose name contains COMM."),
-        ("syscall", SyscallName(), "NAME", "Only this system call; may be repeated."),
+        ("syscall", Calls(), "CALLS", "Only these calls: openat,read, 'open*', %net, '!futex' (all others)."),
         ("failed", bool, None, "Only calls that failed."),
-        ("since", str, _TIME, "Only calls from then on: seconds from the start (1.5), or a UTC time (10:03:15)."),
+        ("path", str, "GLOB", "Only calls about a path like this: '/etc/*', '*.conf', passwd."),
+        ("since", str, _TIME, "Only calls from then on: 1.5 or 500ms from the start, 10:03:15 (UTC), event:1234."),
         ("until", str, _TIME, "Only calls before then."),
     )
     return [
@@ -43,10 +48,19 @@ def filter_options(flags: Mapping[str, Sequence[str]]) -> list[click.Option]:
             [*spelt[name], name],
             type=kind,
             metavar=metavar,
-            multiple=name in ("pid", "tid", "uid", "syscall"),
+            multiple=name in _SEVERAL,
             is_flag=name == "failed",
+            callback=_joined if name in ("pid", "tid", "uid") else None,
             help=text,
         )
         for name, kind, metavar, text in options
         if spelt[name]
     ]
+
+
+_SEVERAL = ("pid", "tid", "uid", "syscall", "path")
+
+
+def _joined(_ctx: click.Context, _param: click.Parameter, values: Any) -> tuple[int, ...]:
+    """The values of an option that was given several times, each of them a list."""
+    return tuple(chain.from_iterable(values or ()))

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import click
 
+from bpfrec.analyze.commands.files import output_file
 from bpfrec.analyze.commands.filter_options import filter_options
 from bpfrec.analyze.commands.options import note, pass_trace, write_lines
+from bpfrec.analyze.commands.trace_input import trace_argument
 from bpfrec.analyze.facade import Trace
 from bpfrec.analyze.reports.stacks import STACK_OPTIONS
-from bpfrec.formats.errors import BpfrecError
 
 _SUFFIXES = {
     ".svg": "svg",
@@ -33,6 +33,7 @@ _CALLS_ONLY = "{} is about system calls, and --samples is not."
     type=click.Choice(["svg", "html", "folded", "speedscope"]),
     help="Default: by the suffix of the file (.json: speedscope), and folded on standard output.",
 )
+@click.option("--force", is_flag=True, help="Replace the file if it exists.")
 @click.option("--samples", is_flag=True, help="CPU samples (record --profile) instead of system calls.")
 @click.option("--comm/--no-comm", default=True, help="Whether the thread's name is the outermost frame.")
 @click.option("--call/--no-call", default=True, help="Whether the system call is the innermost frame.")
@@ -46,6 +47,7 @@ def command(
     trace: Trace,
     output: Path | None,
     form: str | None,
+    force: bool,
     by: str,
     lines: bool,
     samples: bool,
@@ -67,7 +69,13 @@ def command(
     """
     form = form or _format_of(output)
     if samples:
-        named = (("--syscall", "syscall"), ("-x", "failed"), ("--call", "call"), (f"--by {by}", "by"))
+        named = (
+            ("--syscall", "syscall"),
+            ("-x", "failed"),
+            ("--path", "path"),
+            ("--call", "call"),
+            (f"--by {by}", "by"),
+        )
         for option, parameter in named:
             given = ctx.get_parameter_source(parameter) is click.core.ParameterSource.COMMANDLINE
             if given and option != "--by time":
@@ -89,7 +97,8 @@ def command(
     if output is None:
         write_lines(pieces)
     else:
-        _write(output, pieces)
+        with output_file(output, force=force) as file:
+            file.writelines(f"{piece}\n" for piece in pieces)
 
 
 def _format_of(output: Path | None) -> str:
@@ -100,12 +109,5 @@ def _format_of(output: Path | None) -> str:
     return _SUFFIXES[output.suffix.lower()]
 
 
-def _write(output: Path, pieces: Iterable[str]) -> None:
-    try:
-        with output.open("w", encoding="utf-8") as file:
-            file.writelines(f"{piece}\n" for piece in pieces)
-    except OSError as error:
-        raise BpfrecError(f"{output} cannot be written: {error.strerror}") from None
-
-
 command.params[2:2] = [*filter_options({}), *STACK_OPTIONS]
+command.params.append(trace_argument())

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import click
 
-from bpfrec.analyze.commands.options import Output, output_options, output_width, pass_trace
+from bpfrec.analyze.commands.options import Output, output_options, pass_trace
+from bpfrec.analyze.commands.trace_input import trace_argument
 from bpfrec.analyze.facade import Trace
 
 
@@ -24,7 +25,7 @@ def command(trace: Trace, output: Output, verify: bool) -> None:
     from bpfrec.analyze.engine.sqltemplate import bundled_sql  # noqa: PLC0415
     from bpfrec.analyze.render.pages import name_value_lines  # noqa: PLC0415
 
-    output.write(trace.query(bundled_sql("info")), lambda r: name_value_lines(r.dicts()[0], output_width()))
+    output.write(trace.query(bundled_sql("info")), lambda r: name_value_lines(r.dicts()[0], output.width))
 
 
 def _verify(trace: Trace, output: Output) -> None:
@@ -35,3 +36,6 @@ def _verify(trace: Trace, output: Output) -> None:
     output.write(Result(["table", "bytes", "checksum"], ["VARCHAR", "BIGINT", "VARCHAR"], rows, ""))
     if any(fault for _, fault in found):
         raise click.exceptions.Exit(1)
+
+
+command.params.append(trace_argument())

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import click
 
+from bpfrec.analyze.commands.trace_input import is_trace, keep_trace
 from bpfrec.formats.imports import interruptible_imports
 
 
@@ -20,11 +21,24 @@ class Entry(NamedTuple):
 
 
 class LazyGroup(click.Group):
-    """A group over an explicit list of commands, in the order of that list."""
+    """A group over an explicit list of commands, in the order of that list.
 
-    def __init__(self, *args: Any, entries: Mapping[str, Entry], **kwargs: Any) -> None:
+    ``takes_trace``: a trace may stand before the command. ``elsewhere``: how to call what a user may look for here, by
+    the name that they would use.
+    """
+
+    def __init__(
+        self,
+        *args: Any,
+        entries: Mapping[str, Entry],
+        takes_trace: bool = False,
+        elsewhere: Mapping[str, str] | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(*args, **kwargs)
         self.entries = dict(entries)
+        self._takes_trace = takes_trace
+        self._elsewhere = dict(elsewhere or {})
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
         """The names of the commands."""
@@ -44,11 +58,24 @@ class LazyGroup(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """As click does, but an unknown name is answered with those that are near it."""
+        if self._takes_trace and args[0] not in self.entries and is_trace(args[0]):
+            keep_trace(ctx, args.pop(0))
+            if not args:
+                ctx.fail(f"Which command? There are: {', '.join(self.entries)}.")
         if args[0] not in self.entries and not args[0].startswith("-"):
-            near = get_close_matches(args[0], self.entries, n=3, cutoff=0.5)
-            advice = f"Did you mean {' or '.join(near)}?" if near else f"There are: {', '.join(self.entries)}."
-            ctx.fail(f"No such command {args[0]!r}. {advice}")
+            ctx.fail(f"No such command {args[0]!r}. {self._advice(args[0])}")
         return super().resolve_command(ctx, args)
+
+    def _advice(self, name: str) -> str:
+        if name in self._elsewhere:
+            return f"Did you mean {self._elsewhere[name]}?"
+        near = get_close_matches(name, self.entries, n=3, cutoff=0.6)
+        if near:
+            return f"Did you mean {' or '.join(near)}?"
+        beside = get_close_matches(name, self._elsewhere, n=3, cutoff=0.75)
+        if beside:
+            return f"Did you mean {' or '.join(self._elsewhere[one] for one in beside)}?"
+        return f"There are: {', '.join(self.entries)}."
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """Writes the list without importing what is in it."""

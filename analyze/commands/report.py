@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from bpfrec.analyze.commands.lazygroup import Entry, LazyGroup
+from bpfrec.analyze.commands.trace_input import input_options, is_trace, keep_trace, trace_argument, without_trace
 from bpfrec.analyze.reports import REPORTS, find
 
 if TYPE_CHECKING:
     from bpfrec.analyze.commands.options import Output
     from bpfrec.analyze.engine.result import Result
     from bpfrec.analyze.facade import Trace
+    from bpfrec.formats.manifest import Manifest
 
 _ENTRIES = {
     name: Entry(f"bpfrec.analyze.reports.{name.replace('-', '_')}:REPORT", line) for name, line in REPORTS.items()
@@ -32,13 +34,7 @@ def report_command(name: str) -> click.Command:
     """The command of a report: options that choose calls, its own, and those of every output."""
     # The list of reports is printed without all this.
     from bpfrec.analyze.commands.filter_options import filter_options  # noqa: PLC0415
-    from bpfrec.analyze.commands.options import (  # noqa: PLC0415
-        note,
-        output_options,
-        output_paint,
-        output_width,
-        pass_trace,
-    )
+    from bpfrec.analyze.commands.options import note, output_options, pass_trace  # noqa: PLC0415
     from bpfrec.analyze.commands.patience import Patience  # noqa: PLC0415
     from bpfrec.analyze.reports.call_filter import FILTERS  # noqa: PLC0415
     from bpfrec.analyze.reports.report import Answer  # noqa: PLC0415
@@ -54,26 +50,90 @@ def report_command(name: str) -> click.Command:
         wanted = {option: value for option, value in options.items() if option in asked}
         with Patience():
             result = trace.report(name, lazy=True, **wanted)
-            answer = Answer(trace, result, options, output_width(), output_paint())
+            answer = Answer(trace, result, options, output.width, output.paint)
 
             def text(_: Result) -> Iterable[str]:
                 note(*report.remarks(answer))
+                result.source = answer.counter.through(result.source)
                 return report.text(answer)
 
             output.write(result, text)
+            if answer.counter.is_zero:
+                note(report.empty or none_of(trace.manifest))
         if result.refused:
             raise click.exceptions.Exit(1)
 
-    command.params[:0] = [*filter_options(report.flags), *report.options]
+    own = [flag for param in report.options for flag in (*param.opts, *param.secondary_opts)]
+    if "-i" in own:
+        _share_i(command, report.options)
+    command.params[:0] = [*filter_options(report.flags, own), *report.options]
+    if any(isinstance(param, click.Argument) for param in report.options):
+        _take_trace_of_arguments(command)
+    else:
+        command.params.append(trace_argument())
     return command
 
 
+class _OrTrace(click.ParamType):  # type: ignore[type-arg] # generic only in new versions of click
+    """A value of another type, or a trace, which is kept: then the option has no value."""
+
+    def __init__(self, kind: Any) -> None:
+        self._kind = kind
+        self.name = kind.name
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """What the other type makes of ``value``; None for a trace."""
+        if ctx is not None and isinstance(value, str) and is_trace(value):
+            keep_trace(ctx, value)
+            return None
+        return self._kind(value, param, ctx)
+
+
+def _share_i(command: click.Command, own: Sequence[click.Parameter]) -> None:
+    """Lets ``-i`` of ``command`` be the interval of bcc's tool, but where it names a trace."""
+    for param in command.params:
+        if param.name == "input_path":
+            param.opts.remove("-i")
+    for param in own:
+        if "-i" in param.opts and not isinstance(param.type, _OrTrace):
+            param.type = _OrTrace(param.type)
+
+
+def _take_trace_of_arguments(command: click.Command) -> None:
+    """Lets the trace be one of the arguments of ``command``."""
+    (argument,) = (param for param in command.params if isinstance(param, click.Argument))
+    argument.required = False
+
+    def keep(ctx: click.Context, param: click.Parameter, given: tuple[str, ...]) -> tuple[str, ...]:
+        rest = tuple(without_trace(ctx, given))
+        if not rest and not ctx.resilient_parsing:
+            raise click.UsageError(f"Missing argument {param.human_readable_name!r}.", ctx)
+        return rest
+
+    argument.callback = keep
+
+
+def none_of(manifest: Manifest) -> str:
+    """What to say where an answer has no rows."""
+    calls = manifest.tables["syscalls"].rows if "syscalls" in manifest.tables else 0
+    return f"none of {calls:,} calls" if calls else "the trace has no calls"
+
+
 @click.group(
-    "report", cls=_ReportGroup, entries=_ENTRIES, invoke_without_command=True, subcommand_metavar="NAME [OPTIONS]"
+    "report",
+    cls=_ReportGroup,
+    entries=_ENTRIES,
+    takes_trace=True,
+    invoke_without_command=True,
+    subcommand_metavar="NAME [OPTIONS]",
 )
+@input_options
 @click.pass_context
 def command(ctx: click.Context) -> None:
-    """Ready-made answers. Without NAME, the list of reports."""
+    """Ready-made answers. Without NAME, the list of reports.
+
+    A trace may stand before NAME or behind it; see -i.
+    """
     if ctx.invoked_subcommand is None:
         for name, line in REPORTS.items():
             click.echo(f"{name:<14}{line}")

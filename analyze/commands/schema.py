@@ -5,12 +5,21 @@ from __future__ import annotations
 import click
 
 from bpfrec.analyze.commands.options import Output, output_options, pass_trace
+from bpfrec.analyze.commands.trace_input import without_trace
 from bpfrec.analyze.facade import Trace
 from bpfrec.formats.errors import BpfrecError
 
 
+def _name(ctx: click.Context, _: click.Parameter, given: tuple[str, ...]) -> str | None:
+    """The view among the arguments; the trace is kept."""
+    names = without_trace(ctx, given)
+    if len(names) > 1:
+        raise click.UsageError(f"Which view? {', '.join(names)} are several.", ctx)
+    return names[0] if names else None
+
+
 @click.command("schema")
-@click.argument("name", required=False)
+@click.argument("name", nargs=-1, metavar="[NAME] [TRACE]", callback=_name)
 @output_options
 @pass_trace
 def command(trace: Trace, output: Output, name: str | None) -> None:

@@ -10,6 +10,7 @@ import click
 
 from bpfrec.analyze.commands.options import Output, note, output_options, pass_trace, write_lines
 from bpfrec.analyze.commands.patience import Patience
+from bpfrec.analyze.commands.trace_input import without_trace
 from bpfrec.analyze.engine.result import Result
 from bpfrec.analyze.facade import Trace
 from bpfrec.analyze.render.escape import printable_lines
@@ -27,8 +28,17 @@ class _SqlCommand(click.Command):
         )
 
 
+def _query(ctx: click.Context, _: click.Parameter, given: tuple[str, ...]) -> str | None:
+    """The query among the arguments; the trace is kept."""
+    queries = without_trace(ctx, given)
+    if len(queries) > 1:
+        raise click.UsageError("Give one query, in quotes.", ctx)
+    return queries[0] if queries else None
+
+
 @click.command("sql", cls=_SqlCommand)
-@click.argument("query", required=False)
+@click.argument("query", nargs=-1, metavar="[TRACE] [QUERY]", callback=_query)
+@click.option("-c", "--command", "spoken", metavar="QUERY", help="The query, as of duckdb and psql.")
 @click.option("-f", "--file", type=click.File(), help="Read the query from a file; -: from standard input.")
 @click.option(
     "--allow-files",
@@ -38,14 +48,15 @@ class _SqlCommand(click.Command):
 )
 @output_options
 @pass_trace
-def command(trace: Trace, output: Output, query: str | None, file: TextIO | None) -> None:
+def command(trace: Trace, output: Output, query: str | None, spoken: str | None, file: TextIO | None) -> None:
     """Ask in SQL, DuckDB's dialect; without QUERY and -f, at a prompt, or from standard input if that is no terminal.
 
     Several statements may stand in a query; the last one that gives rows is printed. "bpfrec analyze schema" lists the
     views. A query reads the trace and nothing else, unless you allow files.
     """
-    if query is not None and file is not None:
-        raise click.UsageError("QUERY and -f are two ways to say the same; give one of them.")
+    if sum(given is not None for given in (query, spoken, file)) > 1:
+        raise click.UsageError("QUERY, -c and -f are ways to say the same; give one of them.")
+    query = query if query is not None else spoken
     if query is None and file is None and sys.stdin.isatty():
         if output.show_sql:
             raise click.UsageError("--sql prints the query it is given; give one.")

@@ -4,11 +4,17 @@
     SELECT
         event_id, ts_ns, duration_ns, pid, tid, comm, uid, cpu, abi, nr, syscall,
         arg0, arg1, arg2, arg3, arg4, arg5, ret, errno, path, path2, path_status, path2_status, stack_id, entry_status
+{% if by_path %}
+        , resolved_path, resolved_path2
+{% endif %}
     FROM syscalls
     UNION ALL
     SELECT
         s.event_id, child.start_ns, 0, child.pid, child.tid, child.comm, s.uid, NULL, s.abi, s.nr, s.syscall,
         arg0, arg1, arg2, arg3, arg4, arg5, 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+{% if by_path %}
+        , NULL, NULL
+{% endif %}
     FROM syscalls AS s
     JOIN (
         WITH born AS (

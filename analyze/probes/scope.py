@@ -32,12 +32,14 @@ _ARGUMENTS = 6
 class SiteScope:
     """The names of one site; remembers which were used, since a call that lacks one of them cannot be asked.
 
-    ``has_data``: whether the trace holds the contents of buffers. ``prefix``: what the names of its joins begin with.
+    ``has_data``: whether the trace holds the contents of buffers. ``by_path``: whether its rows are chosen by
+    their paths. ``prefix``: what the names of its joins begin with.
     """
 
-    def __init__(self, site: Site, *, has_data: bool = False, prefix: str = "") -> None:
+    def __init__(self, site: Site, *, has_data: bool = False, by_path: bool = False, prefix: str = "") -> None:
         self.site = site
         self._prefix = prefix
+        self._by_path = by_path
         self._used: set[int] = set()
         self._asks_for_entry = False
         self._declared = {name: (i, ctype) for i, (name, ctype) in enumerate(site.parameters)}
@@ -78,7 +80,7 @@ class SiteScope:
         if not self.site.sees_children_return or self._used or self._asks_for_entry:
             return "syscalls"
         template = files("bpfrec.analyze.probes").joinpath("returns.sql").read_text("utf-8")
-        return render_text(template, forks=calls_that("forks"))
+        return render_text(template, forks=calls_that("forks"), by_path=self._by_path)
 
     @property
     def joins(self) -> list[str]:

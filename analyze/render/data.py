@@ -1,4 +1,4 @@
-"""Rows for programs: JSON and CSV."""
+"""Rows for programs: JSON, JSON lines and CSV."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def json_rows(
     A name that occurs again gets ``_1``, ``_2`` ... behind it. Times are ISO 8601 text; infinite and undefined
     numbers, which JSON lacks, are null. ``batches``: rows behind ``rows``, of types that :func:`.are_known`.
     """
-    names = _distinct(columns)
+    names = distinct(columns)
     encode = json.JSONEncoder(ensure_ascii=False).encode
     held = None
     yield "["
@@ -48,6 +48,19 @@ def json_rows(
     if held is not None:
         yield held
     yield "]"
+
+
+def json_lines(
+    columns: Sequence[str], rows: Iterable[Sequence[Any]], batches: Iterable[pa.RecordBatch] = ()
+) -> Iterator[str]:
+    """An object of JSON for each row, a line each, with the names and values of :func:`json_rows`."""
+    names = distinct(columns)
+    encode = json.JSONEncoder(ensure_ascii=False).encode
+    for row in rows:
+        values = row if _SIMPLE.issuperset(map(type, row)) else map(plain, row)
+        yield json_text(encode(dict(zip(names, values, strict=True))))
+    for batch in batches:
+        yield "\n".join(_objects(names, batch))
 
 
 def csv_rows(
@@ -163,7 +176,8 @@ def _is_formula(text: str) -> bool:
     return first in ("=", "@", "\t", "\r") or (first in ("+", "-") and any(c in text for c in "(|!"))
 
 
-def _distinct(columns: Sequence[str]) -> list[str]:
+def distinct(columns: Sequence[str]) -> list[str]:
+    """``columns``, where a name that occurs again gets ``_1``, ``_2`` ... behind it."""
     names: list[str] = []
     for column in columns:
         name, n = column, 0

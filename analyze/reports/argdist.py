@@ -20,6 +20,7 @@ from bpfrec.analyze.probes.scope import SiteScope
 from bpfrec.analyze.render.bcc_probes import argdist_text
 from bpfrec.analyze.reports.call_filter import CallFilter
 from bpfrec.analyze.reports.moments import time_of_day, zone_notes
+from bpfrec.analyze.reports.option_types import Time
 from bpfrec.analyze.reports.report import Answer, Options, Report
 from bpfrec.formats.errors import ReportError
 
@@ -82,7 +83,7 @@ def compute(
     def build(one: tuple[bool, str]) -> _Built:
         is_histogram, text = one
         spec = parse_argdist(text, is_histogram)
-        scope = SiteScope(spec.site, has_data=holds_data(trace))
+        scope = SiteScope(spec.site, has_data=holds_data(trace), by_path=bool(calls.paths))
         probe = _histogram(spec, scope) if is_histogram else _count(spec, scope, string_size)
         chosen = [*shared]
         if spec.condition is not None:
@@ -189,9 +190,9 @@ REPORT = Report(
         ),
         click.Option(
             ["-d", "--duration", "duration_s"],
-            type=click.FloatRange(0),
-            metavar="SECONDS",
-            help="Only the first seconds of the recording.",
+            type=Time(),
+            metavar="TIME",
+            help="Only the first seconds of the recording: 10, 500ms.",
         ),
         click.Option(
             ["-n", "--number"],
@@ -200,7 +201,7 @@ REPORT = Report(
         ),
         click.Option(["-c", "--cumulative"], is_flag=True, help="With -i: each answer is for all the time up to it."),
         click.Option(
-            ["-T", "--top"],
+            ["-T", "--top", "--limit"],
             type=click.IntRange(1),
             help="Show only the so many most frequent values; histograms stay whole.",
         ),

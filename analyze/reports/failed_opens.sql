@@ -23,3 +23,6 @@ FROM syscalls
 WHERE syscall IN {{ opens }} AND failed(ret) AND {{ where }}
 GROUP BY ALL
 ORDER BY count DESC, first_ts, path, pid
+{% if top %}
+LIMIT {{ top }}
+{% endif %}

@@ -12,7 +12,7 @@ WITH given AS (
 ),
 calls AS NOT MATERIALIZED (
     SELECT
-        pid, tid, uid, comm, syscall, ret, errno, ts, ts_ns, path, path_status,
+        pid, tid, uid, comm, syscall, ret, errno, ts, ts_ns, path, path2, resolved_path, resolved_path2, path_status,
         concat_ws(
             ' -> ',
             CASE

@@ -14,16 +14,19 @@ from bpfrec.analyze.render.bcc import log2_histogram
 from bpfrec.analyze.render.escape import printable
 from bpfrec.analyze.render.text_columns import TextColumn, duration, fitting_table, scaled
 from bpfrec.analyze.reports.call_filter import CallFilter
+from bpfrec.analyze.reports.option_types import top_option
 from bpfrec.analyze.reports.report import Answer, Report
 
 
-def compute(trace: Queries, calls: CallFilter, *, histogram: bool = False) -> Result:
+def compute(trace: Queries, calls: CallFilter, *, histogram: bool = False, top: int = 0) -> Result:
     """Durations by system call, the one that took most time first; calls that never returned have none.
 
+    ``top``: at most this many calls, 0 for all.
     Columns: syscall, count, total_ns, min_ns, p50_ns, p95_ns, p99_ns, max_ns; with ``histogram`` one row for every
     power of two that occurs: syscall, from_ns, to_ns, count.
     """
-    return trace.query(render("latency_histogram" if histogram else "latency", where=calls.where(trace.manifest)))
+    template = "latency_histogram" if histogram else "latency"
+    return trace.query(render(template, where=calls.where(trace.manifest), top=top))
 
 
 _COLUMNS = (
@@ -62,7 +65,10 @@ def _histograms(result: Result) -> Iterator[str]:
 REPORT = Report(
     compute,
     text=_text,
-    options=(click.Option(["-H", "--histogram"], is_flag=True, help="Show a histogram for every call instead."),),
+    options=(
+        click.Option(["-H", "--histogram"], is_flag=True, help="Show a histogram for every call instead."),
+        top_option(0),
+    ),
     help="""Show how long calls took: least, median, percentiles, most, total; the most expensive call first.
 
     The table is in microseconds; on a narrow terminal each value has its own unit. Histograms, json and csv are in

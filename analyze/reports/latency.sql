@@ -20,3 +20,6 @@ FROM syscalls
 WHERE duration_ns IS NOT NULL AND entry_status IS NULL AND {{ where }}
 GROUP BY syscall
 ORDER BY total_ns DESC, syscall
+{% if top %}
+LIMIT {{ top }}
+{% endif %}

@@ -9,5 +9,11 @@ SELECT
     count(*) AS count
 -- a value of n binary digits is in slot n
 FROM (SELECT syscall, length(bin(duration_ns)) AS slot FROM syscalls WHERE duration_ns IS NOT NULL AND entry_status IS NULL AND {{ where }})
+{% if top %}
+WHERE syscall IN (
+    SELECT syscall FROM syscalls WHERE duration_ns IS NOT NULL AND entry_status IS NULL AND {{ where }}
+    GROUP BY syscall ORDER BY count(*) DESC, syscall LIMIT {{ top }}
+)
+{% endif %}
 GROUP BY syscall, slot
 ORDER BY sum(count(*)) OVER (PARTITION BY syscall) DESC, syscall, slot

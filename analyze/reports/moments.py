@@ -2,26 +2,49 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 
+from bpfrec.analyze.engine.sqltemplate import Fragment, literal
 from bpfrec.analyze.views.recording import wall_offset_ns
 from bpfrec.formats.errors import ReportError
 from bpfrec.formats.manifest import Manifest
+from bpfrec.formats.schema import SYSCALLS
+from bpfrec.formats.units import seconds_in
 
 _SECOND_NS = 1_000_000_000
+_EVENT = re.compile(r"event:(\d{1,18})")
+
+
+def moment_sql(moment: str | float, manifest: Manifest) -> Fragment:
+    """SQL of a moment, in ns on CLOCK_MONOTONIC: what :func:`moment_ns` reads, or the entry of a call (``event:1234``).
+
+    Raises:
+        ReportError: it is no moment of this trace.
+    """
+    event = _EVENT.fullmatch(str(moment).strip())
+    if event is None:
+        return literal(moment_ns(moment, manifest))
+    number, rows = int(event[1]), manifest.tables[SYSCALLS.name].rows if SYSCALLS.name in manifest.tables else 0
+    if number >= rows:
+        raise ReportError(
+            f"the trace has no call with event_id {event[1]}", f"Its calls are event:0 to event:{rows - 1}."
+        )
+    return Fragment(f"(SELECT ts_ns FROM syscalls WHERE event_id = {number})")  # noqa: S608 - a number
 
 
 def moment_ns(moment: str | float, manifest: Manifest) -> int:
     """A moment of a recording, in ns on its CLOCK_MONOTONIC.
 
-    ``moment``: seconds from the start of the recording, or the time of the wall clock in UTC: ``10:03:15``,
-    ``10:03:15.250``, ``2026-08-01T10:03:15Z``. A time without a date is the first such time since the recording began.
+    ``moment``: the time from the start of the recording, in seconds (``1.5``) or with units (``500ms``, ``1m30s``), or
+    the time of the wall clock in UTC: ``10:03:15``, ``10:03:15.250``, ``2026-08-01T10:03:15Z``. A time without a date
+    is the first such time since the recording began.
 
     Raises:
         ReportError: it is none of these.
     """
     try:
-        return manifest.start_ns + round(float(moment) * _SECOND_NS)
+        return manifest.start_ns + round(seconds_in(str(moment)) * _SECOND_NS)
     except (ValueError, OverflowError):
         pass
     start_ns = manifest.start_ns + wall_offset_ns(manifest)
@@ -38,7 +61,8 @@ def moment_ns(moment: str | float, manifest: Manifest) -> int:
     except ValueError:
         raise ReportError(
             f"{text!r} is no time",
-            "Give seconds from the start of the recording (1.5), or a time in UTC: 10:03:15, 2026-08-01T10:03:15.",
+            "Give the time from the start of the recording (1.5, 500ms), a time in UTC (10:03:15, 2026-08-01T10:03:15),"
+            " or a call (event:1234).",
         ) from None
     since_epoch = wall - datetime.fromtimestamp(0, UTC)
     wall_ns = (since_epoch.days * 86_400 + since_epoch.seconds) * _SECOND_NS + since_epoch.microseconds * 1_000

@@ -16,7 +16,7 @@ from bpfrec.analyze.engine.sqltemplate import Fragment, literal, render
 from bpfrec.analyze.render import bcc
 from bpfrec.analyze.render.escape import printable
 from bpfrec.analyze.reports.call_filter import CallFilter
-from bpfrec.analyze.reports.option_types import OpenFlag
+from bpfrec.analyze.reports.option_types import OpenFlag, Time, limit_option
 from bpfrec.analyze.reports.report import Answer, Options, Report
 from bpfrec.formats.kernel.open_flags import OPEN_FLAGS
 from bpfrec.formats.kernel.roles import calls_that
@@ -35,18 +35,21 @@ def compute(
     flags: list[int] | None = None,
     duration_s: float | None = None,
     full_path: bool = True,
+    top: int = 0,
 ) -> Result:
     """Every call of open, openat, openat2 and creat that returned, in the order in which they returned.
 
     ``flags``: only opens that have at least one of these bits; 0, which is O_RDONLY, stands for opens that only read.
     ``duration_s``: only those that returned within this many seconds from the start of the recording. ``full_path``:
     with the column resolved_path, for which the names of descriptors and directories are followed through the trace.
+    ``top``: at most this many rows, the first; 0 for all.
     Columns: event_id, ts, time_s, pid, tid, comm, uid, syscall, ret, errno, flags, mode, path, path_status,
     resolved_path.
     """
     manifest = trace.manifest
     # Times count from the first open of the processes chosen, whether or not it is shown itself.
     shown = CallFilter(name=calls.name, failed=calls.failed)
+    by_path = bool(calls.paths)
     calls = replace(calls, name=None, failed=False)
     chosen = calls.conditions(manifest)
     if flags:
@@ -64,7 +67,9 @@ def compute(
         creating_flags=_CREATING_FLAGS,
         where=where(chosen),
         shown=shown.where(manifest),
-        full_path=full_path,
+        full_path=full_path or by_path,
+        by_path=by_path,
+        top=top,
     )
     recorded = [call for call in OPEN_CALLS if manifest.syscalls.get(call)]
     opens = ", ".join(OPEN_CALLS)
@@ -86,7 +91,8 @@ def _text(answer: Answer) -> Iterator[str]:
     path = "coalesce(resolved_path, path)" if options["full_path"] else "path"
     yield bcc.opensnoop_header(*columns)
     lines = f"SELECT {bcc.opensnoop_line(*columns, path)} FROM ({answer.result.sql})"  # noqa: S608 - both are SQL
-    yield from (printable(line) for (line,) in answer.trace.query(lines, lazy=True).source)
+    rows = answer.counter.through(answer.trace.query(lines, lazy=True).source)
+    yield from (printable(line) for (line,) in rows)
 
 
 REPORT = Report(
@@ -108,10 +114,11 @@ REPORT = Report(
         click.Option(["-F", "--full-path"], is_flag=True, help="Show absolute paths instead of paths as passed."),
         click.Option(
             ["-d", "--duration", "duration_s"],
-            type=click.FloatRange(0),
-            metavar="SECONDS",
-            help="Only the first seconds of the recording.",
+            type=Time(),
+            metavar="TIME",
+            help="Only the first seconds of the recording: 10, 500ms.",
         ),
+        limit_option(),
     ),
     help="""Print every open of a file, as bcc's opensnoop does.
 

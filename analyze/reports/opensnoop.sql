@@ -5,6 +5,9 @@ WITH calls AS NOT MATERIALIZED (
 {% if full_path %}
         resolved_path,
 {% endif %}
+{% if by_path %}
+        path2, resolved_path2,
+{% endif %}
         -- bcc's clock: microseconds, when the call returned
         (ts_ns + duration_ns) // 1000 AS end_us,
         CASE syscall
@@ -71,3 +74,6 @@ SELECT
 FROM opens
 WHERE {{ shown }}
 ORDER BY event_id
+{% if top %}
+LIMIT {{ top }}
+{% endif %}

@@ -2,37 +2,63 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from typing import Any
 
 import click
+
+from bpfrec.formats.units import seconds_in
 
 TOP_HELP = "Show at most this many rows; 0 shows all."
 
 
 def top_option(default: int) -> click.Option:
-    """``-T/--top``, an int."""
+    """``-T/--top/--limit``, an int."""
     return click.Option(
-        ["-T", "--top"], type=click.IntRange(0), metavar="N", default=default, show_default=True, help=TOP_HELP
+        ["-T", "--top", "--limit"],
+        type=click.IntRange(0),
+        metavar="N",
+        default=default,
+        show_default=True,
+        help=TOP_HELP,
     )
 
 
-class SyscallName(click.ParamType):  # type: ignore[type-arg] # generic only in new versions of click
-    """The name of a system call, checked against those that a trace can have."""
+def limit_option() -> click.Option:
+    """``--limit``, an int ``top``: for reports whose ``-T`` is another option of bcc's tool."""
+    return click.Option(["--limit", "top"], type=click.IntRange(0), metavar="N", default=0, help=TOP_HELP)
 
-    name = "syscall"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """The name as given; a usage error if no system call has it."""
-        from bpfrec.analyze.views.tables import is_syscall  # noqa: PLC0415
-        from bpfrec.formats.kernel.syscalls import syscalls  # noqa: PLC0415
+class Time(click.ParamType):  # type: ignore[type-arg] # generic only in new versions of click
+    """A time: a number in ``unit``, or one with units, as ``500ms``, ``5m``, ``1m30s``; converts to seconds."""
 
-        if not is_syscall(value):
-            near = get_close_matches(value, syscalls(), n=3)
-            self.fail(
-                f"no system call is called {value!r}{'; near it: ' + ', '.join(near) if near else ''}", param, ctx
-            )
-        return str(value)
+    name = "time"
+
+    def __init__(self, unit: str = "s", least: float = 0.0) -> None:
+        self._unit = unit
+        self._least = least
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Seconds; a usage error if it is no time."""
+        if not isinstance(value, str):
+            return float(value)
+        try:
+            seconds = seconds_in(value, self._unit)
+        except ValueError:
+            self.fail(f"{value!r} is no time: give 30, 500ms, 5m or 1h30m", param, ctx)
+        if seconds < self._least:
+            self.fail(f"{value!r} is too short: {self._least:g} s is the least", param, ctx)
+        return seconds
+
+
+class Microseconds(Time):
+    """A time that is in microseconds where it has no unit; converts to microseconds."""
+
+    def __init__(self) -> None:
+        super().__init__("us")
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Microseconds; a usage error if it is no time."""
+        return super().convert(value, param, ctx) * 1e6 if isinstance(value, str) else float(value)
 
 
 class ErrnoNumber(click.ParamType):  # type: ignore[type-arg] # generic only in new versions of click

@@ -108,7 +108,17 @@ LEFT JOIN counted USING (life)
 LEFT JOIN ended USING (life)
 LEFT JOIN executed USING (life)
 WHERE {{ where }}
+{% if made is not none %}
+    AND life IN (
+        SELECT life FROM syscalls
+        JOIN lives ON lives.pid = syscalls.pid AND ts_ns BETWEEN from_ns AND to_ns
+        WHERE {{ made }}
+    )
+{% endif %}
 {% if failed %}
     AND (ended.exit_code != 0 OR ended.signal IS NOT NULL)
 {% endif %}
 ORDER BY place
+{% if top %}
+LIMIT {{ top }}
+{% endif %}

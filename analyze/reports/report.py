@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from bpfrec.analyze.engine.result import Result
 from bpfrec.analyze.render.layout import Painter
@@ -17,6 +17,26 @@ if TYPE_CHECKING:
     from bpfrec.analyze.engine.protocols import Queries
 
 Options = dict[str, Any]
+Item = TypeVar("Item")
+
+
+class Counter:
+    """Counts rows while they are read."""
+
+    def __init__(self) -> None:
+        self._seen: int | None = None
+
+    def through(self, rows: Iterable[Item]) -> Iterator[Item]:
+        """``rows``, counted as they are read."""
+        self._seen = 0
+        for row in rows:
+            self._seen += 1
+            yield row
+
+    @property
+    def is_zero(self) -> bool:
+        """Whether rows were read to their end, and there was none."""
+        return self._seen == 0
 
 
 @dataclass(frozen=True)
@@ -24,7 +44,8 @@ class Answer:
     """What the text of a report is made of.
 
     ``options`` are those of the command line by name, ``width`` the columns of the terminal (None: no limit),
-    ``paint`` what adds colours, if the output is a terminal.
+    ``paint`` what adds colours, if the output is a terminal. ``counter`` counts the rows of ``result`` as they are
+    read; a text that is made of others has to lead them through it.
     """
 
     trace: Queries
@@ -32,6 +53,7 @@ class Answer:
     options: Mapping[str, Any]
     width: int | None
     paint: Painter | None = None
+    counter: Counter = field(default_factory=Counter)
 
     def table(self, columns: Sequence[TextColumn]) -> Iterator[str]:
         """The lines of a table of the rows."""
@@ -54,6 +76,7 @@ class Report:
       them. It raises click.UsageError.
     - ``remarks``: what a reader of the text should know besides; it goes to standard error.
     - ``usage``: a line that explains an argument at the end of the help.
+    - ``empty``: what is said of a text without rows, if it is not about calls.
     """
 
     compute: Callable[..., Result]
@@ -64,6 +87,7 @@ class Report:
     settle: Callable[[Options], Options] = dict
     remarks: Callable[[Answer], Iterable[str]] = lambda _: ()
     usage: str | None = None
+    empty: str | None = None
 
     def option_names(self) -> list[str]:
         """The options that ``compute`` has beside the filter."""

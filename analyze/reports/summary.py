@@ -31,7 +31,7 @@ REPORT = Report(
     text=_text,
     options=(
         click.Option(
-            ["-T", "--top"],
+            ["-T", "--top", "--limit"],
             type=click.IntRange(1),
             metavar="N",
             default=5,

@@ -65,7 +65,7 @@ def compute(
 
     def build(text: str) -> tuple[dict[str, object], bool, list[str]]:
         probe = parse_trace_probe(text)
-        scope = SiteScope(probe.site, has_data=holds_data(trace))
+        scope = SiteScope(probe.site, has_data=holds_data(trace), by_path=bool(calls.paths))
         message = Fragment(message_sql(probe.message, scope, string_size))
         chosen = [*shared]
         if probe.condition is not None:
@@ -160,7 +160,9 @@ REPORT = Report(
             show_default=True,
             help="Cut strings after this many characters.",
         ),
-        click.Option(["-M", "--max-events"], type=click.IntRange(1), help="Show only the first so many events."),
+        click.Option(
+            ["-M", "--max-events", "--limit"], type=click.IntRange(1), help="Show only the first so many events."
+        ),
         click.Option(["-t", "--timestamp"], is_flag=True, help="Show seconds since the start of the recording."),
         click.Option(["-u", "--unix-timestamp"], is_flag=True, help="Show seconds since the epoch."),
         click.Option(["-T", "--time", "time_of_day"], is_flag=True, help="Show the time of day (UTC)."),

@@ -12,7 +12,7 @@ from bpfrec.analyze.engine.sqltemplate import render
 from bpfrec.analyze.render.text_columns import TextColumn, scaled
 from bpfrec.analyze.reports.call_filter import CallFilter
 from bpfrec.analyze.reports.network import INTERNET
-from bpfrec.analyze.reports.option_types import top_option
+from bpfrec.analyze.reports.option_types import Microseconds, top_option
 from bpfrec.analyze.reports.report import Answer, Report
 
 _LEAST_US = 100.0
@@ -57,11 +57,11 @@ REPORT = Report(
     options=(
         click.Option(
             ["--least", "least_us"],
-            type=click.FloatRange(0),
-            metavar="US",
+            type=Microseconds(),
+            metavar="TIME",
             default=_LEAST_US,
             show_default=True,
-            help="Only calls that took at least this many microseconds.",
+            help="Only calls that took at least this long: microseconds, or a time with a unit, such as 5ms.",
         ),
         top_option(20),
     ),

@@ -229,7 +229,8 @@ def test_no_command_answers_from_a_broken_trace(broken, kind):
 def test_wrong_usage_is_2(lab1_trace, arguments):
     done = run_bpfrec(*arguments, environment={"BPFREC_TRACE": str(lab1_trace)})
     assert (done.returncode, done.stdout) == (2, "")
-    assert "Error: " in done.stderr
+    assert done.stderr.startswith("bpfrec: ")
+    assert "For help: bpfrec" in done.stderr
 
 
 def test_an_unknown_report_is_answered_with_its_neighbours():

@@ -23,7 +23,8 @@ UPDATE = os.environ.get("BPFREC_UPDATE_DOCS") == "1"
 def run(command: str) -> str:
     """What ``command`` prints, both streams, as on a terminal of 120 columns. It is run by no shell."""
     words = shlex.split(command)
-    assert words[:2] == ["bpfrec", "analyze"], f"only analysis can be shown as a console block: {command}"
+    assert words[0] == "bpfrec", f"no command of bpfrec: {command}"
+    assert words[1] in ("analyze", "report", "sql"), f"only analysis can be shown as a console block: {command}"
     done = run_bpfrec(*words[1:], columns=120, cwd=ROOT)
     lines = (done.stderr + done.stdout).splitlines()
     return "".join(f"{text.rstrip()}\n" for text in lines)

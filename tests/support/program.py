@@ -65,7 +65,11 @@ def start_bpfrec(
 
 
 def _variables(columns: int, more: dict[str, str] | None) -> dict[str, str]:
-    kept = {k: v for k, v in os.environ.items() if k not in ("BPFREC_TRACE", "BPFREC_MEMORY_LIMIT", "BPFREC_SYMBOLS")}
+    kept = {
+        k: v
+        for k, v in os.environ.items()
+        if k not in ("BPFREC_TRACE", "BPFREC_MEMORY_LIMIT", "BPFREC_SYMBOLS", "AI_AGENT")
+    }
     return kept | {"TZ": "Asia/Kathmandu", "PYTHONUTF8": "1", "COLUMNS": str(columns)} | (more or {})
 
 

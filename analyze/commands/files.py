@@ -1,0 +1,59 @@
+"""Files that commands write: a regular file appears when it is complete, and replaces another only with ``--force``."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from typing import IO, Any
+
+from bpfrec.formats.errors import BpfrecError
+
+
+@contextmanager
+def output_file(path: Path, *, force: bool, binary: bool = False) -> Iterator[IO[Any]]:
+    """The file at ``path``, open for writing text in UTF-8, or bytes.
+
+    It is written beside its place and moved there at the end, so that a failure leaves nothing half. What is no
+    regular file, as a pipe or a device, is written to directly.
+
+    Raises:
+        BpfrecError: there is such a file and ``force`` is not given, or it cannot be written.
+    """
+    mode, encoding = ("wb", None) if binary else ("w", "utf-8")
+    try:
+        kind = path.stat().st_mode if path.exists() else None
+        if kind is not None and not stat.S_ISREG(kind):
+            with path.open(mode, encoding=encoding) as file:
+                yield file
+            return
+        if kind is not None and not force:
+            raise BpfrecError(f"{path} exists", "--force replaces it; or give another name.")
+        target = path.resolve()
+        with NamedTemporaryFile(
+            mode, encoding=encoding, dir=target.parent, prefix=f".{target.name}.", delete=False
+        ) as file:
+            try:
+                yield file
+                os.chmod(file.name, _permissions(kind))  # noqa: PTH101 - Path has the same
+                Path(file.name).replace(target)
+            except BaseException:
+                with suppress(OSError):
+                    Path(file.name).unlink()
+                raise
+    except OSError as error:
+        if isinstance(error, BrokenPipeError):
+            raise
+        raise BpfrecError(f"{path} cannot be written: {error.strerror or error}") from None
+
+
+def _permissions(before: int | None) -> int:
+    """Those of the file that is replaced, or of a new one."""
+    if before is not None:
+        return stat.S_IMODE(before)
+    mask = os.umask(0)
+    os.umask(mask)
+    return 0o666 & ~mask

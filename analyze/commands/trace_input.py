@@ -1,0 +1,117 @@
+"""Which trace a command asks: ``-i`` in any place, the trace as an argument, ``$BPFREC_TRACE``, or ``trace.bpfrec``."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from functools import wraps
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from bpfrec.formats.manifest import MANIFEST
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+DEFAULT_TRACE = "trace.bpfrec"
+TRACE_VARIABLE = "BPFREC_TRACE"
+_SUFFIX = ".bpfrec"
+_SYMBOLS_VARIABLE = "BPFREC_SYMBOLS"
+_INPUT = "bpfrec.input"
+_SYMBOLS = "bpfrec.symbols"
+_PARAMETERS = ("input_path", "symbols")
+
+
+def input_options(function: F) -> F:
+    """Adds ``-i`` and ``--symbols``. Groups and commands have them; what is given to any of them holds."""
+
+    @click.option(
+        "-i",
+        "--input",
+        "input_path",
+        type=click.Path(path_type=Path),
+        multiple=True,
+        metavar="TRACE",
+        expose_value=False,
+        is_eager=True,
+        callback=_keep_input,
+        help="The trace: a .bpfrec file, or the folder one was unzipped to; -i may be left out.  "
+        f"[default: ${TRACE_VARIABLE}, else {DEFAULT_TRACE}]",
+    )
+    @click.option(
+        "--symbols",
+        type=click.Path(path_type=Path, exists=True, file_okay=False),
+        multiple=True,
+        metavar="DIR",
+        expose_value=False,
+        callback=_keep_symbols,
+        help="Folder with debug files, which name functions and source lines: /usr/lib/debug, a cache of debuginfod, "
+        f"or any folder with ELF files; may be repeated.  [default: ${_SYMBOLS_VARIABLE}]",
+    )
+    @wraps(function)
+    def command(*args: Any, **kwargs: Any) -> Any:
+        return function(*args, **kwargs)
+
+    return command  # type: ignore[return-value]
+
+
+def named_trace(ctx: click.Context) -> Path:
+    """The trace that the command line, or else the environment, names."""
+    given: Path | None = ctx.meta.get(_INPUT)
+    return given or Path(os.environ.get(TRACE_VARIABLE) or DEFAULT_TRACE)
+
+
+def named_symbols(ctx: click.Context) -> tuple[Path, ...]:
+    """The folders with debug files that the command line, or else the environment, names."""
+    given: tuple[Path, ...] = ctx.meta.get(_SYMBOLS, ())
+    named = os.environ.get(_SYMBOLS_VARIABLE, "")
+    return given or tuple(Path(part) for part in named.split(os.pathsep) if part)
+
+
+def keep_trace(ctx: click.Context, name: str | Path) -> None:
+    """Notes that the command line names this trace.
+
+    Raises:
+        click.UsageError: it has named another one already.
+    """
+    before: Path | None = ctx.meta.get(_INPUT)
+    if before is not None and before != Path(name):
+        raise click.UsageError(f"Two traces are given, {before} and {name}, and a command reads one.", ctx)
+    ctx.meta[_INPUT] = Path(name)
+
+
+def is_trace(argument: str) -> bool:
+    """Whether an argument is the name of a trace: it ends as one, or is a folder with a manifest."""
+    return argument.endswith(_SUFFIX) or (Path(argument) / MANIFEST).is_file()
+
+
+def without_trace(ctx: click.Context, arguments: Iterable[str]) -> list[str]:
+    """``arguments`` but for the name of a trace, which is kept."""
+    rest = []
+    for argument in arguments:
+        if is_trace(argument):
+            keep_trace(ctx, argument)
+        else:
+            rest.append(argument)
+    return rest
+
+
+def trace_argument() -> click.Argument:
+    """The argument of commands that take no other: the trace."""
+
+    def keep(ctx: click.Context, _: click.Parameter, given: str | None) -> None:
+        if given is not None:
+            keep_trace(ctx, given)
+
+    return click.Argument(["trace_path"], required=False, metavar="[TRACE]", expose_value=False, callback=keep)
+
+
+def _keep_input(ctx: click.Context, _: click.Parameter, given: Sequence[Path]) -> None:
+    for path in given:
+        keep_trace(ctx, path)
+
+
+def _keep_symbols(ctx: click.Context, _: click.Parameter, given: Sequence[Path]) -> None:
+    if given:
+        ctx.meta[_SYMBOLS] = tuple(given)

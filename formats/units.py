@@ -1,0 +1,43 @@
+"""Times and sizes as users write them: ``1.5``, ``500ms``, ``5m``, ``1h30m``; ``64K``, ``1.5MiB``."""
+
+from __future__ import annotations
+
+import math
+import re
+
+SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+"""Seconds by the unit's name."""
+
+_NUMBER = r"\d+(?:\.\d*)?|\.\d+"
+_TIME = re.compile(rf"({_NUMBER})\s*(ns|us|µs|ms|s|m|h|d)")
+_SIZE = re.compile(rf"({_NUMBER})\s*([KMGT]?)(?:i?B)?", re.IGNORECASE)
+_POWERS = {"": 0, "K": 10, "M": 20, "G": 30, "T": 40}
+
+
+def seconds_in(text: str, unit: str = "s") -> float:
+    """Seconds that ``text`` means: a number, or numbers with units (``1h30m``). A number alone is in ``unit``.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    text = text.strip()
+    sign, body = (-1.0, text[1:]) if text.startswith("-") else (1.0, text.removeprefix("+"))
+    parts = _TIME.findall(body)
+    if parts and _TIME.sub("", body).strip() == "":
+        return sign * sum(float(number) * SECONDS[name] for number, name in parts)
+    value = float(text) * SECONDS[unit]
+    if not math.isfinite(value):
+        raise ValueError(text)
+    return value
+
+
+def bytes_in(text: str) -> int:
+    """Bytes that ``text`` means: a number, with K, M, G or T for powers of 1024.
+
+    Raises:
+        ValueError: it is no size.
+    """
+    match = _SIZE.fullmatch(text.strip())
+    if not match:
+        raise ValueError(text)
+    return round(float(match[1]) * (1 << _POWERS[match[2].upper()]))
