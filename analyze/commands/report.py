@@ -66,6 +66,7 @@ def report_command(name: str) -> click.Command:
     own = [flag for param in report.options for flag in (*param.opts, *param.secondary_opts)]
     if "-i" in own:
         _share_i(command, report.options)
+    _trace_behind_flags(report.options)
     command.params[:0] = [*filter_options(report.flags, own), *report.options]
     if any(isinstance(param, click.Argument) for param in report.options):
         _take_trace_of_arguments(command)
@@ -75,17 +76,18 @@ def report_command(name: str) -> click.Command:
 
 
 class _OrTrace(click.ParamType):  # type: ignore[type-arg] # generic only in new versions of click
-    """A value of another type, or a trace, which is kept: then the option has no value."""
+    """A value of another type, or a trace, which is kept: then the option has the value ``otherwise``."""
 
-    def __init__(self, kind: Any) -> None:
+    def __init__(self, kind: Any, otherwise: object = None) -> None:
         self._kind = kind
+        self._otherwise = otherwise
         self.name = kind.name
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """What the other type makes of ``value``; None for a trace."""
+        """What the other type makes of ``value``; ``otherwise`` for a trace."""
         if ctx is not None and isinstance(value, str) and is_trace(value):
             keep_trace(ctx, value)
-            return None
+            return self._otherwise
         return self._kind(value, param, ctx)
 
 
@@ -97,6 +99,15 @@ def _share_i(command: click.Command, own: Sequence[click.Parameter]) -> None:
     for param in own:
         if "-i" in param.opts and not isinstance(param.type, _OrTrace):
             param.type = _OrTrace(param.type)
+
+
+def _trace_behind_flags(own: Sequence[click.Parameter]) -> None:
+    """Lets a trace stand behind an option whose value may be left out."""
+    for param in own:
+        value = getattr(param, "flag_value", None)
+        is_open = isinstance(param, click.Option) and not param.is_flag and value not in (None, False)
+        if is_open and not isinstance(param.type, _OrTrace):
+            param.type = _OrTrace(param.type, value)
 
 
 def _take_trace_of_arguments(command: click.Command) -> None:

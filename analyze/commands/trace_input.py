@@ -101,8 +101,11 @@ def trace_argument() -> click.Argument:
     """The argument of commands that take no other: the trace."""
 
     def keep(ctx: click.Context, _: click.Parameter, given: str | None) -> None:
-        if given is not None:
-            keep_trace(ctx, given)
+        if given is None:
+            return
+        if not is_trace(given) and not Path(given).exists():
+            raise click.UsageError(f"{given!r} is neither a trace nor an option.", ctx)
+        keep_trace(ctx, given)
 
     return click.Argument(["trace_path"], required=False, metavar="[TRACE]", expose_value=False, callback=keep)
 

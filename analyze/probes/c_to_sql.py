@@ -253,8 +253,12 @@ class _Translator:
         if function == "STRCMP":
             if len(arguments) != 2:
                 raise ReportError('STRCMP takes two arguments: STRCMP("text", name)')
-            left, right = (string_of(self.value(argument)) for argument in arguments)
-            return boolean(f"({left} IS NOT DISTINCT FROM {right})")
+            # bcc compares as many characters as the constant has: "/etc/" matches all paths that begin so.
+            needle, text = arguments if isinstance(arguments[0], c_syntax.Text) else reversed(arguments)
+            prefix, whole = string_of(self.value(needle)), string_of(self.value(text))
+            if not isinstance(needle, c_syntax.Text):
+                return boolean(f"({whole} IS NOT DISTINCT FROM {prefix})")
+            return boolean(f"coalesce(starts_with({whole}, {prefix}), FALSE)")
         if function == "$entry" and len(arguments) == 1:
             return self._scope.call(function, arguments[0])
         raise ReportError(

@@ -1,6 +1,7 @@
 """The text of bcc's tools, to the byte, so that what reads theirs reads ours.
 
-Widths and rules are those of the tools in bcc 0.26 (Debian 12).
+Widths and rules are those of bcc's current tools. The pages of the reports say where those of bcc 0.26 (Debian 12)
+differ.
 """
 
 from __future__ import annotations
@@ -31,12 +32,19 @@ def syscount_table(
     yield ""
 
 
+def name_columns(names: Iterable[str]) -> Iterator[str]:
+    """Names, sorted, four in a line, as ``syscount -l`` lists them."""
+    ordered = sorted(names)
+    for place in range(0, len(ordered), 4):
+        yield "   ".join(f"{name:<22}" for name in ordered[place : place + 4])
+
+
 def opensnoop_header(timestamp: bool, uid: bool, by_tid: bool, extended: bool) -> str:
     """The first line of opensnoop."""
     header = f"{'TIME(s)':<14}" if timestamp else ""
     header += f"{'UID':<6}" if uid else ""
     header += f"{'TID' if by_tid else 'PID':<6} {'COMM':<16} {'FD':>4} {'ERR':>3} "
-    return header + (f"{'FLAGS':<9}" if extended else "") + "PATH"
+    return header + (f"{'FLAGS':<8} {'MODE':<4} " if extended else "") + "PATH"
 
 
 def opensnoop_line(timestamp: bool, uid: bool, by_tid: bool, extended: bool, path: str = "path") -> str:
@@ -52,7 +60,8 @@ def opensnoop_line(timestamp: bool, uid: bool, by_tid: bool, extended: bool, pat
         ("{:<16} ", "coalesce(comm, '[unknown]')", True),
         ("{:>4} ", "greatest(ret, -1)", True),
         ("{:>3} ", "greatest(-ret, 0)", True),
-        ("{:<9}", "coalesce(format('{:08o}', flags), 'n/a')", extended),
+        ("{:<8} ", "coalesce(format('{:08o}', flags), 'n/a')", extended),
+        ("{:<4} ", "coalesce(format('{:04o}', mode), 'n/a')", extended),
         ("{}", f"coalesce({path}, '<' || coalesce(path_status, 'no path') || '>')", True),
         ("{}", "CASE WHEN path_status = 'truncated' THEN ' <truncated>' ELSE '' END", True),
     ]

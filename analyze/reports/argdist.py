@@ -18,17 +18,15 @@ from bpfrec.analyze.probes.printf import shown_number, shown_string
 from bpfrec.analyze.probes.refusals import built_or_refused
 from bpfrec.analyze.probes.scope import SiteScope
 from bpfrec.analyze.render.bcc_probes import argdist_text
+from bpfrec.analyze.render.escape import printable
 from bpfrec.analyze.reports.call_filter import CallFilter
+from bpfrec.analyze.reports.intervals import duration_option, interval_option, intervals
 from bpfrec.analyze.reports.moments import time_of_day, zone_notes
-from bpfrec.analyze.reports.option_types import Time
 from bpfrec.analyze.reports.report import Answer, Options, Report
 from bpfrec.formats.errors import ReportError
 
 _Built = tuple[dict[str, object], tuple[bool, str], list[str]]
 """What the template needs of a probe, whether it is a histogram and its title, what it matched."""
-
-_MOST_INTERVALS = 100_000
-_SECOND_NS = 1_000_000_000
 
 
 @dataclass
@@ -50,7 +48,7 @@ def compute(
     counts: Sequence[str] = (),
     histograms: Sequence[str] = (),
     string_size: int = 80,
-    interval_s: int | None = None,
+    interval_s: float | None = None,
     duration_s: float | None = None,
     number: int | None = None,
     cumulative: bool = False,
@@ -72,12 +70,8 @@ def compute(
     given = [*((False, text) for text in counts), *((True, text) for text in histograms)]
     if not given:
         raise ReportError("at least one specifier is required", "Give one with -C (count) or -H (histogram).")
-    if number is not None and interval_s is None:
-        interval_s = 1
-    start, stop = trace.manifest.start_ns, trace.manifest.stop_ns
-    if duration_s is not None:
-        stop = min(stop, start + round(duration_s * _SECOND_NS))
-    ends = _ends(start, stop, interval_s, number)
+    times = intervals(trace.manifest, interval_s, duration_s, number)
+    ends = times.ends_ns
     shared = calls.conditions(trace.manifest)
 
     def build(one: tuple[bool, str]) -> _Built:
@@ -90,11 +84,10 @@ def compute(
             chosen.append(Fragment(as_condition(translate(spec.condition, scope))))
         chosen = [*map(Fragment, scope.conditions()), *chosen]
         time = "ts_ns + duration_ns" if spec.site.at_exit else "ts_ns"
-        if duration_s is not None or number is not None:
-            chosen.append(Fragment(f"{time} < {ends[-1]}"))
+        chosen += times.conditions(time)
         probe |= {"spec": spec.text, "source": Fragment(scope.source), "where": where(chosen)}
         probe |= {"joins": [Fragment(join) for join in scope.joins]}
-        probe |= {"interval": _interval(time, start, interval_s, len(ends))}
+        probe |= {"interval": times.number(time)}
         title = (is_histogram, _label(spec) if is_histogram else spec.title)
         return probe, title, match_notes(trace, scope, shared)
 
@@ -105,25 +98,6 @@ def compute(
     result = trace.query(sql, list(dict.fromkeys(notes)))
     titles = [title for _, title, _ in built]
     return Distribution(result.columns, result.types, result.rows, sql, result.notes, len(refused), titles, ends)
-
-
-def _ends(start: int, stop: int, interval_s: int | None, number: int | None) -> list[int]:
-    if interval_s is None:
-        return [stop]
-    step = interval_s * _SECOND_NS
-    count = max(-(-(stop - start) // step), 1)
-    count = count if number is None else min(count, number)
-    if count > _MOST_INTERVALS:
-        raise ReportError(
-            f"{count} intervals of {interval_s} s: the limit is {_MOST_INTERVALS}", "Take longer ones: -i."
-        )
-    return [min(start + (n + 1) * step, stop) for n in range(count)]
-
-
-def _interval(time: str, start: int, interval_s: int | None, count: int) -> Fragment:
-    if interval_s is None or count == 1:
-        return Fragment("1")
-    return Fragment(f"least(greatest({time} - {literal(start)}, 0) // {interval_s * _SECOND_NS}, {count - 1}) + 1")
 
 
 def _count(spec: ArgdistSpec, scope: SiteScope, string_size: int) -> dict[str, object]:
@@ -163,8 +137,10 @@ def _settle(options: Options) -> Options:
 def _text(answer: Answer) -> Iterator[str]:
     result = answer.result
     assert isinstance(result, Distribution)  # noqa: S101
+    if answer.options["show_query"]:
+        yield from (printable(line) for line in result.sql.splitlines())
     clocks = [time_of_day(end, answer.trace.manifest) for end in result.ends_ns]
-    return argdist_text(result.dicts(), result.titles, clocks)
+    yield from argdist_text(result.dicts(), result.titles, clocks)
 
 
 REPORT = Report(
@@ -182,23 +158,15 @@ REPORT = Report(
             show_default=True,
             help="Cut strings after this many characters.",
         ),
-        click.Option(
-            ["-i", "--interval", "interval_s"],
-            type=click.IntRange(1),
-            metavar="SECONDS",
-            help="Give an answer for every so many seconds of the recording.",
-        ),
-        click.Option(
-            ["-d", "--duration", "duration_s"],
-            type=Time(),
-            metavar="TIME",
-            help="Only the first seconds of the recording: 10, 500ms.",
-        ),
+        interval_option(),
+        duration_option(),
         click.Option(
             ["-n", "--number"],
             type=click.IntRange(1),
             help="Give only the first so many answers: one a second unless -i says otherwise.",
         ),
+        click.Option(["-v", "--verbose", "show_query"], is_flag=True, help="Print the query before its answer."),
+        click.Option(["-I", "--include"], multiple=True, metavar="HEADER", help="Nothing: no header is needed."),
         click.Option(["-c", "--cumulative"], is_flag=True, help="With -i: each answer is for all the time up to it."),
         click.Option(
             ["-T", "--top", "--limit"],

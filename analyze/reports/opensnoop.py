@@ -16,7 +16,8 @@ from bpfrec.analyze.engine.sqltemplate import Fragment, literal, render
 from bpfrec.analyze.render import bcc
 from bpfrec.analyze.render.escape import printable
 from bpfrec.analyze.reports.call_filter import CallFilter
-from bpfrec.analyze.reports.option_types import OpenFlag, Time, limit_option
+from bpfrec.analyze.reports.intervals import duration_option
+from bpfrec.analyze.reports.option_types import OpenFlag, limit_option, refused_option
 from bpfrec.analyze.reports.report import Answer, Options, Report
 from bpfrec.formats.kernel.open_flags import OPEN_FLAGS
 from bpfrec.formats.kernel.roles import calls_that
@@ -103,7 +104,9 @@ REPORT = Report(
         click.Option(["-T", "--timestamp"], is_flag=True, help="Show seconds since the first open."),
         click.Option(["-U", "--print-uid"], is_flag=True, help="Show the user id."),
         click.Option(
-            ["-e", "--extended_fields", "--extended-fields", "extended"], is_flag=True, help="Show the flags, octal."
+            ["-e", "--extended_fields", "--extended-fields", "extended"],
+            is_flag=True,
+            help="Show the flags and the mode, octal.",
         ),
         click.Option(
             ["-f", "--flag_filter", "--flag-filter", "flags"],
@@ -112,13 +115,11 @@ REPORT = Report(
             help="Only opens with this flag: O_WRONLY; O_RDONLY stands for opens that only read. May be repeated.",
         ),
         click.Option(["-F", "--full-path"], is_flag=True, help="Show absolute paths instead of paths as passed."),
-        click.Option(
-            ["-d", "--duration", "duration_s"],
-            type=Time(),
-            metavar="TIME",
-            help="Only the first seconds of the recording: 10, 500ms.",
-        ),
+        duration_option(),
         limit_option(),
+        refused_option(["--cgroupmap"], "BPF maps of a live system are not in a trace; record with --cgroup PATH."),
+        refused_option(["--mntnsmap"], "BPF maps of a live system are not in a trace; choose processes with -p."),
+        refused_option(["-b", "--buffer-pages"], "buffers are set when recording: record --buffer SIZE."),
     ),
     help="""Print every open of a file, as bcc's opensnoop does.
 

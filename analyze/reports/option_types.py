@@ -28,6 +28,16 @@ def limit_option() -> click.Option:
     return click.Option(["--limit", "top"], type=click.IntRange(0), metavar="N", default=0, help=TOP_HELP)
 
 
+def refused_option(flags: list[str], why: str, *, is_flag: bool = False) -> click.Option:
+    """An option of bcc's tool that a trace has no answer for: it is refused, and says ``why``."""
+
+    def refuse(ctx: click.Context, param: click.Parameter, value: object) -> None:
+        if value is not None and value is not False:
+            raise click.UsageError(f"{param.opts[0]}: {why}", ctx)
+
+    return click.Option(flags, is_flag=is_flag, callback=refuse, expose_value=False, help=f"Refused: {why}")
+
+
 class Time(click.ParamType):  # type: ignore[type-arg] # generic only in new versions of click
     """A time: a number in ``unit``, or one with units, as ``500ms``, ``5m``, ``1m30s``; converts to seconds."""
 

@@ -1,4 +1,8 @@
 SELECT
+{% if interval is not none %}
+    -- number of the interval, from 1
+    {{ interval }} AS "interval",
+{% endif %}
 {% if process %}
     -- process id
     s.pid,
@@ -22,8 +26,16 @@ LEFT JOIN (
 ) AS p ON p.pid = s.pid
 {% endif %}
 WHERE {{ where }}
+{% if interval is not none %}
+GROUP BY "interval", {{ key }}
+{% if top %}
+QUALIFY row_number() OVER (PARTITION BY "interval" ORDER BY {{ total }} DESC, {{ key }}) <= {{ top }}
+{% endif %}
+ORDER BY "interval", {{ measure }} DESC, {{ key }}
+{% else %}
 GROUP BY ALL
 ORDER BY {{ measure }} DESC, {{ key }}
 {% if top %}
 LIMIT {{ top }}
+{% endif %}
 {% endif %}

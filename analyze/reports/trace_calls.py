@@ -18,8 +18,10 @@ from bpfrec.analyze.probes.refusals import built_or_refused
 from bpfrec.analyze.probes.scope import SiteScope
 from bpfrec.analyze.probes.trace_spec import parse_trace_probe
 from bpfrec.analyze.render.bcc_probes import trace_text
+from bpfrec.analyze.render.escape import printable
 from bpfrec.analyze.reports.call_filter import CallFilter
 from bpfrec.analyze.reports.moments import zone_notes
+from bpfrec.analyze.reports.option_types import refused_option
 from bpfrec.analyze.reports.report import Answer, Options, Report
 from bpfrec.analyze.views.recording import wall_offset_ns
 from bpfrec.formats.errors import ReportError
@@ -128,8 +130,6 @@ def _note_stacks(trace: Queries, result: Result) -> None:
 
 
 def _settle(options: Options) -> Options:
-    if options["kernel_stack"]:
-        raise click.UsageError("-K: kernel stacks are not recorded; -U shows user stacks.")
     if options["aggregate"] and options["max_events"] is None:
         raise click.UsageError("-A needs -M: say how many events to count.")
     if options["address"] and not options["user_stack"]:
@@ -141,7 +141,9 @@ def _settle(options: Options) -> Options:
 def _text(answer: Answer) -> Iterator[str]:
     options, result = answer.options, answer.result
     assert isinstance(result, Events)  # noqa: S101
-    return trace_text(result.records(), options["clock"], options["print_cpu"], result.has_messages)
+    if options["show_query"]:
+        yield from (printable(line) for line in result.sql.splitlines())
+    yield from trace_text(result.records(), options["clock"], options["print_cpu"], result.has_messages)
 
 
 REPORT = Report(
@@ -168,10 +170,23 @@ REPORT = Report(
         click.Option(["-T", "--time", "time_of_day"], is_flag=True, help="Show the time of day (UTC)."),
         click.Option(["-C", "--print_cpu", "--print-cpu"], is_flag=True, help="Show the CPU."),
         click.Option(["-f", "--msg-filter"], metavar="TEXT", help="Only events whose message contains TEXT."),
-        click.Option(["-K", "--kernel-stack"], is_flag=True, help="Refused: kernel stacks are not recorded."),
+        refused_option(
+            ["-K", "--kernel-stack"], "kernel stacks of calls are not recorded; -U shows user stacks.", is_flag=True
+        ),
         click.Option(["-U", "--user-stack"], is_flag=True, help="Show the user stack."),
         click.Option(["-a", "--address"], is_flag=True, help="With -U: show addresses."),
         click.Option(["-A", "--aggregate"], is_flag=True, help="With -M: count equal events."),
+        refused_option(
+            ["-B", "--bin_cmp", "--bin-cmp"],
+            'write bytes as escapes in a string: STRCMP("\\x7fELF", arg2).',
+            is_flag=True,
+        ),
+        click.Option(["-S", "--include-self"], is_flag=True, help="Nothing: a trace never has bpfrec's own calls."),
+        click.Option(["-I", "--include"], multiple=True, metavar="HEADER", help="Nothing: no header is needed."),
+        click.Option(["-v", "--verbose", "show_query"], is_flag=True, help="Print the query before its answer."),
+        refused_option(["-c", "--cgroup-path"], "cgroups are not in a trace; record with --cgroup PATH."),
+        refused_option(["-s", "--sym_file_list"], "give the folder with symbol files: --symbols DIR."),
+        refused_option(["-b", "--buffer-pages"], "buffers are set when recording: record --buffer SIZE."),
     ),
     usage='PROBE: [{p,r,t}:[library]:]function[(signature)] [(predicate)] ["format", expression, ...]',
     help="""Print single calls that meet a condition, as bcc's trace does.

@@ -1,0 +1,85 @@
+"""Answers for every so many seconds of a recording, as bcc's tools give them with ``-i``, ``-d`` and ``-n``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import click
+
+from bpfrec.analyze.engine.sqltemplate import Fragment, literal
+from bpfrec.analyze.reports.option_types import Time
+from bpfrec.formats.errors import ReportError
+from bpfrec.formats.manifest import Manifest
+
+_MOST = 100_000
+_SECOND_NS = 1_000_000_000
+
+
+@dataclass(frozen=True)
+class Intervals:
+    """The intervals of a recording: when it starts and each of them ends, ns on CLOCK_MONOTONIC.
+
+    ``step_ns`` is None for one interval. ``is_cut``: whether the recording goes on behind the last one.
+    """
+
+    start_ns: int
+    ends_ns: list[int]
+    step_ns: int | None = None
+    is_cut: bool = False
+
+    def number(self, time: str) -> Fragment:
+        """SQL: the number of the interval, from 1, that the SQL ``time`` (ns on CLOCK_MONOTONIC) falls into."""
+        if self.step_ns is None or len(self.ends_ns) == 1:
+            return Fragment("1")
+        since = f"greatest({time} - {literal(self.start_ns)}, 0)"
+        return Fragment(f"least({since} // {self.step_ns}, {len(self.ends_ns) - 1}) + 1")
+
+    def conditions(self, time: str) -> list[Fragment]:
+        """SQL: whether ``time`` falls into one of them; none where they last as long as the recording."""
+        return [Fragment(f"{time} < {self.ends_ns[-1]}")] if self.is_cut else []
+
+
+def intervals(
+    manifest: Manifest, interval_s: float | None, duration_s: float | None = None, number: int | None = None
+) -> Intervals:
+    """The intervals of ``interval_s`` seconds within the first ``duration_s``, at most ``number`` of them.
+
+    ``number`` without ``interval_s`` counts seconds.
+
+    Raises:
+        ReportError: there are too many.
+    """
+    start, stop = manifest.start_ns, manifest.stop_ns
+    if number is not None and interval_s is None:
+        interval_s = 1.0
+    if duration_s is not None:
+        stop = min(stop, start + round(duration_s * _SECOND_NS))
+    is_cut = duration_s is not None or number is not None
+    if interval_s is None:
+        return Intervals(start, [stop], None, is_cut)
+    step = max(round(interval_s * _SECOND_NS), 1)
+    count = max(-(-(stop - start) // step), 1)
+    count = count if number is None else min(count, number)
+    if count > _MOST:
+        raise ReportError(f"{count} intervals of {interval_s:g} s: the limit is {_MOST}", "Take longer ones: -i.")
+    return Intervals(start, [min(start + (n + 1) * step, stop) for n in range(count)], step, is_cut)
+
+
+def interval_option() -> click.Option:
+    """``-i``, seconds."""
+    return click.Option(
+        ["-i", "--interval", "interval_s"],
+        type=Time(least=1e-6),
+        metavar="TIME",
+        help="Give an answer for every so much of the recording: 1 (second), 100ms.",
+    )
+
+
+def duration_option() -> click.Option:
+    """``-d``, seconds."""
+    return click.Option(
+        ["-d", "--duration", "duration_s"],
+        type=Time(),
+        metavar="TIME",
+        help="Only the first seconds of the recording: 10, 500ms.",
+    )
