@@ -13,6 +13,7 @@ from bpfrec.analyze.commands.memory import bounded_memory
 from bpfrec.analyze.commands.output import (
     Output,
     TextRenderer,
+    listing_options,
     note,
     output_options,
     output_paint,
@@ -20,12 +21,21 @@ from bpfrec.analyze.commands.output import (
     rendered,
     write_lines,
 )
-from bpfrec.analyze.commands.trace_input import input_options, named_symbols, named_trace
+from bpfrec.analyze.commands.trace_input import (
+    DEFAULT_TRACE,
+    TRACE_VARIABLE,
+    input_options,
+    named_symbols,
+    named_trace,
+)
 from bpfrec.analyze.facade import Trace
 
 __all__ = [
+    "DEFAULT_TRACE",
+    "TRACE_VARIABLE",
     "Output",
     "TextRenderer",
+    "listing_options",
     "note",
     "output_options",
     "output_paint",

@@ -176,8 +176,8 @@ def note(*lines: str) -> None:
         click.echo(f"bpfrec: {printable(line)}", err=True)
 
 
-def output_options(function: F) -> F:
-    """Adds ``--format``, ``--output``, ``--force`` and ``--sql``; the command gets an :class:`Output` as ``output``."""
+def listing_options(function: F) -> F:
+    """Adds ``--format`` and ``--sql``; the command gets an :class:`Output` as ``output``."""
 
     @click.option(
         "--format",
@@ -186,6 +186,18 @@ def output_options(function: F) -> F:
         help="table to read (the default); json: one array of objects; jsonl: an object a line; csv: with a header "
         "line; markdown; parquet.",
     )
+    @click.option("--sql", "show_sql", is_flag=True, help="Print the SQL query instead of its answer.")
+    @wraps(function)
+    def command(*args: Any, form: str | None, show_sql: bool, **kwargs: Any) -> Any:
+        return function(*args, output=_output(form, None, False, show_sql), **kwargs)
+
+    return command  # type: ignore[return-value]
+
+
+def output_options(function: F) -> F:
+    """Adds ``--format``, ``--output``, ``--force`` and ``--sql``; the command gets an :class:`Output` as ``output``."""
+
+    @listing_options
     @click.option(
         "-o",
         "--output",
@@ -195,10 +207,13 @@ def output_options(function: F) -> F:
         help="Write the answer to FILE, in the format that its suffix says.",
     )
     @click.option("--force", is_flag=True, help="Replace FILE if it exists.")
-    @click.option("--sql", "show_sql", is_flag=True, help="Print the SQL query instead of its answer.")
+    @click.pass_context
     @wraps(function)
-    def command(*args: Any, form: str | None, target: Path | None, force: bool, show_sql: bool, **kwargs: Any) -> Any:
-        return function(*args, output=_output(form, target, force, show_sql), **kwargs)
+    def command(
+        ctx: click.Context, /, *args: Any, output: Output, target: Path | None, force: bool, **kwargs: Any
+    ) -> Any:
+        chosen = _output(ctx.params["form"], target, force, output.show_sql)
+        return function(*args, output=chosen, **kwargs)
 
     return command  # type: ignore[return-value]
 

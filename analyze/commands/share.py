@@ -10,7 +10,7 @@ import click
 
 from bpfrec.analyze.commands.endings import ended_by_signals
 from bpfrec.analyze.commands.memory import bounded_memory
-from bpfrec.analyze.commands.options import DEFAULT_TRACE, TRACE_VARIABLE, Output, note, output_options
+from bpfrec.analyze.commands.options import DEFAULT_TRACE, TRACE_VARIABLE, Output, listing_options, note
 
 if TYPE_CHECKING:
     from bpfrec.analyze.engine.result import Result
@@ -51,7 +51,7 @@ _COLUMNS = {
 @click.option("--max-size", metavar="SIZE", help="Leave out what makes it larger than SIZE (10M), least needed first.")
 @click.option("--dry-run", is_flag=True, help="Only say what would be replaced.")
 @click.option("--force", is_flag=True, help="Replace the file if it exists.")
-@output_options
+@listing_options
 @click.pass_context
 def command(
     ctx: click.Context,
