@@ -16,6 +16,7 @@ from bpfrec.analyze.bpftrace.check_expressions import (
 from bpfrec.analyze.bpftrace.dialect import Dialect
 from bpfrec.analyze.bpftrace.errors import OptionError, Problem, ScriptError, Source, script_error
 from bpfrec.analyze.bpftrace.holdings import Holdings
+from bpfrec.analyze.bpftrace.imports import add_imports
 from bpfrec.analyze.bpftrace.kinds import (
     I64,
     U64,
@@ -84,6 +85,7 @@ def check(
     context = Context(dialect, held, structs, parameters, options or {})
     if not script.probes:
         raise ScriptError(f"{source.name}: the script has no probe")
+    add_imports(source, script)
     try:
         context.structs = Structs(script.structs)
         settings = settings_of(script, dialect)
@@ -91,8 +93,6 @@ def check(
             context.map(declaration.name)
         for definition in script.enums:
             _enumerate(definition, context)
-        if script.imports:
-            raise Problem(script.imports[0].span, "import cannot be replayed", "Put the text of the file in its place.")
         expander = Expander(script)
         probes = []
         for probe in script.probes:

@@ -11,13 +11,15 @@ from bpfrec.formats.errors import ReportError
 class Span:
     """A place in a script: line and columns count from 1; ``end_column`` is behind the last character.
 
-    ``end_line`` differs from ``line`` where it goes over several lines.
+    ``end_line`` differs from ``line`` where it goes over several lines. ``source``: the file, where it is an imported
+    one.
     """
 
     line: int
     column: int
     end_line: int
     end_column: int
+    source: Source | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,8 @@ class Source:
 
     def message(self, span: Span, severity: str, text: str, hint: str = "") -> str:
         """The lines that say ``text`` of the place ``span``."""
+        if span.source is not None and span.source is not self:
+            return span.source.message(span, severity, text, hint)
         if span.end_line != span.line:
             return f"{self.name}:{span.line}-{span.end_line}: {severity}: {text}" + (f"\n{hint}" if hint else "")
         end = max(span.end_column, span.column + 1)

@@ -270,6 +270,9 @@ class ExpressionSource:
                 return "0"
             case "comm":
                 return self.out.column("comm")
+            case "cpu" if any(site.source.is_exit for site in self.sites):
+                cpu = self.out.column("cpu")
+                return f"({cpu} if {cpu} is not None else S.no_cpu())"
             case "arg1":
                 source = self.sites[0].source
                 return self.out.column("nr" if source is Source.RAW_ENTER else "ret")

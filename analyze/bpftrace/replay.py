@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from bpfrec.analyze.bpftrace.batches import batches
 from bpfrec.analyze.bpftrace.callstacks import Stacks
 from bpfrec.analyze.bpftrace.check import Checked
-from bpfrec.analyze.bpftrace.events import batches, events_sql
+from bpfrec.analyze.bpftrace.events import events_sql
 from bpfrec.analyze.bpftrace.generate import Program, generate
 from bpfrec.analyze.bpftrace.output import Output
 from bpfrec.analyze.bpftrace.probes import Source

@@ -512,6 +512,14 @@ class Runtime:
     syscall_name = staticmethod(texts.syscall_name)
     signal_name = staticmethod(texts.signal_name)
 
+    @staticmethod
+    def no_cpu() -> NoReturn:
+        """cpu, where a new thread returns from the call that made it."""
+        raise ReportError(
+            "the script asks for the CPU on which a new thread began, which the trace does not hold",
+            "Leave out clone, clone3, fork and vfork.",
+        )
+
     # -- stacks
 
     def stack(self, number: int | None, status: str | None, returned: int | None) -> int:

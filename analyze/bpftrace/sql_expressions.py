@@ -13,6 +13,7 @@ from bpfrec.analyze.bpftrace.check_calls import constant_value
 from bpfrec.analyze.bpftrace.check_expressions import folded, is_text, parameter_value
 from bpfrec.analyze.bpftrace.constants import constant
 from bpfrec.analyze.bpftrace.emitter import Emitter
+from bpfrec.analyze.bpftrace.events import FORKS
 from bpfrec.analyze.bpftrace.generate_calls import CallSource
 from bpfrec.analyze.bpftrace.generate_expressions import ExpressionSource, combined
 from bpfrec.analyze.bpftrace.kinds import I64, U64, Bool, Int, Kind, Pointer, Stack
@@ -167,6 +168,8 @@ class SqlExpressions:
                 return _number(self.c.held.command_pid or 0)
             case "retval":
                 return self._converted(Number(f"CAST({self.column('ret')} AS BIGINT)", _LEAST, _GREATEST), U64)
+            case "cpu" if any(site.source.is_exit and (site.call or FORKS[0]) in FORKS for site in self.python.sites):
+                raise NotSql(node, "a new thread returns on a CPU that is not known")
             case "pid" | "tid" | "uid" | "cpu" | "ppid":
                 return Number(f"CAST({self.column(name)} AS BIGINT)", 0, 2**32 - 1)
         raise NotSql(node, f"{name} is no number")

@@ -19,10 +19,15 @@ HEAD = "Attaching"
 
 
 def checked(
-    script: str, *parameters: str, like: str = "latest", held: Holdings | None = None, **options: str
+    script: str,
+    *parameters: str,
+    like: str = "latest",
+    held: Holdings | None = None,
+    name: str = "stdin",
+    **options: str,
 ) -> Checked:
-    """The script, checked against a trace that holds every call, or against ``held``."""
-    source = Source("stdin", script)
+    """The script of the file ``name``, checked against a trace that holds every call, or against ``held``."""
+    source = Source(name, script)
     return check(source, parse(source), held or Holdings(), DIALECTS[like], list(parameters), options)
 
 
@@ -58,10 +63,12 @@ def body(printed: str) -> str:
     return printed.removeprefix("\n\n")
 
 
-def refusal(script: str, *parameters: str, like: str = "latest", held: Holdings | None = None) -> str:
+def refusal(
+    script: str, *parameters: str, like: str = "latest", held: Holdings | None = None, name: str = "stdin"
+) -> str:
     """What is said of a script that does not run; a test that expects one fails where it runs."""
     try:
-        checked(script, *parameters, like=like, held=held)
+        checked(script, *parameters, like=like, held=held, name=name)
     except BpfrecError as error:
         return str(error)
     raise AssertionError(f"the script is accepted: {script}")

@@ -83,7 +83,8 @@ def test_all_errors_are_told_at_once():
         ("config = { nope = 1; } BEGIN { }", "1:12-20", "nope: not a known configuration option"),
         ("macro m($a) { $a } BEGIN { m(1); }", "1:30-31", "expects a variable"),
         ("macro m(a) { m(a) } BEGIN { m(1); }", "", "Recursive macro call detected"),
-        ('import "x.bt"; BEGIN { }', "1:1-15", "import cannot be replayed"),
+        ('import "x.h"; BEGIN { }', "1:1-14", "cannot be replayed: a replay reads scripts alone"),
+        ('import "none.bt"; BEGIN { }', "1:1-18", "none.bt: No such file or directory"),
     ],
 )
 def test_what_is_wrong_is_told_with_its_place(script: str, place: str, words: str):

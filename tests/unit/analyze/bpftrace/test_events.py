@@ -193,6 +193,16 @@ def test_a_new_thread_returns_from_clone_too(on: Callable[..., str]):
     assert printed == "@[4242, -11]: 1\n@[4242, 4243]: 1\n@[4243, 0]: 1\n@f[4243]: 1\n"
 
 
+def test_the_cpu_on_which_a_new_thread_returns_is_not_known(on: Callable[..., str]):
+    trace = TraceBuilder()
+    trace.add(schema.THREADS, tid=4243, pid=4242, comm="server", start_ns=at(MS + 100))
+    trace.call("clone", MS, 0x3D0F00, ret=4243)
+    trace.call("close", 2 * MS, 3)
+    with pytest.raises(BpfrecError, match="the CPU on which a new thread began"):
+        on(trace, "t:syscalls:sys_exit_* { @[cpu] = count(); }")
+    assert on(trace, "t:syscalls:sys_exit_close { @[cpu] = count(); }") == "@[1]: 1\n"
+
+
 def test_processes_begin_and_end(on: Callable[..., str]):
     trace = TraceBuilder()
     trace.add(schema.PROCESSES, pid=77, ppid=4242, start_ns=at(MS), end_ns=at(5 * MS), comm="ls", uid=7)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from support.bpftrace_scripts import body, refusal, run
 
@@ -63,3 +65,23 @@ def test_json_has_blanks_where_bpftrace_has_them():
 )
 def test_it_is_refused(script: str, words: str):
     assert words in refusal(script)
+
+
+def test_an_imported_file_gives_its_macros_constants_and_structs(tmp_path: Path):
+    (tmp_path / "more.bt").write_text("#define SEVEN 7\nmacro third(x) { x + SEVEN }\n")
+    (tmp_path / "library.bt").write_text(
+        'import "more.bt"\nmacro twice(x) { third(x) * 2 }\nstruct S { int a; int b; };\nenum E { ONE = 1 };\n'
+    )
+    script = tmp_path / "script.bt"
+    script.write_text('import "library.bt";\nBEGIN { print((twice(1), sizeof(struct S), ONE)); }\n')
+    assert run(script.read_text(), name=str(script)) == "(16, 8, ONE)\n\n\n"
+
+
+def test_an_error_in_an_imported_file_has_its_place_there(tmp_path: Path):
+    (tmp_path / "library.bt").write_text("\nmacro bad() { nope }\n")
+    script = tmp_path / "script.bt"
+    script.write_text('import "library.bt"\nBEGIN { print(bad()); }\n')
+    said = refusal(script.read_text(), name=str(script)).splitlines()
+    assert said[:2] == [f"{tmp_path}/library.bt:2:15-19: ERROR: Unknown identifier: 'nope'", "macro bad() { nope }"]
+    (tmp_path / "library.bt").chmod(0o666)
+    assert "may be written by anybody" in refusal(script.read_text(), name=str(script))
