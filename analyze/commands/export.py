@@ -1,0 +1,75 @@
+"""``bpfrec analyze export``: the trace as a file for another tool."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from bpfrec.analyze.commands.filter_options import filter_options
+from bpfrec.analyze.commands.options import note, pass_trace
+from bpfrec.analyze.facade import Trace
+from bpfrec.formats.errors import BpfrecError
+
+_FORMS = {".pftrace": "perfetto", ".perfetto-trace": "perfetto", ".pb.gz": "pprof"}
+
+
+@click.command("export")
+@click.option(
+    "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), required=True, help="The file, which is made."
+)
+@click.option(
+    "--format", "form", type=click.Choice(["perfetto", "pprof"]), help="Default: by the suffix: .pftrace, .pb.gz."
+)
+@click.option("--samples", is_flag=True, help="pprof: CPU samples (record --profile) instead of system calls.")
+@click.option(
+    "--by",
+    type=click.Choice(["calls", "time", "failures"]),
+    default="calls",
+    show_default=True,
+    help="pprof: what calls are measured by.",
+)
+@click.option("--force", is_flag=True, help="Replace the file if it is there.")
+@pass_trace
+def command(trace: Trace, output: Path, form: str | None, samples: bool, by: str, force: bool, **chosen: Any) -> None:
+    """Write the trace, or the chosen calls, in the format of another tool.
+
+    \b
+    export -o t.pftrace    for https://ui.perfetto.dev: a track for each thread, a slice for each call with its
+                           arguments, result and call stack, failures, CPU samples
+    export -o t.pb.gz      for pprof: call stacks of system calls, or of --samples
+    """
+    form = form or next((name for suffix, name in _FORMS.items() if output.name.endswith(suffix)), None)
+    if form is None:
+        raise click.UsageError(
+            f"The suffix of {output.name} says no format. Name it .pftrace or .pb.gz, or use --format."
+        )
+    if output.exists() and not force:
+        raise BpfrecError(f"{output} exists", "Use --force to replace it, or -o to name another file.")
+    note(*trace.loss_notes())
+    if form == "pprof":
+        _write_pprof(trace, output, samples=samples, by=by, **chosen)
+        return
+    if samples or by != "calls":
+        raise click.UsageError("--samples and --by are for pprof; Perfetto's format has calls and samples.")
+    from bpfrec.analyze.export.perfetto import perfetto  # noqa: PLC0415
+    from bpfrec.analyze.export.source import Source  # noqa: PLC0415
+
+    with output.open("wb") as file:
+        file.writelines(perfetto(Source(trace, **chosen)))
+
+
+def _write_pprof(trace: Trace, output: Path, *, samples: bool, by: str, **chosen: Any) -> None:
+    from bpfrec.analyze.export.pprof import pprof  # noqa: PLC0415
+    from bpfrec.analyze.flame.draw import measured  # noqa: PLC0415
+
+    flame, _ = measured(trace, samples=samples, by=by, comm=False, call=not samples, **chosen)
+    note(*flame.notes)
+    manifest = trace.manifest
+    start = manifest.start_ns - manifest.clock.monotonic_ns + manifest.clock.wall_ns
+    what = "samples" if samples else by
+    output.write_bytes(pprof(flame, what, start, manifest.stop_ns - manifest.start_ns))
+
+
+command.params += filter_options({})

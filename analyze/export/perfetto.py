@@ -1,0 +1,179 @@
+"""A trace in Perfetto's format: protos/perfetto/trace/perfetto_trace.proto.
+
+A track for each thread under its process; a slice for each call with its arguments, result and call stack; an instant
+for each failure; samples as PerfSample. Times are on CLOCK_MONOTONIC, and a clock snapshot ties them to the wall clock,
+so that the trace can be shown together with others of the same host.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from bpfrec.analyze.export.protobuf import integer, nested, packed, text
+from bpfrec.analyze.export.source import Call, Sample, Source, StackFrame
+
+_REALTIME, _MONOTONIC = 1, 3
+_SEQUENCE = 1
+_BEGIN, _END, _INSTANT = 1, 2, 3
+_CLEARED, _NEEDS_STATE = 1, 2
+_USER, _KERNEL = 2, 1
+
+# Fields of TracePacket.
+_PACKET = 1
+_CLOCK_SNAPSHOT, _TIMESTAMP, _SEQUENCE_ID, _TRACK_EVENT, _INTERNED = 6, 8, 10, 11, 12
+_FLAGS, _DEFAULTS, _TRACK, _PERF_SAMPLE, _TIMESTAMP_CLOCK = 13, 59, 60, 66, 58
+# Fields of InternedData.
+_NAMES, _ARGUMENT_NAMES, _FUNCTIONS, _FRAMES, _STACKS, _PATHS, _MAPPINGS = 2, 3, 5, 6, 7, 17, 19
+# Fields of TrackEvent.
+_ANNOTATION, _TYPE, _NAME_IID, _TRACK_UUID, _CATEGORY, _CALLSTACK_IID = 4, 9, 10, 11, 22, 56
+
+_ARGUMENTS = ("call", "ret", "errno", "unfinished")
+
+
+def perfetto(source: Source) -> Iterator[bytes]:
+    """Yields the packets of the trace that ``source`` reads."""
+    writer = _Writer(source)
+    yield from writer.head()
+    yield from map(writer.call, source.calls())
+    yield from map(writer.sample, source.samples())
+
+
+class _Writer:
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._threads = source.threads()
+        self._stacks = source.stacks()
+        self._names: dict[str, int] = {}
+        self._written_stacks: set[int] = set()
+        self._functions: dict[str, int] = {}
+        self._paths: dict[str, int] = {}
+        self._frames: dict[StackFrame, int] = {}
+
+    def head(self) -> Iterator[bytes]:
+        """The clocks, what is the same for all packets, and the tracks."""
+        clock = self._source.trace.manifest.clock
+        snapshot = [
+            nested(1, integer(1, number), integer(2, at))
+            for number, at in ((_MONOTONIC, clock.monotonic_ns), (_REALTIME, clock.wall_ns))
+        ]
+        yield _packet(nested(_CLOCK_SNAPSHOT, *snapshot, integer(2, _MONOTONIC)))
+        names = [nested(_ARGUMENT_NAMES, integer(1, i), text(2, name)) for i, name in enumerate(_ARGUMENTS, 1)]
+        defaults = nested(_DEFAULTS, integer(_TIMESTAMP_CLOCK, _MONOTONIC))
+        yield _packet(defaults, nested(_INTERNED, *names), integer(_FLAGS, _CLEARED))
+        for pid, name in self._source.processes().items():
+            described = nested(3, integer(1, pid), text(6, name))
+            yield _packet(nested(_TRACK, integer(1, _process_track(pid)), described))
+        for pid, tid in self._threads:
+            yield self._thread_track(pid, tid)
+
+    def _thread_track(self, pid: int, tid: int) -> bytes:
+        described = nested(4, integer(1, pid), integer(2, tid), text(5, self._threads.get((pid, tid), "")))
+        track = nested(_TRACK, integer(1, _thread_track(tid, pid)), integer(5, _process_track(pid)), described)
+        return _packet(track)
+
+    def call(self, call: Call) -> bytes:
+        """The packets of one call: its begin, its end where it returned, an instant where it failed."""
+        packets = []
+        if (call.pid, call.tid) not in self._threads:
+            self._threads[call.pid, call.tid] = ""
+            packets.append(self._thread_track(call.pid, call.tid))
+        interned = [self._name(call.syscall)]
+        event = [integer(_TYPE, _BEGIN), integer(_NAME_IID, self._names[call.syscall]), text(_CATEGORY, "syscall")]
+        event += [nested(_ANNOTATION, integer(1, 1), text(6, call.text))]
+        if call.ret is not None:
+            event.append(nested(_ANNOTATION, integer(1, 2), integer(4, call.ret)))
+        if call.errno is not None:
+            event.append(nested(_ANNOTATION, integer(1, 3), text(6, call.errno)))
+        if call.duration_ns is None:
+            event.append(nested(_ANNOTATION, integer(1, 4), integer(2, 1)))
+        if call.stack_id is not None and call.stack_id in self._stacks:
+            interned += self._stack(call.stack_id)
+            event.append(integer(_CALLSTACK_IID, call.stack_id + 1))
+        track = integer(_TRACK_UUID, _thread_track(call.tid, call.pid))
+        packets.append(_event(call.ts_ns, [track, *event], interned))
+        if call.duration_ns is not None:
+            end = call.ts_ns + call.duration_ns
+            if call.errno is not None:
+                name = self._name(call.errno)
+                failure = [
+                    integer(_TYPE, _INSTANT),
+                    integer(_NAME_IID, self._names[call.errno]),
+                    text(_CATEGORY, "failure"),
+                ]
+                packets.append(_event(end, [track, *failure], [name]))
+            packets.append(_event(end, [track, integer(_TYPE, _END)], []))
+        return b"".join(packets)
+
+    def sample(self, sample: Sample) -> bytes:
+        """The packet of one CPU sample."""
+        if sample.stack_id not in self._stacks:
+            return b""
+        interned = self._stack(sample.stack_id)
+        mode = integer(5, _KERNEL if sample.in_kernel else _USER)
+        ids = [integer(1, sample.cpu), integer(2, sample.pid), integer(3, sample.tid)]
+        written = nested(_PERF_SAMPLE, *ids, integer(4, sample.stack_id + 1), mode)
+        return _packet(integer(_TIMESTAMP, sample.ts_ns), written, *_interned(interned))
+
+    def _name(self, name: str) -> bytes:
+        if name in self._names:
+            return b""
+        number = self._names[name] = len(self._names) + 1
+        return nested(_NAMES, integer(1, number), text(2, name))
+
+    def _stack(self, stack: int) -> list[bytes]:
+        """What has to be said before the stack may be named."""
+        if stack in self._written_stacks:
+            return []
+        self._written_stacks.add(stack)
+        said: list[bytes] = []
+        frames = [self._frame(frame, said) for frame in self._stacks[stack]]
+        # Perfetto has the outermost frame first.
+        said.append(nested(_STACKS, integer(1, stack + 1), *(integer(2, frame) for frame in reversed(frames))))
+        return said
+
+    def _frame(self, frame: StackFrame, said: list[bytes]) -> int:
+        number = self._frames.get(frame)
+        if number is None:
+            number = self._frames[frame] = len(self._frames) + 1
+            function = _interned_string(_FUNCTIONS, frame.function, self._functions, said)
+            is_new = frame.module not in self._paths
+            path = _interned_string(_PATHS, frame.module, self._paths, said)
+            if is_new:
+                said.append(nested(_MAPPINGS, integer(1, path), packed(7, [path])))
+            parts = [integer(1, number), integer(2, function), integer(3, path), integer(4, frame.address)]
+            said.append(nested(_FRAMES, *parts))
+        return number
+
+
+def _interned_string(field: int, value: str, known: dict[str, int], said: list[bytes]) -> int:
+    number = known.get(value)
+    if number is None:
+        number = known[value] = len(known) + 1
+        said.append(nested(field, integer(1, number), text(2, value)))
+    return number
+
+
+def _process_track(pid: int) -> int:
+    return 1 << 32 | pid
+
+
+def _thread_track(tid: int, pid: int) -> int:
+    return 1 << 62 | pid << 31 | tid
+
+
+def _interned(parts: Iterable[bytes]) -> list[bytes]:
+    said = b"".join(parts)
+    return [nested(_INTERNED, said)] if said else []
+
+
+def _event(ts_ns: int, event: list[bytes], interned: list[bytes]) -> bytes:
+    return _packet(integer(_TIMESTAMP, ts_ns), nested(_TRACK_EVENT, *event), *_interned(interned))
+
+
+def _packet(*parts: bytes) -> bytes:
+    if not any(part[:1] == _FLAGS_KEY for part in parts):
+        parts = (*parts, integer(_FLAGS, _NEEDS_STATE))
+    return nested(_PACKET, *parts, integer(_SEQUENCE_ID, _SEQUENCE))
+
+
+_FLAGS_KEY = integer(_FLAGS, 0)[:1]

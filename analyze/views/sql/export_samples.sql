@@ -1,0 +1,5 @@
+SELECT ts_ns, pid, tid, cpu, stack_id, kernel_stack_id
+FROM samples
+WHERE ts_ns IS NOT NULL AND pid IS NOT NULL AND tid IS NOT NULL
+    AND (stack_id IS NOT NULL OR kernel_stack_id IS NOT NULL)
+ORDER BY ts_ns
