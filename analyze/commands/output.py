@@ -201,7 +201,7 @@ def output_options(function: F) -> F:
     @click.option(
         "-o",
         "--output",
-        "target",
+        "answer_file",
         type=click.Path(dir_okay=False, path_type=Path),
         metavar="FILE",
         help="Write the answer to FILE, in the format that its suffix says.",
@@ -210,9 +210,9 @@ def output_options(function: F) -> F:
     @click.pass_context
     @wraps(function)
     def command(
-        ctx: click.Context, /, *args: Any, output: Output, target: Path | None, force: bool, **kwargs: Any
+        ctx: click.Context, /, *args: Any, output: Output, answer_file: Path | None, force: bool, **kwargs: Any
     ) -> Any:
-        chosen = _output(ctx.params["form"], target, force, output.show_sql)
+        chosen = _output(ctx.params["form"], answer_file, force, output.show_sql)
         return function(*args, output=chosen, **kwargs)
 
     return command  # type: ignore[return-value]

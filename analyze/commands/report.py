@@ -113,11 +113,11 @@ def _trace_behind_flags(own: Sequence[click.Parameter]) -> None:
 def _take_trace_of_arguments(command: click.Command) -> None:
     """Lets the trace be one of the arguments of ``command``."""
     (argument,) = (param for param in command.params if isinstance(param, click.Argument))
-    argument.required = False
+    required, argument.required = argument.required, False
 
     def keep(ctx: click.Context, param: click.Parameter, given: tuple[str, ...]) -> tuple[str, ...]:
         rest = tuple(without_trace(ctx, given))
-        if not rest and not ctx.resilient_parsing:
+        if not rest and required and not ctx.resilient_parsing:
             raise click.UsageError(f"Missing argument {param.human_readable_name!r}.", ctx)
         return rest
 

@@ -94,6 +94,10 @@ class Naming:
         reason = np.where(name >= 0, NONE, np.where(reason == NONE, NAME_UNKNOWN, reason))
         return name, reason
 
+    def numbers(self) -> Integers:
+        """Every number that was a descriptor, working directory or root of some process, in order."""
+        return np.unique(self._changes.fd[self._changes.fd >= ROOT]).astype(np.int64)
+
     def is_place(self, names: Integers) -> Booleans:
         """Whether each name can have paths behind it."""
         return np.array([text.startswith("/") for text in self.names.text], bool)[names]

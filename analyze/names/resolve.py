@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from importlib.resources import files
 
 import numpy as np
@@ -63,6 +64,22 @@ def fill_resolved(queries: Queries) -> None:
 def fill_names(queries: Queries) -> None:
     """Puts the names into ``computed.names``: the columns that need them need ``computed.resolved`` first."""
     queries.execute("INSERT INTO computed.names SELECT id, name, canonical FROM world_names; DROP TABLE world_names")
+
+
+def opened_at(queries: Queries, at_ns: int) -> Iterator[tuple[int, int, str | None]]:
+    """What processes had open at a time (ns on CLOCK_MONOTONIC): pid, number, name (None: not known), in order.
+
+    The numbers -100 and -101 are the working directory and the root. What the trace cannot tell is left out.
+    """
+    naming = _naming(queries)
+    alive = "SELECT DISTINCT pid FROM processes WHERE coalesce(start_ns, {0}) <= {0} AND coalesce(end_ns, {1}) > {0}"
+    pids = queries.arrow(f"{alive.format(at_ns, at_ns + 1)} AND pid IS NOT NULL ORDER BY pid")["pid"].to_numpy()
+    fds = naming.numbers()
+    for pid in pids:
+        name, reason = naming.find(np.full(len(fds), int(pid)), fds, np.full(len(fds), 2 * at_ns))
+        for fd in np.flatnonzero((name >= 0) | (reason == reasons.NAME_UNKNOWN)):
+            text = naming.names.text[name[fd]] if name[fd] >= 0 else None
+            yield int(pid), int(fds[fd]), text
 
 
 def _resolve(queries: Queries, naming: Naming, begin: int) -> None:

@@ -71,6 +71,44 @@ class Microseconds(Time):
         return super().convert(value, param, ctx) * 1e6 if isinstance(value, str) else float(value)
 
 
+class SignalNumber(click.ParamType):  # type: ignore[type-arg] # generic only in new versions of click
+    """A signal, as a name (SIGKILL, KILL) or a number; converts to the number."""
+
+    name = "signal"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """The number; a usage error if there is no such signal."""
+        from bpfrec.formats.kernel.decoding import constants  # noqa: PLC0415
+
+        if isinstance(value, int):
+            return value
+        names = constants("signal")
+        word = value.upper()
+        number = names.get(word, names.get(f"SIG{word}"))
+        if number is None and value.isdigit():
+            number = int(value)
+        if number is None or not 0 <= number <= 64:
+            self.fail(f"{value!r} is neither the name nor the number of a signal", param, ctx)
+        return int(number)
+
+
+class Ports(click.ParamType):  # type: ignore[type-arg] # generic only in new versions of click
+    """Ports, several with commas between them."""
+
+    name = "ports"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
+        """The numbers; a usage error for anything else."""
+        if not isinstance(value, str):
+            return tuple(value)
+        ports = []
+        for part in value.split(","):
+            if not (part.strip().isdigit() and int(part) < 65536):
+                self.fail(f"{part!r} is no port: give a number, or several as 80,443", param, ctx)
+            ports.append(int(part))
+        return tuple(ports)
+
+
 class ErrnoNumber(click.ParamType):  # type: ignore[type-arg] # generic only in new versions of click
     """An error, as a name (ENOENT) or a number (2 or -2); converts to the positive number."""
 

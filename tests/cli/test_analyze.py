@@ -26,7 +26,7 @@ from bpfrec.cli import root
 from bpfrec.formats import schema
 from bpfrec.formats.manifest import MANIFEST
 
-OPTION_REPORTS = ("argdist", "trace")
+OPTION_REPORTS = ("argdist", "trace", "stackcount")
 """Reports that answer only when they are given a probe."""
 
 LISTINGS = [
@@ -322,7 +322,11 @@ def test_a_trace_of_nulls_is_printed(tmp_path):
     builder.add(schema.FRAMES, stack_id=1, depth=0)
     builder.add(schema.STACKS, stack_id=1)
     trace = builder.write(tmp_path / "t.bpfrec")
-    probes = {"argdist": ("-C", "p:c:openat(int d, char *f):char*:f"), "trace": ('openat "%s", arg2', "-UTC")}
+    probes = {
+        "argdist": ("-C", "p:c:openat(int d, char *f):char*:f"),
+        "trace": ('openat "%s", arg2', "-UTC"),
+        "stackcount": ("open*",),
+    }
     more = [
         ("report", "syscount", "-P", "-L"),
         ("report", "opensnoop", "-T", "-U", "-e"),

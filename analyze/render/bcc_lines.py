@@ -1,0 +1,61 @@
+"""Lines of bcc's tools that print one for each event: fields of fixed width, as their printf formats have them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from bpfrec.analyze.render.escape import printable
+
+Record = Mapping[str, Any]
+UNKNOWN = "?"
+
+
+@dataclass(frozen=True)
+class Field:
+    """One field of a line.
+
+    ``width`` as in printf: on the right, negative on the left, 0 as wide as it is. ``value``: the column of the rows,
+    or what makes a text of a row; NULL is ``null``. ``gap`` stands behind it. ``when``: the option that asks for it;
+    None: always there. ``most``: characters that are shown of it, as of ``%-12.12s``.
+    ``head_width``: the width of the heading where bcc's format has another for it.
+    """
+
+    heading: str
+    width: int
+    value: str | Callable[[Record], object]
+    gap: str = " "
+    when: str | None = None
+    null: str = UNKNOWN
+    most: int | None = None
+    head_width: int | None = None
+
+    def of(self, row: Record) -> str:
+        """The text of the value in ``row``."""
+        value = row[self.value] if isinstance(self.value, str) else self.value(row)
+        text = self.null if value is None else printable(str(value))
+        return text if self.most is None else text[: self.most]
+
+    def padded(self, text: str, width: int | None = None) -> str:
+        """``text`` in the width of the field, or another, with what stands behind it."""
+        width = self.width if width is None else width
+        return (text.ljust(-width) if width < 0 else text.rjust(width)) + self.gap
+
+
+def bcc_lines(fields: Sequence[Field], rows: Iterable[Record], options: Mapping[str, Any]) -> Iterator[str]:
+    """The header, and a line for each of ``rows``; ``options`` say which fields are asked for."""
+    shown = [field for field in fields if field.when is None or options[field.when]]
+    yield "".join(field.padded(field.heading, field.head_width) for field in shown)
+    for row in rows:
+        yield "".join(field.padded(field.of(row)) for field in shown)
+
+
+def decimals(column: str, digits: int, unit: float = 1.0) -> Callable[[Record], str | None]:
+    """The value of ``column`` divided by ``unit``, with so many decimals; None for NULL."""
+    return lambda row: None if row[column] is None else f"{row[column] / unit:.{digits}f}"
+
+
+def clock(column: str) -> Callable[[Record], str | None]:
+    """HH:MM:SS of a column with ISO 8601 text; None for NULL."""
+    return lambda row: None if row[column] is None else row[column][11:19]

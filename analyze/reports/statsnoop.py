@@ -1,0 +1,37 @@
+"""statsnoop: files that were looked at."""
+
+from __future__ import annotations
+
+from bpfrec.analyze.engine.protocols import Queries
+from bpfrec.analyze.engine.result import Result
+from bpfrec.analyze.render.bcc import path_text
+from bpfrec.analyze.render.bcc_lines import Field, decimals
+from bpfrec.analyze.reports.call_filter import CallFilter
+from bpfrec.analyze.reports.snoop import flag, snoop, snoop_report
+
+
+def compute(trace: Queries, calls: CallFilter, *, duration_s: float | None = None, top: int = 0) -> Result:
+    """Calls of stat, lstat, newfstatat, statx and statfs with a path that returned, by the time of their return.
+
+    ``duration_s``: only the first so many seconds. ``top``: at most this many rows, 0 for all.
+    Columns: event_id, ts, time_s, pid, comm, syscall, ret, errno, path, path_status.
+    """
+    return snoop(trace, calls, "statsnoop", duration_s=duration_s, top=top)
+
+
+REPORT = snoop_report(
+    compute,
+    (
+        Field("TIME(s)", -14, decimals("time_s", 9), gap="", when="timestamp"),
+        Field("PID", -7, "pid"),
+        Field("COMM", -16, "comm"),
+        Field("FD", 4, lambda row: max(row["ret"], -1)),
+        Field("ERR", 3, lambda row: max(-row["ret"], 0)),
+        Field("PATH", 0, lambda row: path_text(row["path"], row["path_status"]), gap=""),
+    ),
+    """Print files that programs looked at, as bcc's statsnoop does.
+
+    They are calls of stat, lstat, newfstatat, statx and statfs with a path. FD is what the call returned.""",
+    options=(flag(["-t", "--timestamp"], "Show seconds since the first of them."),),
+    flags={"tid": ("--tid",)},
+)
