@@ -33,8 +33,10 @@ class TraceWriter:
     """Collects the tables of one trace as Parquet files in ``folder`` and closes them into one file.
 
     Every table of the format is written, the empty ones too, but for those that few recordings have. Disk errors come
-    as OSError.
+    as OSError. ``keeps_parts``: parts stay when they are joined, for the trace may fail and they may be all there is.
     """
+
+    keeps_parts = False
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -119,8 +121,10 @@ class TraceWriter:
             for block in blocks:
                 digest.update(block)
                 member.write(block)
-        for file in (path, *(file for files in parts for file in files)):
-            file.unlink()
+        path.unlink()
+        if not self.keeps_parts:
+            for file in (file for files in parts for file in files):
+                file.unlink()
         return TableEntry(self._rows[table.name], size, digest.hexdigest())
 
 

@@ -120,6 +120,12 @@ def read_chunks(
                 buffer[:left] = chunk.data[len(chunk.data) - left :]
 
 
+def give_back(path: Path, end: int) -> None:
+    """Gives the room of the spool at ``path`` back up to ``end``, where the file system can; its length stays."""
+    with path.open("r+b", buffering=0) as file:
+        _give_back(file.fileno(), end)
+
+
 def _give_back(descriptor: int, end: int) -> None:
     """Makes a hole of the file up to ``end``: its length stays, and reads there give zeros. See fallocate(2)."""
     _libc.fallocate(descriptor, _PUNCH_HOLE | _KEEP_SIZE, ctypes.c_int64(0), ctypes.c_int64(end))
@@ -131,13 +137,16 @@ def read_decoded(
     largest: int,
     report: Callable[[float], None],
     consume: bool = False,
+    start: int = 0,
 ) -> Iterator[Decoded]:
     """What ``decode`` makes of each chunk (of at most ``largest`` bytes); it also says how many bytes it consumed.
 
-    ``report`` gets the share of the spool that is read, 0 to 1. ``consume``: as of :func:`read_chunks`.
+    ``report`` gets the share of the spool that is read, 0 to 1. ``consume``: as of :func:`read_chunks`. ``start``:
+    where the first chunk begins.
     """
-    total, done = max(1, path.stat().st_size), 0
-    for chunk in read_chunks(path, largest, consume):
+    size = path.stat().st_size
+    total, done = max(1, size - start), 0
+    for chunk in read_chunks(path, largest, consume, (start, size)):
         decoded, consumed = decode(chunk)
         chunk.left = len(chunk.data) - consumed
         yield decoded
@@ -158,11 +167,15 @@ def read_whole(path: Path, stream: FragmentStream[Whole], report: Callable[[floa
         yield rest
 
 
-def last_drain(path: Path) -> int | None:
-    """When the last chunk in the spool at ``path`` was drained, ns on CLOCK_MONOTONIC; None: there is none."""
+def last_drain(path: Path, start: int = 0) -> int | None:
+    """When the last chunk in the spool at ``path`` was drained, ns on CLOCK_MONOTONIC; None: there is none.
+
+    ``start``: where a chunk begins.
+    """
     last = None
     with path.open("rb", buffering=0) as file:
         size = os.fstat(file.fileno()).st_size
+        file.seek(start)
         while len(head := file.read(HEADER.size)) == HEADER.size:
             magic, _cpu, _unused, length, when = HEADER.unpack(head)
             if magic != _MAGIC:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -26,23 +26,23 @@ _log = logging.getLogger(__name__)
 # Larger batches fall out of the processor's caches.
 _BATCH_BYTES = 4 << 20
 
-_CONVERTED, _HELD = "converted", "held"
+_HELD = "held"
 
 
-def convert_spools(
+def convert_spool(
     parts: CallParts,
-    spools: Iterable[Path],
+    spool: Path,
     report: Callable[[float], None] = lambda _share: None,
     *,
+    start: int = 0,
     consume: bool = False,
 ) -> None:
-    """Gives all calls in ``spools`` to ``parts``; ``report`` gets the share of each that is done, 0 to 1.
+    """Gives the calls in ``spool`` to ``parts``; ``report`` gets the share that is done, 0 to 1.
 
-    ``consume``: give the room of the spools back while they are read.
+    ``start``: the end of the last chunk that is done already. ``consume``: give the room of the spool back meanwhile.
     """
-    for spool in spools:
-        for chunk, records in read_decoded(spool, decoded, _BATCH_BYTES, report, consume):
-            parts.take(chunk.cpu, chunk.time, records)
+    for chunk, records in read_decoded(spool, decoded, _BATCH_BYTES, report, consume, start):
+        parts.take(chunk.cpu, chunk.time, records)
 
 
 def convert_span(parts: CallParts, spool: Path, start: int, end: int) -> None:
@@ -67,31 +67,36 @@ class CallWriter:
         history: History,
         stacks: StackTable,
         unseen: UnseenEntries,
-        converted: Converted,
+        converted: Sequence[Converted],
         *,
         failed_only: bool,
     ) -> None:
         self._writer, self._history, self._unseen, self._converted = writer, history, unseen, converted
         self._failed_only = failed_only
-        for told in converted.told:
-            history.note_processes(told)
-        for found in converted.arguments:
-            history.note_arguments(found.pid, found.entry, found.end, found.argv)
+        self.pids: set[int] = set()
+        self.tids: set[int] = set()
+        for made in converted:
+            for told in made.told:
+                history.note_processes(told)
+            for found in made.arguments:
+                history.note_arguments(found.pid, found.entry, found.end, found.argv)
+            self.tids |= made.tids
         self._late = LateColumns(folder, history, stacks)
-        self._last = CallParts(folder, _HELD, first=converted.rows, failed_only=failed_only, holds=False)
-        self.pids, self.tids = set(converted.pids), set(converted.tids)
+        first = sum(made.rows for made in converted)
+        self._last = CallParts(folder, _HELD, first=first, failed_only=failed_only, holds=False)
         self.rows = self.undecoded = self.unread_32_bit = self.failed_groups = 0
-        self.decoded = converted.decoded
+        self.decoded = sum(made.decoded for made in converted)
         self.per_syscall: Counter[str] = Counter()
 
     def write_held(self) -> None:
         """Adds the records that were held back."""
-        interrupted = InterruptedCalls(self._converted.noted)
+        interrupted = InterruptedCalls([noted for made in self._converted for noted in made.noted])
         _log.info("%d interrupted calls failed", interrupted.settle())
-        for chunk, records in read_decoded(self._converted.held, decoded, _BATCH_BYTES, lambda _share: None):
-            interrupted.apply(records.calls)
-            chosen = records.where(~returns_from_handler(records.calls)) if self._failed_only else records
-            self._add(chosen, chunk.cpu)
+        for made in self._converted:
+            for chunk, records in read_decoded(made.held, decoded, _BATCH_BYTES, lambda _share: None):
+                interrupted.apply(records.calls)
+                chosen = records.where(~returns_from_handler(records.calls)) if self._failed_only else records
+                self._add(chosen, chunk.cpu)
         self._last.flush()
         self.tids |= self._last.made.tids
 
@@ -115,11 +120,12 @@ class CallWriter:
     def close(self) -> None:
         """Writes what needs all calls, and gives the tables to the writer."""
         last = self._last.close()
-        for made, tag in ((self._converted, _CONVERTED), (last, _HELD)):
+        for number, made in enumerate((*self._converted, last)):
             self._sum_up(made)
             if not made.rows:
                 continue
-            self._writer.add_part(SYSCALLS, [made.parts[EARLY_COLUMNS.name], self._late.write(made, tag)], made.rows)
+            late = self._late.write(made, str(number))
+            self._writer.add_part(SYSCALLS, [made.parts[EARLY_COLUMNS.name], late], made.rows)
             for table in TABLES:
                 if table.name in made.parts:
                     self._writer.add_part(table, [made.parts[table.name]], made.table_rows[table.name])

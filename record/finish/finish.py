@@ -22,11 +22,12 @@ from bpfrec.formats.schema import (
 )
 from bpfrec.formats.trace_writer import TraceWriter
 from bpfrec.record.finish.call_parts import CallParts, Converted
-from bpfrec.record.finish.call_writer import CallWriter, convert_spools
+from bpfrec.record.finish.call_writer import CallWriter, convert_spool
 from bpfrec.record.finish.losses import losses_of
 from bpfrec.record.finish.manifest import manifest_of
 from bpfrec.record.finish.rows import descriptor_rows, mapping_rows, process_rows, thread_rows, thread_table_rows
 from bpfrec.record.finish.saved_binaries import BinaryWriter
+from bpfrec.record.finish.saved_parts import SavedParts, saved_parts
 from bpfrec.record.finish.stages import Stages
 from bpfrec.record.finish.unseen_entries import UnseenEntries
 from bpfrec.record.processes.history import History
@@ -94,15 +95,14 @@ def finish(
         output.free_spool(SpoolKind.SIDE_BAND)
         output.free_spool(SpoolKind.SNAPSHOTS)
     with stages.stage(SpoolKind.CALLS) as calls_report:
-        made = converted() if converted is not None else None
-        if made is None:
-            parts = CallParts(output.folder, "calls", failed_only=request.failed_only)
-            spools = [output.spool(SpoolKind.CALLS), *recorded.more_calls]
-            convert_spools(parts, spools, calls_report, consume=frees_spools)
-            made = parts.close()
+        last = converted() if converted is not None else None
+        saved = saved_parts(output.spools or output.folder)
+        writer.keeps_parts = bool(saved.parts)
+        if last is None:
+            last = _converted(request, recorded, output, saved, calls_report, consume=frees_spools)
         elif frees_spools:
             output.free_spool(SpoolKind.CALLS)
-        calls = _write_calls(request, recorded, output, writer, history, stacks, made)
+        calls = _write_calls(request, recorded, output, writer, history, stacks, [*saved.parts, last])
     samples = SampleTable(history, stacks, has_stacks=request.stacks != "off")
     with stages.optional(SpoolKind.SAMPLES) as samples_report:
         samples.read(output.spool(SpoolKind.SAMPLES), samples_report)
@@ -156,6 +156,23 @@ def finish(
     return Finished(calls.rows, samples.count, rows, counters["lost"], file, size, losses)
 
 
+def _converted(
+    request: Request,
+    recorded: Recorded,
+    output: Output,
+    saved: SavedParts,
+    report: Callable[[float], None],
+    *,
+    consume: bool,
+) -> Converted:
+    """What is made of the calls that are not in ``saved``."""
+    parts = CallParts(output.folder, "calls", first=saved.rows, failed_only=request.failed_only)
+    convert_spool(parts, output.spool(SpoolKind.CALLS), report, start=saved.end, consume=consume)
+    for spool in recorded.more_calls:
+        convert_spool(parts, spool)
+    return parts.close()
+
+
 def _write_calls(
     request: Request,
     recorded: Recorded,
@@ -163,7 +180,7 @@ def _write_calls(
     writer: TraceWriter,
     history: History,
     stacks: StackTable,
-    made: Converted,
+    made: list[Converted],
 ) -> CallWriter:
     narrowed = not (request.comm is None and request.uid is None and request.cgroup is None)
     unseen = UnseenEntries(recorded.in_progress_at_start, recorded.looked_ns, narrowed)

@@ -20,6 +20,7 @@ from bpfrec.bpf.parent_death import die_with_parent
 from bpfrec.record.journal import Mark
 from bpfrec.record.session.output import Output, SpoolKind
 from bpfrec.record.session.signals import ENDING
+from bpfrec.record.spool import give_back
 
 if TYPE_CHECKING:
     from bpfrec.record.finish.call_parts import Converted
@@ -28,6 +29,8 @@ _log = logging.getLogger(__name__)
 
 _TAG = "live"
 _LOWEST = 19
+# A part is saved, and its room in the spool given back, when it was made of so many bytes.
+_PART_BYTES = 1 << 28
 _NAME = b"bpfrec-convert"
 _PR_SET_NAME = 15
 # include/uapi/linux/capability.h
@@ -113,8 +116,12 @@ class LiveConverter:
         os.waitpid(self.pid, 0)
 
     def _remove_files(self) -> None:
-        for path in self._output.folder.glob(f"*.{_TAG}.part"):
-            path.unlink()
+        from bpfrec.record.finish.saved_parts import saved_names  # noqa: PLC0415
+
+        saved = saved_names(self._output.folder)
+        for path in self._output.folder.glob(f"*.{_TAG}-*.part"):
+            if path.name not in saved:
+                path.unlink()
 
 
 _IGNORED = (*ENDING, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2, signal.SIGTSTP)
@@ -145,7 +152,7 @@ def _run(orders: int, results: int, parent: int, output: Output, failed_only: bo
 def _convert(orders: int, spool: Path, folder: Path, failed_only: bool) -> Converted | None:
     """Obeys the orders until the last one; None: there was none."""
     parts = None
-    done = 0
+    number = rows = begin = done = 0
     with os.fdopen(orders, "rb", buffering=0) as file:
         waiting = b""
         while block := file.read(_BLOCK):
@@ -156,12 +163,18 @@ def _convert(orders: int, spool: Path, folder: Path, failed_only: bool) -> Conve
             # The imports are slow, and nobody waits for them.
             from bpfrec.record.finish.call_parts import CallParts  # noqa: PLC0415
             from bpfrec.record.finish.call_writer import convert_span  # noqa: PLC0415
+            from bpfrec.record.finish.saved_parts import save_part  # noqa: PLC0415
 
-            parts = parts or CallParts(folder, _TAG, failed_only=failed_only)
+            parts = parts or CallParts(folder, f"{_TAG}-{number}", first=rows, failed_only=failed_only)
             convert_span(parts, spool, done, size)
             done = size
             if is_last:
                 return parts.close()
+            if done - begin >= _PART_BYTES:
+                made = parts.close()
+                save_part(folder, made, number, done)
+                give_back(spool, done)
+                parts, number, rows, begin = None, number + 1, rows + made.rows, done
     return None
 
 

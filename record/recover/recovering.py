@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,8 +11,10 @@ from bpfrec.bpf import wire
 from bpfrec.bpf.program import COUNTERS
 from bpfrec.formats.errors import BpfrecError
 from bpfrec.record.finish.finish import Finished, finish
+from bpfrec.record.finish.saved_parts import saved_parts
 from bpfrec.record.journal import Attached, Begun, Kept, boot_id, read_journal
 from bpfrec.record.processes.found_process import FoundProcess, StartedProgram
+from bpfrec.record.processes.procfs import reader
 from bpfrec.record.request import Request
 from bpfrec.record.session.output import Output, SpoolKind, spool_in
 from bpfrec.record.session.recorded import Recorded
@@ -79,7 +82,11 @@ def _recorded(kept: Kept, begun: Begun, attached: Attached, folder: Path) -> Rec
     if ended is None:
         # Since the last mark, there may have been the first one.
         counters["interrupted_calls"] += 1
-    stop = ended.stop_ns if ended else max(mark.time_ns if mark else 0, last_drain(calls) or attached.start_ns)
+    stop = (
+        ended.stop_ns
+        if ended
+        else max(mark.time_ns if mark else 0, last_drain(calls, saved_parts(folder).end) or attached.start_ns)
+    )
     samples = begun.request.selection(None).samples_stacks and begun.boot == boot_id()
     return Recorded(
         clock=attached.clock,
@@ -134,6 +141,8 @@ def _tracker(kept: Kept, begun: Begun, attached: Attached) -> ProcessTracker:
         perf_maps=PerfMaps(made=begun.wall_ns),
         is_over=True,
     )
+    # Who may recover is root, or who recorded. Most processes have gone, and nobody can tell whose they were.
+    tracker.modules.reads_as = reader(os.getpid())
     read: list[FoundProcess | StartedProgram] = [*kept.found, *kept.started]
     for entry in read:
         with tracker.careful.about("reading the journal"):

@@ -26,6 +26,8 @@ DEFAULT = Path("trace.bpfrec")
 _ELSEWHERE = "Name a file in a folder that you may write to with -o FILE."
 _PATH_FLAGS = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
 _SUFFIX_BYTES = 4
+# Of st_blocks: see stat(2).
+_BLOCK = 512
 _RESERVE = "reserve"
 _MOST_RESERVED = 1 << 24
 _NOT_A_FILE = "is not a regular file"
@@ -100,7 +102,7 @@ class Output:
     def is_short_of_room(self) -> bool:
         """Whether the disk has less free room than half of the spools: a trace is mostly smaller than that."""
         found = os.fstatvfs(self._folder)
-        spooled = sum(self.spool(kind).stat().st_size for kind in SpoolKind)
+        spooled = sum(self.spool(kind).stat().st_blocks * _BLOCK for kind in SpoolKind)
         return found.f_bavail * found.f_frsize < spooled // 2
 
     def free_spool(self, kind: SpoolKind) -> None:
@@ -142,8 +144,10 @@ class Output:
 
     def keep_spools(self) -> Path | None:
         """Keeps the spools instead of removing the working folder. Returns its path, or None if they hold nothing."""
+        # Where parts were saved, their spools are not whole any more.
+        has_parts = any(name.startswith("converted.") for name in self._names())
         for name in self._names():
-            if not name.endswith(".spool"):
+            if not name.endswith((".spool", ".part", ".json") if has_parts else ".spool"):
                 self._unlink(name)
         # Their room may have been given back: what has a length may hold nothing.
         held = [name for name in self._names() if name != self.spool(SpoolKind.JOURNAL).name]

@@ -78,12 +78,14 @@ class Modules:
     ``runtimes``: what is known of the runtimes in them.
 
     Files are opened by ``helpers``. If that takes long, because a file system hangs, a module has no file until then.
+    ``reads_as``: with whose rights; None: with those of the process that mapped the file.
     """
 
     def __init__(
         self, most_files: int | None = None, most_bytes: int = NAMELESS_BYTES, helpers: Helpers | None = None
     ) -> None:
         self.helpers = helpers or Helpers()
+        self.reads_as: Reader | None = None
         self._modules: dict[Identity, _Module] = {}
         self._most_files = _files_budget() if most_files is None else most_files
         self._most_bytes = most_bytes
@@ -107,7 +109,9 @@ class Modules:
             if vdso is not None:
                 self._modules[identity] = _Module(vdso, mapping.path)
             return
-        self._modules[identity] = module = _Module(io.BytesIO(), mapping.path, reader=reader(mapping.pid))
+        self._modules[identity] = module = _Module(
+            io.BytesIO(), mapping.path, reader=self.reads_as or reader(mapping.pid)
+        )
         # A device that has answered before will not hold up others; of a process, anything may.
         keys = (mapping.pid, *([] if mapping.device in self._answering else [mapping.device or ()]))
         wanted = Wanted(mapping.build_id, mapping.inode)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,10 @@ from support.recorded_calls import OTHER, PID, recorded
 import bpfrec
 from bpfrec.bpf import wire
 from bpfrec.formats.kernel.syscalls import syscalls
+from bpfrec.record.finish import live_converter
 from bpfrec.record.finish.finish import finish
 from bpfrec.record.finish.live_converter import LiveConverter
+from bpfrec.record.finish.saved_parts import saved_parts
 from bpfrec.record.journal import Mark
 from bpfrec.record.request import Request
 from bpfrec.record.session.output import SpoolKind, prepare
@@ -76,6 +79,52 @@ def test_what_is_converted_live_is_what_is_converted_at_the_end(tmp_path: Path, 
 @pytest.mark.parametrize("kill_after", [0, 150])
 def test_a_converter_that_is_killed_costs_nothing(tmp_path: Path, kill_after: int) -> None:
     assert trace_of(tmp_path, live=True, kill_after=kill_after) == trace_of(tmp_path, live=False)
+
+
+@pytest.mark.parametrize("part_bytes", [1, 10_000])
+@pytest.mark.parametrize("kill_after", [None, 250])
+def test_saved_parts_need_their_spool_no_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part_bytes: int, kill_after: int | None
+) -> None:
+    at_the_end = trace_of(tmp_path, live=False)
+    monkeypatch.setattr(live_converter, "_PART_BYTES", part_bytes)
+    monkeypatch.setattr(live_converter, "give_back", _overwrite)
+    assert trace_of(tmp_path, live=True, kill_after=kill_after) == at_the_end
+
+
+def _overwrite(path: Path, end: int) -> None:
+    with path.open("r+b") as file:
+        file.write(bytes(end))
+
+
+def test_the_parts_of_a_finish_that_failed_make_the_trace_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live_converter, "_PART_BYTES", 1)
+    with prepare(tmp_path / "t.bpfrec", force=True) as output, closing(LiveConverter(output, failed_only=False)) as one:
+        spools = Spools(output)
+        for number, call in enumerate(calls()):
+            spools.write(SpoolKind.CALLS, 0, [memoryview(ring_bytes.sample(call))])
+            if number % 100 == 0:
+                one.segment_closed(Mark(number, spools.sizes, {}, []))
+        _await_parts(output.folder)
+        spools.close()
+        saved = saved_parts(output.folder)
+        kept = output.keep_spools()
+    assert kept is not None
+    assert [(part.rows, part.decoded) for part in saved_parts(kept).parts] == [
+        (part.rows, part.decoded) for part in saved.parts
+    ]
+    damaged = next(kept.glob("converted.*.json"))
+    damaged.write_text(damaged.read_text().replace('"held":"', '"held":"../'))
+    assert saved_parts(kept).parts == []
+
+
+def _await_parts(folder: Path) -> None:
+    limit = time.monotonic() + 60
+    while not saved_parts(folder).parts:
+        assert time.monotonic() < limit, "no part was saved"
+        time.sleep(0.05)
 
 
 def test_a_converter_whose_recorder_gives_up_ends(tmp_path: Path) -> None:
