@@ -16,6 +16,7 @@ from bpfrec.bpf.selection import DATA_MOST
 from bpfrec.formats.errors import BpfrecError
 from bpfrec.formats.imports import interruptible_imports
 from bpfrec.record.options.choices import Duration, Ids, User
+from bpfrec.record.options.disk_size import DiskSize
 from bpfrec.record.options.ring_size import RingSize
 from bpfrec.record.options.syscalls import parse_calls, parse_stack_on
 from bpfrec.record.processes.cgroup import find_cgroup
@@ -51,6 +52,20 @@ RECORDING_FAILED = 125
 @click.option("-x", "--failed", "failed_only", is_flag=True, help="Record only calls that fail.")
 @click.option(
     "-d", "--duration", type=Duration(), metavar="TIME", help="Stop after this time: 30 (seconds), 500ms, 5m, 1h30m."
+)
+@click.option(
+    "--max-duration",
+    "max_seconds",
+    type=Duration(),
+    metavar="TIME",
+    help="Stop recording after this time, such as 90s, 15m or 2h; unlike with -d, a COMMAND goes on.",
+)
+@click.option(
+    "--max-size",
+    "max_bytes",
+    type=DiskSize(),
+    metavar="SIZE",
+    help="Stop recording before it takes more of the disk, such as 2G; a COMMAND goes on.",
 )
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Write the trace to FILE. [trace.bpfrec]"
@@ -108,6 +123,8 @@ def record(
     events: tuple[str, ...],
     failed_only: bool,
     duration: float | None,
+    max_seconds: float | None,
+    max_bytes: int | None,
     output: Path | None,
     force: bool,
     stacks: str,
@@ -157,6 +174,8 @@ def record(
             unknown_calls=unknown_calls,
             failed_only=failed_only,
             seconds=duration,
+            max_seconds=max_seconds,
+            max_bytes=max_bytes,
             output=output,
             force=force,
             stacks=stacks,

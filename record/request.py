@@ -19,6 +19,7 @@ class Request:
     ``unknown_calls``: also those whose number has no name here. ``seconds``: None: until something else ends it.
     ``data_bytes``: how many bytes to copy of what a call reads, writes, sends or receives, 0: none. ``profile``:
     samples a second on each CPU, 0: none. ``ring_bytes``: bytes of each CPU's ring, a power of two; None: by memory.
+    ``max_seconds``, ``max_bytes``: when recording stops and the command goes on; None: no limit.
     """
 
     pids: tuple[int, ...] = ()
@@ -42,6 +43,8 @@ class Request:
     follow: bool = False
     cgroup: Path | None = None
     profile: int = 0
+    max_seconds: float | None = None
+    max_bytes: int | None = None
 
     def selection(self, command_pid: int | None, helper_pid: int | None = None) -> Selection:
         """What the BPF program has to record; ``command_pid``: the process that will become :attr:`command`.

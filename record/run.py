@@ -129,6 +129,9 @@ def _record_and_finish(
         with suppress(OSError):
             recorded.tracker.close()
     display.summary(request, recorded, finished, output.target, old)
+    if command is not None and recorded.is_limited:
+        signals.finished()
+        command.wait()
 
 
 @contextmanager
@@ -148,9 +151,10 @@ def _await(command: Command, recorded: Recorded, display: Display) -> None:
     child = command.child
     if child.ended():
         return
-    if recorded.is_cut:
+    if recorded.is_cut or recorded.is_limited:
         display.say(f"recording has ended, for {recorded.stopped}; {child.argv[0]} goes on")
-        command.wait()
+        if recorded.is_cut:
+            command.wait()
     else:
         # The time is up. As perf does: a command is not left behind when its recording ends.
         child.terminate()

@@ -30,6 +30,8 @@ def manifest_of(
         "events": None if request.calls is None else sorted(request.calls),
         "failed_only": request.failed_only,
         "seconds": request.seconds,
+        "max_seconds": request.max_seconds,
+        "max_bytes": request.max_bytes,
         "stacks": request.stacks,
         "stack_on": _stack_on(request.stack_on),
         "data_bytes": request.data_bytes,

@@ -99,6 +99,10 @@ class Output:
         """Gives that room back, so that a recording that filled the disk can still be finished."""
         self._unlink(_RESERVE)
 
+    def used(self) -> int:
+        """How many bytes of the disk the working folder takes, without the room that is kept for the end."""
+        return sum(os.stat(name, dir_fd=self._folder).st_blocks * _BLOCK for name in self._names() if name != _RESERVE)
+
     def is_short_of_room(self) -> bool:
         """Whether the disk has less free room than half of the spools: a trace is mostly smaller than that."""
         found = os.fstatvfs(self._folder)

@@ -57,6 +57,7 @@ class Recorded:
     they were found until ``looked_ns``. ``ring_bytes``: of a ring for calls. ``spooled_bytes``: of
     calls. ``kernel_symbols``: as of the end, for samples; None: there are no kernel stacks. ``begun``: how it was
     begun, if another process did that. ``is_unfinished``: that process was killed, and what it lost is not known.
+    ``is_limited``: a limit of size or time was reached, and the command goes on.
     ``more_calls``: spools of calls beside that of the output.
     """
 
@@ -81,3 +82,4 @@ class Recorded:
     begun: Begun | None = None
     more_calls: Sequence[Path] = ()
     is_unfinished: bool = False
+    is_limited: bool = False

@@ -29,6 +29,7 @@ from bpfrec.record.processes.calls_in_progress import CallInProgress, calls_in_p
 from bpfrec.record.request import Request
 from bpfrec.record.session.channel import Channels, open_channels
 from bpfrec.record.session.command import Command
+from bpfrec.record.session.limits import Limits
 from bpfrec.record.session.output import Output, SpoolKind
 from bpfrec.record.session.recorded import Progress, Recorded
 from bpfrec.record.session.segments import Segments, mark_of
@@ -104,6 +105,7 @@ class _Session:
     def __init__(self, request: Request, output: Output, command: Command | None, helper: Helper | None) -> None:
         self._request, self._command = request, command
         self._child = child = command.child if command is not None else None
+        self._output, self._is_limited = output, False
         output.reserve_room()
         self._spools = Spools(output)
         self._learner: StackLearner | None = None
@@ -202,6 +204,7 @@ class _Session:
             stop_ns=monotonic_ns(),
             stopped=reason,
             is_cut=self._spools.refused is not None,
+            is_limited=self._is_limited,
             ended_early=ended_early,
             counters=counters,
             lost_by_cpu=program.lost_syscalls_by_cpu(),
@@ -266,6 +269,7 @@ class _Session:
     ) -> str:
         """Drains the rings until there is a reason to stop; the reason."""
         next_report = next_maps = 0.0
+        limits = Limits(self._request.max_seconds, self._request.max_bytes, self._output.used)
         with select.epoll() as epoll:
             for ring in channels.rings():
                 epoll.register(ring.fileno(), select.EPOLLIN)
@@ -276,6 +280,9 @@ class _Session:
                 self._drain(channels)
                 if mark is not None:
                     self._segments.close(mark, program.unsent())
+                if (limit := limits.reached(is_marked=mark is not None)) is not None:
+                    self._is_limited = True
+                    return limit
                 self._learn()
                 if self._spools.refused is not None:
                     return f"the disk refused: {self._spools.refused.strerror}"

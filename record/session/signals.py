@@ -63,6 +63,10 @@ class StopSignals:
         """Recording has stopped. ``warning``: what to print at the next signal, which must not end the writing."""
         self._warning = f"\n{warning}\n".encode()
 
+    def finished(self) -> None:
+        """The trace is written: signals are noted only, as before."""
+        self._warning = self._warned_at = None
+
     def _note(self, number: int, _frame: FrameType | None) -> None:
         now = time.monotonic()
         last = self.received[-1] if self.received else (0, -_SAME)

@@ -2,8 +2,8 @@
 
 Each round records a workload that makes numbered calls. Of a recorder that was killed, all calls up to its last mark
 must be recovered, and nothing may stay behind. Where its helper was killed, nothing may be missing at all. On a disk
-that is too small, there must be a trace of what was recorded until then. The workload must end as it would have without a
-recorder.
+that is too small, there must be a trace of what was recorded until then. The workload must end as it would have without
+a recorder.
 """
 
 from __future__ import annotations

@@ -1,0 +1,29 @@
+"""``--max-size``: a size on the disk, such as 2G."""
+
+from __future__ import annotations
+
+import re
+
+import click
+
+_BYTES = {"K": 10, "M": 20, "G": 30, "T": 40}
+_SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)([KMGT])(?:i?B)?", re.IGNORECASE)
+
+SMALLEST_SIZE = 64 << 20
+"""The least that ``--max-size`` can be, in bytes: the rings alone may hold that much."""
+
+
+class DiskSize(click.ParamType):  # type: ignore[type-arg, unused-ignore]
+    """A size in bytes, written as 256M or 2G."""
+
+    name = "size"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Returns the size in bytes: 2147483648 for ``2G``."""
+        if isinstance(value, int):
+            return value
+        match = _SIZE.fullmatch(str(value).strip())
+        size = int(float(match[1]) * (1 << _BYTES[match[2].upper()])) if match else 0
+        if size < SMALLEST_SIZE:
+            self.fail(f"{value!r} is not a size of {SMALLEST_SIZE >> 20}M or more, such as 2G", param, ctx)
+        return size
