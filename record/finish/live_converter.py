@@ -62,15 +62,21 @@ class LiveConverter:
         os.close(orders)
         os.close(results)
         os.set_blocking(self._orders, False)
-        self._is_running = True
+        self._is_running, self._was_told = True, False
 
     def segment_closed(self, mark: Mark) -> None:
         """Lets it read the spool of calls up to ``mark``. A process that got no time for long learns of a later one."""
         with suppress(BlockingIOError, BrokenPipeError):
             os.write(self._orders, _order(mark.bytes.get(SpoolKind.CALLS, 0), is_last=False))
+            self._was_told = True
 
     def end(self, size: int) -> None:
-        """Lets it convert the rest of the spool, which has ``size`` bytes, as fast as it can."""
+        """Lets it convert the rest of the spool, which has ``size`` bytes, as fast as it can.
+
+        It ends without doing anything if no segment was closed before: its imports would take longer than the work.
+        """
+        if not self._was_told:
+            self.abandon()
         if not self._is_running:
             return
         with suppress(OSError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import stat
 from contextlib import suppress
 from dataclasses import dataclass
@@ -12,8 +13,10 @@ from types import TracebackType
 
 from bpfrec.formats.errors import BpfrecError
 from bpfrec.record.journal import Kept, read_journal
-from bpfrec.record.session.output import SpoolKind, spool_in
+from bpfrec.record.session.output import RESERVE, SpoolKind, spool_in
 
+# As Output names it.
+_NAME = re.compile(r"\..+\.[0-9a-f]{8}", re.DOTALL)
 _FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -74,6 +77,10 @@ class OpenFolder:
         """
         for name in os.listdir(self.path):  # noqa: PTH208 - of a descriptor
             os.unlink(name, dir_fd=self._descriptor)
+        # A trace that was complete, and had not got its name yet.
+        for path in self._given.parent.glob(f"{_literal(self._given.name)}.{'[0-9a-f]' * 8}"):
+            if path.is_file() and not path.is_symlink():
+                path.unlink()
         self._given.rmdir()
 
     def __enter__(self) -> OpenFolder:
@@ -104,8 +111,14 @@ def find_left(place: Path) -> list[LeftFolder]:
 
 
 def _is_working_folder(path: Path) -> bool:
+    """Whether ``path`` looks like one; a recorder that is killed early leaves one that holds nothing yet."""
     with suppress(OSError):
-        return path.is_dir() and not path.is_symlink() and spool_in(path, SpoolKind.JOURNAL).is_file()
+        if not _NAME.fullmatch(path.name) or path.is_symlink() or not path.is_dir():
+            return False
+        held = {each.name for each in path.iterdir()}
+        found = path.stat()
+        is_ours = found.st_uid == os.geteuid() and stat.S_IMODE(found.st_mode) == stat.S_IRWXU
+        return spool_in(path, SpoolKind.JOURNAL).name in held or (is_ours and held <= {RESERVE})
     return False
 
 

@@ -28,7 +28,8 @@ _PATH_FLAGS = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
 _SUFFIX_BYTES = 4
 # Of st_blocks: see stat(2).
 _BLOCK = 512
-_RESERVE = "reserve"
+RESERVE = "reserve"
+"""The file that keeps some room on the disk for the end."""
 _MOST_RESERVED = 1 << 24
 _NOT_A_FILE = "is not a regular file"
 
@@ -92,16 +93,16 @@ class Output:
         found = os.fstatvfs(self._folder)
         size = min(_MOST_RESERVED, found.f_bavail * found.f_frsize // 10)
         # Not every file system can, and a full one has nothing to keep.
-        with suppress(OSError), (self.folder / _RESERVE).open("xb") as file:
+        with suppress(OSError), (self.folder / RESERVE).open("xb") as file:
             os.posix_fallocate(file.fileno(), 0, max(1, size))
 
     def use_reserve(self) -> None:
         """Gives that room back, so that a recording that filled the disk can still be finished."""
-        self._unlink(_RESERVE)
+        self._unlink(RESERVE)
 
     def used(self) -> int:
         """How many bytes of the disk the working folder takes, without the room that is kept for the end."""
-        return sum(os.stat(name, dir_fd=self._folder).st_blocks * _BLOCK for name in self._names() if name != _RESERVE)
+        return sum(os.stat(name, dir_fd=self._folder).st_blocks * _BLOCK for name in self._names() if name != RESERVE)
 
     def is_short_of_room(self) -> bool:
         """Whether the disk has less free room than half of the spools: a trace is mostly smaller than that."""

@@ -63,6 +63,7 @@ class Segments:
 
     def attached(self, entry: Attached, in_progress: list[CallInProgress], looked_ns: int) -> None:
         """Notes that calls are recorded from now on, and which were in progress."""
+        self._next_mark = time.monotonic() + _MARK_SECONDS
         self.journal.write(entry)
         self.journal.write(Looked(in_progress, looked_ns))
 

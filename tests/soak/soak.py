@@ -25,7 +25,6 @@ from bpfrec.record.journal import read_journal
 
 _PATIENCE = 300
 _STATUS = 9
-# A round in which the recorder is killed takes a few seconds: starting, recording, finishing.
 _SECONDS = 6.0
 _WORKLOAD = f"""
 import os, sys, time
@@ -62,13 +61,24 @@ def command(output: Path, made: Path, seconds: float) -> list[str]:
     return [sys.executable, "-m", "bpfrec", "record", "-o", str(output), "--", *workload]
 
 
-def kill_round(folder: Path, choose: random.Random) -> str:
+def undisturbed(folder: Path) -> float:
+    """How many seconds a round takes in which nothing is killed."""
+    begin = time.monotonic()
+    done = subprocess.run(
+        command(folder / "t.bpfrec", folder / "made", 0.6 * _SECONDS), capture_output=True, text=True, check=False
+    )
+    check(done.returncode == _STATUS, f"the command's status became {done.returncode}: {done.stderr}")
+    check_counts(folder / "t.bpfrec", int((folder / "made").read_text()))
+    return time.monotonic() - begin
+
+
+def kill_round(folder: Path, choose: random.Random, length: float) -> str:
     """Kills a recorder, or its converter, at a random moment; says what became of it."""
     output, made = folder / "t.bpfrec", folder / "made"
     recorder = subprocess.Popen(
         command(output, made, 0.6 * _SECONDS), stderr=subprocess.PIPE, text=True, start_new_session=True
     )
-    time.sleep(choose.uniform(0.0, _SECONDS))
+    time.sleep(choose.uniform(0.0, length))
     victim = choose.choice(["recorder", "helper"])
     helpers = [pid for pid in members(recorder.pid) if name_of(pid) == "bpfrec-convert"]
     if victim == "helper" and helpers:
@@ -97,7 +107,7 @@ def recovered(folder: Path, output: Path) -> str:
         mark = kept.mark
         done = bpfrec_command("recover", str(output))
         check(done.returncode == 0, f"recover failed: {done.stderr}")
-    elif left:
+    elif list(folder.glob(".*.*")):
         check(bpfrec_command("recover", "--clean", str(folder)).returncode == 0, "clean failed")
     check(not list(folder.glob(".*.*")), "a folder stays behind")
     if not output.exists():
@@ -114,7 +124,7 @@ def recovered(folder: Path, output: Path) -> str:
     return f"killed, and {count} calls up to the last mark are there"
 
 
-def disk_round(folder: Path, choose: random.Random) -> str:
+def disk_round(folder: Path, choose: random.Random, _length: float) -> str:
     """Records onto a disk of a random size."""
     size = choose.randrange(2, 40)
     with small_disk(folder / "disk", size) as disk:
@@ -198,11 +208,13 @@ def main() -> int:
     seed = random.SystemRandom().randrange(1 << 32) if options.seed is None else options.seed
     print(f"seed {seed}", flush=True)
     choose = random.Random(seed)
+    with TemporaryDirectory(prefix="soak-") as folder:
+        length = undisturbed(Path(folder))
     failures = 0
     for number, play in enumerate([kill_round] * options.kills + [disk_round] * options.disks):
         with TemporaryDirectory(prefix="soak-") as folder:
             try:
-                said = play(Path(folder), choose)
+                said = play(Path(folder), choose, length)
             except (SoakError, subprocess.TimeoutExpired) as error:
                 failures += 1
                 said = f"FAILED: {error}"

@@ -174,6 +174,21 @@ def test_what_is_there_is_listed_and_removed(killed: Killed, tmp_path: Path) -> 
     assert not killed.folder.exists()
 
 
+def test_a_folder_of_a_recorder_that_was_killed_early_is_removed(tmp_path: Path) -> None:
+    early = prepare(tmp_path / "t.bpfrec", force=True)
+    early.reserve_room()
+    folder = early.folder.readlink()
+    os.close(early._folder)
+    (tmp_path / ".mine.0123abcd").mkdir(0o700)
+    (tmp_path / ".mine.0123abcd" / "file").touch()
+    unnamed = tmp_path / f"{folder.name}.89abcdef"
+    unnamed.touch()
+    assert run(tmp_path, "--clean").exit_code == 0
+    assert not folder.exists()
+    assert not unnamed.exists()
+    assert (tmp_path / ".mine.0123abcd" / "file").exists()
+
+
 def test_a_trace_that_has_the_name_stays(killed: Killed, tmp_path: Path) -> None:
     killed.attach()
     killed.call(1)
