@@ -27,6 +27,7 @@ SOURCES = (
     "results.c",
     "stacks.c",
     "samples.c",
+    "uring.c",
     "recorder.c",
 )
 """The parts of the program in ``programs/``, in the order in which they are compiled as one."""

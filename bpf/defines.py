@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from bpfrec.bpf.btf import has_name, kernel_types
 from bpfrec.bpf.known_stacks import MAX_KNOWN_STACKS
 from bpfrec.bpf.selection import Selection
-from bpfrec.bpf.task_offsets import register_defines, stack_defines, task_defines
+from bpfrec.bpf.task_offsets import register_defines, stack_defines, task_defines, uring_defines
 from bpfrec.formats.errors import BpfrecError
 
 MAX_THREADS = 32768
@@ -30,11 +30,13 @@ class Defines:
     """``flags``: the defines, as ``NAME`` or ``NAME=value``, and what the program can do with them.
 
     ``knows_ends``: it forgets recorded processes when they end. ``reports_births``: it reports new processes.
+    ``reports_uring``: it reports descriptors that io_uring closes.
     """
 
     flags: list[str]
     knows_ends: bool
     reports_births: bool
+    reports_uring: bool = False
 
 
 def defines_of(selection: Selection) -> Defines:
@@ -48,7 +50,9 @@ def defines_of(selection: Selection) -> Defines:
     reports_births = bool(offsets) and _can_gain_processes(selection)
     births = ["TELL_BIRTHS"] if reports_births else []
     execs = [PREPARE_EXEC] if has_name("btf_trace_sched_prepare_exec", types) else []
-    return Defines([*selection_defines(selection, types), *offsets, *births, *execs], bool(offsets), reports_births)
+    uring = uring_defines(types) if offsets else []
+    flags = [*selection_defines(selection, types), *offsets, *births, *execs, *uring]
+    return Defines(flags, bool(offsets), reports_births, bool(uring))
 
 
 def constants_of(selection: Selection) -> list[int]:

@@ -49,6 +49,7 @@ _POINTS = {
     "sched_prepare_exec": "on_prepare_exec",
     "sched_process_exec": "on_process_exec",
     "sched_process_fork": "on_process_fork",
+    "io_uring_submit_req": "on_uring_request",
     "sys_exit": "on_sys_exit",
     "sys_enter": "on_sys_enter",
 }
@@ -80,6 +81,8 @@ class LostBurst:
 def functions_of(selection: Selection, defines: Defines) -> dict[str, int]:
     """The functions of the program for ``selection``, and their types; those that take longest to load stand first."""
     names = ["on_sys_exit", "on_sys_enter", "on_process_exec", "on_process_exit"]
+    if defines.reports_uring:
+        names.append("on_uring_request")
     if PREPARE_EXEC in defines.flags:
         names.append("on_prepare_exec")
     if defines.reports_births:
@@ -126,7 +129,7 @@ class RecorderProgram:
     """The program of ``compilation`` (:func:`start_compiling`, for a selection like ``selection``).
 
     It is being loaded; :meth:`wait` waits for that. ``knows_ends``: it forgets recorded processes when they end;
-    threads it always forgets.
+    threads it always forgets. ``reports_uring``: it reports descriptors that io_uring closes.
 
     Raises:
         BpfrecError: it does not compile, or the kernel refuses its maps.
@@ -135,7 +138,7 @@ class RecorderProgram:
     def __init__(self, selection: Selection, compilation: Compilation) -> None:
         self._selection, self._compilation = selection, compilation
         defines = compilation.defines
-        self.knows_ends = defines.knows_ends
+        self.knows_ends, self.reports_uring = defines.knows_ends, defines.reports_uring
         self._kinds = functions_of(selection, defines)
         self._rings: dict[str, list[Ring]] = {}
         self._attached: list[tuple[str, int]] = []

@@ -46,6 +46,22 @@ def task_defines(types: bytes | None = None) -> list[str]:
     return [f"{name}={offset}" for name, offset in found.items()]
 
 
+def uring_defines(types: bytes | None = None) -> list[str]:
+    """The defines that say where a request of io_uring has what; none where the kernel does not tell of requests."""
+    if not has_name("btf_trace_io_uring_submit_req", types):
+        return []
+    try:
+        offsets = member_offsets({"io_kiocb": ("opcode",), "io_close": ("fd", "file_slot")}, types)
+    except BpfrecError:
+        return []
+    # A request begins with what is particular to its opcode: io_kiocb_to_cmd() of include/linux/io_uring_types.h.
+    return [
+        f"REQUEST_OPCODE={offsets['io_kiocb', 'opcode']}",
+        f"REQUEST_CLOSE_FD={offsets['io_close', 'fd']}",
+        f"REQUEST_CLOSE_SLOT={offsets['io_close', 'file_slot']}",
+    ]
+
+
 def stack_defines(types: bytes | None = None) -> list[str]:
     """The defines that say where a thread's stack begins; none if the kernel's type information lacks them."""
     start = offset_of_run(("start_stack", "arg_start", "arg_end", "env_start", "env_end", "saved_auxv"), types)

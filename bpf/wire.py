@@ -16,7 +16,7 @@ from bpfrec.bpf.perf_records import HEADER, SAMPLE, perf_records
 
 KIND_SYSCALL, KIND_DATA, KIND_STACK, KIND_PROCESS, KIND_PATH = 1, 2, 3, 4, 5
 
-BORN, ENDED = 1, 2
+BORN, ENDED, URING_CLOSE = 1, 2, 3
 """In ``what`` of a ``struct wire_process``."""
 
 COMPAT, X32, NO_RETURN, RETRIED, SPILLED, NO_ENTRY, EARLIER, INLINE_CUT = 1, 2, 4, 8, 16, 32, 64, 128
@@ -64,7 +64,7 @@ PROCESS = np.dtype(
         ("ns_pid", "<u4"),
         ("pid_ns", "<u4"),
         ("uid", "<u4"),
-        ("padding", "<u4"),
+        ("tid", "<u4"),
     ]
 )
 """``struct wire_process``, 40 bytes."""

@@ -340,6 +340,15 @@ DESCRIPTORS = table(
     ("name", "VARCHAR", "of a socket: addresses, as TCP 10.0.0.1:80->10.0.0.2:5555 or unix:/path", "dictionary"),
 )
 
+URING_CLOSES = table(
+    "uring_closes",
+    "Descriptors that io_uring was asked to close: no system call tells of that.",
+    ("ts_ns", "BIGINT", "when the request was made, ns on CLOCK_MONOTONIC", "delta"),
+    ("pid", "INTEGER", "process id", "dictionary"),
+    ("tid", "INTEGER", "thread that made the request, or the ring's own", "dictionary"),
+    ("fd", "INTEGER", "number of the descriptor", "dictionary"),
+)
+
 THREAD_TABLES = table(
     "thread_tables",
     (
@@ -455,6 +464,7 @@ TABLES: tuple[Table, ...] = (
     SAMPLES,
     PROCESSES,
     DESCRIPTORS,
+    URING_CLOSES,
     THREAD_TABLES,
     THREADS,
     MAPPINGS,

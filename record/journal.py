@@ -17,7 +17,7 @@ from typing import Any, get_args
 from bpfrec.formats.manifest import Clock, Host
 from bpfrec.formats.typed_json import from_plain, to_json
 from bpfrec.record.processes.calls_in_progress import CallInProgress
-from bpfrec.record.processes.descriptors import ProcessFiles
+from bpfrec.record.processes.descriptors import ProcessFiles, ThreadFiles
 from bpfrec.record.processes.found_process import FoundProcess, StartedProgram
 from bpfrec.record.request import Request
 
@@ -59,6 +59,7 @@ class Attached:
     command_pid: int | None
     ring_bytes: int
     ring_cpus: frozenset[int]
+    follows_uring: bool = False
 
 
 @dataclass(frozen=True)
@@ -114,7 +115,19 @@ class Ended:
     exit_code: int | None
 
 
-Entry = Begun | Attached | FoundProcess | StartedProgram | ProcessFiles | SocketNames | Looked | Unsent | Mark | Ended
+Entry = (
+    Begun
+    | Attached
+    | FoundProcess
+    | StartedProgram
+    | ProcessFiles
+    | ThreadFiles
+    | SocketNames
+    | Looked
+    | Unsent
+    | Mark
+    | Ended
+)
 
 _KINDS: dict[str, type[Any]] = {kind.__name__: kind for kind in get_args(Entry)}
 
@@ -142,6 +155,7 @@ class Kept:
     found: list[FoundProcess] = field(default_factory=list)
     started: list[StartedProgram] = field(default_factory=list)
     files: list[ProcessFiles] = field(default_factory=list)
+    apart: list[ThreadFiles] = field(default_factory=list)
     sockets: dict[str, dict[int, str]] = field(default_factory=dict)
     unsent: dict[int, str] = field(default_factory=dict)
 
@@ -164,6 +178,8 @@ class Kept:
                 self.started.append(entry)
             case ProcessFiles():
                 self.files.append(entry)
+            case ThreadFiles():
+                self.apart.append(entry)
             case SocketNames():
                 self.sockets[entry.network] = entry.names
             case Unsent():

@@ -151,6 +151,10 @@ SELECT
 FROM state
 WHERE syscall = 'setns' AND (arg1 & 131072 != 0 OR c_int(arg1) = 0)
 UNION ALL
+-- Closed by io_uring. What it opened is not known, but never has the number of one that is open.
+SELECT {{ CLOSED }}, -1, pid, tid, fd, 2 * ts_ns + 1, 0, 2 * ts_ns, FALSE, FALSE, 0, {{ NOT_OPEN }}, NULL
+FROM uring_closes
+UNION ALL
 -- Found in /proc.
 SELECT
     CASE WHEN target LIKE 'socket:[%' THEN {{ SOCKET }} ELSE {{ NAMED }} END,

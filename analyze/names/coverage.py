@@ -38,7 +38,7 @@ class Coverage:
     """What was to be recorded, by the configuration in the manifest.
 
     ``closing``, ``making`` ...: whether all calls of :data:`CLOSING`, :data:`MAKING` ... were. ``whole``: the processes
-    of which all threads were recorded at all times; None: every one.
+    of which all threads were recorded at all times; None: every one. ``uring``: whether what io_uring closes was.
     """
 
     closing: bool
@@ -47,6 +47,7 @@ class Coverage:
     forking: bool
     addressing: bool
     whole: frozenset[int] | None
+    uring: bool
 
     @staticmethod
     def of(configuration: Mapping[str, Any]) -> Coverage:
@@ -60,7 +61,8 @@ class Coverage:
         pids = configuration.get("pids")
         only = frozenset(p for p in pids if isinstance(p, int)) if isinstance(pids, list) else frozenset()
         whole = only if configuration.get("tids") else None
-        return Coverage(has(CLOSING), has(MAKING), has(MOVING), has(FORKING), has(ADDRESSING), whole)
+        uring = configuration.get("follows_uring") is True
+        return Coverage(has(CLOSING), has(MAKING), has(MOVING), has(FORKING), has(ADDRESSING), whole, uring)
 
     def whole_processes(self, pids: Integers) -> Booleans:
         """Whether each process was recorded whole."""

@@ -15,6 +15,7 @@ from bpfrec.analyze.names.reasons import (
     BASE_UNKNOWN,
     CALLS_LOST,
     NONE,
+    NOT_FOLLOWED,
     NOT_OPEN,
     NOT_RECORDED,
     OPENED_BEFORE,
@@ -63,7 +64,9 @@ class Changes:
 class DescriptorLookup:
     """Finds changes, by thread, number and time. A change is known by its row in ``changes``."""
 
-    def __init__(self, changes: Changes, tables: Tables, breaks: pa.Table, losses: Losses, coverage: Coverage) -> None:
+    def __init__(
+        self, changes: Changes, tables: Tables, breaks: pa.Table, losses: Losses, coverage: Coverage, rings: pa.Table
+    ) -> None:
         self.changes = changes
         self._tables = tables
         self._losses = losses
@@ -72,6 +75,7 @@ class DescriptorLookup:
         table = tables.of(changes.caller, changes.fd <= CWD, changes.at)
         self._slots = AsOf(_slot(table, changes.fd), changes.at)
         self._set_breaks(breaks)
+        self._uring = self._beginning_of_uring(rings)
 
     def find(self, callers: Integers, fds: Integers, times: Integers) -> tuple[Integers, Integers]:
         """The change that made each number what it is to a thread at that time (-1: none); a reason where none did."""
@@ -125,6 +129,15 @@ class DescriptorLookup:
         self._last = numbers(breaks, "arg1", 0)[order] & 0xFFFFFFFF
         self._marks = marks[self._ranges.order]
 
+    def _beginning_of_uring(self, rings: pa.Table) -> Integers:
+        """From when on io_uring may have closed descriptors of each table unseen."""
+        begins = np.full(len(self._tables.pid), FOREVER)
+        if not self._coverage.uring:
+            began = dict(zip(rings["pid"].to_pylist(), rings["at"].to_pylist(), strict=True))
+            for pid, at in began.items():
+                begins[self._tables.pid == pid] = at
+        return begins
+
     def _step(
         self,
         rows: Integers,
@@ -165,6 +178,7 @@ class DescriptorLookup:
         why = np.where(closed, NOT_OPEN, why)
         why = np.where(lost, CALLS_LOST, why)
         why = np.where(tables.split[mine] < until, SHARING_UNKNOWN, why)
+        why = np.where((fd > CWD) & (self._uring[mine] <= end), NOT_FOLLOWED, why)
         why = np.where(self._whole[mine], why, NOT_RECORDED)
 
         reason[rows] = why

@@ -121,7 +121,7 @@ def _naming(queries: Queries) -> Naming:
     changes = Changes.of(queries.arrow(_sql("numbered")))
     queries.execute("DROP TABLE world_changes; DROP TABLE world_texts")
     addresses = _addresses(_rows(queries, "addresses"))
-    lookup = DescriptorLookup(changes, tables, breaks, losses, coverage)
+    lookup = DescriptorLookup(changes, tables, breaks, losses, coverage, _rows(queries, "rings", BEFORE=-FOREVER))
     return Naming(lookup, texts, addresses, coverage.addressing)
 
 

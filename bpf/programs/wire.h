@@ -116,6 +116,7 @@ struct wire_struct {
 enum process_news {
 	PROCESS_BORN = 1,
 	PROCESS_ENDED = 2,
+	PROCESS_URING_CLOSE = 3, /* io_uring is to close a descriptor of it */
 };
 
 /* What is told of a process, between the records of calls. */
@@ -127,11 +128,11 @@ struct wire_process {
 	u16 reserved;
 	u64 ts; /* ns, CLOCK_MONOTONIC */
 	u32 pid;
-	u32 status; /* of one that ended, as wait4() gives it */
+	u32 status; /* of one that ended, as wait4() gives it; of a close by io_uring, the descriptor */
 	u32 ns_pid; /* of one that was born: its id in its innermost pid namespace, and that namespace's inode number */
 	u32 pid_ns;
 	u32 uid; /* of one that was born: its real user id */
-	u32 padding;
+	u32 tid; /* of a close by io_uring: the thread that asked for it */
 };
 
 /* A thread's call from entry to exit. User space reads the slots that are in a call when recording stops. */

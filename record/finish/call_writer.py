@@ -8,9 +8,11 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
 
 from bpfrec.bpf import wire
-from bpfrec.formats.schema import SYSCALLS, TABLES
+from bpfrec.formats.schema import SYSCALLS, TABLES, URING_CLOSES
 from bpfrec.formats.trace_writer import TraceWriter
 from bpfrec.record.decode.interrupted import InterruptedCalls, returns_from_handler
 from bpfrec.record.finish.call_parts import EARLY_COLUMNS, CallParts, Converted
@@ -78,6 +80,7 @@ class CallWriter:
         for made in converted:
             for told in made.told:
                 history.note_processes(told)
+                self._write_uring_closes(told)
             for found in made.arguments:
                 history.note_arguments(found.pid, found.entry, found.end, found.argv)
             self.tids |= made.tids
@@ -87,6 +90,13 @@ class CallWriter:
         self.rows = self.undecoded = self.unread_32_bit = self.failed_groups = 0
         self.decoded = sum(made.decoded for made in converted)
         self.per_syscall: Counter[str] = Counter()
+
+    def _write_uring_closes(self, told: NDArray[np.void]) -> None:
+        closed = told[told["what"] == wire.URING_CLOSE]
+        if len(closed):
+            names = {"ts_ns": "ts", "pid": "pid", "tid": "tid", "fd": "status"}
+            columns = {name: pa.array(closed[member].astype(np.int64)) for name, member in names.items()}
+            self._writer.write(URING_CLOSES, pa.table(columns))
 
     def write_held(self) -> None:
         """Adds the records that were held back."""

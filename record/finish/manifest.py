@@ -40,6 +40,7 @@ def manifest_of(
         "profile_hz": request.profile or None,
         "command": list(map(text_of_argument, request.command)) or None,
         "ring_bytes_per_cpu": recorded.ring_bytes,
+        "follows_uring": recorded.follows_uring,
     }
     return Manifest(
         tool_version=begun.tool_version if begun else version("bpfrec"),

@@ -106,6 +106,7 @@ def _recorded(kept: Kept, begun: Begun, attached: Attached, folder: Path) -> Rec
         ring_bytes=attached.ring_bytes,
         spooled_bytes=calls.stat().st_size,
         child=_command(kept, begun, attached),
+        follows_uring=attached.follows_uring,
         kernel_symbols=read_kernel_symbols() if samples else None,
         begun=begun,
         is_unfinished=ended is None,
@@ -148,6 +149,7 @@ def _tracker(kept: Kept, begun: Begun, attached: Attached) -> ProcessTracker:
         with tracker.careful.about("reading the journal"):
             tracker.take(entry)
     tracker.descriptors.by_pid.update({files.pid: files for files in kept.files})
+    tracker.descriptors.apart += kept.apart
     tracker.descriptors.names.update(kept.sockets)
     return tracker
 

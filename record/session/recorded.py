@@ -58,7 +58,8 @@ class Recorded:
     calls. ``kernel_symbols``: as of the end, for samples; None: there are no kernel stacks. ``begun``: how it was
     begun, if another process did that. ``is_unfinished``: that process was killed, and what it lost is not known.
     ``is_limited``: a limit of size or time was reached, and the command goes on.
-    ``more_calls``: spools of calls beside that of the output.
+    ``more_calls``: spools of calls beside that of the output. ``follows_uring``: descriptors that io_uring closed are
+    known.
     """
 
     clock: Clock
@@ -83,3 +84,4 @@ class Recorded:
     more_calls: Sequence[Path] = ()
     is_unfinished: bool = False
     is_limited: bool = False
+    follows_uring: bool = False

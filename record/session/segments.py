@@ -71,6 +71,8 @@ class Segments:
         """Notes what processes had open when recording began."""
         for files in snapshot.by_pid.values():
             self.journal.write(files)
+        for thread in snapshot.apart:
+            self.journal.write(thread)
         for network, names in snapshot.names.items():
             self.journal.write(SocketNames(network, names))
         self.sync()

@@ -173,7 +173,7 @@ class _Session:
         looked = monotonic_ns()
         with self._tracker.careful.about("reading descriptors"):
             self._read_descriptors(channels)
-        self._note_start(clock, start, channels, in_progress, looked)
+        self._note_start(program, clock, start, channels, in_progress, looked)
         _log.info("attached; %d threads were in a call that is recorded", len(in_progress))
         if signals.received:
             # Nobody knows yet that it records, and the command has not begun: that is no recording.
@@ -217,12 +217,19 @@ class _Session:
             ring_bytes=channels.calls.rings[0].size,
             spooled_bytes=self._spools.bytes_written(SpoolKind.CALLS),
             child=self._child,
+            follows_uring=program.reports_uring,
             # Read while the program is loaded, for it may have been what ran.
             kernel_symbols=read_kernel_symbols() if self._selection.samples_stacks else None,
         )
 
     def _note_start(
-        self, clock: Clock, start: int, channels: Channels, in_progress: list[CallInProgress], looked: int
+        self,
+        program: RecorderProgram,
+        clock: Clock,
+        start: int,
+        channels: Channels,
+        in_progress: list[CallInProgress],
+        looked: int,
     ) -> None:
         tracker = self._tracker
         entry = Attached(
@@ -233,6 +240,7 @@ class _Session:
             command_pid=tracker.command_pid,
             ring_bytes=channels.calls.rings[0].size,
             ring_cpus=self._ring_cpus,
+            follows_uring=program.reports_uring,
         )
         self._segments.attached(entry, in_progress, looked)
         self._segments.note_descriptors(tracker.descriptors)

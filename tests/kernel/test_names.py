@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from judge.names import compare, record
-from support.live import PATIENCE, WORKLOADS, Recorder, Waiting, rows
+from support.live import PATIENCE, WORKLOADS, Recorder, Waiting, cannot_run, record_command, rows
 
 PROGRAMS = {
     "every way": [sys.executable, str(WORKLOADS / "names.py")],
@@ -106,3 +106,27 @@ def test_threads_with_tables_of_their_own(programs: Callable[..., Path], tmp_pat
     assert found[2] == [("/etc/group", None)] * 2
     assert found[4] == [("/etc/passwd", None)]
     assert found[6] == [(str(tmp_path / "file"), None)]
+
+
+@pytest.mark.parametrize("polls", [False, True])
+def test_io_uring_closes_a_descriptor_and_takes_its_number(
+    programs: Callable[..., Path], tmp_path: Path, polls: bool
+) -> None:
+    """What the program finds in /proc; what io_uring opened has no name, and never that of what was there before."""
+    if Path("/proc/sys/kernel/io_uring_disabled").read_text().strip() != "0":
+        cannot_run("io_uring is disabled: sysctl kernel.io_uring_disabled")
+    output = tmp_path / "trace.bpfrec"
+    done = record_command(output, programs("uring"), *(["poll"] if polls else []))
+    assert done.returncode == 0, done.stderr
+    printed = dict(line.split(" ") for line in done.stdout.splitlines())
+    assert printed == {"1": "/etc/passwd", "2": "NULL", "3": "/etc/group", "4": "/etc/hostname", "5": "/etc/hosts"}
+    look = "syscall = 'lseek' AND arg2 = 99"
+    query = f"SELECT arg1, resolved_path, resolved_reason FROM syscalls WHERE {look} ORDER BY ts_ns"
+    assert rows(output, query) == [
+        (1, "/etc/passwd", None),
+        (2, None, "not-open"),
+        (3, None, "not-followed"),
+        (4, "/etc/hostname", None),
+        (5, "/etc/hosts", None),
+    ]
+    assert rows(output, "SELECT count(*) FROM uring_closes") == [(1,)]

@@ -58,6 +58,20 @@ def option(value: Values) -> Fragment:
     )
 
 
+def number(value: Values) -> Fragment:
+    """The value of an option that is an int; NULL for others."""
+    return sql(
+        "socket_options.number",
+        level=sql("socket_options.level"),
+        name=sql("socket_options.name"),
+        socket=constants("socket_level")["SOL_SOCKET"],
+        error=constants("socket_option")["SO_ERROR"],
+        low=sql("socket_options.low", word=value("word0")),
+        second_word=value("word1"),
+        is_number=listed(_are_numbers(), " OR "),
+    )
+
+
 def _are_numbers() -> Iterator[Fragment]:
     """For each level, SQL for whether an option is an int."""
     levels, options = constants("socket_level"), constants("socket_option")

@@ -39,7 +39,11 @@ def struct(capture: Capture) -> CaptureView:
     status = CaptureColumn("_status", "VARCHAR", why, column(row, "status"), joins)
     form = _TEXTS.get(capture.kind)
     text = members_text(form, members, value) if isinstance(form, str) else form(value) if form else None
-    return CaptureView((*map(of_member, members.values()), status), text, joins)
+    columns = [*map(of_member, members.values()), status]
+    if capture.kind == "sockopt":
+        why = "value of an option that is an int, such as SO_ERROR; NULL: of another, or see status"
+        columns.insert(0, CaptureColumn("_value", "INTEGER", why, socket_options.number(value), joins))
+    return CaptureView(tuple(columns), text, joins)
 
 
 def member_values(row: Fragment, kind: str) -> Values:

@@ -26,6 +26,12 @@ CASE
     THEN '[' || $low_text || ']'
 END
 
+-- part: number
+CASE
+    WHEN $level = $socket AND $name = $error OR $second_word IS NULL AND ($is_number)
+    THEN c_int($low)
+END
+
 -- part: is_number_of_socket
 ($level = $number AND $name NOT IN $others)
 

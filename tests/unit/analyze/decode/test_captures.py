@@ -259,3 +259,22 @@ def test_a_view_joins_what_was_copied_when_a_query_names_it(trace):
     with Trace(trace.path) as fresh:
         plans = [str(fresh.sql(f"EXPLAIN SELECT {name} FROM sys.writev").fetchall()) for name in ("vec", "vec_bytes")]
     assert ["iovec" in plan for plan in plans] == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("level", "option", "words", "value"),
+    [
+        (1, 4, {"word0": 111}, 111),
+        (1, 3, {"word0": 0}, 0),
+        (6, 1, {"word0": 1}, 1),
+        (1, 13, {"word0": 1 | 9 << 32}, None),
+        (1, 17, {"word0": 1 | 2 << 32, "word1": 3}, None),
+        (1, 4, {"status": "unreadable"}, None),
+    ],
+)
+def test_the_value_of_a_socket_option_has_a_column(tmp_path, level, option, words, value) -> None:
+    builder = TraceBuilder()
+    call = builder.call("getsockopt", 0, 3, level, option, 0x1000, 0x2000)
+    builder.add(schema.STRUCTS, event_id=call, arg=3, kind="sockopt", **words)
+    with Trace(builder.write(tmp_path / "t.bpfrec")) as trace:
+        assert trace.query("SELECT optval_value FROM sys.getsockopt").rows == [(value,)]

@@ -103,7 +103,7 @@ class Model:
         processes, forks = pa.Table.from_pylist(self.processes, PROCESS), pa.Table.from_pylist(self.forks, FORKS)
         losses = Losses(pa.table({name: pa.array([], pa.int64()) for name in ("pid", "first", "last")}))
         tables = tables_of(processes, forks, breaks, True, 0, THREADS.empty_table(), THREAD_TABLES.empty_table())
-        return DescriptorLookup(changes, tables, breaks, losses, Coverage.of({}))
+        return DescriptorLookup(changes, tables, breaks, losses, Coverage.of({}), RINGS.empty_table())
 
 
 def sorted_rows(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -118,6 +118,7 @@ def fields(numbers: str, flags: str = "", texts: str = "") -> pa.Schema:
 
 CHANGES = fields("kind pid tid fd at source entered reason text no_links", "close_on_exec snapshot")
 BREAKS = fields("pid tid entered ended arg0 arg1 arg2", "has_threads", "syscall")
+RINGS = fields("pid at")
 THREADS, THREAD_TABLES = fields("pid tid"), fields("pid tid files_tid directories_tid snapshot")
 PROCESS, FORKS = fields("pid ppid start snapshot"), fields("pid tid entered ended flags child")
 

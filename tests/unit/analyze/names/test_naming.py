@@ -726,3 +726,33 @@ def test_pivot_root_makes_another_root(names, new_root: str, relative: str) -> N
     calls.append(world.open(-2, "y"))
     asked = "/home" if new_root == "." else "/new"
     assert names(world, *calls) == ["/new/a", asked, "/etc/x", relative, "/new/a", "/y"]
+
+
+def test_what_io_uring_closes_is_closed(names) -> None:
+    world = World()
+    world.configuration["follows_uring"] = True
+    world.do("io_uring_setup", 8, 0x1, ret=9)
+    world.open(3, "/a")
+    world.open(4, "/kept")
+    world.do("io_uring_enter", 9, 1, 0, 0, ret=1)
+    world.add(schema.URING_CLOSES, ts_ns=START_NS + world.now + 200, pid=4242, tid=4242, fd=3)
+    calls = [world.read(3, ret=-9, errno="EBADF"), world.read(3), world.do("lseek", 3, 0, 99, ret=-22, errno="EINVAL")]
+    calls += [world.read(4)]
+    world.open(3, "/b")
+    assert names(world, *calls, world.read(3)) == ["(not-open)", "(not-followed)", "(not-followed)", "/kept", "/b"]
+
+
+@pytest.mark.parametrize("is_old", [True, False])
+def test_where_io_uring_is_not_followed_it_makes_descriptors_doubtful(names, is_old: bool) -> None:
+    world = World()
+    world.has(0, "/dev/pts/3")
+    calls = [world.read(0)]
+    if is_old:
+        world.has(9, "anon_inode:[io_uring]")
+    else:
+        world.do("io_uring_setup", 8, 0x1, ret=9)
+    calls += [world.read(0), world.open(3, "/a"), world.read(3), world.open(-2, "x")]
+    world.fork(99)
+    calls += [world.read(0, pid=99)]
+    before = "(not-followed)" if is_old else "/dev/pts/3"
+    assert names(world, *calls) == [before, "(not-followed)", "/a", "(not-followed)", "/home/x", "(not-followed)"]
