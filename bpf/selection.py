@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from bpfrec.formats.kernel.captures import ELEMENTS, captured_bytes
+from bpfrec.formats.kernel.captures import ELEMENTS, captured_bytes, wide
 from bpfrec.formats.kernel.roles import calls_that
 from bpfrec.formats.kernel.syscalls import Capture, by_number
 
@@ -162,7 +162,7 @@ def plan_table(selection: Selection) -> list[Plan]:
 
 
 def _planned(capture: Capture) -> PlannedCapture:
-    kind = _KINDS.get(capture.kind, CAPTURE_ARRAY if capture.kind in ELEMENTS else CAPTURE_BYTES)
+    kind = _KINDS.get(capture.kind, CAPTURE_ARRAY if wide(capture.kind) in ELEMENTS else CAPTURE_BYTES)
     if capture.kind == "string" and capture.at_exit:
         # The result of the call says how long it is.
         kind = CAPTURE_ARRAY

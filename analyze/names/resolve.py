@@ -137,10 +137,11 @@ def _makers() -> Fragment:
 
 def _rules() -> Fragment:
     rows = [
-        (call.name, place, use.role, use.fd, place == 1 and use.path is not None)
+        (call.name, abi, place, use.role, use.fd, place == 1 and use.path is not None)
         for call in syscalls().values()
         if call.arguments is not None
-        for place, use in enumerate(uses(call.name))
+        for abi in ([None] if call.i386_arguments is None else ["x86_64", "i386"])
+        for place, use in enumerate(uses(call.name, abi or "x86_64"))
     ]
     return Fragment(", ".join(map(literal, rows)))
 

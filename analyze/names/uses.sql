@@ -1,19 +1,20 @@
 -- What calls name, one row each; a path by the descriptor that it starts at. The time is 2 * ns.
 CREATE OR REPLACE TEMP TABLE world_uses AS
 WITH
-rules(syscall, place, role, fd, is_second) AS (VALUES {{ rules }}),
+rules(syscall, abi, place, role, fd, is_second) AS (VALUES {{ rules }}),
 named AS (
     SELECT
-        s.event_id, pid, tid, syscall, ts_ns, ret, errno, place, role, arg3,
+        s.event_id, pid, tid, s.syscall, ts_ns, ret, errno, place, role, arg3,
         CASE r.fd WHEN 0 THEN c_int(arg0) WHEN 1 THEN c_int(arg1) WHEN 2 THEN c_int(arg2) WHEN 3 THEN c_int(arg3)
             WHEN 4 THEN c_int(arg4) ELSE {{ CWD }} END AS fd,
         r.fd IS NOT NULL AS has_fd,
         if(is_second, path2, path) AS path,
         if(is_second, path2_status, path_status) AS status,
-        CASE syscall WHEN 'openat2' THEN h.word2 ELSE 0 END AS resolve
+        CASE s.syscall WHEN 'openat2' THEN h.word2 ELSE 0 END AS resolve
     FROM syscalls AS s
-    JOIN rules AS r USING (syscall)
-    LEFT JOIN structs AS h ON syscall = 'openat2' AND h.event_id = s.event_id AND h.kind = 'open_how'
+    -- Arguments of 32-bit programs can stand elsewhere.
+    JOIN rules AS r ON r.syscall = s.syscall AND (r.abi IS NULL OR (r.abi = 'i386') = (s.abi IS NOT DISTINCT FROM 'i386'))
+    LEFT JOIN structs AS h ON s.syscall = 'openat2' AND h.event_id = s.event_id AND h.kind = 'open_how'
 )
 SELECT
     event_id, pid, tid, place, 2 * ts_ns AS at,

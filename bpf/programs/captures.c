@@ -158,7 +158,7 @@ static __always_inline void capture_strings(struct call_slot *slot, const struct
 		if (capture->kind != CAPTURE_STRINGS || !applies(slot, capture))
 			continue;
 		name_record(room, capture->arg, 0);
-		read_strings(room, target_of(slot, capture));
+		read_strings(room, target_of(slot, capture), slot->call.flags & WIRE_COMPAT);
 		keep_aside(slot, i, room);
 	}
 }
@@ -206,7 +206,7 @@ static __always_inline void capture_exec_again(struct call_slot *slot, const str
 		if (capture->kind != CAPTURE_STRINGS || !forget_cut(slot, i, capture->arg))
 			continue;
 		name_record(room, capture->arg, 0);
-		read_strings(room, target_of(slot, capture));
+		read_strings(room, target_of(slot, capture), slot->call.flags & WIRE_COMPAT);
 		keep_aside(slot, i, room);
 	}
 }

@@ -152,15 +152,17 @@ static __always_inline s16 read_string(struct wire_data *data, const void *from)
  * Reads the strings of a vector one behind the other, each with its NUL; captured: their bytes, or -errno. It is counted
  * in memory, which the verifier does not follow: the ways out of the loop are all one to it.
  */
-static __always_inline void read_strings(struct data_room *room, const u64 *vector)
+static __always_inline void read_strings(struct data_room *room, const void *vector, int is_compat)
 {
-	u64 string = 0;
+	u32 width = is_compat ? sizeof(u32) : sizeof(u64);
+	u64 string;
 	int i, n;
 
 	room->record.captured = 0;
 #pragma clang loop unroll(disable)
 	for (i = 0; i < STRINGS_MAX; i++) {
-		n = read_user(&string, sizeof(string), vector + i);
+		string = 0;
+		n = read_user(&string, width, vector + i * width);
 		if (!n && !string)
 			return;
 		if (!n)

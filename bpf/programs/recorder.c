@@ -410,7 +410,7 @@ int on_process_exec(struct bpf_raw_tracepoint_args *ctx)
 {
 	struct call_slot *slot = moved_slot(bpf_get_current_pid_tgid(), ctx->args[1]);
 
-#ifdef BPRM_FILENAME
+#if defined(BPRM_FILENAME) && !defined(PREPARE_EXEC)
 	if (slot && slot->state & STATE_IN_CALL && slot->call.nargs == EXECVE_ARGS)
 		capture_executed(slot, (void *)ctx->args[2]);
 #endif

@@ -166,7 +166,7 @@ static __always_inline void finish_captures(struct wire_batch *batch, struct cal
 #endif
 }
 
-#ifdef BPRM_FILENAME
+#if defined(BPRM_FILENAME) && !defined(PREPARE_EXEC)
 #define EXECVE_ARGS 3
 
 /* The vectors of strings of an execve that were not readable at entry, from the new stack: argc, argv, envp. */
@@ -185,7 +185,7 @@ static __always_inline void capture_strings_again(struct call_slot *slot, u64 st
 		if (slot->aside & LATER_STRINGS) {
 			slot->aside &= ~LATER_STRINGS;
 			name_record(room, i, 0);
-			read_strings(room, (void *)vector);
+			read_strings(room, (void *)vector, 0);
 			keep_aside(slot, i, room);
 		}
 		vector += (argc + 1) * sizeof(u64);

@@ -1,6 +1,7 @@
 """The structs that the recorder copies from user memory: their sizes and members.
 
-Layouts are those of 64-bit callers. Sources: include/uapi/linux/{time_types,resource,openat2,sched,utime}.h, and the
+Layouts are those of 64-bit callers, but for :data:`NARROW`.
+Sources: include/uapi/linux/{time_types,resource,openat2,sched,utime}.h, and the
 calls' man pages.
 """
 
@@ -75,6 +76,56 @@ STRUCTS: dict[str, tuple[StructMember, ...]] = {
 Of a struct whose size the caller passes (``open_how``, ``clone_args``), only as many words are there as were passed.
 """
 
+
+@dataclass(frozen=True)
+class NarrowMember:
+    """A member of a struct of 32-bit programs: ``size`` bytes from byte ``offset`` on."""
+
+    offset: int
+    size: int = 4
+
+
+def _narrow(*members: int | tuple[int, int]) -> tuple[NarrowMember, ...]:
+    """Members of 4 bytes at these offsets, or of the sizes that are given with them."""
+    return tuple(NarrowMember(m) if isinstance(m, int) else NarrowMember(*m) for m in members)
+
+
+_TIMESPEC = (StructMember("tv_sec", 0), StructMember("tv_nsec", 1))
+_IOVEC = (StructMember("iov_base", 0, signed=False), StructMember("iov_len", 1, signed=False))
+
+NARROW: dict[str, tuple[NarrowMember, ...]] = {
+    **dict.fromkeys(("timespec", "timeval", "utimbuf", "rlimit", "iovec"), _narrow(0, 4)),
+    **dict.fromkeys(("timespecs", "timevals", "itimerspec", "itimerval"), _narrow(0, 4, 8, 12)),
+    "sigaction": _narrow(0, 4, 8, (12, 8)),
+    "stack_t": _narrow(0, 4, 8),
+    "siginfo": _narrow(0, 4, 8, 12, 16, 20),
+    "flock": _narrow((0, 2), (2, 2), 4, 8, 12),
+}
+"""How 32-bit programs on x86 lay out these structs, a member for each of the struct of 64-bit programs, in its order.
+
+Sources: include/linux/compat.h, include/vdso/time32.h and arch/x86/include/asm/compat.h. The calls of
+:data:`ALWAYS_WIDE` take the struct of 64-bit programs from all.
+"""
+
+ALWAYS_WIDE = frozenset({"prlimit64"})
+_NARROW_SUFFIX = "_32"
+
+
+def narrow(kind: str) -> str:
+    """The name of the kind that a struct of :data:`NARROW` is in the memory of a 32-bit program."""
+    return kind + _NARROW_SUFFIX
+
+
+def wide(kind: str) -> str:
+    """The name of the struct that ``kind`` is a layout of."""
+    return kind.removesuffix(_NARROW_SUFFIX)
+
+
+def wide_members(kind: str) -> tuple[StructMember, ...]:
+    """The members of a struct of 64-bit programs, ``timespec`` and ``iovec`` among them."""
+    return _TIMESPEC if kind == "timespec" else _IOVEC if kind == "iovec" else STRUCTS[kind]
+
+
 ELEMENTS: dict[str, int] = {"iovec": 16, "pollfd": 8, "epoll_event": 12, "fd_set": 8}
 """The size in bytes of an element of each kind of array; an fd_set is copied as words of 64 descriptors.
 
@@ -91,6 +142,8 @@ SOCKADDR_BYTES = 128
 
 def captured_bytes(kind: str) -> int:
     """Returns the size in bytes of a struct, or of an element of an array."""
+    if kind.endswith(_NARROW_SUFFIX):
+        return max(member.offset + member.size for member in NARROW[wide(kind)])
     if kind in ELEMENTS:
         return ELEMENTS[kind]
     if kind == "timespec":

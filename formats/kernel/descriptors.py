@@ -61,15 +61,21 @@ def keeps_to_itself(call: Syscall) -> bool:
 
 
 @cache
-def uses(name: str) -> tuple[Use, ...]:
-    """Returns what the call is about, at most two things: its paths, or else its descriptors."""
+def uses(name: str, abi: str = "x86_64") -> tuple[Use, ...]:
+    """Returns what the call is about, at most two things: its paths, or else its descriptors.
+
+    ``abi``: that of the caller. Arguments of 32-bit programs may stand elsewhere.
+    """
     call = syscalls()[name]
-    arguments = call.arguments or ()
+    arguments = call.arguments_for(abi) or ()
     roles = {a.index: r for a in arguments if (r := role(call, a.name)) not in (None, "-")}
-    if call.paths:
+    names = {a.name: a.index for a in arguments}
+    of_paths = [(call.arguments or ())[index].name for index in call.paths]
+    paths = [names[path] for path in of_paths if path in names]
+    if paths:
         return tuple(
             Use("text", None, path) if roles.get(path) == "text" else Use("path", _directory(roles, path), path)
-            for path in call.paths[:2]
+            for path in paths[:2]
         )
     return tuple(Use(what, index) for index, what in roles.items())[:2]
 

@@ -6,9 +6,10 @@ Everything comes from ``syscalls.tsv``, whose head names the sources.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, cached_property
 
+from bpfrec.formats.kernel.captures import ALWAYS_WIDE, NARROW, narrow
 from bpfrec.formats.kernel.fact_tables import tsv_rows
 
 ABIS = ("x86_64", "i386", "arm64")
@@ -20,8 +21,16 @@ CLASSES = ("file", "desc", "network", "process", "memory", "signal", "ipc")
 _CAPTURE = re.compile(r"(\w+):(>?)(\w+)(?:/(\w+))?(?:\?(\w+)=(\d+)(?:-(\d+))?)?")
 
 
-_SAME_FOR_ALL = frozenset({"path", "string", "data", "sockaddr", "fds", "int", "open_how"})
+_SAME_FOR_ALL = frozenset(
+    {
+        *("path", "string", "data", "sockaddr", "fds", "int", "open_how", "clone_args", "sockopt"),
+        *("sigset", "pollfd", "epoll_event", "fd_set"),
+    }
+)
 """Kinds of captures that look the same in 32-bit and 64-bit memory: no pointers, no long integers in them."""
+
+_VECTORS = frozenset({"strings", "environment"})
+"""Those of which the recorder knows how wide their pointers are."""
 
 
 @dataclass(frozen=True)
@@ -83,11 +92,14 @@ class Syscall:
         return tuple(c.index for c in self.captures if c.kind == "path")
 
     def captures_for(self, abi: str) -> tuple[Capture, ...]:
-        """Returns what is copied for callers of ``abi`` (x86_64, i386, x32): all whose layout is the same there."""
+        """Returns what is copied for callers of ``abi`` (x86_64, i386, x32): all whose layout there is known."""
         if abi == "x86_64" or (abi == "i386" and "x86_64" not in self.numbers):
             return self.captures
         captures = self.captures if abi != "i386" or self.i386_arguments is None else self.i386_captures
-        return tuple(c for c in captures if c.kind in _SAME_FOR_ALL)
+        if abi == "i386" and self.name not in ALWAYS_WIDE:
+            captures = tuple(replace(c, kind=narrow(c.kind)) if c.kind in NARROW else c for c in captures)
+        known = _SAME_FOR_ALL | _VECTORS | set(map(narrow, NARROW)) if abi == "i386" else _SAME_FOR_ALL
+        return tuple(c for c in captures if c.kind in known or (abi == "i386" and self.name in ALWAYS_WIDE))
 
     def arguments_for(self, abi: str) -> tuple[Argument, ...] | None:
         """The arguments where a caller of ``abi`` (x86_64, i386 or x32) makes it; None where they are not described."""

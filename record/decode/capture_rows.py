@@ -17,6 +17,7 @@ from bpfrec.formats.schema import STRUCTS as STRUCT_TABLE
 from bpfrec.record.decode.arrays import array_rows
 from bpfrec.record.decode.captures import KINDS, Captures, SideRows, bytes_of, captures_of
 from bpfrec.record.decode.contents import data_rows, string_rows
+from bpfrec.record.decode.narrow import widened
 from bpfrec.record.decode.text import choice, status
 
 _SOCKADDR, _WAIT_STATUS, _MESSAGE = (KINDS.index(kind) for kind in ("sockaddr", "int", "msghdr"))
@@ -48,6 +49,7 @@ def capture_rows(records: wire.Records, first: NDArray[np.int8], kinds: NDArray[
     captures = captures_of(records, first, kinds)
     if not len(captures.call):
         return []
+    records, captures = widened(records, captures)
     is_address = (captures.kind == _SOCKADDR) & (captures.part == 0) | (captures.part == wire.NAME)
     found = [
         _timespecs(records, captures.of_kind("timespec")),

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from bpfrec.bpf import wire
 from bpfrec.formats.columns import Table
-from bpfrec.formats.kernel.captures import ELEMENTS, STRUCTS
+from bpfrec.formats.kernel.captures import ELEMENTS, NARROW, STRUCTS, narrow
 from bpfrec.record.decode.text import status
 
 Integers = NDArray[np.int64]
@@ -19,6 +19,7 @@ KINDS = (
     *("", "path", "timespec", "sockaddr", "strings", "environment", "string", "data"),
     *ELEMENTS,
     *STRUCTS,
+    *map(narrow, NARROW),
 )
 """What an argument can point at. Arrays hold the index into this tuple; '' stands for what is not copied."""
 

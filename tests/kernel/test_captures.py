@@ -145,3 +145,20 @@ def test_what_is_executed_from_pages_that_a_child_has_not_touched(tmp_path: Path
         ("execveat", "true", None, None, ["one", "two"]),
         ("execveat", "", None, None, ["one", "two"]),
     ]
+
+
+def test_what_32_bit_programs_point_at(tmp_path: Path) -> None:
+    build(WORKLOADS / "narrow.c", tmp_path / "narrow")
+    output = tmp_path / "trace.bpfrec"
+    done = record_command(output, tmp_path / "narrow")
+    assert (done.returncode, done.stdout) == (0, "onetw"), done.stderr
+    assert "memory-of-32-bit-calls" not in done.stderr
+    of_them = "JOIN syscalls USING (event_id) WHERE abi = 'i386' ORDER BY ts_ns, position"
+    assert rows(output, f"SELECT value, path, errno FROM exec_args {of_them}") == [
+        ("one", "/no/such/program", "ENOENT"),
+        ("two", "/no/such/program", "ENOENT"),
+    ]
+    assert rows(output, f"SELECT kind, word1 FROM arrays {of_them}") == [("iovec", 3), ("iovec", 2)]
+    of_them = of_them.removesuffix(", position")
+    assert rows(output, f"SELECT tv_sec, tv_nsec FROM timespecs {of_them}") == [(0, 1_700_000)]
+    assert rows(output, f"SELECT kind, word0, word1 FROM structs {of_them}") == [("rlimit", 0, 2**64 - 1)]

@@ -65,7 +65,8 @@ def test_captures() -> None:
     assert plan("openat", Selection()).captures == (path,)
     assert plan("rename", Selection()).captures == (PlannedCapture(0, CAPTURE_STRING), path)
     assert plan("clock_nanosleep", Selection()).captures == (PlannedCapture(2, CAPTURE_BYTES, size=16),)
-    assert plan("clock_nanosleep", Selection(), "i386").captures == (), "a 32-bit timespec has another layout"
+    assert plan("clock_nanosleep", Selection(), "i386").captures == (PlannedCapture(2, CAPTURE_BYTES, size=8),)
+    assert plan("sendmsg", Selection(), "i386").captures == (), "a 32-bit message has another layout"
     assert plan("openat", Selection(), "i386").captures == (path,)
 
 

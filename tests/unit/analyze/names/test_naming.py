@@ -756,3 +756,16 @@ def test_where_io_uring_is_not_followed_it_makes_descriptors_doubtful(names, is_
     calls += [world.read(0, pid=99)]
     before = "(not-followed)" if is_old else "/dev/pts/3"
     assert names(world, *calls) == [before, "(not-followed)", "/a", "(not-followed)", "/home/x", "(not-followed)"]
+
+
+def test_arguments_of_32_bit_programs_can_stand_elsewhere(names) -> None:
+    world = World()
+    world.has(5, "/five")
+    world.has(6, "/six")
+    calls = [
+        world.do("fanotify_mark", 3, 1, 2, 5, 0x1000, path="x"),
+        world.do("fanotify_mark", 3, 1, 2, 5, 6, 0x1000, path="x", abi="i386"),
+        world.do("mmap", 0, 4096, 1, 2, 5, 0),
+        world.do("mmap", 0x1000, abi="i386"),
+    ]
+    assert names(world, *calls[:3]) == ["/five/x", "/six/x", "/five"]
