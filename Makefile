@@ -38,6 +38,11 @@ dev-packages:
 $(VENV)/setup.done: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install -q --disable-pip-version-check -e .
+	$(BIN)/bpfrec man -o $(VENV)/share/man/man1
+	mkdir -p $(VENV)/share/bash-completion/completions $(VENV)/share/zsh/site-functions $(VENV)/share/fish/vendor_completions.d
+	$(BIN)/bpfrec completion bash > $(VENV)/share/bash-completion/completions/bpfrec
+	$(BIN)/bpfrec completion zsh > $(VENV)/share/zsh/site-functions/_bpfrec
+	$(BIN)/bpfrec completion fish > $(VENV)/share/fish/vendor_completions.d/bpfrec.fish
 	touch $@
 
 $(VENV)/dev.done: pyproject.toml $(VENV)/setup.done

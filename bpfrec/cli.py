@@ -21,6 +21,8 @@ _ENTRIES = {
     ),
     "report": Entry("bpfrec.analyze.commands.report:command", "short for analyze report: ready-made answers"),
     "sql": Entry("bpfrec.analyze.commands.sql:command", "short for analyze sql: ask in SQL"),
+    "man": Entry("bpfrec.manual:command", "write the manual pages"),
+    "completion": Entry("bpfrec.completion:command", "print or install what a shell needs to complete words"),
 }
 
 
