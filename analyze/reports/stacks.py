@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 import click
 
@@ -10,6 +11,7 @@ from bpfrec.analyze.engine.filters import where
 from bpfrec.analyze.engine.protocols import Queries
 from bpfrec.analyze.engine.result import Result
 from bpfrec.analyze.engine.sqltemplate import Fragment, render
+from bpfrec.analyze.render.shorten import fitted
 from bpfrec.analyze.render.stack_blocks import stack_blocks
 from bpfrec.analyze.reports.call_filter import CallFilter
 from bpfrec.analyze.reports.option_types import top_option
@@ -22,6 +24,7 @@ MEASURES = {"calls": "calls", "time": "total_ns", "failures": "failures"}
 
 
 _NOT_ASKED = "none was asked for"
+_INDENTED = 6
 _MOST_CALLS = 4
 """That a remedy names one by one."""
 
@@ -112,7 +115,11 @@ def _reason(trace: Queries, reason: str) -> str:
 
 
 def _text(answer: Answer) -> Iterator[str]:
-    return stack_blocks(answer.result.records(), answer.options["by"], answer.width)
+    rows: Iterable[dict[str, Any]] = answer.result.records()
+    if answer.width is not None and not answer.options["full"]:
+        room = answer.width - _INDENTED
+        rows = (row | {"frames": [fitted(frame, room) for frame in row["frames"]]} for row in rows)
+    return stack_blocks(rows, answer.options["by"], answer.width)
 
 
 STACK_OPTIONS = (
@@ -132,8 +139,13 @@ STACK_OPTIONS = (
 REPORT = Report(
     compute,
     text=_text,
-    options=(*STACK_OPTIONS, top_option(10)),
+    options=(
+        *STACK_OPTIONS,
+        click.Option(["--full"], is_flag=True, help="Show names of functions whole on a terminal too."),
+        top_option(10),
+    ),
     help="""Count calls by call stack, or their time or failures: functions, innermost first, and below them the count.
 
-    Percentages are of all the chosen calls that have a stack. Those that have none are counted on standard error.""",
+    Percentages are of all the chosen calls that have a stack. Those that have none are counted on standard error. On a
+    terminal, arguments and template arguments in names that are too wide for a line are "...".""",
 )
