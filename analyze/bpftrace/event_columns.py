@@ -49,7 +49,7 @@ def column_sql(source: Source, column: Column, calls: Sequence[str], joins: dict
             return "s.nr"
         case "ret" if source.is_exit:
             return "s.ret"
-        case "raw" if is_call:
+        case "raw" if source.is_entry:
             return f"coalesce(s.arg{column.name}, 0)"
         case "stack" if is_call or source is Source.SAMPLE:
             return "s.stack_id"

@@ -129,6 +129,9 @@ class CallSource:
         """delete()"""
         first = node.arguments[0]
         assert isinstance(first, tree.Map)
+        info = self.c.maps[first.name]
+        if self.c.dialect.old and info.keys == () and info.value == Aggregate("count", True):
+            return f"S.clear({first.name!r})"
         return f"({self._map(node)}.pop({self.e.key(first)}, None) is not None)"
 
     def call_has_key(self, node: tree.Call) -> str:

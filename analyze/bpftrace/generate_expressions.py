@@ -363,7 +363,7 @@ class ExpressionSource:
             return self.out.column("sched", name)
         code = self.out.column("field", name)
         if not isinstance(field.kind, Pointer):
-            return code
+            return wrapped(code, 0, MASK, field.kind) if isinstance(field.kind, Int) else code
         return f"({code}, {self._leads_to(name, code)})"
 
     def field_capture(self, name: str) -> str:

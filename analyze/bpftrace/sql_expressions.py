@@ -117,7 +117,7 @@ class SqlExpressions:
                 return self._widened(node.operand, target)
             case tree.SizeOf() | tree.OffsetOf():
                 return _number(int(self.python.value(node)))
-            case tree.Call() if node.name in ("strncmp", "strcontains"):
+            case tree.Call() if node.name == "strncmp":
                 return Number(f"CAST({self.condition(node)} AS BIGINT)", 0, 1)
         raise NotSql(node, "this is not known before the event before it")
 
@@ -185,7 +185,7 @@ class SqlExpressions:
         field = self.python.sites[0].fields[name] if self.python.sites[0].fields else None
         if field is None or field.argument is None:
             return Number(f"CAST({self.column('sched', name)} AS BIGINT)", _LEAST, _GREATEST)
-        return Number(f"CAST({self.column('field', name)} AS HUGEINT)", 0, MASK)
+        return self._converted(Number(f"CAST({self.column('field', name)} AS HUGEINT)", 0, MASK), field.kind)
 
     def _unary(self, node: tree.Unary) -> Number:
         if node.operator == "!":
@@ -272,10 +272,6 @@ class SqlExpressions:
                 return f"(NOT {self.condition(node.operand)})"
             case tree.Call() if node.name == "strncmp":
                 return self._strncmp(node)
-            case tree.Call() if node.name == "strcontains":
-                whole, part = node.arguments
-                if isinstance(part, tree.String) and part.value.isascii():
-                    return f"contains({self.text(whole)}, {literal(part.value)})"
         value = self.number(node)
         return f"({value.sql} <> 0)"
 
@@ -307,27 +303,32 @@ class SqlExpressions:
         count = constant_value(node.arguments[2], self.c) or 0
         for a, b in ((node.arguments[0], node.arguments[1]), (node.arguments[1], node.arguments[0])):
             if isinstance(b, tree.String) and b.value.isascii():
-                text = self.text(a)
-                if len(b.value) >= count:
+                if len(b.value) < count:
+                    return f"({self.text(a)} <> {literal(b.value)})"
+                if "\\" not in b.value[:count]:
+                    text = self.text(a, escaped=True)
                     return f"(NOT starts_with({text}, {literal(b.value[:count])}))"
-                return f"({text} <> {literal(b.value)})"
         raise NotSql(node, "strings are compared with constants alone")
 
-    def text(self, node: tree.Expression) -> str:
-        """SQL for a string that is compared with a short one in ASCII."""
+    def text(self, node: tree.Expression, escaped: bool = False) -> str:
+        """SQL for a string that is compared with a short one in ASCII.
+
+        Of one that is no UTF-8 the trace has a text with escapes, which equals nothing here; its beginning is compared
+        as it is where it is ``escaped``, for what is compared with it has no backslash.
+        """
         if isinstance(node, tree.String) and node.value.isascii():
             return str(literal(node.value))
         if isinstance(node, tree.Name) and node.name == "comm":
             return self.column("comm")
         if isinstance(node, tree.Variable) and node.slot in self.variables:
-            return self.text(self.variables[node.slot])
+            return self.text(self.variables[node.slot], escaped)
         columns = self._string_columns(node)
         if columns is not None:
             text, status = columns
-            # Bytes that are no UTF-8 are escaped there, and nothing that is compared with it begins so.
+            shown = text if escaped else f"chr(1) || {text}"
             return (
                 f"CASE WHEN {status} IS NULL THEN coalesce({text}, '') WHEN {status} = 'not-utf8'"
-                f" THEN chr(1) || {text} WHEN {status} IN ('null', 'unreadable') THEN '' ELSE coalesce({text}, '') END"
+                f" THEN {shown} WHEN {status} IN ('null', 'unreadable') THEN '' ELSE coalesce({text}, '') END"
             )
         raise NotSql(node, "this string is made event by event")
 

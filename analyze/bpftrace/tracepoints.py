@@ -23,6 +23,9 @@ _NAMES = {
 """Names of the tracepoints where they are not the call's own."""
 
 
+_SIGNED = frozenset({"key_t", "clockid_t", "timer_t", "mqd_t", "key_serial_t", "rwf_t", "__s32"})
+
+
 @dataclass(frozen=True)
 class Field:
     """A field of a tracepoint: its name, type, how the kernel declares it; ``argument`` of the call, if it is one."""
@@ -49,9 +52,15 @@ def traced_calls() -> dict[str, Syscall]:
 
 
 def pointed(declared: str) -> Kind:
-    """The type of a field that the kernel declares so: pointers by what they point at, all else 64 bits, unsigned."""
+    """The type of a field that the kernel declares so: pointers by what they point at, all else a whole register.
+
+    It has the sign of the declared type, though a narrower one is not extended: the register is shown as it is.
+    """
     if not declared.endswith("*"):
-        return U64
+        words = tuple(word for word in declared.split() if word != "const")
+        plain = named_type(words)
+        signed = words[-1] in _SIGNED or (isinstance(plain, Int) and plain.signed)
+        return Int(64, signed)
     stars = declared.count("*")
     words = tuple(word for word in declared.replace("*", " ").split() if word not in ("const", "__user"))
     kind: Kind | None = named_type(words)

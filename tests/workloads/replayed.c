@@ -49,6 +49,8 @@ static void opens(void)
 	open(path, O_RDONLY);
 	strcpy(path, "/nonexistent/\xc3\xa4\xff");
 	open(path, O_RDONLY);
+	strcpy(path, "/tmp/missing");
+	open(path, O_RDONLY);
 	strcpy(path, "/dev/zero");
 	close(syscall(SYS_open, path, O_RDONLY));
 	syscall(SYS_openat, AT_FDCWD, NULL, 0);

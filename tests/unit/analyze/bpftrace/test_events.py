@@ -339,3 +339,32 @@ def test_json_is_bpftraces(on: Callable[..., str]):
         {"type": "hist", "data": {"@l": [{"min": 0, "max": 4, "count": 1}, {"min": 5, "max": 9, "count": 2}]}},
         {"type": "stats", "data": {"@s": {"1": {"count": 3, "average": 3, "total": 11}}}},
     ]
+
+
+def test_a_register_has_the_sign_of_its_declared_type(on: Callable[..., str]):
+    trace = TraceBuilder()
+    trace.call("lseek", MS, 3, -5, 0)
+    trace.call("openat", 2 * MS, 2**32 - 100, 0, 0)
+    printed = on(
+        trace,
+        "t:syscalls:sys_enter_lseek { @o = args.offset; @low = min(args.offset); @[args.offset < 0] = count(); }"
+        "t:syscalls:sys_enter_openat { @dfd = args.dfd; }",
+    )
+    assert printed == "@[true]: 1\n@dfd: 4294967196\n@low: -5\n@o: -5\n"
+
+
+def test_arguments_and_results_of_raw_syscalls_in_one_script(on: Callable[..., str]):
+    trace = TraceBuilder()
+    trace.call("lseek", MS, 3, 5, 0, ret=5)
+    script = (
+        "t:raw_syscalls:sys_enter { @[args.args[1]] = count(); } t:raw_syscalls:sys_exit { @ret[args.ret] = count(); }"
+    )
+    assert on(trace, script) == "@[5]: 1\n@ret[5]: 1\n"
+    assert on(trace, script + " BEGIN { @x[1] = 2; } interval:ms:1 { @x[1]++; }").startswith("@[5]: 1\n@ret[5]: 1\n")
+
+
+def test_the_beginning_of_a_path_that_is_no_utf8_is_compared(on: Callable[..., str]):
+    trace = TraceBuilder()
+    trace.call("openat", MS, 3, 5, 0, path="/etc/\\xff", path_status="not-utf8")
+    script = 't:syscalls:sys_enter_openat /strncmp(str(args.filename), "/etc/", 5) == 0/ { @++; }'
+    assert on(trace, script) == "@: 1\n"

@@ -85,3 +85,7 @@ def test_an_error_in_an_imported_file_has_its_place_there(tmp_path: Path):
     assert said[:2] == [f"{tmp_path}/library.bt:2:15-19: ERROR: Unknown identifier: 'nope'", "macro bad() { nope }"]
     (tmp_path / "library.bt").chmod(0o666)
     assert "may be written by anybody" in refusal(script.read_text(), name=str(script))
+
+
+def test_a_deleted_count_without_keys_stays_in_0_17_and_is_zero():
+    assert run("BEGIN { @ = count(); delete(@); }", like="0.17") == "Attaching 1 probe...\n\n\n@: 0\n"
