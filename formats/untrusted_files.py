@@ -28,18 +28,20 @@ def open_regular(path: Path) -> BinaryIO | None:
 _OPENAT2 = 437
 _RESOLVE_IN_ROOT = 0x10
 _RESOLVE_NO_MAGICLINKS = 0x02
+_RESOLVE_NO_SYMLINKS = 0x04
 
 
-def open_below(top: int, name: str, flags: int = 0) -> int:
+def open_below(top: int, name: str, flags: int = 0, *, links: bool = True) -> int:
     """Opens the place ``name`` below the folder ``top``, which is the root for all links on the way: openat2(2).
 
-    ``flags``: what else O_PATH is to be combined with.
+    ``flags``: what else O_PATH is to be combined with. ``links``: whether links are followed at all.
 
     Raises:
         OSError: there is none.
     """
     libc = ctypes.CDLL(None, use_errno=True)
-    how = (ctypes.c_uint64 * 3)(os.O_PATH | os.O_CLOEXEC | flags, 0, _RESOLVE_IN_ROOT | _RESOLVE_NO_MAGICLINKS)
+    resolve = _RESOLVE_IN_ROOT | (_RESOLVE_NO_MAGICLINKS if links else _RESOLVE_NO_SYMLINKS)
+    how = (ctypes.c_uint64 * 3)(os.O_PATH | os.O_CLOEXEC | flags, 0, resolve)
     place: int = libc.syscall(_OPENAT2, top, os.fsencode(name), ctypes.byref(how), ctypes.sizeof(how))
     if place >= 0:
         return place

@@ -48,11 +48,13 @@ class Place:
 
 
 def open_mapped(
-    places: Sequence[Place], wanted: Wanted, reader: Reader, most_copied: int
+    places: Sequence[Place], wanted: Wanted, reader: Reader | None, most_copied: int
 ) -> tuple[str | None, int | None]:
     """Opens the first of ``places`` that is the ``wanted`` file; why it is not to be used, '' where it is.
 
-    None: there is no such file. At most ``most_copied`` bytes are copied.
+    None: there is no such file. At most ``most_copied`` bytes are copied. ``reader`` None: the process has gone, and it
+    is not known who its user was. Then only a file that all may read is taken. A mapped file has no links in its name,
+    so none are followed: they would lead to another file.
     """
     for place in places:
         with suppress(OSError, ValueError, NotElfError):
@@ -61,6 +63,8 @@ def open_mapped(
                 if wanted.build_id is None and wanted.inode and os.fstat(file).st_ino != wanted.inode:
                     continue
                 if not may_read(os.fstat(file), reader):
+                    if reader is None:
+                        continue
                     return REFUSED, None
                 content = _content(file, most_copied)
             finally:
@@ -73,7 +77,7 @@ def open_mapped(
     return None, None
 
 
-def open_local(root: str, folder: str, name: str, reader: Reader) -> tuple[str | None, int | None]:
+def open_local(root: str, folder: str, name: str, reader: Reader | None) -> tuple[str | None, int | None]:
     """Opens the file ``name``, which is no link, of ``folder`` below ``root`` for reading from time to time.
 
     None where there is none, or where its user may not read it; it is never on a file system that may hang.
@@ -95,15 +99,17 @@ def open_local(root: str, folder: str, name: str, reader: Reader) -> tuple[str |
     return None, None
 
 
-def may_read(found: os.stat_result, reader: Reader) -> bool:
-    """Whether the permissions of a file let ``reader`` read it, or make itself able to."""
+def may_read(found: os.stat_result, reader: Reader | None) -> bool:
+    """Whether the permissions of a file let ``reader`` read it, or make itself able to. None: whether all may."""
+    if reader is None:
+        return bool(found.st_mode & stat.S_IROTH)
     if reader.uid in (0, found.st_uid):
         return True
     bit = stat.S_IRGRP if found.st_gid in (reader.gid, *reader.groups) else stat.S_IROTH
     return bool(found.st_mode & bit)
 
 
-def _opened(place: Place, reader: Reader) -> int:
+def _opened(place: Place, reader: Reader | None) -> int:
     """Opens a regular file without reading anything of it.
 
     Raises:
@@ -114,7 +120,7 @@ def _opened(place: Place, reader: Reader) -> int:
         top = file
         try:
             with _as(reader):
-                file = open_below(top, place.name)
+                file = open_below(top, place.name, links=reader is not None)
         finally:
             os.close(top)
     if not stat.S_ISREG(os.fstat(file).st_mode):
@@ -162,10 +168,10 @@ def _is_local(file: int) -> bool:
 
 
 @contextmanager
-def _as(reader: Reader) -> Iterator[None]:
-    """Gives this process, which has one thread, the rights of ``reader`` for a while, if it may."""
+def _as(reader: Reader | None) -> Iterator[None]:
+    """Gives this process, which has one thread, the rights of ``reader`` for a while, if it may; None: no others."""
     groups, gid, uid = os.getgroups(), os.getegid(), os.geteuid()
-    if uid or not reader.uid:
+    if uid or reader is None or not reader.uid:
         yield
         return
     try:

@@ -87,14 +87,14 @@ def status(pid: int) -> ProcessStatus | None:
         return None
 
 
-def reader(pid: int) -> Reader:
-    """Returns who process ``pid`` is when files are read; nobody where it has gone."""
+def reader(pid: int) -> Reader | None:
+    """Returns who process ``pid`` is when files are read; None where it has gone."""
     fields = _status_fields(pid)
     try:
         groups = fields.get("Groups", "").split()
         return Reader(int(fields["Uid"].split()[0]), int(fields["Gid"].split()[0]), tuple(map(int, groups)))
     except (KeyError, ValueError, IndexError):
-        return NOBODY
+        return None
 
 
 def _status_fields(pid: int) -> dict[str, str]:

@@ -20,7 +20,7 @@ from bpfrec.bpf.clock import monotonic_ns
 from bpfrec.formats.symbols.perf_map import LARGEST, JitSymbol, entries_for
 from bpfrec.record.processes.foreign_files import open_local
 from bpfrec.record.processes.helpers import Helpers, Reply
-from bpfrec.record.processes.procfs import NOBODY, PROC, Reader, living_thread, reader, status
+from bpfrec.record.processes.procfs import PROC, Reader, living_thread, reader, status
 
 _log = logging.getLogger(__name__)
 
@@ -208,14 +208,14 @@ class PerfMaps:
         """How many processes have a map that is not open, for too many are."""
         return len(self._unheld)
 
-    def _place(self, pid: int) -> tuple[str, Path, Reader]:
+    def _place(self, pid: int) -> tuple[str, Path, Reader | None]:
         """The name of the map of ``pid``, the root that its folder is in, and the user that the process is."""
         found = status(pid)
         if found is not None:
             return f"perf-{found.namespace_pid}.map", PROC / str(living_thread(pid)) / "root", reader(pid)
         # It has ended. If it had no namespaces of its own, its map may still be there.
         self._tried[pid] = math.inf
-        return f"perf-{pid}.map", HOST, NOBODY
+        return f"perf-{pid}.map", HOST, None
 
 
 def _maps_budget() -> int:

@@ -104,6 +104,20 @@ def test_a_mapped_file_is_read_as_its_user_may(root: Path) -> None:
     assert os.getegid() == 0
 
 
+@needs_root
+def test_of_a_process_that_has_gone_what_all_may_read_is_read_and_no_link_followed(root: Path) -> None:
+    path, below = root / "tmp" / "perf-1.map", [Place(str(root), "tmp/perf-1.map")]
+    (root / "tmp").chmod(0o700)
+    failure, found = open_mapped(below, ANY, None, 0)
+    assert (failure, content(found)) == ("", "root/tmp"), "it may have been in its user's own folder"
+    path.chmod(0o640)
+    assert open_mapped(below, ANY, None, 0) == (None, None)
+    assert open_local(str(root), "tmp", "perf-1.map", None) == (None, None)
+    path.chmod(0o644)
+    (root / "link").symlink_to("tmp")
+    assert open_mapped([Place(str(root), "link/perf-1.map")], ANY, None, 0) == (None, None)
+
+
 def test_a_link_in_a_mapped_path_stays_in_the_root(root: Path) -> None:
     (root / "lib.so").symlink_to(root.parent / "outside" / "perf-1.map")
     assert open_mapped([Place(str(root), "lib.so")], ANY, ROOT, 0) == (None, None)
