@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import asdict, dataclass, field
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
@@ -12,6 +13,8 @@ from bpfrec.formats.schema import FORMAT_VERSION
 MANIFEST = "manifest.json"
 
 _INT64_END = 1 << 63
+_TABLE_NAME = re.compile(r"[A-Za-z0-9_-]{1,100}")
+"""It becomes the name of a file."""
 _MOST_COUNTERS = 10_000
 """A recording has less than a hundred. SQL takes kilobytes for each."""
 
@@ -115,6 +118,8 @@ def parse_manifest(text: str | bytes, where: str) -> Manifest:
         raw["clock"] = _known(Clock, raw["clock"])
         if len(raw["counters"]) > _MOST_COUNTERS or len(raw["tables"]) > _MOST_COUNTERS:
             raise TypeError("more than 10,000 counters or tables")
+        if not all(_TABLE_NAME.fullmatch(name) for name in raw["tables"]):
+            raise TypeError("tables with names that are none")
         raw["tables"] = {str(name): _known(TableEntry, entry) for name, entry in raw["tables"].items()}
         return _known(Manifest, raw)
     except (KeyError, TypeError, AttributeError) as error:

@@ -158,6 +158,8 @@ class TraceReader:
 
         Members must not be compressed, so that none can be larger than the zip itself.
         """
+        if sum(one.filename == name for one in archive.infolist()) > 1:
+            raise TraceFileError(f"{self.path}: it holds {name} twice", "The file is damaged.")
         try:
             if archive.getinfo(name).compress_type != zipfile.ZIP_STORED:
                 raise TraceFileError(f"{self.path}: {name} is compressed", "Unzip the file and name the folder.")

@@ -60,7 +60,8 @@ def _text(value: str) -> Fragment:
     quoted = "'" + _SURROGATE.sub("\ufffd", value).replace("'", "''") + "'"
     if not _CONTROL.search(quoted):
         return Fragment(quoted)
-    return Fragment("(" + _CONTROL.sub(lambda m: f"' || chr({ord(m[0])}) || '", quoted) + ")")
+    # One call, for DuckDB's parser goes into each || before it looks at the next.
+    return Fragment("concat(" + _CONTROL.sub(lambda m: f"', chr({ord(m[0])}), '", quoted) + ")")
 
 
 @cache

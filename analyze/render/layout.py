@@ -138,7 +138,8 @@ def fit(widths: list[int], right: Sequence[bool], width: int | None) -> list[int
             return None
         least = [min(w, _NARROWEST) for w in widths]
     room = width - len(GAP) * (len(widths) - 1)
-    cap = max(widths)
+    # What is wider than the table need not be tried.
+    cap = min(max(widths), max(width, _NARROWEST))
     while cap > _NARROWEST and sum(max(min(w, cap), low) for w, low in zip(widths, least, strict=True)) > room:
         cap -= 1
     fitted = [max(min(w, cap), low) for w, low in zip(widths, least, strict=True)]

@@ -17,6 +17,9 @@ from bpfrec.analyze.reports.option_types import top_option
 from bpfrec.analyze.reports.report import Answer, Report
 from bpfrec.analyze.views.recording import wall_offset_ns
 
+MOST_DEPTH = 100
+"""What stands deeper begins a tree of its own: chains of thousands would take memory with their square."""
+
 
 def compute(trace: Queries, calls: CallFilter, *, failed: bool = False, top: int = 0) -> Result:
     """The processes of the trace as a tree: a process stands behind its parent, siblings by their start.
@@ -43,6 +46,7 @@ def compute(trace: Queries, calls: CallFilter, *, failed: bool = False, top: int
         start=manifest.start_ns,
         wall_offset=wall_offset_ns(manifest),
         failed=failed,
+        most_depth=MOST_DEPTH,
     )
     return trace.query(sql, lazy=True)
 

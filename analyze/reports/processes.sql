@@ -13,14 +13,23 @@ edges AS (
     LEFT JOIN lives AS p ON p.pid = c.ppid AND p.life != c.life AND c.from_ns BETWEEN p.from_ns AND p.to_ns
     GROUP BY c.life
 ),
-tree AS (
+rooted AS (
     SELECT life, 0 AS depth, [life] AS place
     FROM edges
     WHERE parent IS NULL
     UNION ALL
     SELECT edges.life, depth + 1, list_append(place, edges.life)
     FROM edges
-    JOIN tree ON edges.parent = tree.life
+    JOIN rooted ON edges.parent = rooted.life
+    WHERE depth < {{ most_depth }}
+),
+-- no process is left out, not even of a loop that somebody made up
+tree AS (
+    FROM rooted
+    UNION ALL
+    SELECT life, 0, [life]
+    FROM edges
+    ANTI JOIN rooted USING (life)
 ),
 counted AS (
     SELECT

@@ -10,16 +10,17 @@ from typing import TYPE_CHECKING
 from bpfrec.analyze.decode.functions import functions, named_in
 from bpfrec.analyze.engine.catalog import SYS_SCHEMA
 from bpfrec.analyze.engine.protocols import SqlFunction
-from bpfrec.analyze.engine.sqltemplate import bundled_sql
+from bpfrec.analyze.engine.sqltemplate import bundled_sql, literal
 from bpfrec.analyze.engine.view import View
 from bpfrec.analyze.views.demangle import DEMANGLED, demangled_function
-from bpfrec.analyze.views.recording import recording_view, wall_offset_ns
+from bpfrec.analyze.views.recording import recording_view, size_bytes, wall_offset_ns
 from bpfrec.analyze.views.stack_text import STACK_TEXT, stack_text_function
 from bpfrec.analyze.views.symbolized import DebugFiles, symbolized_view
 from bpfrec.analyze.views.tables import (
     execs_view,
     functions_view,
     is_syscall,
+    parquet_pattern,
     parquet_source,
     recorded_syscalls,
     syscall_view,
@@ -35,6 +36,14 @@ if TYPE_CHECKING:
 
 MOST_UNKNOWN = 100
 """Calls without a name that have a view of their own in a listing. A fuzzer makes thousands, a hostile trace more."""
+
+ALWAYS_ROWS = 10_000_000
+MOST_ROWS_OF_A_BYTE = 8
+"""Rows that a table may have for each byte of the whole trace, beyond ALWAYS_ROWS.
+
+A call takes several bytes. A small file can claim billions of rows, and even have them: pages of equal rows take no
+room, and row groups can share them.
+"""
 
 _TABLES = {table.name: table for table in TABLES}
 
@@ -102,12 +111,22 @@ class TraceLibrary:
 
         try:
             described = self._connection.execute(f"DESCRIBE SELECT * FROM {parquet_source(parquet)}")  # noqa: S608 - a literal
-            return {row[0].lower() for row in described.fetchall()}
+            columns = {row[0].lower() for row in described.fetchall()}
+            pattern = literal(parquet_pattern(parquet))
+            counted = self._connection.execute(f"SELECT num_rows FROM parquet_file_metadata({pattern})")  # noqa: S608 - a literal
+            ((rows,),) = counted.fetchall()
         except duckdb.Error as error:
             cause = str(error).splitlines()[0]
             raise TraceFileError(
                 f"{self._reader.path}: {name} is damaged: {cause}", "Ask for the file again."
             ) from None
+        most = ALWAYS_ROWS + MOST_ROWS_OF_A_BYTE * size_bytes(self._reader.path)
+        if not 0 <= rows <= most:
+            raise TraceFileError(
+                f"{self._reader.path}: {name} is damaged: it has {rows:,} rows, more than fit into this file",
+                "Ask for the file again.",
+            )
+        return columns
 
 
 def _execute(statement: str, connection: duckdb.DuckDBPyConnection) -> None:

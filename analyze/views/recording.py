@@ -17,6 +17,9 @@ _INT64 = range(-(2**63), 2**63)
 MOST_SYSCALLS = 2_000
 """System calls in the view ``recording``. A kernel has some 400; a fuzzer makes up more."""
 
+MOST_CHARACTERS = 1 << 18
+"""Of a text of the manifest. Longer ones are made to take memory and time."""
+
 _COUNTS = "MAP(VARCHAR, BIGINT)"
 
 
@@ -43,22 +46,24 @@ def recording_view(manifest: Manifest, path: Path) -> View:
         fact("file", "VARCHAR", "the trace, as it was named", str(path)),
         fact("size_bytes", "BIGINT", "its size, bytes", size_bytes(path)),
         fact("format_version", "INTEGER", "version of the trace format", manifest.format_version),
-        fact("tool_version", "VARCHAR", "version of the bpfrec that recorded it", manifest.tool_version),
-        fact("command_line", "VARCHAR", "how it was called, quoted for a shell", shlex.join(manifest.command_line)),
+        fact("tool_version", "VARCHAR", "version of the bpfrec that recorded it", _cut(manifest.tool_version)),
+        fact(
+            "command_line", "VARCHAR", "how it was called, quoted for a shell", _cut(shlex.join(manifest.command_line))
+        ),
         _time("start", "start of the recording, wall clock (UTC)", manifest.start_ns + offset),
         _time("stop", "its end, wall clock (UTC)", manifest.stop_ns + offset),
         fact("duration_ns", "BIGINT", "its length, ns", manifest.stop_ns - manifest.start_ns),
         fact("utc_offset_s", "BIGINT", "what the host's local time added to UTC, seconds", manifest.clock.utc_offset_s),
-        fact("stopped", "VARCHAR", "why it ended", manifest.stopped),
+        fact("stopped", "VARCHAR", "why it ended", _cut(manifest.stopped)),
         fact(
             "finished",
             "BOOLEAN",
             "whether the recorder finished it; if not, it was killed, and what came after the stop is missing",
             manifest.finished,
         ),
-        fact("host", "VARCHAR", "name of the host", host.name),
-        fact("kernel", "VARCHAR", "its kernel", host.kernel),
-        fact("arch", "VARCHAR", "its architecture", host.arch),
+        fact("host", "VARCHAR", "name of the host", _cut(host.name)),
+        fact("kernel", "VARCHAR", "its kernel", _cut(host.kernel)),
+        fact("arch", "VARCHAR", "its architecture", _cut(host.arch)),
         fact("cpus", "BIGINT", "its CPUs online", host.cpus),
         fact("memory_bytes", "BIGINT", "its RAM, bytes", host.memory_bytes),
         fact("page_size", "BIGINT", "its page size, bytes", host.page_size),
@@ -71,15 +76,19 @@ def recording_view(manifest: Manifest, path: Path) -> View:
             f"rows per system call; of more than {MOST_SYSCALLS:,} those with the most rows",
             _most_frequent(manifest.syscalls),
         ),
-        fact("configuration", "VARCHAR", "options of the recording, JSON", json.dumps(manifest.configuration)),
+        fact("configuration", "VARCHAR", "options of the recording, JSON", _cut(json.dumps(manifest.configuration))),
         fact(
             "command",
             "VARCHAR",
             "how the command that it started ended, JSON; NULL: it started none",
-            None if manifest.command is None else json.dumps(manifest.command),
+            None if manifest.command is None else _cut(json.dumps(manifest.command)),
         ),
     )
     return View("main", "recording", "The recording as a whole: one row.", columns, "")
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= MOST_CHARACTERS else f"{text[:MOST_CHARACTERS]} ... (+{len(text) - MOST_CHARACTERS:,})"
 
 
 def _most_frequent(counts: dict[str, int]) -> dict[str, int]:

@@ -19,6 +19,7 @@ _MOST_TIMES = 50
 """How many times as large as its table all unpacked files may be. Code is compressed to a third, zeros to nothing."""
 _ALWAYS_BYTES = 64 << 20
 """What may be unpacked in any case."""
+_MOST_PARTS = 100_000
 _LARGEST_PART = 1 << 20
 """As the format says."""
 
@@ -87,6 +88,8 @@ class SavedBinaries:
 
         try:
             with pq.ParquetFile(parquet, buffer_size=_LARGEST_PART, pre_buffer=False) as file:
+                if file.metadata.num_rows > _MOST_PARTS:
+                    raise ValueError("there are too many parts")
                 # One row at a time: equal parts are stored once, so a small file can hold a great many of them.
                 for batch in file.iter_batches(batch_size=1, columns=[c.name for c in BINARY_PARTS.columns]):
                     if batch.nbytes > 2 * _LARGEST_PART:
