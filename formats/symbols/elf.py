@@ -16,7 +16,6 @@ from itertools import islice
 from typing import IO, Any, BinaryIO, NamedTuple, cast
 
 import numpy as np
-from elftools.elf.elffile import ELFFile
 from numpy.typing import NDArray
 
 from bpfrec.formats.symbols.elf_sections import SHF_COMPRESSED, SHF_EXECINSTR, Content, Section, read_bytes
@@ -223,6 +222,9 @@ class _Budgeted:
 
 
 def _open(file: BinaryIO) -> Any:
+    # Slow to import, and a recording begins before any file is read by it.
+    from elftools.elf.elffile import ELFFile  # noqa: PLC0415
+
     file.seek(0)
     elf = ELFFile(cast("IO[bytes]", _Budgeted(file, _HEADER_BUDGET)))
     if elf.elfclass != 64 or not elf.little_endian:

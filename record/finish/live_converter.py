@@ -17,13 +17,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from bpfrec.bpf.parent_death import die_with_parent
-from bpfrec.record.journal import Mark
 from bpfrec.record.session.output import Output, SpoolKind
 from bpfrec.record.session.signals import ENDING
-from bpfrec.record.spool import give_back
 
 if TYPE_CHECKING:
     from bpfrec.record.finish.call_parts import Converted
+    from bpfrec.record.journal import Mark
 
 _log = logging.getLogger(__name__)
 
@@ -170,6 +169,7 @@ def _convert(orders: int, spool: Path, folder: Path, failed_only: bool) -> Conve
             from bpfrec.record.finish.call_parts import CallParts  # noqa: PLC0415
             from bpfrec.record.finish.call_writer import convert_span  # noqa: PLC0415
             from bpfrec.record.finish.saved_parts import save_part  # noqa: PLC0415
+            from bpfrec.record.spool import give_back  # noqa: PLC0415
 
             parts = parts or CallParts(folder, f"{_TAG}-{number}", first=rows, failed_only=failed_only)
             convert_span(parts, spool, done, size)

@@ -1,0 +1,23 @@
+"""What a recording imports before its program is loaded: a start does not wait for what it needs later."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+LATER = ("numpy", "pyarrow", "duckdb", "rich", "elftools", "bcc")
+
+
+def imported(statement: str) -> set[str]:
+    """Which of LATER are imported by ``statement`` in a new process."""
+    script = f"import sys; {statement}; print(*(name for name in {LATER} if name in sys.modules))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
+    return set(done.stdout.split())
+
+
+def test_a_program_begins_to_load_before_slow_imports() -> None:
+    assert imported("import bpfrec.record.command, bpfrec.record.run") == set()
+
+
+def test_recording_begins_before_what_only_writing_needs() -> None:
+    assert imported("import bpfrec.record.session.session") & {"pyarrow", "duckdb", "rich", "bcc"} == set()
