@@ -19,7 +19,7 @@ JAVA_PACKAGE := $(if $(shell command -v javac),,default-jdk-headless)
 missing = $(strip $(foreach p,$(1),$(shell dpkg-query -W -f '$${Status}' $(p) 2>/dev/null | grep -q 'ok installed' || echo $(p))))
 install = $(if $(call missing,$(1)),$(SUDO) apt-get update -q && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $(call missing,$(1)),@true)
 
-.PHONY: help setup setup-dev demo test test-floors lint format bench bench-analysis soak samples clean
+.PHONY: help setup setup-dev demo test test-floors lint format bench bench-analysis bench-stacks soak samples clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -105,6 +105,10 @@ bench: setup bench-packages $(VENV)/bench.done ## measure what recording costs, 
 bench-analysis: setup bench-packages ## ... and what asking costs, beside perf trace -s
 	@mkdir -p build
 	$(SUDO) $(BIN)/python tests/bench/analysis.py --json build/bench-analysis.json
+
+bench-stacks: setup bench-packages ## ... and how soon a recording begins, and how many calls have no stack
+	@mkdir -p build
+	$(SUDO) $(BIN)/python tests/bench/stacks.py --json build/bench-stacks.json
 
 # KILLS=200 DISKS=50 make soak: the long one; SEED=N repeats a run.
 soak: setup ## kill recorders and fill their disks at random, and check what is left, as root; a few minutes
