@@ -42,7 +42,10 @@ COUNTERS = (
 _log = logging.getLogger(__name__)
 
 _RECORDED, _UNTIL_EXEC = 1, 2
-_STACK, _SAMPLE = "on_stack", "on_sample"
+_SAMPLE = "on_sample"
+_TAILS = ("on_stack", "on_candidate", "on_snapshot")
+"""The functions in which others end, in the order of ``enum tail`` in ``programs/stacks.c``."""
+
 
 _POINTS = {
     "sched_process_exit": "on_process_exit",
@@ -88,7 +91,7 @@ def functions_of(selection: Selection, defines: Defines) -> dict[str, int]:
     if defines.reports_births:
         names.append("on_process_fork")
     if selection.has_full_stacks:
-        names.insert(0, _STACK)
+        names += _TAILS
     kinds = dict.fromkeys(names, RAW_TRACEPOINT)
     return kinds | {_SAMPLE: PERF_EVENT} if selection.profile else kinds
 
@@ -187,7 +190,8 @@ class RecorderProgram:
         """Makes the program send snapshots to ``rings``; the table of known stacks. For ``--stacks full`` only."""
         self._connect("snapshots", rings)
         functions = self.wait()
-        self._maps["tails"][0] = functions[_STACK]
+        for number, name in enumerate(_TAILS):
+            self._maps["tails"][number] = functions[name]
         return KnownStacks(self._maps["paths"])
 
     def sampling(self, rings: list[Ring]) -> int:

@@ -13,7 +13,9 @@ REGISTERS = 8
 MOST_PARTS = 32
 PAGE_BYTES = 4096
 
-HEAD = struct.Struct(f"<QQIIIHH{REGISTERS}Q")
+NAME_BYTES = 16
+
+HEAD = struct.Struct(f"<QQIIIHH{REGISTERS}QQ{NAME_BYTES}s")
 """``struct wire_snapshot``."""
 
 _CPU_SHIFT = 48
@@ -23,7 +25,8 @@ class Snapshot(NamedTuple):
     """The registers of a thread and a copy of its stack; ``number``: by which calls refer to it.
 
     ``time``: ns on CLOCK_MONOTONIC. ``stack``: the bytes from the stack pointer on, or from ``below`` bytes under it.
-    ``missing``: addresses of pages that could not be read; they are zeros in ``stack``.
+    ``missing``: addresses of pages that could not be read; they are zeros in ``stack``. ``depth``: bytes from the stack
+    pointer to where the stack begins, or else the stack pointer itself. ``comm``: the name of the thread.
     """
 
     number: int
@@ -34,6 +37,8 @@ class Snapshot(NamedTuple):
     stack: bytes
     missing: frozenset[int] = frozenset()
     below: int = 0
+    depth: int = 0
+    comm: bytes = bytes(NAME_BYTES)
 
     def word(self, offset: int, size: int = 8) -> int | None:
         """The number of ``size`` bytes at ``offset`` from the stack pointer; None where the copy does not have it."""
@@ -65,9 +70,10 @@ def _joined(before: Snapshot, more: Snapshot) -> Snapshot:
 def _part(cpu: int, data: memoryview) -> Fragment[Snapshot] | None:
     if len(data) < HEAD.size:
         return None
-    number, when, pid, tid, held, part, missing, *registers = HEAD.unpack_from(data)
+    number, when, pid, tid, held, part, missing, *others = HEAD.unpack_from(data)
+    registers, (depth, comm) = others[:REGISTERS], others[REGISTERS:]
     stack = bytes(data[HEAD.size : HEAD.size + held])
     first = registers[1] + part * FRAGMENT_BYTES & -PAGE_BYTES
     pages = frozenset(first + page * PAGE_BYTES for page in range(16) if missing >> page & 1)
-    whole = Snapshot(number | cpu << _CPU_SHIFT, when, pid, tid, tuple(registers), stack, pages)
+    whole = Snapshot(number | cpu << _CPU_SHIFT, when, pid, tid, tuple(registers), stack, pages, 0, depth, comm)
     return Fragment(whole, number, part, len(stack))

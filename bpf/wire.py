@@ -73,7 +73,7 @@ SLOT_CALL, SLOT_ARGS, SLOT_DATA, SLOT_STRUCT = 16, 64, 112, 368
 """Where ``struct call_slot`` has its call, its arguments, its inline data, and a ``struct wire_struct``."""
 
 PATH_CAPPED, PATH_LOST, PATH_32_BIT, PATH_KNOWN = 1, 2, 4, 8
-"""In ``flags`` of a ``struct wire_path``, whose data is the snapshot's number, 0: none."""
+"""In ``flags`` of a ``struct wire_path``. Its data is the snapshot's number, 0: none, and :func:`.mixed_shifts`."""
 
 CUT, AT_EXIT = 1, 2
 """In ``flags`` of a ``struct wire_data``: only the beginning was copied; it was copied at exit."""

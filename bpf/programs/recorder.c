@@ -115,7 +115,7 @@ int on_sys_enter(struct bpf_raw_tracepoint_args *ctx)
 		capture_at_entry(slot, plan);
 #ifdef FULL_STACKS
 	if ((plan->flags & STACK_AT_ENTRY) == STACK_AT_ENTRY)
-		tails.call(ctx, 0);
+		tails.call(ctx, TAIL_STACK);
 #endif
 	return 0;
 }
@@ -262,7 +262,7 @@ int on_sys_exit(struct bpf_raw_tracepoint_args *ctx)
 #ifdef FULL_STACKS
 	if (!finish_entry_path(batch, slot) && takes_stack(slot)) {
 		slot->state |= STATE_ENDING;
-		tails.call(ctx, 0);
+		tails.call(ctx, TAIL_STACK);
 	}
 #endif
 	end_call(batch, slot);
@@ -270,30 +270,78 @@ int on_sys_exit(struct bpf_raw_tracepoint_args *ctx)
 }
 
 #ifdef FULL_STACKS
-/*
- * Where the two programs end with a call that is to have its stack: a program of its own, which the verifier goes through
- * once and not for all that may lead there. At entry it is kept for a call that does not return to where it was made.
- */
-int on_stack(struct bpf_raw_tracepoint_args *ctx)
+/* Ends a call whose stack is `found`; at entry, that is kept for a call that does not return to where it was made. */
+static __always_inline int end_with_path(const struct path_name *found)
 {
 	u32 tid = bpf_get_current_pid_tgid();
-	struct wire_batch *batch;
-	struct call_slot *slot;
-	struct path_name found;
 	int zero = 0;
+	struct call_slot *slot = slot_of(tid);
+	struct wire_batch *batch = batches.lookup(&zero);
 
-	find_path(ctx, (const void *)ctx->args[0], &found);
-	slot = slot_of(tid);
-	batch = batches.lookup(&zero);
 	if (!slot || !batch)
 		return 0;
 	if (slot->state & STATE_ENDING) {
-		add_path(batch, &found);
+		add_path(batch, found);
 		end_call(batch, slot);
 	} else {
-		entry_paths.update(&tid, &found);
+		entry_paths.update(&tid, found);
 	}
 	return 0;
+}
+
+/* Where the programs for entry and exit end with a call that is to have its stack. */
+int on_stack(struct bpf_raw_tracepoint_args *ctx)
+{
+	struct path_name found = {.flags = PATH_LOST};
+	int zero = 0;
+	struct snapshot_room *room = snapshot_scratch.lookup(&zero);
+
+	if (room) {
+		u64 flags = begin_search(room, (const void *)ctx->args[0]);
+
+		if (flags)
+			found.flags = flags;
+		else
+			tails.call(ctx, TAIL_CANDIDATE);
+	}
+	return end_with_path(&found);
+}
+
+/* Compares the call with the known path that it may have been made by. */
+int on_candidate(struct bpf_raw_tracepoint_args *ctx)
+{
+	struct path_name found = {.flags = PATH_LOST};
+	int zero = 0;
+	struct snapshot_room *room = snapshot_scratch.lookup(&zero);
+	enum candidate_result result = room ? try_candidate(room) : CANDIDATE_NONE;
+
+	if (room && result == CANDIDATE_FOUND) {
+		found.snapshot = room->candidate;
+		found.shift = mixed_shifts(room);
+		found.flags = PATH_KNOWN;
+		return end_with_path(&found);
+	}
+	if (result == CANDIDATE_MORE)
+		tails.call(ctx, TAIL_CANDIDATE);
+	tails.call(ctx, TAIL_SNAPSHOT);
+	/* The kernel lets programs end in others so often and not more. */
+	found.flags = PATH_CAPPED;
+	count(CAPPED_STACKS);
+	return end_with_path(&found);
+}
+
+/* Sends a snapshot of a call whose path is not known. */
+int on_snapshot(struct bpf_raw_tracepoint_args *ctx)
+{
+	struct path_name found = {};
+	int zero = 0;
+	struct snapshot_room *room = snapshot_scratch.lookup(&zero);
+
+	if (room)
+		make_snapshot(ctx, room, &found);
+	else
+		found.flags = PATH_LOST;
+	return end_with_path(&found);
 }
 #endif
 

@@ -3,6 +3,11 @@
  * User stacks by unwind tables: a call says by which path it was made. A path that is new is sent as a snapshot, the
  * registers and a copy of the stack, from which user space finds the callers. What that read of the copy it stores in
  * `paths`: while registers and those words are the same, so is the path, and the call needs no snapshot.
+ *
+ * Processes that execute the same files have the same paths at other addresses. A word that points to the stack is as far
+ * from that in the snapshot as the stack pointers are from each other, and return addresses into one file are all as far
+ * from those as the file is mapped from where it was. So words are in groups, of which each has its shift. User space
+ * checks with what was mapped that the files of the call are those of the snapshot, at these shifts.
  */
 #include "pt_regs.h"
 #include "wire.h"
@@ -10,42 +15,58 @@
 #if defined(FULL_STACKS) || defined(PROFILE_FULL)
 #define PAGE_BYTES 4096
 #define PATH_WORDS 256
-#define PATH_STEPS 192
+#define PATH_STEPS 16
 #define PATH_COPIED 16384
-#define WORDS_AT_ONCE 4
+#define WORDS_AT_ONCE 8
 #define SNAPSHOT_PARTS 32
 
 /* What is copied of a stack whose end is not known, and how far one whose end is may reach. */
 #define UNBOUNDED_BYTES 65536
 #define STACK_MOST (16 << 20)
 
-/* Bounds on snapshots: of calls with the same registers, and in bytes on each CPU, in the long run and at once. */
+/* Bounds on snapshots: of calls that look alike, and in bytes on each CPU, in the long run and at once. */
 #define WINDOW_NS 100000000
-#define SNAPSHOTS_AT_FIRST 1024
+#define SNAPSHOTS_AT_ONCE 4096
 #define SNAPSHOTS_IN_WINDOW 16
 #define BYTES_IN_MICROSECOND 80
 #define BYTES_AT_ONCE (64 << 20)
 
-/* A path of one process. Which one: its first snapshot. Word i is at offset[i] from the stack pointer, in bytes. */
+/* What the words of a group have in common: by how much they differ from those of the snapshot. */
+#define SHIFT_NONE 0
+#define SHIFT_STACK 1
+#define SHIFT_IP 2    /* the file in which the call was made */
+#define SHIFT_FILES 3 /* and those that others of its callers are in: the first words tell their shifts */
+#define SHIFTS 8
+
+/* A path. Which one: its first snapshot. Word i is at offset[i] from the stack pointer, in bytes. */
 struct known_path {
 	u64 snapshot;
 	u64 registers[WIRE_REGISTERS];
-	u64 mask[WIRE_REGISTERS]; /* 0: it does not matter; else all bits */
+	u64 mask[WIRE_REGISTERS];  /* 0: it does not matter; else all bits */
+	u64 moves[WIRE_REGISTERS]; /* all bits: it points to the stack */
 	u32 words;
-	u32 near; /* words within the span: they come first */
-	u32 span; /* bytes from the stack pointer that are read at once; the words behind are one by one */
-	u64 word[PATH_WORDS];
-	u16 offset[PATH_WORDS];
+	u32 near;  /* words within the span: they come first */
+	u32 span;  /* bytes from the stack pointer that are read at once; the words behind are one by one */
+	u32 tgid;  /* of one process alone, where all must be the same; 0: of any */
+	u32 files; /* words that tell the shift of a further file: the first of all */
+	u32 reserved;
+	u64 word[PATH_WORDS + WORDS_AT_ONCE];
+	u16 offset[PATH_WORDS + WORDS_AT_ONCE];
+	u8 shift[PATH_WORDS + WORDS_AT_ONCE]; /* group */
 };
 
+/*
+ * What paths are looked up by: processes may have it in common. Programs are loaded to whole pages, and the stack pointer
+ * is as far from the beginning of the stack in each.
+ */
 struct path_key {
-	u64 ip;
-	u64 sp;
-	u32 tgid;
+	u64 depth;
+	u64 comm[2];
+	u32 ip;
 	u32 variant; /* paths that agree in these */
 };
 
-/* How many snapshots were sent since `start`, or bytes of them. */
+/* How many snapshots were sent until `start`, or bytes of them, less what the long run permits. */
 struct path_window {
 	u64 start;
 	u64 sent;
@@ -58,12 +79,16 @@ struct snapshot_room {
 	struct path_key key;
 	u64 candidate;
 	u64 word;
+	u64 shift[SHIFTS];
+	u64 size; /* bytes of stack */
 	u32 at;
+	u32 tgid;
 };
 
 /* What a wire_path says. */
 struct path_name {
 	u64 snapshot;
+	u64 shift;
 	u64 flags;
 };
 
@@ -72,34 +97,66 @@ BPF_TABLE("lru_hash", struct path_key, struct path_window, windows, MAX_PATHS);
 BPF_PERF_OUTPUT(snapshots);
 BPF_PERCPU_ARRAY(snapshot_scratch, struct snapshot_room, 1);
 
-/* on_stack(), in which other programs end. */
-BPF_PROG_ARRAY(tails, 1);
+/*
+ * Where other programs end: on_stack(), on_candidate() and on_snapshot(). Each ends in the next, or once more in itself. So
+ * the verifier goes through each once, and not through all words of all candidates.
+ */
+enum tail {
+	TAIL_STACK,
+	TAIL_CANDIDATE,
+	TAIL_SNAPSHOT,
+	TAILS,
+};
+
+BPF_PROG_ARRAY(tails, TAILS);
 
 /* Paths of calls from which nobody returns to where they were made, by the id their thread had at entry. */
 BPF_F_TABLE("hash", u32, struct path_name, entry_paths, MAX_THREADS, BPF_F_NO_PREALLOC);
 
 /* Without branches, which the verifier would have to follow. */
-static __always_inline int same_registers(const struct known_path *path, const u64 *registers)
+static __always_inline int same_registers(const struct known_path *path, const struct snapshot_room *room)
 {
 	u64 differ = 0;
 	int i;
 
 #pragma clang loop unroll(full)
 	for (i = 2; i < WIRE_REGISTERS; i++)
-		differ |= (path->registers[i] ^ registers[i]) & path->mask[i];
+		differ |= (room->head.registers[i] - path->registers[i] - (room->shift[SHIFT_STACK] & path->moves[i])) &
+			  path->mask[i];
 	return !differ;
 }
 
-/* Whether word `at` of `path` is on the stack. */
-static __always_inline int same_word(struct snapshot_room *room, const struct known_path *path, u32 at)
+/* Begins with a candidate: whether it may be the path of this process, with these registers. */
+static __always_inline int begin_candidate(struct snapshot_room *room, const struct known_path *path)
+{
+	room->candidate = path->snapshot;
+	room->shift[SHIFT_STACK] = room->head.registers[1] - path->registers[1];
+	room->shift[SHIFT_IP] = room->head.registers[0] - path->registers[0];
+	room->shift[SHIFT_FILES] = 0;
+	room->shift[SHIFT_FILES + 1] = 0;
+	room->shift[SHIFT_FILES + 2] = 0;
+	room->shift[SHIFT_FILES + 3] = 0;
+	room->shift[SHIFT_FILES + 4] = 0;
+	if (path->tgid && (path->tgid != room->tgid || room->shift[SHIFT_STACK] | room->shift[SHIFT_IP]))
+		return 0;
+	return same_registers(path, room);
+}
+
+/* Whether word `at` of `path` is on the stack, the first of a file if `tells`. */
+static __always_inline int same_word(struct snapshot_room *room, const struct known_path *path, u32 at, int tells)
 {
 	u32 offset = path->offset[at];
+	u32 group = path->shift[at] & (SHIFTS - 1);
 
 	room->word = *(u64 *)(room->data + (offset & (PATH_COPIED - 8)));
 	if (offset >= path->span &&
 	    read_user(&room->word, sizeof(room->word), (void *)(room->head.registers[1] + offset)))
 		return 0;
-	return room->word == path->word[at];
+	if (tells) {
+		room->shift[group] = room->word - path->word[at];
+		return !(room->shift[group] & (PAGE_BYTES - 1));
+	}
+	return room->word - path->word[at] == room->shift[group];
 }
 
 /* The same of words that follow each other, within the span; without branches. */
@@ -108,12 +165,11 @@ static __always_inline int same_words(const struct snapshot_room *room, const st
 	u64 differ = 0;
 	int i;
 
-	at &= PATH_WORDS - WORDS_AT_ONCE;
 #pragma clang loop unroll(full)
 	for (i = 0; i < WORDS_AT_ONCE; i++) {
 		const u64 *word = (const u64 *)(room->data + (path->offset[at + i] & (PATH_COPIED - 8)));
 
-		differ |= *word ^ path->word[at + i];
+		differ |= *word - path->word[at + i] - room->shift[path->shift[at + i] & (SHIFTS - 1)];
 	}
 	return !differ;
 }
@@ -128,47 +184,58 @@ static __always_inline int copy_span(struct snapshot_room *room, const struct kn
 	return span <= PATH_COPIED && !read_user(room->data, span, (void *)room->head.registers[1]);
 }
 
-/*
- * The snapshot of the path that the current call has in common with an earlier one; 0: of none. One loop goes through
- * the words of all candidates, and keeps in `room` where it is: the verifier then sees one step many times, not all
- * words of each candidate.
- */
-static __always_inline u64 known_snapshot(struct snapshot_room *room)
-{
-	struct known_path *path;
-	int step;
-	u32 at;
+/* What comes of a run of on_candidate(). */
+enum candidate_result {
+	CANDIDATE_NONE,	 /* there are no more */
+	CANDIDATE_FOUND, /* the call was made by this path */
+	CANDIDATE_MORE,	 /* it is to run again: for further words, or the next candidate */
+};
 
-	room->key.variant = 0;
-	room->at = 0;
-	path = paths.lookup(&room->key);
+/* Goes on with the candidate for the path of the current call that `room` is at, for some words. */
+static __always_inline enum candidate_result try_candidate(struct snapshot_room *room)
+{
+	struct known_path *path = paths.lookup(&room->key);
+	int step;
+
+	if (!path)
+		return CANDIDATE_NONE;
+	if (!room->at && !(begin_candidate(room, path) && copy_span(room, path)))
+		goto next;
 #pragma clang loop unroll(disable)
 	for (step = 0; step < PATH_STEPS; step++) {
-		if (!path)
-			return 0;
-		at = room->at;
-		if (!at)
-			room->candidate = path->snapshot;
-		if (at || (same_registers(path, room->head.registers) && copy_span(room, path))) {
-			/* What is deleted meanwhile may become another path under our eyes. */
-			if (at >= path->words)
-				return path->snapshot == room->candidate ? room->candidate : 0;
-			at &= PATH_WORDS - 1;
-			if (at + WORDS_AT_ONCE <= path->near) {
-				if (same_words(room, path, at)) {
-					room->at = at + WORDS_AT_ONCE;
-					continue;
-				}
-			} else if (same_word(room, path, at)) {
-				room->at = at + 1;
-				continue;
-			}
+		u32 at = room->at;
+
+		/* What is deleted meanwhile may become another path under our eyes. */
+		if (path->snapshot != room->candidate)
+			goto next;
+		if (at >= path->words)
+			return CANDIDATE_FOUND;
+		at &= PATH_WORDS - 1;
+		if (at >= path->files && at + WORDS_AT_ONCE <= path->near) {
+			if (!same_words(room, path, at))
+				goto next;
+			room->at = at + WORDS_AT_ONCE;
+		} else {
+			if (!same_word(room, path, at, at < path->files))
+				goto next;
+			room->at = at + 1;
 		}
-		room->at = 0;
-		room->key.variant += 1;
-		path = paths.lookup(&room->key);
 	}
-	return 0;
+	return CANDIDATE_MORE;
+next:
+	room->at = 0;
+	room->key.variant += 1;
+	return CANDIDATE_MORE;
+}
+
+/* The shifts of the files that the callers are in, as one number: user space computes it from what was mapped. */
+static __always_inline u64 mixed_shifts(const struct snapshot_room *room)
+{
+	return room->shift[SHIFT_IP] * 0x9e3779b97f4a7c15ULL + room->shift[SHIFT_FILES] * 0xbf58476d1ce4e5b9ULL +
+	       room->shift[SHIFT_FILES + 1] * 0x94d049bb133111ebULL +
+	       room->shift[SHIFT_FILES + 2] * 0xd6e8feb86659fd93ULL +
+	       room->shift[SHIFT_FILES + 3] * 0xa0761d6478bd642fULL +
+	       room->shift[SHIFT_FILES + 4] * 0xe7037ed1a0b428dbULL;
 }
 
 /*
@@ -223,12 +290,14 @@ static __always_inline u32 copy_stack(struct snapshot_room *room, u64 sp, u64 mo
 /* Sends what is in `room` and the stack in as many parts as it takes; 0: there is no room for the first. */
 static __always_inline int send_snapshot(void *ctx, struct snapshot_room *room, u64 id, u64 now)
 {
-	u64 left = stack_size(room->head.registers[1]);
+	u64 left = room->size;
 	int bounded = left != UNBOUNDED_BYTES;
 	u32 bytes;
 	int part;
 
 	room->head.snapshot += 1;
+	room->head.depth = room->key.depth;
+	__builtin_memcpy(room->head.comm, room->key.comm, sizeof(room->head.comm));
 	room->head.pid = id >> 32;
 	room->head.tid = id;
 	room->head.ts = now;
@@ -253,8 +322,8 @@ static __always_inline int send_snapshot(void *ctx, struct snapshot_room *room, 
 }
 
 /*
- * Whether another snapshot may be sent of calls with these registers: many at first, until user space has learned the
- * paths, and then few; and of all on this CPU, so many bytes.
+ * Whether another snapshot may be sent of calls that look like this one: many at once, until user space has learned the
+ * paths, and few in the long run; and of all on this CPU, so many bytes.
  */
 static __always_inline int may_be_sent(struct snapshot_room *room, u64 now)
 {
@@ -272,48 +341,44 @@ static __always_inline int may_be_sent(struct snapshot_room *room, u64 now)
 		return 1;
 	}
 	if (now - window->start > WINDOW_NS) {
+		paid = (now - window->start) / WINDOW_NS * SNAPSHOTS_IN_WINDOW;
 		window->start = now;
-		window->sent = SNAPSHOTS_AT_FIRST - SNAPSHOTS_IN_WINDOW;
+		window->sent = window->sent > paid ? window->sent - paid : 0;
 	}
-	if (window->sent >= SNAPSHOTS_AT_FIRST)
+	if (window->sent >= SNAPSHOTS_AT_ONCE)
 		return 0;
 	window->sent += 1;
 	return 1;
 }
 
-/* Finds the path by which the current call, with its registers at `regs`, was made. */
-static __always_inline void find_path(void *ctx, const void *regs, struct path_name *found)
+/* Begins to look for the path of the current call, with its registers at `regs`; flags that say that it has none. */
+static __always_inline u64 begin_search(struct snapshot_room *room, const void *regs)
 {
-	u64 id = bpf_get_current_pid_tgid(), now;
-	struct snapshot_room *room;
-	int zero = 0;
-
-	found->snapshot = 0;
-	found->flags = PATH_LOST;
-	room = snapshot_scratch.lookup(&zero);
-	if (!room)
-		return;
-	if (read_registers(room->head.registers, regs) == USER32_CS) {
-		found->flags = PATH_32_BIT;
-		return;
-	}
-	room->key.ip = room->head.registers[0];
-	room->key.sp = room->head.registers[1];
-	room->key.tgid = id >> 32;
-	found->snapshot = known_snapshot(room);
-	if (found->snapshot) {
-		found->flags = PATH_KNOWN;
-		return;
-	}
+	if (read_registers(room->head.registers, regs) == USER32_CS)
+		return PATH_32_BIT;
+	room->size = stack_size(room->head.registers[1]);
+	room->key.depth = room->size == UNBOUNDED_BYTES ? room->head.registers[1] : room->size;
+	room->key.ip = room->head.registers[0] & (PAGE_BYTES - 1);
 	room->key.variant = 0;
-	now = bpf_ktime_get_ns();
+	room->at = 0;
+	bpf_get_current_comm(room->key.comm, sizeof(room->key.comm));
+	room->tgid = bpf_get_current_pid_tgid() >> 32;
+	return 0;
+}
+
+/* Sends a snapshot of the current call, whose path is not known. */
+static __always_inline void make_snapshot(void *ctx, struct snapshot_room *room, struct path_name *found)
+{
+	u64 now = bpf_ktime_get_ns();
+
+	room->key.variant = 0;
 	if (!may_be_sent(room, now)) {
 		found->flags = PATH_CAPPED;
 		count(CAPPED_STACKS);
-	} else if (send_snapshot(ctx, room, id, now)) {
+	} else if (send_snapshot(ctx, room, bpf_get_current_pid_tgid(), now)) {
 		found->snapshot = room->head.snapshot | (u64)bpf_get_smp_processor_id() << 48;
-		found->flags = 0;
 	} else {
+		found->flags = PATH_LOST;
 		count(LOST_STACKS);
 	}
 }
@@ -324,9 +389,10 @@ static __always_inline void add_path(struct wire_batch *batch, const struct path
 
 	path->kind = WIRE_PATH;
 	path->arg = 0;
-	path->captured = sizeof(path->snapshot);
+	path->captured = sizeof(path->snapshot) + sizeof(path->shift);
 	path->flags = found->flags;
 	path->snapshot = found->snapshot;
+	path->shift = found->shift;
 	add_record(batch, &path->size, sizeof(*path));
 }
 

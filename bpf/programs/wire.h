@@ -168,16 +168,19 @@ struct wire_snapshot {
 	u16 part;
 	u16 missing; /* a bit for each page of the part, from the first: it could not be read, and is not 0 but unknown */
 	u64 registers[WIRE_REGISTERS]; /* rip, rsp, rbp, rbx, r12 to r15 */
+	u64 depth;   /* bytes from the stack pointer to where the stack begins; or else that pointer */
+	u64 comm[2]; /* name of the thread */
 };
 
 /* By which path a call was made. */
 struct wire_path {
 	u16 size;
-	s16 captured; /* 8 */
+	s16 captured; /* 16 */
 	u8 kind;
 	u8 arg;	      /* 0 */
 	u16 flags;    /* enum path_flags */
 	u64 snapshot; /* of that path, with its CPU in the upper 16 bits; 0: none */
+	u64 shift;    /* of a known path: where its files are, compared with the snapshot; 0: there */
 };
 
 enum path_flags {

@@ -326,7 +326,7 @@ class _Session:
             channels.snapshots.drain()
         if self._learner is not None:
             with self._tracker.careful.about("forgetting stacks"):
-                self._learner.notice(events)
+                self._learner.notice(events, now)
 
     def _take_events(self, _cpu: int, data: bytes) -> None:
         self._events += parse_events(data)

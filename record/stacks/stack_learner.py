@@ -11,21 +11,22 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from bpfrec.bpf.known_stacks import Key, KnownStack, KnownStacks
-from bpfrec.bpf.sideband import Comm, Event, Exit, Mapping
+from bpfrec.bpf.known_stacks import Key, KnownStack, KnownStacks, key_of
+from bpfrec.bpf.sideband import Comm, Event, Exit, Fork, Lost, Mapping
 from bpfrec.bpf.snapshots import Snapshot, snapshot_stream
 from bpfrec.record.processes import procfs
-from bpfrec.record.processes.history import mapping_of
+from bpfrec.record.processes.history import BEFORE, AddressSpace, mapping_of
 from bpfrec.record.stacks.modules import Modules
+from bpfrec.record.stacks.shared_stacks import groups_of, inputs_hash
 from bpfrec.record.stacks.unwinding import MappedCode, unwind_snapshot
 
 _log = logging.getLogger(__name__)
 
 LEARNED = np.dtype([("snapshot", "<u8"), ("inputs_hash", "<u8")])
-"""What is spooled of a known stack: its snapshot, and :attr:`.UnwoundStack.inputs_hash` of what is compared for it."""
+"""What is spooled of a known stack: its snapshot, and the hash (:func:`.inputs_hash`) of what is compared for it."""
 
 # The share of the recorder's time that learning may take.
-_TIME_SHARE = 0.2
+_TIME_SHARE = 0.5
 # Unused time, in seconds, is kept up to this.
 _MOST_SAVED = 0.2
 # The rings are not drained while stacks are learned: seconds that this may last.
@@ -49,7 +50,10 @@ class StackLearner:
         self._stream = snapshot_stream()
         self._waiting: dict[Key, Snapshot] = {}
         self._times: Counter[Key] = Counter()
-        self._code: dict[int, MappedCode] = {}
+        self._code: dict[tuple[int, int], MappedCode] = {}
+        self._spaces: dict[int, list[AddressSpace]] = {}
+        self._ended: set[int] = set()
+        self._drained_at = 1 << 63
         self._keys: dict[int, set[Key]] = {}
         self._ips: dict[Key, set[int]] = {}
         self._last, self._saved = time.monotonic(), _MOST_SAVED
@@ -58,13 +62,14 @@ class StackLearner:
         """Notes the snapshots in ``data``, drained from the ring of ``cpu``."""
         whole, _ = self._stream.feed(cpu, data)
         for snapshot in whole:
-            key = (snapshot.pid, snapshot.registers[0], snapshot.registers[1])
+            key = key_of(snapshot)
             if key in self._waiting or len(self._waiting) < _MOST_WAITING:
-                self._waiting[key] = snapshot
+                # The earliest: the side band is not drained up to the latest, and a busy program sends ever more.
+                self._waiting.setdefault(key, snapshot)
                 self._times[key] += 1
 
     def work(self) -> bytes:
-        """Learns for at most 20 ms, and a fifth of the time in the long run; the :data:`LEARNED` records to spool."""
+        """Learns for at most 20 ms, and half of the time in the long run; the :data:`LEARNED` records to spool."""
         begin = time.monotonic()
         self._saved = min(_MOST_SAVED, self._saved + _TIME_SHARE * (begin - self._last))
         self._last = begin
@@ -73,8 +78,11 @@ class StackLearner:
         for key, _times in self._times.most_common():
             if time.monotonic() >= until:
                 break
-            del self._times[key]
-            self._learn(key, self._waiting.pop(key), learned)
+            # What was mapped until then is known only when the side band has been drained up to then.
+            if self._waiting[key].time <= self._drained_at:
+                del self._times[key]
+                self._learn(key, self._waiting.pop(key), learned)
+        self._forget_ended()
         self._saved -= time.monotonic() - begin
         if learned:
             _log.debug("learned %d stacks: %d known, %d waiting", len(learned), self._known.count, len(self._waiting))
@@ -85,74 +93,113 @@ class StackLearner:
         """Whether snapshots wait to be learned from."""
         return bool(self._waiting)
 
-    def notice(self, events: Iterable[Event]) -> None:
-        """Makes the BPF program forget the stacks that ``events`` may have made wrong."""
-        for event in events:
+    def notice(self, events: Iterable[Event], drained_at: int) -> None:
+        """Takes in all ``events`` up to ``drained_at`` (ns, CLOCK_MONOTONIC), and perhaps later ones.
+
+        The BPF program forgets the stacks that they may have made wrong.
+        """
+        self._drained_at = drained_at
+        for event in sorted((e for e in events if not isinstance(e, Lost)), key=lambda event: event.time):
             match event:
                 case Comm() if event.exec:
                     self._forget(event.pid)
+                    self._spaces.setdefault(event.pid, []).append(AddressSpace(event.time))
+                case Fork() if event.pid != event.parent_pid:
+                    self._forget(event.pid)
+                    self._ended.discard(event.pid)
+                    inherited = self._space_at(event.parent_pid, event.time)
+                    self._spaces[event.pid] = [] if inherited is None else [inherited.fork(event.time)]
                 case Exit() if event.pid == event.tid:
                     self._forget(event.pid)
+                    # Snapshots of it may still wait.
+                    self._ended.add(event.pid)
                 case Mapping():
-                    self._code.pop(event.pid, None)
+                    self._forget_code(event.pid)
+                    if self._spaces.get(event.pid):
+                        self._spaces[event.pid][-1].own.append(event)
                     for key in list(self._keys.get(event.pid, ())):
                         if any(event.start <= ip < event.end for ip in self._ips[key]):
                             self._drop(key)
 
     def _learn(self, key: Key, snapshot: Snapshot, learned: list[tuple[int, int]]) -> None:
-        if any(_agrees(stack, snapshot) for stack in self._known.variants(key)):
+        if any(stack.is_of(snapshot) for stack in self._known.variants(key)):
             return
-        unwound = unwind_snapshot(snapshot, self._mapped_code(snapshot.pid))
+        code = self._mapped_code(snapshot.pid, snapshot.time)
+        unwound = unwind_snapshot(snapshot, code)
         if not unwound.is_recognisable:
+            if unwound.status == "bad-unwind-info":
+                # A file may not be open yet.
+                self._forget_code(snapshot.pid)
             return
+        groups = groups_of(snapshot, unwound, code.mapping)
         stack = KnownStack(
-            snapshot.number, snapshot.pid, snapshot.registers, unwound.registers, unwound.words, snapshot.readable
+            snapshot,
+            unwound.registers,
+            unwound.words,
+            None if groups is None else groups.words,
+            frozenset() if groups is None else groups.moving,
         )
         if self._known.is_full:
             _log.debug("the table of known stacks is full: %d keys are dropped", _EVICTED)
             for old in list(self._ips)[:_EVICTED]:
                 self._drop(old)
         if self._known.add(stack):
-            self._keys.setdefault(snapshot.pid, set()).add(key)
             self._ips.setdefault(key, set()).update(frame.ip for frame in unwound.frames)
-            learned.append((snapshot.number, unwound.inputs_hash))
+            if groups is None:
+                self._keys.setdefault(snapshot.pid, set()).add(key)
+            learned.append((snapshot.number, inputs_hash(unwound, groups)))
 
-    def _mapped_code(self, pid: int) -> MappedCode:
-        code = self._code.get(pid)
+    def _mapped_code(self, pid: int, when: int) -> MappedCode:
+        """What ``pid`` has mapped since its last exec before ``when``; it may have ended meanwhile."""
+        space = self._space_at(pid, when)
+        key = (pid, BEFORE if space is None else space.start)
+        code = self._code.get(key)
         if code is None:
             if len(self._code) >= _MOST_PROCESSES:
                 self._code.clear()
-            mappings = [mapping_of(pid, line) for line in procfs.executable_maps(pid)]
-            for mapping in mappings:
-                self._modules.hold(mapping)
+            if space is not None:
+                # Whoever follows the processes holds these files.
+                mappings = list(space.latest_first())
+            else:
+                mappings = [mapping_of(pid, line) for line in procfs.executable_maps(pid)]
+                for mapping in mappings:
+                    self._modules.hold(mapping)
             code = MappedCode(_finder(mappings), self._modules, lambda: mappings)
             if mappings:
-                self._code[pid] = code
+                self._code[key] = code
         return code
 
+    def _space_at(self, pid: int, when: int) -> AddressSpace | None:
+        """What is known from the events of a process that is new, or executed a program, until ``when``."""
+        return next((space for space in reversed(self._spaces.get(pid, ())) if space.start <= when), None)
+
     def _forget(self, pid: int) -> None:
-        self._code.pop(pid, None)
-        for key in [key for key in self._waiting if key[0] == pid]:
-            del self._waiting[key], self._times[key]
+        """Forgets what is true of the process ``pid`` alone: it ends, or executes another program."""
         for key in list(self._keys.get(pid, ())):
             self._drop(key)
 
+    def _forget_code(self, pid: int) -> None:
+        for key in [key for key in self._code if key[0] == pid]:
+            del self._code[key]
+
+    def _forget_ended(self) -> None:
+        """Forgets what ended processes had mapped, once none of their snapshots waits."""
+        if self._ended:
+            waiting = {snapshot.pid for snapshot in self._waiting.values()}
+            for pid in [pid for pid in self._ended if pid not in waiting]:
+                self._ended.discard(pid)
+                self._spaces.pop(pid, None)
+                self._forget_code(pid)
+
     def _drop(self, key: Key) -> None:
+        """Makes the BPF program forget all stacks with this key."""
         self._known.remove(key)
         self._ips.pop(key, None)
-        keys = self._keys.get(key[0])
-        if keys is not None:
-            keys.discard(key)
-            if not keys:
-                del self._keys[key[0]]
+        for pid in [pid for pid, keys in self._keys.items() if key in keys]:
+            self._keys[pid].discard(key)
+            if not self._keys[pid]:
+                del self._keys[pid]
 
 
 def _finder(mappings: list[Mapping]) -> Callable[[int], Mapping | None]:
     return lambda address: next((m for m in mappings if m.start <= address < m.end), None)
-
-
-def _agrees(stack: KnownStack, snapshot: Snapshot) -> bool:
-    sp = snapshot.registers[1]
-    return all(stack.registers[number] == snapshot.registers[number] for number in stack.compared) and all(
-        snapshot.word(address - sp) == word for address, word in stack.words.items()
-    )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from hashlib import blake2b
 
 from bpfrec.bpf.sideband import Mapping
 from bpfrec.bpf.snapshots import Snapshot
@@ -48,12 +47,6 @@ class UnwoundStack:
         pointer that was not followed might have been the next time; but no frame that is here is wrong.
         """
         return self.reads_words_only and self.status in ("root", "no-unwind-info", "no-frame-pointer")
-
-    @property
-    def inputs_hash(self) -> int:
-        """A hash, 64 bits, of which registers and which stack addresses were read, whatever they held."""
-        text = repr((sorted(self.registers), sorted(self.words)))
-        return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "little")
 
 
 class MappedCode:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,7 @@ from bpfrec.bpf.samples import Sample
 from bpfrec.bpf.sideband import Mapping
 from bpfrec.bpf.snapshots import Snapshot, snapshot_stream
 from bpfrec.record.decode.text import status
-from bpfrec.record.processes.history import History
+from bpfrec.record.processes.history import AddressSpace, History
 from bpfrec.record.spool import read_whole
 from bpfrec.record.stacks.frames import (
     INTERRUPTED,
@@ -30,6 +30,7 @@ from bpfrec.record.stacks.frames import (
 )
 from bpfrec.record.stacks.modules import Modules, may_hold_jit_code
 from bpfrec.record.stacks.perf_map_files import PerfMaps
+from bpfrec.record.stacks.shared_stacks import Groups, groups_of, inputs_hash, places_in
 from bpfrec.record.stacks.stack_learner import read_learned
 from bpfrec.record.stacks.stack_versions import StackVersions
 from bpfrec.record.stacks.unwinding import MappedCode, UnwoundStack, unwind_snapshot
@@ -49,11 +50,13 @@ _CHANGED = 1 << 15
 class _CachedStack:
     """A stack that was unwound once: snapshots that agree in all it depends on need not be unwound again.
 
-    ``bytes``: how much stack the snapshot had, if that decided how unwinding ended; else 0.
+    ``inputs_hash`` and ``groups``: of :mod:`.shared_stacks`. ``bytes``: how much stack the snapshot had, if that
+    decided how unwinding ended; else 0.
     """
 
     stack: int
     inputs_hash: int
+    groups: Groups | None
     bytes: int
     registers: tuple[tuple[int, int], ...]
     words: tuple[tuple[int, int], ...]
@@ -75,6 +78,7 @@ class _Snapshots:
     """
 
     number: Words
+    pid: Integers
     stack: Integers
     epoch: Integers
     proven: NDArray[np.bool_]
@@ -92,13 +96,15 @@ class UnwoundStacks:
         self._cached = 0
         self._code: dict[tuple[int, int], MappedCode] = {}
         self._same_mappings: dict[tuple[int, int], bool] = {}
+        self._groups: dict[int, Groups] = {}
+        self._shifted: dict[tuple[int, int, int, int], int] = {}
         self._jit: JitEntries = {}
         self._versions = StackVersions(self._stacks, self._jit)
         self._named = 0
         self._ids = np.empty(0, np.int64)
         self._count = 0
         nothing = np.empty(0, np.int64)
-        self._snapshots = _Snapshots(nothing.view(np.uint64), nothing, nothing, nothing.astype(bool))
+        self._snapshots = _Snapshots(nothing.view(np.uint64), nothing, nothing, nothing, nothing.astype(bool))
 
     def read(self, spool: Path, learned_spool: Path, report: Callable[[float], None]) -> None:
         """Unwinds the snapshots in ``spool``; ``report`` gets the share that is done, 0 to 1.
@@ -106,13 +112,21 @@ class UnwoundStacks:
         ``learned_spool``: what the BPF program recognised stacks by, rows of :data:`.LEARNED`.
         """
         learned = read_learned(learned_spool)
+        learnt = set(learned["snapshot"].tolist())
         tables: list[Words] = []
         epochs: list[Integers] = []
+        owners: list[Integers] = []
         for snapshots in read_whole(spool, snapshot_stream(), report):
             pids, times = (np.array([s[i] for s in snapshots], np.int64) for i in (2, 1))
             epochs.append(self._epochs.lookup(pids, times))
+            owners.append(pids)
             unwound = [self._unwound(s, epoch) for s, epoch in zip(snapshots, epochs[-1].tolist(), strict=True)]
             rows = [(s.number, found.stack, found.inputs_hash) for s, found in zip(snapshots, unwound, strict=True)]
+            self._groups |= {
+                s.number: found.groups
+                for s, found in zip(snapshots, unwound, strict=True)
+                if found.groups is not None and s.number in learnt
+            }
             tables.append(np.array(rows, np.uint64))
         self._cache.clear()
         self._code.clear()
@@ -124,7 +138,7 @@ class UnwoundStacks:
         table = table[order]
         stack, epoch = table[:, 1].astype(np.int64), np.concatenate(epochs)[order]
         proven = _proven(table, learned)
-        self._snapshots = _Snapshots(table[:, 0].copy(), stack, epoch, proven)
+        self._snapshots = _Snapshots(table[:, 0].copy(), np.concatenate(owners)[order], stack, epoch, proven)
         _log.info("%d snapshots unwound: %d stacks, %d known", len(table), len(self._stacks), np.count_nonzero(proven))
 
     def columns(self, records: wire.Records) -> tuple[pa.Array, pa.Array]:
@@ -133,15 +147,21 @@ class UnwoundStacks:
         which = np.flatnonzero(records.extras["kind"] == wire.KIND_PATH)
         owners = records.extra_owner[which]
         flags = records.extras["flags"][which].astype(np.int64)
-        numbers = records.data.view("<u8")[records.extra_data[which] // 8]
+        words = records.data.view("<u8")
+        numbers = words[records.extra_data[which] // 8]
         at = np.searchsorted(self._snapshots.number, numbers)
         here = at < len(self._snapshots.number)
         here[here] = self._snapshots.number[at[here]] == numbers[here]
         sure = here.copy()
         recognised = np.flatnonzero(here & ((flags & wire.PATH_KNOWN) != 0))
-        sure[recognised] = self._still_same(calls, owners[recognised], at[recognised])
+        found = np.full(len(at), -1, np.int64)
+        found[here] = self._snapshots.stack[at[here]]
+        found[recognised] = self._recognised(
+            calls, owners[recognised], at[recognised], words[records.extra_data[which[recognised]] // 8 + 1]
+        )
+        sure &= found >= 0
         ids = np.full(len(calls), -1, np.int64)
-        stacks = self._versions.at(self._snapshots.stack[at[sure]], calls.ts[owners[sure]])
+        stacks = self._versions.at(found[sure], calls.ts[owners[sure]])
         ids[owners[sure]] = self._stack_ids(stacks)
         why = np.zeros(len(calls), np.int64)
         refused = flags & (wire.PATH_CAPPED | wire.PATH_32_BIT)
@@ -189,9 +209,11 @@ class UnwoundStacks:
         code = self._mapped_code(snapshot.pid, epoch, snapshot.time)
         unwound = unwind_snapshot(snapshot, code, in_call=in_call)
         sp = snapshot.registers[1]
+        groups = groups_of(snapshot, unwound, code.mapping) if in_call and unwound.is_recognisable else None
         found = _CachedStack(
             self._stack(snapshot, epoch, unwound),
-            unwound.inputs_hash,
+            inputs_hash(unwound, groups),
+            groups,
             len(snapshot.stack) if unwound.status == "stack-truncated" else 0,
             tuple((number, snapshot.registers[number]) for number in sorted(unwound.registers)),
             tuple((address - sp, word) for address, word in unwound.words.items()),
@@ -240,18 +262,67 @@ class UnwoundStacks:
             self._stacks.append(Stack(snapshot.pid, snapshot.time, ips, sources, identity.mappings, unwound.status))
         return number
 
-    def _still_same(self, calls: wire.Calls, owners: Integers, at: Integers) -> NDArray[np.bool_]:
-        """Whether calls that the BPF program recognised have that stack: the mappings may have changed meanwhile."""
+    def _recognised(self, calls: wire.Calls, owners: Integers, at: Integers, mixed: Words) -> Integers:
+        """The indexes of the stacks of calls that the BPF program recognised; -1 where the mappings do not bear it out.
+
+        ``at``: rows of the snapshots. ``mixed``: how far the files are from where they were then.
+        """
         snapshots = self._snapshots
-        stacks, times = snapshots.stack[at], calls.ts[owners]
-        epochs = self._epochs.lookup(calls.pid[owners], times)
-        same = snapshots.proven[at]
-        for row in np.flatnonzero(same & (epochs != snapshots.epoch[at])).tolist():
-            key = (int(stacks[row]), int(epochs[row]))
-            if key not in self._same_mappings:
-                self._same_mappings[key] = self._has_same_mappings(self._stacks[key[0]], int(times[row]))
-            same[row] = self._same_mappings[key]
-        return same
+        times, pids = calls.ts[owners], calls.pid[owners].astype(np.int64)
+        epochs = self._epochs.lookup(pids, times)
+        found = np.where(snapshots.proven[at], snapshots.stack[at], -1)
+        elsewhere = (snapshots.pid[at] != pids) | (mixed != 0)
+        keys = np.column_stack([at, pids, epochs, mixed.view(np.int64)])
+        rows = np.flatnonzero((found >= 0) & (elsewhere | (epochs != snapshots.epoch[at])))
+        distinct, first, inverse = np.unique(keys[rows], axis=0, return_index=True, return_inverse=True)
+        stacks = np.empty(len(distinct), np.int64)
+        for number, (row, pid, epoch, moved) in enumerate(distinct.tolist()):
+            when = int(times[rows[first[number]]])
+            number_of = self._elsewhere if elsewhere[rows[first[number]]] else self._still_there
+            stacks[number] = number_of(row, pid, epoch, moved % (1 << 64), when)
+        found[rows] = stacks[inverse.reshape(-1)]
+        if len(self._stacks) > self._named:
+            self._name_jit_code()
+        return found
+
+    def _still_there(self, row: int, _pid: int, epoch: int, _mixed: int, when: int) -> int:
+        """The stack of the snapshot at ``row`` if its process still has the same mappings; else -1."""
+        stack = int(self._snapshots.stack[row])
+        if (stack, epoch) not in self._same_mappings:
+            self._same_mappings[stack, epoch] = self._has_same_mappings(self._stacks[stack], when)
+        return stack if self._same_mappings[stack, epoch] else -1
+
+    def _elsewhere(self, row: int, pid: int, epoch: int, mixed: int, when: int) -> int:
+        """The stack that the process ``pid`` has where another had that of the snapshot at ``row``; -1: it has not."""
+        stack = int(self._snapshots.stack[row])
+        key = (stack, pid, epoch, mixed)
+        if key not in self._shifted:
+            groups = self._groups.get(int(self._snapshots.number[row]))
+            space = self._history.address_space_at(pid, when)
+            made = self._shift(self._stacks[stack], groups, space, pid, when, mixed) if groups and space else None
+            if made is None:
+                self._shifted[key] = -1
+            else:
+                self._shifted[key] = self._distinct.setdefault(replace(made, ts=0), len(self._stacks))
+                if self._shifted[key] == len(self._stacks):
+                    self._stacks.append(made)
+        return self._shifted[key]
+
+    def _shift(
+        self, stack: Stack, groups: Groups, space: AddressSpace, pid: int, when: int, mixed: int
+    ) -> Stack | None:
+        places = places_in(groups.files, space, when, mixed, self._modules.build_id)
+        if places is None:
+            return None
+        ips: list[int] = []
+        mappings: list[Mapping] = []
+        for ip, source, mapping in zip(stack.ips, stack.sources, stack.mappings, strict=True):
+            now, shift = places.get(mapping, (None, 0))
+            if now is None or space.find(within(ip + shift, bool(source & INTERRUPTED)), when) is not now:
+                return None
+            ips.append(ip + shift)
+            mappings.append(now)
+        return Stack(pid, when, tuple(ips), stack.sources, tuple(mappings), stack.status)
 
     def _has_same_mappings(self, stack: Stack, when: int) -> bool:
         space = self._history.address_space_at(stack.pid, when)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -45,6 +46,47 @@ def test_stacks_that_differ_in_one_caller_are_told_apart(programs: Callable[...,
     capped = rows(trace, "SELECT count(*) FROM syscalls WHERE stack_status = 'capped'")
     told = rows(trace, "SELECT coalesce(sum(count), 0)::BIGINT FROM losses WHERE kind = 'stacks-capped'")
     assert capped == told
+
+
+def test_a_new_process_has_the_stacks_that_another_was_learned_from(
+    programs: Callable[..., Path], tmp_path: Path
+) -> None:
+    """At other addresses, for the loader puts program, library and stack elsewhere in each process."""
+    trace, program = tmp_path / "trace.bpfrec", programs("twins", *FAST, "-pie", "-fPIE")
+    first = Waiting([program, "1", "wait"])
+    stdin = first.process.stdin
+    assert stdin is not None
+    recorder = Recorder(trace, "-vv", "--name", program.name)
+    print("go", file=stdin, flush=True)
+    recorder.wait_for("learned [12] stacks: 2 known")
+    others = [subprocess.Popen([program, str(TURNS)]) for _ in range(2)]
+    for other in others:
+        other.wait(PATIENCE)
+    print("enough", file=stdin, flush=True)
+    first.process.communicate(timeout=PATIENCE)
+    recorder.stop()
+    pids = ", ".join(str(other.pid) for other in others)
+    counted = rows(
+        trace,
+        "SELECT pid, path, count(*), count(stack_id), count(DISTINCT stack_id) FROM syscalls "
+        f"WHERE pid IN ({pids}) AND path LIKE '/nonexistent/%' GROUP BY ALL ORDER BY ALL",
+    )
+    paths = [f"/nonexistent/{name}" for name in ("left", "right")]
+    assert counted == [(pid, path, TURNS, TURNS, 1) for pid in sorted(other.pid for other in others) for path in paths]
+    named = rows(
+        trace,
+        "SELECT DISTINCT path, names FROM (SELECT DISTINCT pid, path, stack_id FROM syscalls "
+        "WHERE path LIKE '/nonexistent/%') JOIN (SELECT stack_id, list(symbol ORDER BY depth) AS names FROM frames "
+        "GROUP BY 1) USING (stack_id) ORDER BY path",
+    )
+    assert [path for path, _ in named] == paths, "a process has other functions on its stack"
+    assert all("main" in names and name in names for (_, names), name in zip(named, ("left", "right"), strict=True))
+    addresses = rows(
+        trace,
+        "SELECT count(DISTINCT ip) FROM frames JOIN (SELECT DISTINCT stack_id FROM syscalls "
+        "WHERE path LIKE '/nonexistent/%') USING (stack_id) WHERE depth = 0",
+    )
+    assert addresses == [(3,)], "the three processes have the library at the same address"
 
 
 def test_calls_that_do_not_come_back_have_the_stack_they_were_made_from(

@@ -19,9 +19,14 @@ def sample(
     tid: int = 101,
     ts: int = 1000,
     registers: tuple[int, ...] = REGISTERS,
+    depth: int = 0x800,
+    comm: bytes = b"it",
 ) -> bytes:
-    """One part of the snapshot ``number``; ``missing``: a bit for each page that could not be read."""
-    body = HEAD.pack(number, ts, pid, tid, len(stack), part, missing, *registers) + stack
+    """One part of the snapshot ``number``; ``missing``: a bit for each page that could not be read.
+
+    ``depth``: bytes from the stack pointer to the beginning of the stack.
+    """
+    body = HEAD.pack(number, ts, pid, tid, len(stack), part, missing, *registers, depth, comm) + stack
     body += bytes(-(len(body) + 4) % 8)
     return struct.pack("<IHHI", 9, 0, 12 + len(body), len(body)) + body
 

@@ -105,6 +105,18 @@ class Registers:
                 kept[number] = location
         self._locations = kept
 
+    def reads(self) -> tuple[int, frozenset[int]]:
+        """What was read so far: how many numbers of the stack, and which registers."""
+        return len(self.stack.used), frozenset(self.used)
+
+    def forget_reads_since(self, before: tuple[int, frozenset[int]]) -> None:
+        """Takes back what was read since :meth:`reads`, as if it had only been looked at."""
+        count, registers = before
+        for place in list(self.stack.used)[count:]:
+            del self.stack.used[place]
+        self.used = set(registers)
+        self.stack.is_searched = True
+
     def location(self, number: int) -> Location | None:
         """Where the value of a register is; None where that is not known."""
         return self._locations.get(number)

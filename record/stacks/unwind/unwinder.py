@@ -69,12 +69,17 @@ def _caller(registers: Registers, frames: list[Frame], find: FindUnwindInfo) -> 
 def _caller_without_table(registers: Registers, here: Frame, code: UnwindInfo, find: FindUnwindInfo) -> Frame | str:
     """The caller of ``here``, which no table covers, by its frame pointer; or the status if that is not certain."""
     lost = "no-frame-pointer" if code.is_jit else "bad-unwind-info" if code.damage else "no-unwind-info"
+    before = registers.reads()
     try:
         found = caller_registers(registers, here, code, find)
     except Unreadable:
-        # The frame pointer of code that keeps one leads beyond the copy. That of other code may be anything.
-        return "stack-truncated" if code.keeps_frame_pointer else lost
+        if code.keeps_frame_pointer:
+            # It leads beyond the copy. That of other code may be anything.
+            return "stack-truncated"
+        found = NoFrame.UNCERTAIN
     if found is NoFrame.UNCERTAIN:
+        # The frames up to here do not depend on what rbp holds. With something else there might be more of them.
+        registers.forget_reads_since(before)
         return lost
     if found is NoFrame.OUTERMOST:
         return "root"

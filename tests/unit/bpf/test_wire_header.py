@@ -87,6 +87,9 @@ def test_wire_structs_and_constants(tmp_path: Path) -> None:
         "offsetof(struct wire_sample, registers)": 64,
         "offsetof(struct wire_path, snapshot)": wire.EXTRA.itemsize,
         "offsetof(struct wire_path, flags)": 6,
+        "offsetof(struct wire_path, shift)": wire.EXTRA.itemsize + 8,
+        "offsetof(struct wire_snapshot, depth)": 96,
+        "offsetof(struct wire_snapshot, comm)": 104,
         "WIRE_PROCESS": wire.KIND_PROCESS,
         "PROCESS_BORN": wire.BORN,
         "PROCESS_ENDED": wire.ENDED,
@@ -224,10 +227,31 @@ def test_constants_of_the_program() -> None:
         "DATA_OFFSET": wire.EXTRA.itemsize,
         "SNAPSHOT_PARTS": snapshots.MOST_PARTS,
         "PATH_WORDS": known_stacks.MOST_WORDS,
-        "PATH_STEPS": known_stacks.MOST_STEPS,
+        "PATH_STEPS": known_stacks.STEPS_AT_ONCE,
+        "SHIFT_NONE": known_stacks.NO_SHIFT,
+        "SHIFT_STACK": known_stacks.STACK_SHIFT,
+        "SHIFT_IP": known_stacks.IP_SHIFT,
+        "SHIFT_FILES": known_stacks.FILE_SHIFTS,
+        "SHIFTS": known_stacks.SHIFTS,
         "PATH_COPIED": known_stacks._COPIED,
+        "WORDS_AT_ONCE": known_stacks.WORDS_AT_ONCE,
     }
     assert {n: said.get(n) for n in expected} == expected, "programs/ and the Python side mean different numbers"
+
+
+def test_known_stacks_are_mixed_and_compared_as_the_program_does() -> None:
+    source = (PROGRAMS / "stacks.c").read_text()
+    factors = [int(value, 16) for value in re.findall(r"0x([0-9a-f]{16})ULL", source)]
+    assert factors == list(known_stacks._MIXED_WITH), "where a file is mapped would be another number"
+    tails = re.search(r"enum tail \{(.*?)\};", source, re.DOTALL)
+    assert tails, "stacks.c has no enum tail"
+    assert [name.strip(" ,") for name in tails[1].split()][:-1] == [
+        f"TAIL_{name.removeprefix('on_').upper()}" for name in program._TAILS
+    ]
+    steps = known_stacks.MOST_WORDS // known_stacks.WORDS_AT_ONCE
+    assert known_stacks.VARIANTS + steps // known_stacks.STEPS_AT_ONCE <= 30, (
+        "MAX_TAIL_CALL_CNT in include/linux/bpf.h is 33, and one call leads to the first of them"
+    )
 
 
 def test_constants_stand_in_the_order_of_the_program() -> None:
