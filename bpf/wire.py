@@ -88,6 +88,7 @@ ARG_BITS = 7
 # Length of the batch, and how many calls are in it: the head of struct wire_batch.
 _SAMPLE_HEAD = struct.Struct("<II")
 _WORD = 8
+_MOST_IN_SAMPLE = 4096
 
 Words = NDArray[np.uint64]
 Bytes = NDArray[np.uint8]
@@ -227,24 +228,28 @@ def few_records(
     return Records(words.view(np.uint8), calls, extras, starts * _WORD, owners, nothing, len(words) * _WORD)
 
 
-def raw_records(records: Records, chosen: NDArray[np.bool_]) -> tuple[bytes, int]:
-    """The bytes of the calls that are ``chosen``, with what belongs to them; and how many these are."""
+def samples_of(records: Records, chosen: NDArray[np.bool_]) -> list[bytes]:
+    """Perf samples of the calls that are ``chosen``, with what belongs to them."""
     words = records.data.view("<u8")
-    parts: list[bytes] = []
 
-    def add(at: int) -> None:
+    def raw(at: int) -> bytes:
         size = int(words[at]) & 0xFFFF
-        parts.append(words[at : at + size // _WORD].tobytes())
+        return words[at : at + size // _WORD].tobytes()
 
     owned: dict[int, list[int]] = {}
     for extra in np.flatnonzero(chosen[records.extra_owner]).tolist():
         owned.setdefault(int(records.extra_owner[extra]), []).append(int(records.extra_data[extra]) // _WORD - 1)
-    calls = np.flatnonzero(chosen).tolist()
-    for call in calls:
-        for at in owned.get(call, ()):
-            add(at)
-        add(int(records.calls._args_at[call]) - SYSCALL.itemsize // _WORD)
-    return b"".join(parts), len(calls)
+    samples: list[bytes] = []
+    waiting: list[bytes] = []
+    for call in np.flatnonzero(chosen).tolist():
+        own = int(records.calls._args_at[call]) - SYSCALL.itemsize // _WORD
+        one = b"".join(raw(at) for at in (*owned.get(call, ()), own))
+        # The size of a perf record has 16 bits.
+        if waiting and sum(map(len, waiting)) + len(one) > _MOST_IN_SAMPLE:
+            samples.append(batch_sample(b"".join(waiting), len(waiting)))
+            waiting = []
+        waiting.append(one)
+    return [*samples, batch_sample(b"".join(waiting), len(waiting))] if waiting else samples
 
 
 def record(head: bytes, data: bytes) -> bytes:

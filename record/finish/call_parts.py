@@ -144,8 +144,7 @@ class CallParts:
         held = ((calls.flags & wire.NO_ENTRY) != 0) | InterruptedCalls.undecided(calls)
         if not held.any():
             return records
-        raw, count = wire.raw_records(records, held)
-        self._held.write(cpu, when, [memoryview(wire.batch_sample(raw, count))])
+        self._held.write(cpu, when, [memoryview(sample) for sample in wire.samples_of(records, held)])
         return records.where(~held)
 
     @contextmanager

@@ -9,6 +9,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from support import ring_bytes
 from support.recorded_calls import OTHER, PID, recorded
@@ -17,6 +18,8 @@ import bpfrec
 from bpfrec.bpf import wire
 from bpfrec.formats.kernel.syscalls import syscalls
 from bpfrec.record.finish import live_converter
+from bpfrec.record.finish.call_parts import CallParts
+from bpfrec.record.finish.call_writer import decoded
 from bpfrec.record.finish.finish import finish
 from bpfrec.record.finish.live_converter import LiveConverter
 from bpfrec.record.finish.saved_parts import saved_parts
@@ -24,6 +27,7 @@ from bpfrec.record.journal import Mark
 from bpfrec.record.request import Request
 from bpfrec.record.session.output import SpoolKind, prepare
 from bpfrec.record.session.spools import Spools
+from bpfrec.record.spool import read_decoded
 
 NUMBERS = {name: syscalls()[name].numbers["x86_64"] for name in ("getpid", "openat", "nanosleep", "rt_sigreturn")}
 
@@ -125,6 +129,19 @@ def _await_parts(folder: Path) -> None:
     while not saved_parts(folder).parts:
         assert time.monotonic() < limit, "no part was saved"
         time.sleep(0.05)
+
+
+def test_many_calls_of_one_batch_can_be_held_back(tmp_path: Path) -> None:
+    """A perf record has at most 64 KiB."""
+    count = 3000
+    parts = CallParts(tmp_path, "held")
+    call = ring_bytes.call(NUMBERS["nanosleep"], args=(1, 2), ret=-516, pid=PID, tid=PID)
+    data = b"".join(ring_bytes.sample(call) for _ in range(count))
+    parts.take(0, 1, wire.decode(np.frombuffer(data, np.uint8)))
+    made = parts.close()
+    assert (made.decoded, made.undecoded, made.rows) == (count, 0, 0)
+    held = [records for _, records in read_decoded(made.held, decoded, 1 << 20, lambda _: None)]
+    assert sum(len(records.calls) for records in held) == count
 
 
 def test_a_converter_whose_recorder_gives_up_ends(tmp_path: Path) -> None:
