@@ -3,13 +3,32 @@
 from __future__ import annotations
 
 import os
+import shlex
+import shutil
+import sys
 from pathlib import Path
 
 from bpfrec.formats.errors import BpfrecError
 
 # include/uapi/linux/capability.h
-_CAPABILITIES = {"CAP_IPC_LOCK": 14, "CAP_SYS_ADMIN": 21, "CAP_PERFMON": 38, "CAP_BPF": 39}
+_CAPABILITIES = {
+    "CAP_DAC_READ_SEARCH": 2,
+    "CAP_IPC_LOCK": 14,
+    "CAP_SYS_PTRACE": 19,
+    "CAP_SYS_ADMIN": 21,
+    "CAP_PERFMON": 38,
+    "CAP_BPF": 39,
+}
 _NEEDED = ("CAP_BPF", "CAP_PERFMON")
+
+_FOR_OTHERS = {
+    "CAP_SYS_PTRACE": "open files, arguments, mapped files and symbols of processes of other users are missing",
+    "CAP_DAC_READ_SEARCH": "programs in folders that this user may not enter have no symbols",
+}
+"""Without what a recording of other users' processes lacks something, and what: proc(5), capabilities(7)."""
+
+_SUDO_PATH = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin", "/snap/bin")
+"""Where sudo looks for programs, as distributions set it up: secure_path in sudoers(5)."""
 
 _PID_NAMESPACE = Path("/proc/self/ns/pid")
 # PROC_PID_INIT_INO in include/linux/proc_ns.h
@@ -31,9 +50,14 @@ def check_permission() -> None:
         _check_pid_namespace()
         return
     if os.geteuid() != 0:
+        if missing != list(_NEEDED):
+            raise BpfrecError(
+                f"recording without root needs {' and '.join(_NEEDED)}: this process lacks {' and '.join(missing)}",
+                f"Add it to its capabilities, or run: {command_with_sudo()}",
+            )
         raise BpfrecError(
             "recording needs root: the kernel lets nobody else load BPF programs and read other processes",
-            "Run it with: sudo bpfrec record ...   (analysis needs no root)",
+            f"Run it with: {command_with_sudo()}   (analysis needs no root)",
         )
     where = "this container" if _in_container() else "this environment"
     raise BpfrecError(
@@ -41,6 +65,24 @@ def check_permission() -> None:
         "Record on the host, or start the container with: --privileged --pid=host   "
         f"(or --cap-add {' --cap-add '.join(c.removeprefix('CAP_') for c in missing)})",
     )
+
+
+def command_with_sudo() -> str:
+    """This command line behind sudo, for a message: with the whole path of the program where sudo would not find it."""
+    program = Path(sys.argv[0])
+    if program.parts[-2:] == ("bpfrec", "__main__.py"):
+        found = [sys.executable, "-m", "bpfrec"]
+    elif program.name != "bpfrec":
+        return "sudo bpfrec record ..."
+    else:
+        path = str(program.absolute())
+        found = ["bpfrec" if shutil.which("bpfrec", path=os.pathsep.join(_SUDO_PATH)) == path else path]
+    return shlex.join(["sudo", *found, *sys.argv[1:]])
+
+
+def lacking_for_others() -> list[str]:
+    """What a recording of processes of other users lacks, in words, with the capability that would give it."""
+    return [f"without {name}, {what}" for name, what in _FOR_OTHERS.items() if not _holds(name)]
 
 
 def why_refused(what: str, said: str) -> BpfrecError:

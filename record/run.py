@@ -5,13 +5,16 @@ from __future__ import annotations
 import errno
 import importlib
 import logging
+import os
 import resource
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bpfrec.bpf.compilation import Compilation
+from bpfrec.bpf.permission import lacking_for_others
 from bpfrec.bpf.program import RecorderProgram, start_compiling
 from bpfrec.formats.errors import BpfrecError
 from bpfrec.record.display import Display
@@ -57,6 +60,8 @@ def run(request: Request) -> int:
         Display(f"{request.subject()}{_until(request)}") as display,
         StopSignals(with_quit=bool(request.command)) as signals,
     ):
+        for remark in _lacking(request):
+            display.say(remark)
         if not request.command:
             permit_many_files()
             _record_and_finish(request, output, user, None, compilation, converter, display, signals)
@@ -69,6 +74,22 @@ def run(request: Request) -> int:
         finally:
             command.close()
         return command.child.exit_code
+
+
+def _lacking(request: Request) -> list[str]:
+    """What the trace will lack because this process may not read all that it records."""
+    chosen = request.processes()
+    own = os.geteuid()
+    if chosen is not None and all(_owner(pid) in (own, None) for pid in chosen):
+        return []
+    return lacking_for_others()
+
+
+def _owner(pid: int) -> int | None:
+    try:
+        return Path(f"/proc/{pid}").stat().st_uid
+    except OSError:
+        return None
 
 
 def permit_many_files() -> None:

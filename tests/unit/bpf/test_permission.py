@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -35,6 +37,41 @@ def test_a_user_is_told_to_use_sudo(monkeypatch: pytest.MonkeyPatch) -> None:
     held(monkeypatch, 0, uid=1000)
     with pytest.raises(BpfrecError, match="sudo bpfrec record"):
         permission.check_permission()
+
+
+@pytest.mark.parametrize(
+    ("program", "command"),
+    [
+        ("/usr/bin/bpfrec", "sudo bpfrec record -p 12 --name 'a b'"),
+        ("/home/u/.local/bin/bpfrec", "sudo /home/u/.local/bin/bpfrec record -p 12 --name 'a b'"),
+        ("/opt/v/bpfrec/__main__.py", "sudo {python} -m bpfrec record -p 12 --name 'a b'"),
+    ],
+)
+def test_the_refusal_prints_a_command_that_sudo_finds(
+    monkeypatch: pytest.MonkeyPatch, program: str, command: str
+) -> None:
+    held(monkeypatch, 0, uid=1000)
+    monkeypatch.setattr(sys, "argv", [program, "record", "-p", "12", "--name", "a b"])
+    monkeypatch.setattr(shutil, "which", lambda name, **_: f"/usr/bin/{name}")
+    with pytest.raises(BpfrecError) as refused:
+        permission.check_permission()
+    assert command.format(python=sys.executable) + "   (" in refused.value.hint
+
+
+@pytest.mark.parametrize(("capabilities", "lacks"), [(BPF, "CAP_PERFMON"), (PERFMON, "CAP_BPF")])
+def test_a_user_with_some_capabilities_is_told_which_is_missing(
+    monkeypatch: pytest.MonkeyPatch, capabilities: int, lacks: str
+) -> None:
+    held(monkeypatch, capabilities, uid=1000)
+    with pytest.raises(BpfrecError, match=f"this process lacks {lacks}\n"):
+        permission.check_permission()
+
+
+def test_what_is_missing_to_record_others_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    held(monkeypatch, ALL & ~(1 << 19))
+    assert [said.partition(",")[0] for said in permission.lacking_for_others()] == ["without CAP_SYS_PTRACE"]
+    held(monkeypatch, ALL)
+    assert permission.lacking_for_others() == []
 
 
 @pytest.mark.parametrize(
