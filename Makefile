@@ -114,6 +114,14 @@ bench-stacks: setup bench-packages ## ... and how soon a recording begins, and h
 soak: setup ## kill recorders and fill their disks at random, and check what is left, as root; a few minutes
 	$(SUDO) $(BIN)/python tests/soak/soak.py --kills $(or $(KILLS),10) --disks $(or $(DISKS),5) $(if $(SEED),--seed $(SEED))
 
+$(VENV)/fuzz.done: pyproject.toml $(VENV)/dev.done
+	$(BIN)/pip install -q --disable-pip-version-check -e '.[fuzz]'
+	touch $@
+
+.PHONY: fuzz
+fuzz: setup-dev $(VENV)/fuzz.done ## feed damaged files to every reader, RUNS=1000000 of them, and print how many ran
+	$(BIN)/python tests/fuzz/fuzz.py --runs $(or $(RUNS),1000000) $(TARGETS)
+
 samples: setup-dev ## record sample_traces/ anew, as root
 	$(SUDO) env BPFREC=$(CURDIR)/$(BIN)/bpfrec sample_traces/record.sh
 

@@ -98,6 +98,8 @@ def _sections(blob: bytes) -> tuple[bytes, bytes]:
     Raises:
         BpfrecError: it is not type information.
     """
+    if len(blob) < _HEADER.size:
+        raise BpfrecError(f"{VMLINUX} ends too early")
     magic, _version, _flags, header, type_offset, type_size, string_offset, string_size = _HEADER.unpack_from(blob)
     if magic != 0xEB9F:
         raise BpfrecError(f"{VMLINUX} is not BTF in this machine's byte order")
@@ -121,6 +123,7 @@ def _word(types: bytes, at: int) -> int:
 def _members(raw: bytes, info: int, strings: bytes) -> Iterator[tuple[str, int]]:
     """Names and offsets in bytes of the members of a struct; ``raw`` begins with its array of btf_member."""
     elements, bitfields = info & 0xFFFF, bool(info >> 31)
-    for name, _type, offset in _MEMBER.iter_unpack(raw[: elements * _MEMBER.size]):
-        label = strings[name : strings.index(b"\0", name)].decode()
+    whole = min(elements, len(raw) // _MEMBER.size)
+    for name, _type, offset in _MEMBER.iter_unpack(raw[: whole * _MEMBER.size]):
+        label = strings[name:].partition(b"\0")[0].decode("utf-8", "replace")
         yield label, ((offset & 0xFFFFFF) if bitfields else offset) // 8

@@ -1,0 +1,136 @@
+"""The corpus that fuzzing starts from: small real files of every kind, made or found on this machine."""
+
+from __future__ import annotations
+
+import io
+import shutil
+import struct
+import subprocess
+import tempfile
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+from support import ring_bytes, trace_builder
+
+from bpfrec.formats.symbols.elf import ElfFile
+from bpfrec.record.spool import SpoolWriter
+
+_SOURCE = "int twice(int x)\n{\n    return x + x;\n}\nint main(int n, char **v)\n{\n    return twice(n) != 2 * n;\n}\n"
+_BUILDS = (
+    *(("-O0", "-g"), ("-O2", "-gdwarf-4"), ("-O1", "-gdwarf-2"), ("-O1", "-g", "-gdwarf64")),
+    *(("-O2", "-g", "-gz=zlib"), ("-O0", "-static-pie", "-nostdlib", "-g")),
+)
+_PERF_MAP = b"401100 40 JS:~main /srv/a.js:1:2\n1100 80 py::f:/srv/a.py\n7f0000001000 10 LazyCompile:*g\nno line\n"
+_EXPRESSIONS = (bytes((0x77, 8, 0x06, 0x23, 16)), bytes((0x31, 0x32, 0x22, 0x12, 0x1A)), bytes((0x2F, 0xFD, 0xFF)))
+_GO = struct.Struct("<I2x2B7Q")
+
+
+def seeds(target: str) -> list[bytes]:
+    """Inputs to begin with."""
+    return _MADE[target]()
+
+
+def _manifests() -> list[bytes]:
+    with zipfile.ZipFile(io.BytesIO(_trace())) as archive:
+        return [archive.read("manifest.json"), b'{"format": "bpfrec", "format_version": 1}']
+
+
+def _trace() -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        return trace_builder.lab1().write(Path(folder) / "t.bpfrec").read_bytes()
+
+
+def _records() -> bytes:
+    return ring_bytes.sample(ring_bytes.call(), ring_bytes.call(ret=-2), ring_bytes.process(1))
+
+
+def _spool() -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "s"
+        writer = SpoolWriter(path)
+        for cpu in range(2):
+            writer.write(cpu, 1000, [memoryview(_records())])
+        writer.close()
+        return path.read_bytes()
+
+
+def _programs() -> list[bytes]:
+    found = []
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "a.c").write_text(_SOURCE)
+        for number, flags in enumerate(_BUILDS):
+            program = Path(folder) / f"a{number}"
+            source = ["-c"] if "-nostdlib" in flags else []
+            command = ["gcc", *flags, *source, "-o", str(program), "a.c"]
+            if (
+                shutil.which("gcc")
+                and not subprocess.run(command, cwd=folder, capture_output=True, check=False).returncode
+            ):
+                found.append(program.read_bytes())
+    return found or [Path("/bin/true").read_bytes()]
+
+
+def _cfi() -> list[bytes]:
+    """CIEs and programs of the C library: a byte for the length of the CIE, the CIE, a program."""
+    found = []
+    with Path("/lib/x86_64-linux-gnu/libc.so.6").open("rb") as file:
+        elf = ElfFile(file)
+        section = elf.section(".eh_frame")
+        content = elf.read_at(section[0], 1 << 16) if section else b""
+    at, cie = 0, b""
+    while at + 8 <= len(content) and len(found) < 40:
+        length, kind = struct.unpack_from("<2I", content, at)
+        body = content[at + 8 : at + 4 + length]
+        if kind == 0:
+            cie = body
+        elif 0 < len(cie) < 256:
+            found.append(bytes((len(cie),)) + cie + body[17:])
+        at += 4 + length
+    return found
+
+
+def _pclntab() -> bytes:
+    """The table of a Go program of two functions, in the layout of Go 1.20."""
+    head = _GO.size
+    names = b"main.main\0runtime.goexit\0"
+    files = b"/srv/a.go\0"
+    values = b"\0\x02\x10\x04\x20\0"
+    functions = struct.pack("<5I", 0, 40, 0x40, 100, 0x80) + bytes(20)
+    record = struct.pack("<IiIIIIIIIBBBB", 0, 0, 0, 0, 1, 1, 1, 0, 1, 0, 0, 0, 0) + bytes(16)
+    offsets = (2, 1, 0x401000, head, head + len(names), head + len(names) + 4, head + len(names) + 4 + len(files))
+    place = head + len(names) + 4 + len(files) + len(values)
+    return (
+        _GO.pack(0xFFFFFFF1, 1, 8, *offsets[:3], *offsets[3:7])
+        + struct.pack("<Q", place)
+        + names
+        + bytes(4)
+        + files
+        + values
+        + functions
+        + record * 2
+    )
+
+
+def _btf() -> bytes:
+    strings = b"\0task_struct\0pid\0tgid\0int\0"
+    types = struct.pack("<4I", 22, 1 << 24, 4, 32) + struct.pack("<3I", 1, 4 << 24 | 2, 16)
+    types += struct.pack("<3I", 13, 1, 0) + struct.pack("<3I", 17, 1, 32)
+    return struct.pack("<HBBIIIII", 0xEB9F, 1, 0, 24, 0, len(types), len(types), len(strings)) + types + strings
+
+
+_MADE: dict[str, Callable[[], list[bytes]]] = {
+    "zip": lambda: [_trace()],
+    "salvage": lambda: [_trace()],
+    "manifest": _manifests,
+    "spool": lambda: [_spool()],
+    "ring": lambda: [_records()],
+    "perf-map": lambda: [_PERF_MAP],
+    "elf": _programs,
+    "dwarf": _programs,
+    "eh-frame": _programs,
+    "cfi": _cfi,
+    "expression": lambda: [*_EXPRESSIONS],
+    "pclntab": lambda: [_pclntab()],
+    "btf": lambda: [_btf()],
+}

@@ -1,0 +1,185 @@
+"""What is fuzzed: each target reads bytes as the product does, and fails only as the product says it may.
+
+A target that raises anything else, or takes more than :data:`TIMEOUT_S`, has found a fault. Answers are checked where
+they can be: what a checksum covers is right or refused.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import json
+import logging
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import mkdtemp
+
+import numpy as np
+
+from bpfrec.bpf import btf, wire
+from bpfrec.formats.errors import BpfrecError
+from bpfrec.formats.manifest import parse_manifest
+from bpfrec.formats.salvage import salvage
+from bpfrec.formats.symbols.elf import ElfFile, NotElfError
+from bpfrec.formats.symbols.elf_symbols import SymbolIndex
+from bpfrec.formats.symbols.go_functions import BadGoTableError, GoFunctions
+from bpfrec.formats.symbols.perf_map import entries_for
+from bpfrec.formats.symbols.source_lines import Budget, SourceLines
+from bpfrec.formats.symbols.symbolizer import Symbolizer
+from bpfrec.formats.trace_reader import TraceReader
+from bpfrec.record.decode.calls import call_rows
+from bpfrec.record.spool import read_decoded
+from bpfrec.record.stacks.unwind.cfi import parse_cie, row_at
+from bpfrec.record.stacks.unwind.eh_frame import UnwindTable
+from bpfrec.record.stacks.unwind.encoding import BadUnwindInfoError
+from bpfrec.record.stacks.unwind.expression import Unreadable, evaluate
+
+logging.disable(logging.CRITICAL)
+
+TIMEOUT_S = 20
+_FOLDER = Path(mkdtemp(prefix="bpfrec-fuzz-"))
+_ADDRESSES = (0x1000, 0x1139, 0x1160, 0x401136, 0x7F00_0000_1000)
+_BUDGET = 1 << 20
+
+
+@dataclass(frozen=True)
+class Target:
+    """``run`` reads bytes; ``most_bytes``: of an input. ``share``: of all inputs, for some are slower than others."""
+
+    run: Callable[[bytes], object]
+    most_bytes: int
+    share: float
+
+
+def _zip(data: bytes) -> None:
+    path = _FOLDER / "trace.bpfrec"
+    path.write_bytes(data)
+    with contextlib.suppress(BpfrecError), TraceReader(path) as reader:
+        faults = dict(reader.verify())
+        for name, fault in faults.items():
+            with zipfile.ZipFile(path) as archive:
+                if not fault:
+                    content = archive.read(f"{name}.parquet")
+                    assert hashlib.sha256(content).hexdigest() == reader.manifest.tables[name].sha256
+
+
+def _manifest(data: bytes) -> None:
+    with contextlib.suppress(BpfrecError):
+        manifest = parse_manifest(data, "it")
+        assert parse_manifest(manifest.to_json(), "it") == manifest
+        json.dumps(manifest.configuration, ensure_ascii=False).encode()
+
+
+def _salvage(data: bytes) -> None:
+    source, target = _FOLDER / "cut.bpfrec", _FOLDER / "saved.bpfrec"
+    source.write_bytes(data)
+    target.unlink(missing_ok=True)
+    with contextlib.suppress(BpfrecError):
+        salvage(source, target)
+        with TraceReader(target) as reader:
+            assert not [fault for _, fault in reader.verify() if fault]
+
+
+def _spool(data: bytes) -> None:
+    path = _FOLDER / "calls.spool"
+    path.write_bytes(data)
+
+    def decode(chunk: object) -> tuple[wire.Records, int]:
+        records = wire.decode(chunk.data)  # type: ignore[attr-defined]
+        return records, records.consumed
+
+    for records in read_decoded(path, decode, 1 << 16, lambda _: None):
+        _rows(records)
+
+
+def _ring(data: bytes) -> None:
+    _rows(wire.decode(np.frombuffer(data[: len(data) // 8 * 8], np.uint8).copy()))
+
+
+def _rows(records: wire.Records) -> None:
+    if len(records.calls):
+        rows = call_rows(records, 0, False)
+        assert len(rows.table) == len(records.calls)
+
+
+def _perf_map(data: bytes) -> None:
+    found = entries_for(io.BytesIO(data), _ADDRESSES)
+    assert found.kept <= (data.count(b"\n") + 1) * len(_ADDRESSES)
+
+
+def _elf(data: bytes) -> None:
+    with contextlib.suppress(NotElfError):
+        file = ElfFile(io.BytesIO(data))
+        _ = file.build_id, file.sections, file.debug_link, file.symbol_bytes
+        index = SymbolIndex(file.symbol_tables())
+        symbolizer = Symbolizer([file])
+        for address in _ADDRESSES:
+            found = index.find(address)
+            assert found is None or isinstance(found.name, str)
+            symbolizer.symbol_at(address)
+
+
+def _dwarf(data: bytes) -> None:
+    with contextlib.suppress(NotElfError):
+        file = ElfFile(io.BytesIO(data))
+        lines, _ = SourceLines(file.content).find(_ADDRESSES, Budget(_BUDGET))
+        assert all(line.line > 0 for line in lines.values())
+
+
+def _eh_frame(data: bytes) -> None:
+    with contextlib.suppress(NotElfError):
+        table = UnwindTable(ElfFile(io.BytesIO(data)))
+        for address in _ADDRESSES:
+            with contextlib.suppress(BadUnwindInfoError):
+                table.find(address)
+            with contextlib.suppress(BadUnwindInfoError):
+                table.find_offset(address & 0xFFFF)
+            table.ends_call(address & 0xFFFF)
+
+
+def _cfi(data: bytes) -> None:
+    size = data[0] if data else 0
+    with contextlib.suppress(BadUnwindInfoError):
+        row_at(parse_cie(data[1 : 1 + size], 0x1000), data[1 + size :], 0x1000, 0x1040)
+
+
+def _expression(data: bytes) -> None:
+    with contextlib.suppress(BadUnwindInfoError, Unreadable):
+        value = evaluate(data, lambda number: number if number < 17 else None, lambda _, size: (1 << 8 * size) - 1, 7)
+        assert 0 <= value < 1 << 64
+
+
+def _pclntab(data: bytes) -> None:
+    with contextlib.suppress(BadGoTableError):
+        table = GoFunctions(data, 0x401000)
+        for address in (*_ADDRESSES, 0x401000, 0x401040):
+            table.find(address)
+            table.line(address)
+            table.stack_moved(address)
+
+
+def _btf(data: bytes) -> None:
+    with contextlib.suppress(BpfrecError):
+        btf.member_offsets({"task_struct": ("pid", "tgid")}, data)
+    btf.offset_of_run(("pid", "tgid"), data or b"\0")
+    btf.has_name("pid", data or b"\0")
+
+
+TARGETS: dict[str, Target] = {
+    "zip": Target(_zip, 1 << 15, 0.5),
+    "manifest": Target(_manifest, 1 << 13, 2),
+    "salvage": Target(_salvage, 1 << 15, 0.2),
+    "spool": Target(_spool, 1 << 12, 0.5),
+    "ring": Target(_ring, 1 << 12, 0.5),
+    "perf-map": Target(_perf_map, 1 << 12, 1),
+    "elf": Target(_elf, 1 << 15, 0.3),
+    "dwarf": Target(_dwarf, 1 << 15, 0.3),
+    "eh-frame": Target(_eh_frame, 1 << 15, 0.3),
+    "cfi": Target(_cfi, 1 << 9, 3),
+    "expression": Target(_expression, 1 << 8, 4),
+    "pclntab": Target(_pclntab, 1 << 12, 2),
+    "btf": Target(_btf, 1 << 12, 2),
+}
