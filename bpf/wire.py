@@ -175,7 +175,11 @@ def decode(data: Bytes) -> Records:
     words = data.view("<u8")
     first, behind, consumed = _batches(data)
     starts = _record_starts(words, first, behind)
-    kinds = _byte(words[starts], 4)
+    heads = words[starts]
+    sound = _are_whole(heads)
+    if not sound.all():
+        starts, heads = starts[sound], heads[sound]
+    kinds = _byte(heads, 4)
     is_call = kinds == KIND_SYSCALL
     is_process = kinds == KIND_PROCESS
     call_positions, extra_positions = np.flatnonzero(is_call), np.flatnonzero(~(is_call | is_process))
@@ -321,6 +325,19 @@ def _record_starts(words: Words, first: Integers, behind: Integers) -> Integers:
     for step, (at, number) in enumerate(zip(steps, numbers, strict=True)):
         starts[base[number] + step] = at
     return starts
+
+
+def _are_whole(heads: Words) -> NDArray[np.bool_]:
+    """Whether the sizes of records, in their first words, have room for what calls and processes always have.
+
+    Only a damaged spool has others.
+    """
+    sizes, kinds = heads.view("<u2")[::4], _byte(heads, 4)
+    captured = np.maximum(heads.view("<i2")[1::4], 0)
+    calls = sizes >= SYSCALL.itemsize + _WORD * _byte(heads, 6).astype(np.int32) + captured
+    whole: NDArray[np.bool_] = (kinds != KIND_SYSCALL) | calls
+    whole &= (kinds != KIND_PROCESS) | (sizes >= PROCESS.itemsize)
+    return whole
 
 
 def _calls(words: Words, starts: Integers) -> Calls:
