@@ -10,6 +10,7 @@ import click
 
 from bpfrec.analyze.commands.agent import error_line, for_agent
 from bpfrec.analyze.commands.endings import interrupted_status
+from bpfrec.analyze.commands.time_limit import out_of_time
 from bpfrec.analyze.render.escape import printable, printable_lines
 from bpfrec.cli import root
 from bpfrec.formats.errors import BpfrecError
@@ -56,7 +57,8 @@ def _run() -> int:
     except click.ClickException as error:
         return _fail(error.format_message(), _remedy(error), error.exit_code)
     except (click.Abort, KeyboardInterrupt):
-        return interrupted_status()
+        late = out_of_time()
+        return _fail(late.message, late.hint) if late else interrupted_status()
     return code if isinstance(code, int) else DONE
 
 

@@ -21,6 +21,7 @@ from bpfrec.analyze.commands.output import (
     rendered,
     write_lines,
 )
+from bpfrec.analyze.commands.time_limit import bounded_time
 from bpfrec.analyze.commands.trace_input import (
     DEFAULT_TRACE,
     TRACE_VARIABLE,
@@ -60,6 +61,7 @@ def pass_trace(function: F) -> F:
     def command(ctx: click.Context, /, *args: Any, allow_files: bool = False, **kwargs: Any) -> Any:
         ctx.with_resource(ended_by_signals())
         ctx.with_resource(bounded_memory())
+        ctx.with_resource(bounded_time())
         trace = ctx.with_resource(Trace(named_trace(ctx), named_symbols(ctx), allow_files=allow_files))
         result = function(*args, trace=trace, **kwargs)
         note(*trace.remarks)

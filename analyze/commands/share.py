@@ -11,6 +11,7 @@ import click
 from bpfrec.analyze.commands.endings import ended_by_signals
 from bpfrec.analyze.commands.memory import bounded_memory
 from bpfrec.analyze.commands.options import DEFAULT_TRACE, TRACE_VARIABLE, Output, listing_options, note
+from bpfrec.analyze.commands.time_limit import bounded_time
 
 if TYPE_CHECKING:
     from bpfrec.analyze.engine.result import Result
@@ -80,6 +81,7 @@ def command(
         raise click.UsageError("Name the copy with -o FILE, or add --dry-run.")
     ctx.with_resource(ended_by_signals())
     ctx.with_resource(bounded_memory())
+    ctx.with_resource(bounded_time())
     with Trace(trace) as opened:
         selection = parse_selection(only, opened.manifest)
         wish = Wish(chosen, selection, parse_size(max_size) if max_size else None, frozenset(keep))

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 MEMORY_VARIABLE = "BPFREC_MEMORY_LIMIT"
 
-_ENDING = frozenset(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
+_ENDING = frozenset(
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGXCPU") if hasattr(signal, name)
+)
 MOST_BYTES = 4 << 30
 """The most that DuckDB takes unless the variable says otherwise."""
 FREE_SETTINGS = ("threads", "TimeZone", "default_order", "default_null_order", "preserve_insertion_order")
