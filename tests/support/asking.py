@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import bpfrec.__main__
+from bpfrec.analyze.reports import REPORTS
 
-QUESTIONS: tuple[tuple[str, ...], ...] = (
+_CHOSEN: tuple[tuple[str, ...], ...] = (
     ("info",),
     ("schema",),
     ("sql", "SELECT count(*) FROM syscalls"),
@@ -34,6 +35,7 @@ QUESTIONS: tuple[tuple[str, ...], ...] = (
     ("report", "network", "--format", "csv"),
     ("report", "processes", "-c", "--full"),
     ("report", "stacks", "-l", "--by", "time"),
+    ("report", "stackcount", "c:openat"),
     ("report", "argdist", "-C", "p:c:openat(int d, char *p):char*:p"),
     ("report", "trace", 'p:c:openat "%s", arg2', "-U"),
     ("flamegraph", "--format", "svg"),
@@ -49,6 +51,11 @@ QUESTIONS: tuple[tuple[str, ...], ...] = (
         't:syscalls:sys_exit_openat /args->ret < 0/ { @h = hist(args->ret); printf("%s %d", comm, pid); }',
     ),
 )
+
+
+_ASKED = {asked[1] for asked in _CHOSEN if asked[0] == "report"}
+QUESTIONS = (*_CHOSEN, *(("report", name) for name in REPORTS if name not in _ASKED))
+"""Every command, and every report."""
 
 
 @dataclass(frozen=True)
