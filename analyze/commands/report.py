@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from copy import copy
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -112,8 +113,11 @@ def _trace_behind_flags(own: Sequence[click.Parameter]) -> None:
 
 def _take_trace_of_arguments(command: click.Command) -> None:
     """Lets the trace be one of the arguments of ``command``."""
-    (argument,) = (param for param in command.params if isinstance(param, click.Argument))
-    required, argument.required = argument.required, False
+    ((place, own),) = ((i, param) for i, param in enumerate(command.params) if isinstance(param, click.Argument))
+    # The report keeps its own: a command is made of it each time.
+    required, argument = own.required, copy(own)
+    argument.required = False
+    command.params[place] = argument
 
     def keep(ctx: click.Context, param: click.Parameter, given: tuple[str, ...]) -> tuple[str, ...]:
         rest = tuple(without_trace(ctx, given))

@@ -83,7 +83,13 @@ def keep_trace(ctx: click.Context, name: str | Path) -> None:
 
 def is_trace(argument: str) -> bool:
     """Whether an argument is the name of a trace: it ends as one, or is a folder with a manifest."""
-    return argument.endswith(_SUFFIX) or (Path(argument) / MANIFEST).is_file()
+    if argument.endswith(_SUFFIX):
+        return True
+    try:
+        return (Path(argument) / MANIFEST).is_file()
+    except (OSError, ValueError):
+        # A query is longer than a name can be.
+        return False
 
 
 def without_trace(ctx: click.Context, arguments: Iterable[str]) -> list[str]:

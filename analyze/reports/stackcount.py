@@ -167,7 +167,7 @@ REPORT = Report(
         flag(["-f", "--folded"], "Print folded stacks, for flame graphs."),
         refused_option(
             ["-K", "--kernel-stacks-only"],
-            "kernel stacks of calls are not recorded; -U shows user stacks.",
+            "kernel stacks are not recorded; -U shows user stacks.",
             is_flag=True,
         ),
         limit_option(),

@@ -170,9 +170,7 @@ REPORT = Report(
         click.Option(["-T", "--time", "time_of_day"], is_flag=True, help="Show the time of day (UTC)."),
         click.Option(["-C", "--print_cpu", "--print-cpu"], is_flag=True, help="Show the CPU."),
         click.Option(["-f", "--msg-filter"], metavar="TEXT", help="Only events whose message contains TEXT."),
-        refused_option(
-            ["-K", "--kernel-stack"], "kernel stacks of calls are not recorded; -U shows user stacks.", is_flag=True
-        ),
+        refused_option(["-K", "--kernel-stack"], "kernel stacks are not recorded; -U shows user stacks.", is_flag=True),
         click.Option(["-U", "--user-stack"], is_flag=True, help="Show the user stack."),
         click.Option(["-a", "--address"], is_flag=True, help="With -U: show addresses."),
         click.Option(["-A", "--aggregate"], is_flag=True, help="With -M: count equal events."),

@@ -64,6 +64,11 @@ def test_commands_with_arguments_of_their_own_take_the_trace_among_them(lab1_tra
     assert done.stdout
 
 
+def test_a_long_query_is_no_name_of_a_trace(lab1_trace):
+    query = f"SELECT 42 AS n -- {'x' * 5000}"
+    assert run_bpfrec("sql", query, "-i", lab1_trace, "--format", "csv").stdout == "n\n42\n"
+
+
 def test_two_traces_are_refused(lab1_trace, lossy_trace):
     done = run_bpfrec("report", "-i", lab1_trace, "summary", lossy_trace)
     assert (done.returncode, done.stdout) == (2, "")
