@@ -23,6 +23,8 @@ _ENTRIES = {
     "sql": Entry("bpfrec.analyze.commands.sql:command", "short for analyze sql: ask in SQL"),
     "man": Entry("bpfrec.manual:command", "write the manual pages"),
     "completion": Entry("bpfrec.completion:command", "print or install what a shell needs to complete words"),
+    "mcp": Entry("bpfrec.analyze.commands.agents:mcp", "serve traces to an AI agent (Model Context Protocol)"),
+    "skill": Entry("bpfrec.analyze.commands.agents:skill", "print a SKILL.md for AI agents"),
 }
 
 
