@@ -169,6 +169,10 @@ def _conditions(selection: Selection) -> dict[str, str]:
         schema.PROCESSES.name: _LIFE.format(table="processes", key="pid", time="start_ns"),
         schema.THREADS.name: _LIFE.format(table="threads", key="tid", time="start_ns"),
         schema.DESCRIPTORS.name: _LIFE.format(table="processes", key="pid", time="ts_ns"),
+        schema.URING_CLOSES.name: _LIFE.format(table="processes", key="pid", time="ts_ns"),
+        schema.THREAD_TABLES.name: _LIFE.format(table="processes", key="pid", time="snapshot_ns"),
+        # Nobody knows whose call a line was about.
+        schema.LOG_LINES.name: "FALSE",
         schema.MAPPINGS.name: _LIFE.format(table="processes", key="pid", time="start_ns"),
         schema.JIT_SYMBOLS.name: _JIT,
         schema.BINARIES.name: of_binaries,
