@@ -44,7 +44,7 @@ def compute(
     trace: Queries,
     calls: CallFilter,
     *,
-    pattern: str,
+    pattern: str = "*",
     regexp: bool = False,
     cpu: int | None = None,
     interval_s: float | None = None,
@@ -111,9 +111,9 @@ def _matching(pattern: str, regexp: bool) -> tuple[list[str], Fragment]:
 
 def _settle(options: Options) -> Options:
     patterns = options["pattern"]
-    if len(patterns) != 1:
+    if len(patterns) > 1:
         raise click.UsageError("Give one pattern.")
-    return options | {"pattern": patterns[0]}
+    return options | {"pattern": patterns[0] if patterns else "*"}
 
 
 def _text(answer: Answer) -> Iterator[str]:
@@ -148,7 +148,7 @@ REPORT = Report(
     settle=_settle,
     remarks=lambda answer: zone_notes(answer.trace.manifest),
     options=(
-        click.Argument(["pattern"], metavar="PATTERN", nargs=-1, required=True),
+        click.Argument(["pattern"], metavar="[PATTERN]", nargs=-1),
         click.Option(["-c", "--cpu"], type=click.IntRange(0), metavar="CPU", help="Only calls that ended on this CPU."),
         interval_option(),
         click.Option(
@@ -179,5 +179,6 @@ REPORT = Report(
     stackcount -P 't:syscalls:sys_enter_open*'
     stackcount -r -f '^sys_enter_(read|write)$'
 
-    A function stands for system calls, as in argdist. The report stacks measures time and failures, too.""",
+    A function stands for system calls, as in argdist; without PATTERN, every call counts. The report stacks measures
+    time and failures, too.""",
 )
