@@ -79,6 +79,12 @@ class _Statement:
         )
 
 
+_MOST_READ = 256
+_LONGEST_READ = 1 << 16
+_READ: dict[str, list[_Statement]] = {}
+"""What queries name, by their text. It depends on nothing else."""
+
+
 class Requirements:
     """What ``query``, one statement or several, requires; ``connection`` reads it and runs nothing of it."""
 
@@ -105,6 +111,17 @@ class Requirements:
 
     @cached_property
     def _statements(self) -> list[_Statement]:
+        # One query is looked at several times, and those of reports and computed tables with every trace.
+        known = _READ.get(self.query)
+        if known is None:
+            if len(_READ) >= _MOST_READ:
+                _READ.clear()
+            known = self._read_all()
+            if len(self.query) <= _LONGEST_READ:
+                _READ[self.query] = known
+        return known
+
+    def _read_all(self) -> list[_Statement]:
         import duckdb  # noqa: PLC0415
 
         try:
