@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
@@ -166,16 +166,6 @@ class Trace:
         if not count:
             return []
         return [f"this trace lacks {count} events ({kinds}): {remedies or 'no remedy is known'}"]
-
-    def texts(self, expression: str, result: Result) -> Iterator[str]:
-        """The value of ``expression``, SQL over the columns of ``result`` that gives text, for each of its rows."""
-        query = f"SELECT {expression} FROM ({result.sql})"  # noqa: S608 - both are SQL
-        return (text for (text,) in self.query(query, lazy=True).source)
-
-    def local_time(self, ts_ns: int) -> str:
-        """A time on CLOCK_MONOTONIC as HH:MM:SS in the local time of the recording host."""
-        seconds = (ts_ns + wall_offset_ns(self.manifest)) // 1_000_000_000 + self.manifest.clock.utc_offset_s
-        return f"{seconds // 3600 % 24:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}"
 
     def statements(self, script: str) -> list[duckdb.Statement]:
         """The statements of ``script``, each ready for :meth:`run`.

@@ -1,4 +1,4 @@
-"""Flame graphs: what is measured by call path (``weights``), where it is drawn (``layout``), and what draws it.
+"""Flame graphs: what is measured by call stack (``weights``), where it is drawn (``layout``), and what draws it.
 
 The renderers are ``svg``, ``html``, ``folded`` and ``speedscope``.
 """

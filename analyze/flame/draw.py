@@ -39,17 +39,17 @@ def measured(
     conditions = CallFilter.of(**chosen).conditions(trace.manifest)
     if samples:
         period_ns = _period_ns(trace) if by == "time" else None
-        paths = measure_samples(trace, conditions, period_ns, comm=comm, lines=lines)
+        stacks = measure_samples(trace, conditions, period_ns, comm=comm, lines=lines)
         what = "time on CPU" if period_ns else "CPU samples"
     else:
-        paths = measure_calls(trace, conditions, by, comm=comm, call=call, lines=lines)
+        stacks = measure_calls(trace, conditions, by, comm=comm, call=call, lines=lines)
         what = {"calls": "system calls", "time": "time in system calls", "failures": "failed system calls"}[by]
-    if not paths.values.size:
+    if not stacks.values.size:
         raise ReportError(
             f"no {what} with a stack are among what was chosen",
-            "; ".join(paths.notes) or f"Choose others, or record them{' with --profile 99' if samples else ''}.",
+            "; ".join(stacks.notes) or f"Choose others, or record them{' with --profile 99' if samples else ''}.",
         )
-    flame = flame_of(paths)
+    flame = flame_of(stacks)
     return flame, f"{what[0].upper()}{what[1:]} of {trace.path.name}: {amount_text(flame.total, flame.unit)}"
 
 

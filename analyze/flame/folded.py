@@ -11,13 +11,13 @@ from bpfrec.analyze.flame.text import folded_name
 
 
 def folded(flame: Flame) -> Iterator[str]:
-    """A line for each call path: its frames, outermost first, joined by ``;``, a space, its value (ns for times)."""
+    """A line for each call stack: its frames, outermost first, joined by ``;``, a space, its value (ns for times)."""
     names = [folded_name(frame) for frame in flame.frames]
-    for node, path in own_paths(flame):
-        yield f"{';'.join(names[place] for place in path)} {flame.own[node]}"
+    for node, stack in own_stacks(flame):
+        yield f"{';'.join(names[place] for place in stack)} {flame.own[node]}"
 
 
-def own_paths(flame: Flame) -> Iterator[tuple[int, list[int]]]:
+def own_stacks(flame: Flame) -> Iterator[tuple[int, list[int]]]:
     """Every node that is more than its children, and the frames from the outermost to it, without the root.
 
     They come from left to right as in the picture.
@@ -25,8 +25,8 @@ def own_paths(flame: Flame) -> Iterator[tuple[int, list[int]]]:
     frame, parent = flame.frame.tolist(), flame.parent.tolist()
     nodes = np.flatnonzero(flame.own)
     for node in nodes[np.lexsort((flame.depth[nodes], flame.x[nodes]))].tolist():
-        path, at = [], node
+        stack, at = [], node
         while at > 0:
-            path.append(frame[at])
+            stack.append(frame[at])
             at = parent[at]
-        yield node, path[::-1]
+        yield node, stack[::-1]

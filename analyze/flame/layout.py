@@ -1,4 +1,4 @@
-"""Where the frames of a flame graph are: a tree of call paths, as wide as what they come to."""
+"""Where the frames of a flame graph are: a tree of call stacks, as wide as what they come to."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bpfrec.analyze.flame.frame import Frame, Kind
-from bpfrec.analyze.flame.weights import Numbers, Paths
+from bpfrec.analyze.flame.weights import MeasuredStacks, Numbers
 
 
 @dataclass
@@ -37,27 +37,27 @@ class Flame:
         return int(self.value[0])
 
 
-def flame_of(paths: Paths) -> Flame:
-    """The tree of ``paths``; siblings stand in the order of their names."""
-    lengths = np.diff(paths.starts)
+def flame_of(stacks: MeasuredStacks) -> Flame:
+    """The tree of ``stacks``; siblings stand in the order of their names."""
+    lengths = np.diff(stacks.starts)
     # One more than the frames: the root.
-    base = len(paths.frames) + 1
+    base = len(stacks.frames) + 1
     node = np.zeros(len(lengths), dtype=np.int64)
     zero = np.zeros(1, dtype=np.int64)
     frame, parent, depth, value, x = (
-        [zero + len(paths.frames)],
+        [zero + len(stacks.frames)],
         [zero - 1],
         [zero],
-        [zero + paths.values.sum()],
+        [zero + stacks.values.sum()],
         [zero],
     )
     made, level = 1, 0
     active = np.flatnonzero(lengths > 0)
     while active.size:
-        key = node[active] * base + paths.places[paths.starts[active] + level]
+        key = node[active] * base + stacks.places[stacks.starts[active] + level]
         keys, which = np.unique(key, return_inverse=True)
         worth = np.zeros(len(keys), dtype=np.int64)
-        np.add.at(worth, which, paths.values[active])
+        np.add.at(worth, which, stacks.values[active])
         above = keys // base
         frame.append(keys % base)
         parent.append(above)
@@ -69,17 +69,17 @@ def flame_of(paths: Paths) -> Flame:
         level += 1
         active = active[lengths[active] > level]
     own = np.zeros(made, dtype=np.int64)
-    np.add.at(own, node, paths.values)
+    np.add.at(own, node, stacks.values)
     return Flame(
-        frames=[*paths.frames, Frame("all", Kind.ALL)],
+        frames=[*stacks.frames, Frame("all", Kind.ALL)],
         frame=np.concatenate(frame),
         parent=np.concatenate(parent),
         depth=np.concatenate(depth),
         x=np.concatenate(x),
         value=np.concatenate(value),
         own=own,
-        unit=paths.unit,
-        notes=paths.notes,
+        unit=stacks.unit,
+        notes=stacks.notes,
     )
 
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from bpfrec.analyze.flame.folded import own_paths
+from bpfrec.analyze.flame.folded import own_stacks
 from bpfrec.analyze.flame.frame import Frame, Kind
 from bpfrec.analyze.flame.layout import Flame
 from bpfrec.analyze.flame.text import safe
@@ -15,7 +15,7 @@ _SCHEMA = "https://www.speedscope.app/file-format-schema.json"
 
 
 def speedscope(flame: Flame, title: str, version: str) -> Iterator[str]:
-    """The pieces of one file: a "sampled" profile, a sample for each call path, weighted by what it comes to.
+    """The pieces of one file: a "sampled" profile, a sample for each call stack, weighted by what it comes to.
 
     ``version`` of this program. Where its source file is not known, the file of a frame is its module.
     """
@@ -31,8 +31,8 @@ def speedscope(flame: Flame, title: str, version: str) -> Iterator[str]:
     yield f'{json.dumps(head)[:-1]}, "shared": {{"frames": {json.dumps(frames)}}},\n'
     yield f'"profiles": [{json.dumps(profile)[:-1]},\n"samples": ['
     weights: list[int] = []
-    for node, path in own_paths(flame):
-        yield ("," if weights else "") + f"\n{json.dumps(path)}"
+    for node, stack in own_stacks(flame):
+        yield ("," if weights else "") + f"\n{json.dumps(stack)}"
         weights.append(int(flame.own[node]))
     yield f'],\n"weights": {json.dumps(weights)}}}]}}'
 

@@ -1,4 +1,4 @@
-"""What a flame graph is made of: calls, or CPU samples, measured by call path."""
+"""What a flame graph is made of: calls, or CPU samples, measured by call stack."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ _AMOUNTS = {
 
 
 @dataclass
-class Paths:
-    """Call paths, outermost frame first, and what each comes to.
+class MeasuredStacks:
+    """Call stacks, outermost frame first, and what each comes to.
 
-    Path ``i`` has the frames ``places[starts[i]:starts[i + 1]]``, which are places in ``frames``; ``values[i]`` is in
+    Stack ``i`` has the frames ``places[starts[i]:starts[i + 1]]``, which are places in ``frames``; ``values[i]`` is in
     ``unit``: calls, failures, samples or ns. ``notes``: what is not in it, for the reader.
     """
 
@@ -45,8 +45,8 @@ class Paths:
 
 def measure_calls(
     trace: Queries, chosen: list[Fragment], by: str, *, comm: bool = True, call: bool = True, lines: bool = False
-) -> Paths:
-    """The paths of the calls that meet ``chosen``, measured ``by`` calls, time or failures.
+) -> MeasuredStacks:
+    """The stacks of the calls that meet ``chosen``, measured ``by`` calls, time or failures.
 
     ``comm``: the thread's name is the outermost frame; ``call``: the system call is the innermost; ``lines``: a frame
     for each source line of a function, where lines are known.
@@ -57,13 +57,13 @@ def measure_calls(
             {"syscall" if call else "NULL"} AS call, ({amount})::BIGINT AS amount
         FROM syscalls WHERE stack_id IS NOT NULL AND {where(chosen)} GROUP BY ALL
     """  # noqa: S608 - only literals
-    return _paths(trace, rows, lines, unit, missing_notes(trace, chosen, by))
+    return _measured(trace, rows, lines, unit, missing_notes(trace, chosen, by))
 
 
 def measure_samples(
     trace: Queries, chosen: list[Fragment], period_ns: int | None = None, *, comm: bool = True, lines: bool = False
-) -> Paths:
-    """The paths that CPU samples meeting ``chosen`` hit: kernel frames stand on those of the user stack.
+) -> MeasuredStacks:
+    """The stacks that CPU samples meeting ``chosen`` hit: kernel frames stand on those of the user stack.
 
     Their number, or with ``period_ns``, from one sample to the next, the time that they stand for.
     """
@@ -72,7 +72,7 @@ def measure_samples(
             stack_id AS user_stack_id, kernel_stack_id, NULL AS call, count(*) * {period_ns or 1} AS amount
         FROM samples WHERE coalesce(stack_id, kernel_stack_id) IS NOT NULL AND {where(chosen)} GROUP BY ALL
     """  # noqa: S608 - only literals
-    return _paths(trace, rows, lines, "ns" if period_ns else "samples", _sample_notes(trace, chosen))
+    return _measured(trace, rows, lines, "ns" if period_ns else "samples", _sample_notes(trace, chosen))
 
 
 def _comm(wanted: bool) -> str:
@@ -94,7 +94,7 @@ def _sample_notes(trace: Queries, chosen: list[Fragment]) -> list[str]:
     ]
 
 
-def _paths(trace: Queries, rows: str, lines: bool, unit: str, notes: list[str]) -> Paths:
+def _measured(trace: Queries, rows: str, lines: bool, unit: str, notes: list[str]) -> MeasuredStacks:
     trace.execute(f"CREATE OR REPLACE TEMP TABLE flame_rows AS SELECT * FROM ({rows}) WHERE amount > 0")  # noqa: S608
     trace.execute(render_text(bundled_sql("flame_frames"), lines=lines))
     ends: dict[int, str] = dict(
@@ -139,7 +139,7 @@ def _paths(trace: Queries, rows: str, lines: bool, unit: str, notes: list[str]) 
     )
     starts = np.column_stack([part[0] for part in parts])
     lengths = np.column_stack([part[1] for part in parts])
-    return Paths(
+    return MeasuredStacks(
         frames,
         np.concatenate(([0], np.cumsum(lengths.sum(axis=1)))),
         stacks.pool[_ranges(starts.ravel(), lengths.ravel())],

@@ -25,11 +25,12 @@ class AsOf:
         in_order = bool((times[1:] >= times[:-1]).all())
         self.order: Integers = np.argsort(keys, kind="stable") if in_order else np.lexsort((times, keys))
         self.keys, self.times = keys[self.order], times[self.order]
-        self._distinct_keys = self.keys[_is_first(self.keys)]
+        starts = run_starts(self.keys)
+        self._distinct_keys = self.keys[starts]
         moments = times if in_order else np.sort(times)
-        self._distinct_times = moments[_is_first(moments)]
+        self._distinct_times = moments[run_starts(moments)]
         # Ranks take less room than times: key and time then fit into one word.
-        rank = np.cumsum(_is_first(self.keys), dtype=np.int64) - 1
+        rank = spread(np.arange(len(starts)), starts, len(self.keys))
         self._composite = rank << 32 | np.searchsorted(self._distinct_times, self.times, side="right")
 
     def lookup(self, keys: NDArray[np.signedinteger], times: Integers) -> Integers:
@@ -74,10 +75,3 @@ class AsOf:
         rank = np.searchsorted(self._distinct_keys, keys).astype(np.int64)
         when = np.searchsorted(self._distinct_times, times, side="right")
         return np.searchsorted(self._composite, rank << 32 | when, side="right")
-
-
-def _is_first(values: NDArray[np.signedinteger]) -> Booleans:
-    """Which values differ from the one before them."""
-    first = np.ones(len(values), bool)
-    first[1:] = values[1:] != values[:-1]
-    return first

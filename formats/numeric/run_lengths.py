@@ -11,11 +11,11 @@ Integers = NDArray[np.int64]
 
 
 def run_starts(values: NDArray[Any]) -> Integers:
-    """Where each run of equal values, or of equal rows of a matrix, begins; there is at least one value."""
+    """Where each run of equal values, or of equal rows of a matrix, begins."""
     changed = values[1:] != values[:-1]
     if changed.ndim > 1:
         changed = changed.any(axis=1)
-    return np.concatenate(([0], np.flatnonzero(changed) + 1))
+    return np.concatenate(([0], np.flatnonzero(changed) + 1))[: len(values)]
 
 
 def spread(of_runs: Integers, starts: Integers, rows: int) -> Integers:

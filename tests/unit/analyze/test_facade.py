@@ -235,11 +235,6 @@ def test_info(lab1, lab1_trace):
     assert info["syscalls"]["openat"] == 26
 
 
-def test_local_time_is_that_of_the_recording_host(lab1):
-    assert lab1.local_time(START_NS) == "12:00:00"
-    assert lab1.local_time(START_NS + 12 * 3600 * 10**9) == "00:00:00"
-
-
 @pytest.mark.parametrize(
     ("key", "value"),
     [

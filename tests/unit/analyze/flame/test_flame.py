@@ -24,7 +24,7 @@ from bpfrec.analyze.flame.layout import Flame, flame_of, hidden_note, widest
 from bpfrec.analyze.flame.palette import palette
 from bpfrec.analyze.flame.speedscope import speedscope
 from bpfrec.analyze.flame.svg import svg
-from bpfrec.analyze.flame.weights import Paths
+from bpfrec.analyze.flame.weights import MeasuredStacks
 
 SCHEMA = json.loads((Path(__file__).parents[3] / "support" / "speedscope-schema.json").read_text())
 SVG = "{http://www.w3.org/2000/svg}"
@@ -45,7 +45,7 @@ def lines_of(trace, **options) -> dict[str, int]:
 def flame(paths: dict[tuple[str, ...], int], kind: Kind = Kind.NATIVE) -> Flame:
     names = {name: place for place, name in enumerate(sorted({name for path in paths for name in path}))}
     return flame_of(
-        Paths(
+        MeasuredStacks(
             [Frame(name, kind, "lib.so") for name in names],
             np.cumsum([0, *map(len, paths)]),
             np.array([names[name] for path in paths for name in path], dtype=np.int64),
