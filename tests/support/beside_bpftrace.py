@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import re
 import signal
 import subprocess
 import tempfile
+from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +23,8 @@ _MARKING = "getpgid"
 _ROOM = {"BPFTRACE_MAP_KEYS_MAX": "100000", "BPFTRACE_PERF_RB_PAGES": "2048", "BPFTRACE_MAX_PROBES": "1000"}
 _ATTACHING_S = 400
 """The kernel attaches the probes of all scripts one after the other; on a busy machine that takes minutes."""
+_PRINTED_MARK = re.compile(rf'"{_MARK} (\w+-\d+) (\d+) (\d+)\."')
+_numbers = itertools.count(1)
 _WRONG_ESCAPE = re.compile(r"\\uffffff([0-9a-f]{2})")
 
 
@@ -77,8 +81,8 @@ class LiveScript:
         self.output = tempfile.NamedTemporaryFile(mode="w+", errors="surrogateescape")  # noqa: SIM115 - until stop()
         self.said = tempfile.NamedTemporaryFile(mode="w+")  # noqa: SIM115 - the same
         probes = [f"tracepoint:syscalls:sys_enter_{_MARKING}", *([f"uprobe:{library}:{_MARKING}"] if library else [])]
-        self._kinds = [f"{place}-{number}" for place in ("first", "last") for number in range(len(probes))]
-        first, last = (self._marks(place, probes) for place in ("first", "last"))
+        self._marks = 2 * len(probes)
+        first, last = (_marking(place, probes) for place in ("first", "last"))
         head = re.search(r"^(BEGIN|\w+:)", text, re.MULTILINE)
         assert head, "the script has no probe"
         script = f"{text[: head.start()]}{first}\n{text[head.start() :]}\n{last}"
@@ -98,8 +102,7 @@ class LiveScript:
         def is_attached() -> bool:
             assert self.process.poll() is None, f"bpftrace ended early: {Path(self.said.name).read_text()}"
             self._mark()
-            printed = Path(self.output.name).read_text(errors="surrogateescape")
-            return any(self._has_all(printed, number) for number in range(1, self._number + 1))
+            return bool(self._complete_marks())
 
         wait_until(is_attached, "bpftrace attaches all probes", _ATTACHING_S, every=0.2)
 
@@ -111,10 +114,7 @@ class LiveScript:
     def finish(self) -> None:
         """Tells it to end, when it has printed what happened until now."""
         self._mark()
-        wait_until(
-            lambda: self._has_all(Path(self.output.name).read_text(errors="surrogateescape"), self._number),
-            "bpftrace reads its rings",
-        )
+        wait_until(lambda: self._number in self._complete_marks(), "bpftrace reads its rings", every=0.2)
         self.process.send_signal(signal.SIGINT)
 
     def ended(self) -> Printed:
@@ -123,18 +123,9 @@ class LiveScript:
         self.output.seek(0)
         return parse_json(self.output.read())
 
-    @staticmethod
-    def _marks(place: str, probes: list[str]) -> str:
-        argument = {"t": "args->pid", "u": "arg0"}
-        return "\n".join(
-            f"{probe} /pid == {os.getpid()} && (int32){argument[probe[0]]} < 0/ "
-            f'{{ printf("{_MARK} {place}-{number} %d %d.", -(int32){argument[probe[0]]}, cpu); }}'
-            for number, probe in enumerate(probes)
-        )
-
     def _mark(self) -> None:
-        """Makes the marks of the next number on every CPU."""
-        self._number += 1
+        """Makes the marks of the next number on every CPU; all scripts that run print them."""
+        self._number = next(_numbers)
         allowed = os.sched_getaffinity(0)
         try:
             for cpu in allowed:
@@ -144,10 +135,21 @@ class LiveScript:
         finally:
             os.sched_setaffinity(0, allowed)
 
-    def _has_all(self, printed: str, number: int) -> bool:
-        return all(
-            f'"{_MARK} {kind} {number} {cpu}."' in printed for kind in self._kinds for cpu in os.sched_getaffinity(0)
-        )
+    def _complete_marks(self) -> set[int]:
+        """The numbers that all marks have printed on all CPUs."""
+        printed = Path(self.output.name).read_text(errors="surrogateescape")
+        seen = Counter(int(number) for _, number, _ in set(_PRINTED_MARK.findall(printed)))
+        return {number for number, times in seen.items() if times == self._marks * len(os.sched_getaffinity(0))}
+
+
+def _marking(place: str, probes: list[str]) -> str:
+    """Probes that print marks, to stand at a place of a script."""
+    argument = {"t": "args->pid", "u": "arg0"}
+    return "\n".join(
+        f"{probe} /pid == {os.getpid()} && (int32){argument[probe[0]]} < 0/ "
+        f'{{ printf("{_MARK} {place}-{number} %d %d.", -(int32){argument[probe[0]]}, cpu); }}'
+        for number, probe in enumerate(probes)
+    )
 
 
 def scripts(folder: Path) -> dict[str, str]:
