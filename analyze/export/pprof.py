@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 
 from bpfrec.analyze.export.protobuf import integer, nested, packed, text
-from bpfrec.analyze.flame.folded import own_paths
+from bpfrec.analyze.flame.folded import own_stacks
 from bpfrec.analyze.flame.frame import Frame
 from bpfrec.analyze.flame.layout import Flame
 from bpfrec.analyze.flame.text import safe
@@ -24,8 +24,8 @@ def pprof(flame: Flame, what: str, start_ns: int, duration_ns: int) -> bytes:
     frames = list(flame.frames)
     for number, frame in enumerate(frames, 1):
         parts += [_function(strings, number, frame), _location(number, frame)]
-    # own_paths numbers frames from the root; pprof has the innermost location first, and numbers from 1.
-    for node, path in own_paths(flame):
+    # own_stacks numbers frames from the root; pprof has the innermost location first, and numbers from 1.
+    for node, path in own_stacks(flame):
         parts.append(
             nested(_SAMPLE, packed(1, [place + 1 for place in reversed(path)]), packed(2, [int(flame.own[node])]))
         )
