@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from support.live import PATIENCE, started, wait_until
+from support.live import started, wait_until
 
 _MARK = "mark"
 _MARKING = "getpgid"
@@ -119,7 +119,15 @@ class LiveScript:
 
     def ended(self) -> Printed:
         """Waits for its end; what it printed."""
-        self.process.wait(PATIENCE)
+
+        def is_over() -> bool:
+            # bpftrace heeds a signal only while it waits for events: one that comes while it prints them is lost. A
+            # second one would end it while it prints its maps.
+            if self.process.poll() is None and "poll" in Path(f"/proc/{self.process.pid}/wchan").read_text():
+                self.process.send_signal(signal.SIGINT)
+            return self.process.poll() is not None
+
+        wait_until(is_over, "bpftrace ends", every=0.5)
         self.output.seek(0)
         return parse_json(self.output.read())
 
