@@ -309,6 +309,9 @@ def _struct(at: _Pointed) -> Iterator[Row]:
     """A struct of :data:`STRUCTS`; a word of which a member is not known is NULL."""
     members = STRUCTS.get(at.capture.kind, ())
     flat = dict(_flat(at.value))
+    if at.capture.kind == "siginfo":
+        # strace leaves it out where it is 0.
+        flat.setdefault("si_errno", "0")
     names = _MEMBERS.get(at.capture.kind, tuple(member.name for member in members))
     words: list[int | None] = []
     for member, name in zip(members, names, strict=True):

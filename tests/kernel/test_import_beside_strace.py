@@ -51,7 +51,8 @@ def test_the_same_rows(tmp_path: Path, name: str) -> None:
     threads = ", ".join(map(str, theirs))
     for table, columns in SIDE.items():
         query = f"SELECT tid, {columns} FROM {table} JOIN syscalls USING (event_id) "
-        query += f"WHERE tid IN ({threads}) AND status IS NULL"
+        # Of an address that strace decoded, the log has no number.
+        query += f"WHERE tid IN ({threads}) AND status IS NULL AND {columns.rpartition(', ')[2]} IS NOT NULL"
         of_log, of_recorder = Counter(rows(imported, query)), Counter(rows(recorded, query))
         missing = of_log - of_recorder
         assert not missing, f"{table}: only in the log: {list(missing)[:5]}"
