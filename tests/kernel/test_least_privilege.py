@@ -6,22 +6,48 @@ import os
 import shutil
 import subprocess
 import sys
+import sysconfig
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from support.live import Waiting, cannot_run, rows
 
 NOBODY = 65534
-LINKED = Path(__file__).parents[2] / "build" / "typed"
+ROOT = Path(__file__).parents[2]
 NEEDED = "+bpf,+perfmon,+ipc_lock"
 
 
 @pytest.fixture(scope="module")
-def python() -> list[str]:
-    """A Python that every user may run, with bpfrec."""
-    folders = [str(LINKED), *(path for path in sys.path if path.endswith("site-packages"))]
+def python() -> Iterator[list[str]]:
+    """A Python that every user may run, with bpfrec, wherever this tree and its environment are."""
+    with tempfile.TemporaryDirectory(prefix="everybody-") as name:
+        place = Path(name)
+        place.chmod(0o755)
+        package = place / "bpfrec"
+        leave = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(ROOT / "bpfrec", package, ignore=leave)
+        for part in ("analyze", "bpf", "formats", "record"):
+            shutil.copytree(ROOT / part, package / part, ignore=leave)
+        libraries = place / "libraries"
+        libraries.mkdir()
+        subprocess.run(["mount", "--bind", sysconfig.get_path("purelib"), libraries], check=True)
+        try:
+            yield _python(place, libraries)
+        finally:
+            subprocess.run(["umount", "-l", libraries], check=True)
+
+
+def _python(*folders: Path) -> list[str]:
     program = shutil.which(f"python{sys.version_info.major}.{sys.version_info.minor}", path="/usr/bin:/usr/local/bin")
-    command = ["env", "HOME=/nonexistent", "PYTHONDONTWRITEBYTECODE=1", f"PYTHONPATH={':'.join(folders)}", str(program)]
+    command = [
+        "env",
+        "HOME=/nonexistent",
+        "PYTHONDONTWRITEBYTECODE=1",
+        f"PYTHONPATH={':'.join(map(str, folders))}",
+        str(program),
+    ]
     tried = subprocess.run(
         [*as_nobody(""), *command, "-c", "import bpfrec.record.run, bcc"], capture_output=True, cwd="/", check=False
     )
