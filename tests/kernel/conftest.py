@@ -20,6 +20,8 @@ from support.live import WORKLOADS, KnownRecording, build, cannot_run, record_co
 TRACEFS = Path("/sys/kernel/tracing")
 
 
+# xdist reads the groups in a hook of its own.
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     here = Path(__file__).parent
     for item in items:
