@@ -92,7 +92,7 @@ def test_saved_parts_need_their_spool_no_more(
 ) -> None:
     at_the_end = trace_of(tmp_path, live=False)
     monkeypatch.setattr(live_converter, "_PART_BYTES", part_bytes)
-    monkeypatch.setattr(live_converter, "give_back", _overwrite)
+    monkeypatch.setattr("bpfrec.record.spool.give_back", _overwrite)
     assert trace_of(tmp_path, live=True, kill_after=kill_after) == at_the_end
 
 
