@@ -76,7 +76,7 @@ def test_what_calls_are_about(trace: Path) -> None:
 
 def test_names_of_descriptors_come_from_calls_and_from_the_log(trace: Path) -> None:
     rows = asked(trace, "SELECT resolved_path FROM syscalls WHERE syscall IN ('openat', 'read') ORDER BY event_id")
-    assert [row["resolved_path"] for row in rows] == ["/work/sh.rc", "/work/a", "/work/a"]
+    assert [row["resolved_path"] for row in rows] == ["/srv/sh.rc", "/srv/a", "/srv/a"]
 
 
 def test_processes(trace: Path) -> None:
