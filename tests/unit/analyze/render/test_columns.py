@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import bpfrec
-from bpfrec.analyze.commands.options import rendered
+from bpfrec.analyze.commands.output import Output, rendered
 from bpfrec.analyze.render import table as tables
 from bpfrec.analyze.render.data import csv_rows, json_rows
 from bpfrec.analyze.render.table import table
@@ -95,19 +95,21 @@ LONG = (
 def test_long_answers_look_as_short_ones_do(lab1, form, count):
     lazy, held = lab1.query(LONG.format(count), lazy=True), lab1.query(LONG.format(count))
     assert (lazy.source.batches() is not None) == (count > 10)
-    assert "\n".join(rendered(lazy, form)) == "\n".join(rendered(held, form))
+    assert "\n".join(rendered(lazy, Output(form, show_sql=False))) == "\n".join(
+        rendered(held, Output(form, show_sql=False))
+    )
 
 
 def test_values_that_are_others_in_arrow_come_as_rows(lab1):
     result = lab1.query("SELECT range::HUGEINT AS i, MAP {'a': range} AS m FROM range(60_000)", lazy=True)
-    lines = list(rendered(result, "json"))
+    lines = list(rendered(result, Output("json", show_sql=False)))
     assert lines[1] == '{"i": 0, "m": {"a": 0}},'
 
 
 def test_a_long_answer_that_fails_on_the_way_says_so(lab1):
     failing = "SELECT CASE WHEN range < 70_000 THEN 1 ELSE error('too far') END AS i FROM range(100_000)"
     with pytest.raises(bpfrec.BpfrecError, match="too far"):
-        list(rendered(lab1.query(failing, lazy=True), "csv"))
+        list(rendered(lab1.query(failing, lazy=True), Output("csv", show_sql=False)))
     assert lab1.query("SELECT 1").rows == [(1,)]
 
 
