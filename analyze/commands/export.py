@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import click
 
+from bpfrec.analyze.commands.files import output_file
 from bpfrec.analyze.commands.filter_options import filter_options
 from bpfrec.analyze.commands.options import note, pass_trace
 from bpfrec.analyze.facade import Trace
-from bpfrec.formats.errors import BpfrecError
 
 _FORMS = {".pftrace": "perfetto", ".perfetto-trace": "perfetto", ".pb.gz": "pprof"}
 
@@ -45,22 +46,21 @@ def command(trace: Trace, output: Path, form: str | None, samples: bool, by: str
         raise click.UsageError(
             f"The suffix of {output.name} says no format. Name it .pftrace or .pb.gz, or use --format."
         )
-    if output.exists() and not force:
-        raise BpfrecError(f"{output} exists", "Use --force to replace it, or -o to name another file.")
-    note(*trace.loss_notes())
-    if form == "pprof":
-        _write_pprof(trace, output, samples=samples, by=by, **chosen)
-        return
-    if samples or by != "calls":
+    if form == "perfetto" and (samples or by != "calls"):
         raise click.UsageError("--samples and --by are for pprof; Perfetto's format has calls and samples.")
+    with output_file(output, force=force, binary=True) as file:
+        note(*trace.loss_notes())
+        file.writelines(_pprof(trace, samples, by, **chosen) if form == "pprof" else _perfetto(trace, **chosen))
+
+
+def _perfetto(trace: Trace, **chosen: Any) -> Iterator[bytes]:
     from bpfrec.analyze.export.perfetto import perfetto  # noqa: PLC0415
     from bpfrec.analyze.export.source import Source  # noqa: PLC0415
 
-    with output.open("wb") as file:
-        file.writelines(perfetto(Source(trace, **chosen)))
+    return perfetto(Source(trace, **chosen))
 
 
-def _write_pprof(trace: Trace, output: Path, *, samples: bool, by: str, **chosen: Any) -> None:
+def _pprof(trace: Trace, samples: bool, by: str, **chosen: Any) -> Iterator[bytes]:
     from bpfrec.analyze.export.pprof import pprof  # noqa: PLC0415
     from bpfrec.analyze.flame.draw import measured  # noqa: PLC0415
 
@@ -69,7 +69,7 @@ def _write_pprof(trace: Trace, output: Path, *, samples: bool, by: str, **chosen
     manifest = trace.manifest
     start = manifest.start_ns - manifest.clock.monotonic_ns + manifest.clock.wall_ns
     what = "samples" if samples else by
-    output.write_bytes(pprof(flame, what, start, manifest.stop_ns - manifest.start_ns))
+    yield pprof(flame, what, start, manifest.stop_ns - manifest.start_ns)
 
 
 command.params += filter_options({})

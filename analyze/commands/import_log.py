@@ -11,7 +11,6 @@ import click
 
 from bpfrec.analyze.commands.endings import ended_by_signals
 from bpfrec.analyze.render.escape import printable
-from bpfrec.formats.errors import BpfrecError
 
 _ZONE = re.compile(r"([+-])(\d\d):?(\d\d)")
 
@@ -51,8 +50,6 @@ def command(
     from bpfrec.analyze.imports.strace_import import import_strace  # noqa: PLC0415
 
     ctx.with_resource(ended_by_signals())
-    if output.exists() and not force:
-        raise BpfrecError(f"{output} exists", "Use --force to replace it, or -o to name another file.")
     made = import_strace(
         logs,
         output,
@@ -60,6 +57,7 @@ def command(
         utc_offset_s=None if zone is None else _seconds(zone),
         command_line=sys.argv,
         host=host,
+        force=force,
     )
     said = f"{made.calls:,} calls from {made.lines:,} lines"
     if made.not_understood:

@@ -6,8 +6,6 @@ import datetime
 import heapq
 import re
 import shlex
-import shutil
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -27,6 +25,7 @@ from bpfrec.formats.arrow import arrow_schema
 from bpfrec.formats.errors import BpfrecError
 from bpfrec.formats.kernel.errnos import errno_numbers
 from bpfrec.formats.manifest import Clock, Host, Manifest
+from bpfrec.formats.new_trace import check_target, publish, work_folder
 from bpfrec.formats.schema import (
     DESCRIPTORS,
     FRAMES,
@@ -62,7 +61,8 @@ def import_strace(
     day: datetime.date | None,
     utc_offset_s: int | None,
     command_line: list[str],
-    host: str = "",
+    host: str,
+    force: bool = False,
 ) -> Imported:
     """Writes ``target`` from the logs of one run of strace: one file, or those of ``-ff``, named after their pids.
 
@@ -70,27 +70,25 @@ def import_strace(
     to. ``utc_offset_s``: zone of these times, seconds east of UTC; None: that of this machine.
 
     Raises:
-        BpfrecError: no line of the logs is one of strace's.
+        BpfrecError: no line of the logs is one of strace's, or the target exists and ``force`` is not given.
         OSError: a log cannot be read, or the trace cannot be written.
     """
+    check_target(logs[0], target, force)
     written = min(path.stat().st_mtime for path in logs)
     offset = time.localtime(written).tm_gmtoff if utc_offset_s is None else utc_offset_s
     local = datetime.datetime.fromtimestamp(written + offset, datetime.UTC)
     clock = LogClock(day or local.date(), offset, int(written) * 1_000_000_000)
     log = StraceLog(clock)
-    folder = Path(tempfile.mkdtemp(prefix=".bpfrec-import-", dir=target.parent))
-    try:
-        writer = _Writer(TraceWriter(folder), log)
+    with work_folder(target) as folder:
+        writer = _Writer(TraceWriter(Path(folder)), log)
         writer.spool(_lines(logs))
         if not log.counts.calls:
             raise BpfrecError(
                 f"{logs[0]}: no line of it is a system call as strace writes it",
                 "Make a log with: strace -f -ttt -T -y -o strace.log COMMAND",
             )
-        manifest = writer.write(offset, command_line, logs, host)
-        writer.trace.finish(manifest, target, None)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        made, _ = writer.trace.make_file(writer.write(offset, command_line, logs, host), None)
+        publish(made, target, force)
     return Imported(log.counts.lines, log.counts.calls, len(log.not_understood))
 
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import secrets
-import tempfile
-from contextlib import nullcontext, suppress
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -23,6 +21,7 @@ from bpfrec.analyze.share.words import KEY_BYTES
 from bpfrec.formats import schema
 from bpfrec.formats.errors import BpfrecError
 from bpfrec.formats.manifest import Manifest
+from bpfrec.formats.new_trace import check_target, publish, work_folder
 from bpfrec.formats.trace_writer import TraceWriter
 
 _MADE = "made.bpfrec"
@@ -63,15 +62,11 @@ def share(trace: Trace, wish: Wish, target: Path | None, *, force: bool = False)
         OSError: the target cannot be written.
     """
     if target is not None:
-        _check_target(trace.path, target, force)
+        check_target(trace.path, target, force)
     key = secrets.token_bytes(KEY_BYTES)
     people = users(trace)
     left_out: list[str] = []
-    with (
-        tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent)
-        if target
-        else nullcontext("") as folder
-    ):
+    with work_folder(target) if target else nullcontext("") as folder:
         selection = wish.selection
         for _ in range(_MOST_ROUNDS):
             pass_ = _Pass(trace, replace(wish, selection=selection), key, people)
@@ -83,7 +78,7 @@ def share(trace: Trace, wish: Wish, target: Path | None, *, force: bool = False)
             raise BpfrecError(f"it cannot be made as small as {wish.max_size:,} bytes", "Choose less with --only.")
         made.left_out = left_out
         if target is not None:
-            _publish(Path(folder) / _MADE, target, force)
+            publish(Path(folder) / _MADE, target, force)
     return made
 
 
@@ -212,28 +207,3 @@ def _smaller(trace: Trace, pass_: _Pass, made: Shared, max_size: int, left_out: 
         left_out.append("")
     left_out[-1] = f"calls before {(since - trace.manifest.start_ns) / 1e9:.3f} s"
     return replace(selection, since=since)
-
-
-def _check_target(source: Path, target: Path, force: bool) -> None:
-    if target.is_dir():
-        raise BpfrecError(f"{target} is a folder", "Name a file with -o FILE.")
-    if os.path.lexists(target):
-        with suppress(OSError):
-            if target.samefile(source):
-                raise BpfrecError(f"{target} is the trace itself", "Name another file with -o FILE.")
-        if not force:
-            raise BpfrecError(f"{target} exists", "Add --force to replace it, or name another file with -o.")
-
-
-def _publish(made: Path, target: Path, force: bool) -> None:
-    if force:
-        made.replace(target)
-        return
-    try:
-        # Unlike rename, it fails if somebody has made a file of that name meanwhile.
-        os.link(made, target)
-    except FileExistsError:
-        raise BpfrecError(f"{target} exists", "Add --force to replace it, or name another file with -o.") from None
-    except OSError:
-        # Not every file system has hard links.
-        made.replace(target)
