@@ -140,18 +140,8 @@ def _path(parts: list[str], index: int) -> Path:
     if part.startswith('"'):
         text = parse_value(part)
         if isinstance(text, Text):
-            if not text.whole:
-                return text.escaped, "truncated"
-            return text.escaped, None if text.raw.isascii() or _is_text(text.raw) else "not-utf8"
+            return text.escaped, text.status
     return None, "null" if part == "NULL" else "unreadable"
-
-
-def _is_text(raw: bytes) -> bool:
-    try:
-        raw.decode("utf-8")
-    except UnicodeDecodeError:
-        return False
-    return True
 
 
 @cache

@@ -12,7 +12,7 @@ from bpfrec.analyze.imports.strace_values import Changed, Text, Value, parse_val
 from bpfrec.formats.columns import Table
 from bpfrec.formats.kernel.captures import MOST_WORDS, STRUCTS
 from bpfrec.formats.kernel.decoding import decoders
-from bpfrec.formats.kernel.sockaddr import AF_INET, AF_INET6, AF_NETLINK, AF_UNIX, ZERO
+from bpfrec.formats.kernel.sockaddr import AF_INET, AF_INET6, AF_NETLINK, AF_UNIX, unix_address
 from bpfrec.formats.kernel.syscalls import RESULT_LENGTH, Capture, Syscall
 from bpfrec.formats.schema import ARRAYS, DATA, EXEC_ARGS, SOCKADDRS, STRINGS, TIMESPECS
 from bpfrec.formats.schema import STRUCTS as STRUCT_ROWS
@@ -111,17 +111,7 @@ def _applies(capture: Capture, values: list[Value]) -> bool:
 
 def _strings(at: _Pointed) -> Iterator[Row]:
     if isinstance(at.value, Text):
-        yield STRINGS, {"value": at.value.escaped, "status": _text_status(at.value)}
-
-
-def _text_status(text: Text) -> str | None:
-    if not text.whole:
-        return "truncated"
-    try:
-        text.raw.decode("utf-8")
-    except UnicodeDecodeError:
-        return "not-utf8"
-    return None
+        yield STRINGS, {"value": at.value.escaped, "status": at.value.status}
 
 
 def _vector(at: _Pointed) -> Iterator[Row]:
@@ -131,7 +121,7 @@ def _vector(at: _Pointed) -> Iterator[Row]:
         if not isinstance(item, Text):
             yield EXEC_ARGS, {"position": position, "value": None, "status": "truncated"}
             return
-        yield EXEC_ARGS, {"position": position, "value": item.escaped, "status": _text_status(item)}
+        yield EXEC_ARGS, {"position": position, "value": item.escaped, "status": item.status}
 
 
 def _data(at: _Pointed) -> Iterator[Row]:
@@ -247,7 +237,13 @@ def _sockaddr(at: _Pointed) -> Iterator[Row]:
         port, extra = _number(at.value.get("sin6_port")), _number(at.value.get("sin6_flowinfo"))
     elif family == AF_UNIX:
         path = at.value.get("sun_path")
-        address = "" if path is None else _unix(path) if isinstance(path, Text) else None
+        address = (
+            ""
+            if path is None
+            else unix_address(b"\0" + path.raw if path.abstract else path.raw)
+            if isinstance(path, Text)
+            else None
+        )
     elif family == AF_NETLINK:
         number = _number(at.value.get("nl_pid"))
         address = None if number is None else str(number)
@@ -259,10 +255,6 @@ def _sockaddr(at: _Pointed) -> Iterator[Row]:
 
 def _scope(value: Value) -> str:
     return str(value).removeprefix('if_nametoindex("').removesuffix('")')
-
-
-def _unix(path: Text) -> str:
-    return ("@" if path.abstract else "") + path.escaped.replace("\0", ZERO)
 
 
 def _fds(at: _Pointed) -> Iterator[Row]:

@@ -14,7 +14,11 @@ WITHOUT_TIMES_NS = 1_000
 def seconds_to_ns(text: str) -> int:
     """Returns a decimal number of seconds in ns, exactly."""
     whole, _, fraction = text.partition(".")
-    return int(whole) * _SECOND_NS + int(fraction.ljust(9, "0")[:9] or "0")
+    return int(whole) * _SECOND_NS + _fraction_ns(fraction)
+
+
+def _fraction_ns(digits: str) -> int:
+    return int(digits.ljust(9, "0")[:9])
 
 
 class LogClock:
@@ -53,7 +57,7 @@ class LogClock:
             hours, minutes, rest = clock.split(":")
             seconds = int(hours) * 3600 + int(minutes) * 60 + int(rest)
             self._cached = (clock, seconds)
-        since_midnight = seconds * _SECOND_NS + int(fraction.ljust(9, "0")[:9] or "0")
+        since_midnight = seconds * _SECOND_NS + _fraction_ns(fraction)
         if since_midnight < self._last_of_day - _HALF_DAY_NS:
             self._midnight_ns += _DAY_NS
         self._last_of_day = since_midnight

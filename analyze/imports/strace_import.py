@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 
 import bpfrec
 from bpfrec.analyze.imports.strace_clock import LogClock
-from bpfrec.analyze.imports.strace_lines import is_like_a_call, parse_line
+from bpfrec.analyze.imports.strace_lines import is_like_a_call, time_of
 from bpfrec.analyze.imports.strace_log import COLUMNS, StraceLog
 from bpfrec.analyze.imports.strace_threads import Thread
 from bpfrec.formats.arrow import arrow_schema
@@ -97,7 +97,8 @@ def _lines(logs: Sequence[Path]) -> Iterator[tuple[int | None, str]]:
     if len(logs) == 1:
         yield from ((None, text) for text in _text_lines(logs[0]))
         return
-    yield from (line for _, _, line in heapq.merge(*(_timed(path) for path in logs)))
+    merged = heapq.merge(*(_timed(path) for path in logs), key=lambda entry: entry[:2])
+    yield from (line for _, _, line in merged)
 
 
 def _timed(path: Path) -> Iterator[tuple[str, int, tuple[int | None, str]]]:
@@ -105,8 +106,7 @@ def _timed(path: Path) -> Iterator[tuple[str, int, tuple[int | None, str]]]:
     pid = int(match[1]) if match else None
     last = ""
     for number, text in enumerate(_text_lines(path)):
-        line = parse_line(text)
-        last = line.time if line and line.time else last
+        last = time_of(text) or last
         yield last, number, (pid, text)
 
 
@@ -145,7 +145,7 @@ class _Writer:
         """Writes all tables and returns the manifest."""
         log = self._log
         base = log.first_ns or 0
-        threads = list(log.threads)
+        threads = log.threads.all
         pids = np.array([thread.process.tid for thread in threads], np.int32)
         tids = np.array([thread.tid for thread in threads], np.int32)
         uids = pa.array([_uid(thread) for thread in threads], pa.int32())
@@ -224,7 +224,7 @@ class _Writer:
             yield {**row, "pid": pid, "ts_ns": row["ts_ns"] - base}
 
     def _write_people(self, base: int) -> None:
-        threads = list(self._log.threads)
+        threads = self._log.threads.all
         leaders = [thread for thread in threads if thread.process is thread]
         opened = self._log.descriptors
         at_start = {process for process, _ in opened}

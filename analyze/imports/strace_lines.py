@@ -109,6 +109,12 @@ def _parse_part(part: re.Match[str], rest: str) -> Line | None:
     return _ignored(nothing or _SUMMARY.match(part.string) is not None)
 
 
+def time_of(text: str) -> str:
+    """Returns the time that stands at the beginning of a line, as written, or ''."""
+    match = _PART.match(text)
+    return (match["time"] or "") if match else ""
+
+
 def is_like_a_call(text: str) -> bool:
     """Tells whether a line that is not understood begins as a call does."""
     return _BEGINNING.match(text) is not None

@@ -91,7 +91,7 @@ class StraceLog:
         self._main: int | None = None
         self._frames: list[str] = []
         self._framed: Thread | None = None
-        self._restarting: dict[int, list[tuple[int, int]]] = {}
+        self._restarting: dict[int, list[int]] = {}
         self._known_descriptors: set[tuple[int, int]] = set()
         self._compat: set[int] = set()
 
@@ -264,12 +264,12 @@ class StraceLog:
         name, ret = begun.name, result.ret
         if ret in _CAN_BECOME_EINTR:
             waiting = self._restarting.setdefault(thread.number, [])
-            waiting.append((number, ret or 0))
+            waiting.append(number)
             del waiting[:-_DEEPEST]
         elif name.endswith("sigreturn"):
             self.handler_ends.append(number)
             if begun_before := self._restarting.get(thread.number):
-                interrupted, _ = begun_before.pop()
+                interrupted = begun_before.pop()
                 if result.errno == "EINTR":
                     self.interrupted.append(interrupted)
         elif ret is None or ret < 0:

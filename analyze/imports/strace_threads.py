@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 COMM_BYTES = 15
@@ -67,9 +66,6 @@ class Threads:
         self._living: dict[int, Thread] = {}
         self.all: list[Thread] = []
         self.names: list[Name] = []
-
-    def __iter__(self) -> Iterator[Thread]:
-        return iter(self.all)
 
     def get(self, tid: int) -> Thread:
         """Returns the living thread ``tid``, made now if the log has not named it before."""

@@ -23,6 +23,17 @@ class Text:
         """The string as tables hold it: bytes that are not UTF-8 as ``\\xNN``."""
         return self.raw.decode("utf-8", "backslashreplace")
 
+    @property
+    def status(self) -> str | None:
+        """What tables say of it: truncated, not-utf8, None."""
+        if not self.whole:
+            return "truncated"
+        try:
+            self.raw.decode("utf-8")
+        except UnicodeDecodeError:
+            return "not-utf8"
+        return None
+
 
 @dataclass(frozen=True, slots=True)
 class Changed:

@@ -44,7 +44,7 @@ def parse_sockaddr(raw: bytes) -> SocketAddress:
     family = int.from_bytes(raw[:_SUN_PATH], "little")
     if family == AF_UNIX:
         name = raw[_SUN_PATH:] if raw[_SUN_PATH : _SUN_PATH + 1] == b"\0" else raw[_SUN_PATH:].split(b"\0", 1)[0]
-        return SocketAddress(family, _unix(name), escaped=not _is_text(name[1:]))
+        return SocketAddress(family, unix_address(name), escaped=not _is_text(name[1:]))
     if family == AF_INET and len(raw) >= _IN_BYTES:
         return SocketAddress(family, socket.inet_ntop(socket.AF_INET, raw[4:8]), struct.unpack_from(">H", raw, 2)[0])
     if family == AF_INET6 and len(raw) >= _IN6_BYTES:
@@ -63,7 +63,8 @@ def endpoint(address: str, port: int) -> str:
     return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
 
 
-def _unix(path: bytes) -> str:
+def unix_address(path: bytes) -> str:
+    """Writes sun_path: ``@NAME`` for an abstract name, which begins with a zero byte."""
     text = path.decode("utf-8", "backslashreplace")
     return f"@{text[1:]}".replace("\0", ZERO) if path[:1] == b"\0" else text
 
