@@ -10,8 +10,10 @@ SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0,
 
 _NUMBER = r"\d+(?:\.\d*)?|\.\d+"
 _TIME = re.compile(rf"({_NUMBER})\s*(ns|us|µs|ms|s|m|h|d)")
-_SIZE = re.compile(rf"({_NUMBER})\s*([KMGT]?)(?:i?B)?", re.IGNORECASE)
-_POWERS = {"": 0, "K": 10, "M": 20, "G": 30, "T": 40}
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?", re.IGNORECASE)
+
+UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
+"""Bytes by the letter of the unit."""
 
 
 def seconds_in(text: str, unit: str = "s") -> float:
@@ -40,4 +42,4 @@ def bytes_in(text: str) -> int:
     match = _SIZE.fullmatch(text.strip())
     if not match:
         raise ValueError(text)
-    return round(float(match[1]) * (1 << _POWERS[match[2].upper()]))
+    return int(float(match[1]) * UNITS[match[2].upper()])

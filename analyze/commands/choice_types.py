@@ -28,9 +28,19 @@ class Ids(click.ParamType):  # type: ignore[type-arg] # generic only in new vers
         return tuple(self._number(part.strip(), param, ctx) for part in value.split(","))
 
     def _number(self, part: str, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        if not (part.isascii() and part.isdigit() and int(part) <= _MOST):
+        if not _is_id(part):
             self.fail(f"{part!r} is no {self._what}: give a number, or several as 1,2", param, ctx)
         return int(part)
+
+
+def _is_id(part: str) -> bool:
+    return part.isascii() and part.isdigit() and int(part) <= _MOST
+
+
+def _last_of_list(incomplete: str) -> tuple[str, str]:
+    """What stands before the last of several with commas between them, and that one, as far as it is written."""
+    head, comma, last = incomplete.rpartition(",")
+    return head + comma, last
 
 
 class Pids(Ids):
@@ -43,8 +53,7 @@ class Pids(Ids):
         incomplete: str,
     ) -> list[CompletionItem]:
         """The processes of the trace that the command line names so far."""
-        head, _, last = incomplete.rpartition(",")
-        lead = f"{head}," if head else ""
+        lead, last = _last_of_list(incomplete)
         return [
             CompletionItem(f"{lead}{pid}", help=comm)
             for pid, comm in processes_in_trace(ctx)
@@ -59,7 +68,7 @@ class Users(Ids):
         super().__init__("user")
 
     def _number(self, part: str, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        if part.isascii() and part.isdigit() and int(part) <= _MOST:
+        if _is_id(part):
             return int(part)
         if part == "root":
             return 0
@@ -98,6 +107,5 @@ class Calls(click.ParamType):  # type: ignore[type-arg] # generic only in new ve
         incomplete: str,
     ) -> list[CompletionItem]:
         """The calls of the trace, or all calls where there is none, and the classes."""
-        head, comma, last = incomplete.rpartition(",")
-        lead = head + comma
+        lead, last = _last_of_list(incomplete)
         return [CompletionItem(f"{lead}{name}") for name in calls_in_trace(ctx) if name.startswith(last)]

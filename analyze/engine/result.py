@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 Row = tuple[Any, ...]
 
-_ARROW_TYPES = {
+ARROW_TYPES = {
     "BOOLEAN": "bool_",
     "TINYINT": "int8",
     "SMALLINT": "int16",
@@ -32,6 +32,7 @@ _ARROW_TYPES = {
     "DOUBLE": "float64",
     "VARCHAR": "string",
 }
+"""pyarrow's function for each of DuckDB's types whose values it takes as they are."""
 
 _PANDAS_INTEGERS = {
     "int8": "Int8",
@@ -123,9 +124,7 @@ class Result:
             if kind == "TIMESTAMP_NS":
                 arrays.append(pa.array(np.array(values, dtype="datetime64[ns]"), type=pa.timestamp("ns")))
             else:
-                arrays.append(
-                    pa.array(values, type=getattr(pa, _ARROW_TYPES[kind])() if kind in _ARROW_TYPES else None)
-                )
+                arrays.append(pa.array(values, type=getattr(pa, ARROW_TYPES[kind])() if kind in ARROW_TYPES else None))
         return pa.Table.from_arrays(arrays, names=self.columns)
 
     def df(self) -> pd.DataFrame:

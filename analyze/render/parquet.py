@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import islice
 from typing import IO, TYPE_CHECKING, Any
 
-from bpfrec.analyze.engine.result import Result
+from bpfrec.analyze.engine.result import ARROW_TYPES, Result
 from bpfrec.analyze.render.data import distinct
 
 if TYPE_CHECKING:
@@ -13,22 +13,7 @@ if TYPE_CHECKING:
 
 _ROWS_AT_ONCE = 100_000
 
-_TYPES = {
-    "BOOLEAN": "bool_",
-    "TINYINT": "int8",
-    "SMALLINT": "int16",
-    "INTEGER": "int32",
-    "BIGINT": "int64",
-    "UTINYINT": "uint8",
-    "USMALLINT": "uint16",
-    "UINTEGER": "uint32",
-    "UBIGINT": "uint64",
-    "FLOAT": "float32",
-    "DOUBLE": "float64",
-    "VARCHAR": "string",
-    "BLOB": "binary",
-}
-"""pyarrow's function for each of DuckDB's types whose values it takes as they are."""
+_TYPES = ARROW_TYPES | {"BLOB": "binary"}
 
 
 def write_parquet(result: Result, file: IO[bytes]) -> None:

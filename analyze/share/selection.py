@@ -113,7 +113,11 @@ def prepare(trace: Trace, selection: Selection) -> None:
     if not _is_partial(selection):
         return
     template = files(__package__).joinpath("selection.sql").read_text("utf-8")
-    trace.execute(render_text(template, calls=selection.calls(), samples=selection.samples()))
+    trace.execute(render_text(template, calls=selection.calls(), samples=selection.samples(), lives=_LIVES))
+
+
+_LIVES = ((Fragment("processes"), Fragment("pid")), (Fragment("threads"), Fragment("tid")))
+"""Tables with a row for each life of an id, and that id."""
 
 
 def _is_partial(selection: Selection) -> bool:

@@ -16,33 +16,23 @@ FROM (
 )
 WHERE stack_id IS NOT NULL;
 
--- Lives of processes that something stays of. What is seen before a pid's first life begins is of that life.
-CREATE OR REPLACE TEMP TABLE share_processes AS
+-- Lives of processes that something stays of, and of threads, which have a life for each of their names. What is seen
+-- before the first life of an id begins is of that life.
+{% for table, id in lives %}
+CREATE OR REPLACE TEMP TABLE share_{{ table }} AS
 WITH lives AS (
     SELECT
-        pid,
+        {{ id }},
         if(row_number() OVER life = 1, -9223372036854775808, start_ns) AS since,
         coalesce(lead(start_ns) OVER life, 9223372036854775807) AS until
-    FROM processes
-    WINDOW life AS (PARTITION BY pid ORDER BY start_ns NULLS FIRST)
+    FROM {{ table }}
+    WINDOW life AS (PARTITION BY {{ id }} ORDER BY start_ns NULLS FIRST)
 )
 SELECT DISTINCT lives.*
 FROM share_moments AS m
-ASOF JOIN lives ON lives.pid = m.pid AND m.ts_ns >= lives.since;
+ASOF JOIN lives ON lives.{{ id }} = m.{{ id }} AND m.ts_ns >= lives.since;
 
--- The same for threads, which have a life for each of their names.
-CREATE OR REPLACE TEMP TABLE share_threads AS
-WITH lives AS (
-    SELECT
-        tid,
-        if(row_number() OVER life = 1, -9223372036854775808, start_ns) AS since,
-        coalesce(lead(start_ns) OVER life, 9223372036854775807) AS until
-    FROM threads
-    WINDOW life AS (PARTITION BY tid ORDER BY start_ns NULLS FIRST)
-)
-SELECT DISTINCT lives.*
-FROM share_moments AS m
-ASOF JOIN lives ON lives.tid = m.tid AND m.ts_ns >= lives.since;
+{% endfor %}
 
 CREATE OR REPLACE TEMP TABLE share_jit AS
 SELECT DISTINCT stacks.pid, frames.ip

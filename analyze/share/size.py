@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import re
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from bpfrec.formats import schema
 from bpfrec.formats.errors import BpfrecError
 from bpfrec.formats.manifest import Manifest
-
-_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?", re.IGNORECASE)
-_UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
+from bpfrec.formats.units import bytes_in
 
 
 @dataclass(frozen=True)
@@ -42,10 +40,10 @@ def parse_size(text: str) -> int:
     Raises:
         BpfrecError: it is none.
     """
-    found = _SIZE.fullmatch(text.strip())
-    if not found or not (size := int(float(found[1]) * _UNITS[found[2].upper()])):
-        raise BpfrecError(f"--max-size {text!r} is no size", "Say it as 500K, 10M or 1G.")
-    return size
+    with suppress(ValueError):
+        if size := bytes_in(text):
+            return size
+    raise BpfrecError(f"--max-size {text!r} is no size", "Say it as 500K, 10M or 1G.")
 
 
 def next_step(manifest: Manifest, dropped: frozenset[str]) -> Step | None:

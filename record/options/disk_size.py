@@ -6,7 +6,8 @@ import re
 
 import click
 
-_BYTES = {"K": 10, "M": 20, "G": 30, "T": 40}
+from bpfrec.formats.units import UNITS
+
 _SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)([KMGT])(?:i?B)?", re.IGNORECASE)
 
 SMALLEST_SIZE = 64 << 20
@@ -23,7 +24,7 @@ class DiskSize(click.ParamType):  # type: ignore[type-arg, unused-ignore]
         if isinstance(value, int):
             return value
         match = _SIZE.fullmatch(str(value).strip())
-        size = int(float(match[1]) * (1 << _BYTES[match[2].upper()])) if match else 0
+        size = int(float(match[1]) * UNITS[match[2].upper()]) if match else 0
         if size < SMALLEST_SIZE:
             self.fail(f"{value!r} is not a size of {SMALLEST_SIZE >> 20}M or more, such as 2G", param, ctx)
         return size

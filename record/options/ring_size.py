@@ -7,8 +7,8 @@ import re
 import click
 
 from bpfrec.bpf.event_rings import SMALLEST_RING
+from bpfrec.formats.units import UNITS
 
-_UNITS = {"": 0, "K": 10, "M": 20, "G": 30}
 _SIZE = re.compile(r"([0-9]+)([KMG]?)(?:i?B)?", re.IGNORECASE)
 _LARGEST = 1 << 36
 
@@ -23,7 +23,7 @@ class RingSize(click.ParamType):  # type: ignore[type-arg, unused-ignore]
         if isinstance(value, int):
             return value
         match = _SIZE.fullmatch(str(value).strip())
-        size = int(match[1]) << _UNITS[match[2].upper()] if match else 0
+        size = int(match[1]) * UNITS[match[2].upper()] if match else 0
         if not SMALLEST_RING <= size <= _LARGEST:
             self.fail(f"{value!r} is not a size between {SMALLEST_RING >> 10}K and 64G, such as 64M", param, ctx)
         return 1 << (size - 1).bit_length()
