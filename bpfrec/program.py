@@ -57,9 +57,24 @@ def _run() -> int:
     except click.ClickException as error:
         return _fail(error.format_message(), _remedy(error), error.exit_code)
     except (click.Abort, KeyboardInterrupt):
-        late = out_of_time()
-        return _fail(late.message, late.hint) if late else interrupted_status()
+        return _interrupted()
+    except ImportError as error:
+        # C extensions, and what imports them late, make this of a KeyboardInterrupt.
+        if not _comes_of_interrupt(error):
+            raise
+        return _interrupted()
     return code if isinstance(code, int) else DONE
+
+
+def _interrupted() -> int:
+    late = out_of_time()
+    return _fail(late.message, late.hint) if late else interrupted_status()
+
+
+def _comes_of_interrupt(error: BaseException | None) -> bool:
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__ or error.__context__
+    return error is not None
 
 
 def _remedy(error: click.ClickException) -> str:

@@ -131,7 +131,7 @@ def _not_recorded(value: Value) -> ReportError:
     if value.text is not None:
         return ReportError(
             f"single characters of {value.origin or 'a string'} cannot be asked for",
-            'Compare whole strings: STRCMP("text", name) or name == "text".',
+            'Compare strings: name == "text", or STRCMP("text", name) for all that begin so.',
         )
     return ReportError(f"what {value.origin or 'this value'} points at is nothing that probes read", POINTED_TO)
 

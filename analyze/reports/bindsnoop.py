@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 
 import click
 
@@ -72,22 +71,19 @@ def _text(answer: Answer) -> Iterator[str]:
     return bcc_lines(fields, answer.result.records(), answer.options)
 
 
-REPORT = replace(
-    snoop_report(
-        compute,
-        _fields(wide=False),
-        """Print addresses that sockets were bound to, as bcc's bindsnoop does.
+REPORT = snoop_report(
+    compute,
+    _text,
+    """Print addresses that sockets were bound to, as bcc's bindsnoop does.
 
     OPTS are options that were set on the socket before: F IP_FREEBIND, T IP_TRANSPARENT, N IP_BIND_ADDRESS_NO_PORT,
     R SO_REUSEADDR, r SO_REUSEPORT. IF, the interface, is not in a trace.""",
-        options=(
-            flag(["-t", "--timestamp"], "Show seconds since the first of them."),
-            flag(["-w", "--wide"], "Leave room for addresses of IPv6."),
-            flag(["-E", "--errors"], "Also show those that failed."),
-            flag(["-U", "--print-uid"], "Show the user id."),
-            flag(["--count"], "Count by address and port."),
-            click.Option(["-P", "--port", "ports"], type=Ports(), metavar="PORT", help="Only these ports: 80,443."),
-        ),
+    options=(
+        flag(["-t", "--timestamp"], "Show seconds since the first of them."),
+        flag(["-w", "--wide"], "Leave room for addresses of IPv6."),
+        flag(["-E", "--errors"], "Also show those that failed."),
+        flag(["-U", "--print-uid"], "Show the user id."),
+        flag(["--count"], "Count by address and port."),
+        click.Option(["-P", "--port", "ports"], type=Ports(), metavar="PORT", help="Only these ports: 80,443."),
     ),
-    text=_text,
 )

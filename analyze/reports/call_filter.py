@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -89,7 +89,7 @@ class CallFilter:
         if self.failed:
             found.append(Fragment(f"failed({prefix}ret)"))
         if self.paths:
-            found.append(path_condition(self.paths, prefix))
+            found.append(path_condition(self.paths, [f"{prefix}{column}" for column in _PATHS]))
         if self.since is not None:
             found.append(Fragment(f"{prefix}ts_ns >= {moment_sql(self.since, manifest)}"))
         if self.until is not None:
@@ -101,8 +101,8 @@ class CallFilter:
         return where(self.conditions(manifest, table))
 
 
-def path_condition(patterns: Iterable[str], prefix: str = "") -> Fragment:
-    """SQL: whether a path of a call, as passed or resolved, matches one of ``patterns``.
+def path_condition(patterns: Iterable[str], columns: Sequence[str]) -> Fragment:
+    """SQL: whether one of ``columns``, which have paths, matches one of ``patterns``.
 
     ``*`` stands for any text, also one with slashes, ``?`` for a character, ``[...]`` for one of several. A pattern
     without a slash is compared with the name of the file too: the part behind the last slash.
@@ -110,7 +110,7 @@ def path_condition(patterns: Iterable[str], prefix: str = "") -> Fragment:
     tests = []
     for pattern in patterns:
         shapes = [pattern] if "/" in pattern else [pattern, f"*/{pattern}"]
-        tests += [f"coalesce({prefix}{column} GLOB {literal(shape)}, FALSE)" for column in _PATHS for shape in shapes]
+        tests += [f"coalesce({column} GLOB {literal(shape)}, FALSE)" for column in columns for shape in shapes]
     return Fragment(f"({' OR '.join(tests)})")
 
 

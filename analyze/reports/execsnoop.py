@@ -76,35 +76,30 @@ def _text(answer: Answer) -> Iterator[str]:
     return bcc_lines(fields, answer.result.records(), options)
 
 
-REPORT = replace(
-    snoop_report(
-        compute,
-        _FIELDS,
-        """Print programs that were executed, as bcc's execsnoop does.
+REPORT = snoop_report(
+    compute,
+    _text,
+    """Print programs that were executed, as bcc's execsnoop does.
 
     -n and -l take regular expressions, as in bcc's tool. -T shows UTC, and -t seconds from the start of the
     recording.""",
-        options=(
-            flag(["-T", "--time"], "Show the time of day (UTC)."),
-            flag(["-t", "--timestamp"], "Show seconds since the start of the recording."),
-            flag(["-U", "--print-uid"], "Show the user id."),
-            flag(["-x", "--fails"], "Also show those that failed."),
-            flag(["-q", "--quote"], "Put quotation marks around arguments."),
-            click.Option(["-l", "--line"], metavar="REGEX", help="Only if the arguments match."),
-            click.Option(
-                ["-P", "--ppid"], type=click.IntRange(0), metavar="PID", help="Only processes with this parent."
-            ),
-            click.Option(
-                ["--max-args"],
-                type=click.IntRange(1),
-                default=_MOST_ARGUMENTS,
-                show_default=True,
-                metavar="N",
-                help="Show at most so many arguments.",
-            ),
+    options=(
+        flag(["-T", "--time"], "Show the time of day (UTC)."),
+        flag(["-t", "--timestamp"], "Show seconds since the start of the recording."),
+        flag(["-U", "--print-uid"], "Show the user id."),
+        flag(["-x", "--fails"], "Also show those that failed."),
+        flag(["-q", "--quote"], "Put quotation marks around arguments."),
+        click.Option(["-l", "--line"], metavar="REGEX", help="Only if the arguments match."),
+        click.Option(["-P", "--ppid"], type=click.IntRange(0), metavar="PID", help="Only processes with this parent."),
+        click.Option(
+            ["--max-args"],
+            type=click.IntRange(1),
+            default=_MOST_ARGUMENTS,
+            show_default=True,
+            metavar="N",
+            help="Show at most so many arguments.",
         ),
-        flags={"tid": ("--tid",), "failed": ("--failed",)},
-        settle=lambda options: options | {"fails": options["fails"] or options["failed"]},
     ),
-    text=_text,
+    flags={"tid": ("--tid",), "failed": ("--failed",)},
+    settle=lambda options: options | {"fails": options["fails"] or options["failed"]},
 )

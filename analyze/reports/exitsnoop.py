@@ -9,7 +9,7 @@ from bpfrec.analyze.engine.sqltemplate import Fragment, render
 from bpfrec.analyze.render.bcc_lines import Field, Record, decimals
 from bpfrec.analyze.reports.call_filter import CallFilter
 from bpfrec.analyze.reports.moments import moment_sql
-from bpfrec.analyze.reports.snoop import flag, snoop_report
+from bpfrec.analyze.reports.snoop import flag, in_lines, snoop_report
 from bpfrec.analyze.views.recording import wall_offset_ns
 
 
@@ -53,7 +53,7 @@ def _end(row: Record) -> str:
 
 REPORT = snoop_report(
     compute,
-    (
+    in_lines(
         Field("TIME-UTC", -13, lambda row: None if row["ts"] is None else row["ts"][11:23], gap="", when="timestamp"),
         Field("PCOMM", -16, "comm"),
         Field("PID", -7, "pid"),

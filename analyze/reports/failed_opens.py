@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from bpfrec.analyze.engine.protocols import Queries
 from bpfrec.analyze.engine.result import Result
 from bpfrec.analyze.engine.sqltemplate import render
@@ -12,7 +10,7 @@ from bpfrec.analyze.render.text_columns import TextColumn, clock
 from bpfrec.analyze.reports.call_filter import CallFilter
 from bpfrec.analyze.reports.opensnoop import OPEN_CALLS
 from bpfrec.analyze.reports.option_types import top_option
-from bpfrec.analyze.reports.report import Answer, Report
+from bpfrec.analyze.reports.report import Report, in_columns
 
 
 def compute(trace: Queries, calls: CallFilter, *, top: int = 0) -> Result:
@@ -36,13 +34,9 @@ _COLUMNS = (
 )
 
 
-def _text(answer: Answer) -> Iterator[str]:
-    return answer.table(_COLUMNS)
-
-
 REPORT = Report(
     compute,
-    text=_text,
+    text=in_columns(_COLUMNS),
     options=(top_option(0),),
     help="""List the files that could not be opened: who tried, how often, from when to when (UTC).
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import click
 
 from bpfrec.analyze.engine.protocols import Queries
@@ -13,7 +11,7 @@ from bpfrec.analyze.render.text_columns import Record, TextColumn, clock
 from bpfrec.analyze.reports.call_filter import CallFilter
 from bpfrec.analyze.reports.network import INTERNET
 from bpfrec.analyze.reports.option_types import top_option
-from bpfrec.analyze.reports.report import Answer, Report
+from bpfrec.analyze.reports.report import Report, in_columns
 
 
 def compute(trace: Queries, calls: CallFilter, *, process: bool = False, top: int = 0) -> Result:
@@ -69,13 +67,9 @@ _COLUMNS = (
 )
 
 
-def _text(answer: Answer) -> Iterator[str]:
-    return answer.table(_COLUMNS)
-
-
 REPORT = Report(
     compute,
-    text=_text,
+    text=in_columns(_COLUMNS),
     options=(
         click.Option(["-P", "--process"], is_flag=True, help="Show a row for each process."),
         top_option(0),

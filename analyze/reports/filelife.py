@@ -6,7 +6,7 @@ from bpfrec.analyze.engine.protocols import Queries
 from bpfrec.analyze.engine.result import Result
 from bpfrec.analyze.render.bcc_lines import Field, clock, decimals
 from bpfrec.analyze.reports.call_filter import CallFilter
-from bpfrec.analyze.reports.snoop import flag, snoop, snoop_report
+from bpfrec.analyze.reports.snoop import flag, in_lines, snoop, snoop_report
 
 
 def compute(trace: Queries, calls: CallFilter, *, duration_s: float | None = None, top: int = 0) -> Result:
@@ -21,7 +21,7 @@ def compute(trace: Queries, calls: CallFilter, *, duration_s: float | None = Non
 
 REPORT = snoop_report(
     compute,
-    (
+    in_lines(
         Field("TIME", -8, clock("ts")),
         Field("PID", -7, "pid"),
         Field("COMM", -16, "comm"),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import click
 
 from bpfrec.analyze.engine.protocols import Queries
@@ -12,7 +10,7 @@ from bpfrec.analyze.engine.sqltemplate import identifier, render
 from bpfrec.analyze.render.text_columns import TextColumn, scaled
 from bpfrec.analyze.reports.call_filter import CallFilter
 from bpfrec.analyze.reports.option_types import top_option
-from bpfrec.analyze.reports.report import Answer, Report
+from bpfrec.analyze.reports.report import Report, in_columns
 from bpfrec.formats.kernel.roles import calls_that
 
 SORTS = {
@@ -63,13 +61,9 @@ _COLUMNS = (
 )
 
 
-def _text(answer: Answer) -> Iterator[str]:
-    return answer.table(_COLUMNS)
-
-
 REPORT = Report(
     compute,
-    text=_text,
+    text=in_columns(_COLUMNS),
     options=(
         click.Option(
             ["--sort"],

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 import click
 
@@ -82,19 +81,16 @@ def _settle(options: Options) -> Options:
     return options | {"least_ms": least_ms}
 
 
-REPORT = replace(
-    snoop_report(
-        compute,
-        _FIELDS,
-        """Print reads and writes of files that took long, as bcc's fileslower does.
+REPORT = snoop_report(
+    compute,
+    _text,
+    """Print reads and writes of files that took long, as bcc's fileslower does.
 
     MIN_MS is the least time that counts, in milliseconds or with a unit (500us); by default 10. The time is that of the
     system call. BYTES are those asked for. json and csv have absolute names.""",
-        options=(
-            click.Argument(["least_ms"], metavar="[MIN_MS] [TRACE]", nargs=-1),
-            flag(["-a", "--all-files"], "Also sockets, pipes and what else is no file."),
-        ),
-        settle=_settle,
+    options=(
+        click.Argument(["least_ms"], metavar="[MIN_MS] [TRACE]", nargs=-1),
+        flag(["-a", "--all-files"], "Also sockets, pipes and what else is no file."),
     ),
-    text=_text,
+    settle=_settle,
 )

@@ -9,7 +9,7 @@ from bpfrec.analyze.engine.result import Result
 from bpfrec.analyze.render.bcc_lines import Field, clock
 from bpfrec.analyze.reports.call_filter import CallFilter
 from bpfrec.analyze.reports.option_types import SignalNumber
-from bpfrec.analyze.reports.snoop import flag, snoop, snoop_report
+from bpfrec.analyze.reports.snoop import flag, in_lines, snoop, snoop_report
 
 _KILL = ("kill",)
 _ALL = ("kill", "tkill", "tgkill")
@@ -37,7 +37,7 @@ def compute(
 
 REPORT = snoop_report(
     compute,
-    (
+    in_lines(
         Field("TIME", -9, clock("ts")),
         Field("PID", -8, "pid"),
         Field("COMM", -16, "comm"),

@@ -10,7 +10,7 @@ from bpfrec.analyze.render.bcc_lines import UNKNOWN, Field
 from bpfrec.analyze.reports.call_filter import CallFilter
 from bpfrec.analyze.reports.intervals import intervals
 from bpfrec.analyze.reports.option_types import refused_option
-from bpfrec.analyze.reports.snoop import flag, snoop_report
+from bpfrec.analyze.reports.snoop import flag, in_lines, snoop_report
 
 _RETURN = "s.ts_ns + coalesce(s.duration_ns, 0)"
 
@@ -28,7 +28,7 @@ def compute(trace: Queries, calls: CallFilter, *, duration_s: float | None = Non
 
 REPORT = snoop_report(
     compute,
-    (
+    in_lines(
         Field("COMM", -16, "comm"),
         Field("PID", -7, "pid"),
         Field("TID", -7, "tid"),

@@ -60,6 +60,11 @@ class Answer:
         return text_table(columns, self.result.records(), self.width, self.paint)
 
 
+def in_columns(columns: Sequence[TextColumn]) -> Callable[[Answer], Iterator[str]]:
+    """A :attr:`Report.text` that is a table."""
+    return lambda answer: answer.table(columns)
+
+
 @dataclass(frozen=True)
 class Report:
     """A report. Its name is that of its module, with - for _.

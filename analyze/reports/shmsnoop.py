@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 
 from bpfrec.analyze.engine.protocols import Queries
 from bpfrec.analyze.engine.result import Result
@@ -73,12 +72,9 @@ def _text(answer: Answer) -> Iterator[str]:
     return bcc_lines(fields, answer.result.records(), answer.options)
 
 
-REPORT = replace(
-    snoop_report(
-        compute,
-        (),
-        """Print calls of System V shared memory, as bcc's shmsnoop does: shmget, shmat, shmdt, shmctl.""",
-        options=(flag(["-T", "--timestamp"], "Show seconds since the first of them."),),
-    ),
-    text=_text,
+REPORT = snoop_report(
+    compute,
+    _text,
+    """Print calls of System V shared memory, as bcc's shmsnoop does: shmget, shmat, shmdt, shmctl.""",
+    options=(flag(["-T", "--timestamp"], "Show seconds since the first of them."),),
 )

@@ -10,7 +10,7 @@ import click
 from bpfrec.analyze.engine.filters import where
 from bpfrec.analyze.engine.protocols import Queries
 from bpfrec.analyze.engine.result import Result
-from bpfrec.analyze.engine.sqltemplate import Fragment, render
+from bpfrec.analyze.engine.sqltemplate import render
 from bpfrec.analyze.render.bcc_lines import Field, bcc_lines
 from bpfrec.analyze.reports.call_filter import CallFilter
 from bpfrec.analyze.reports.intervals import duration_option, intervals
@@ -28,19 +28,18 @@ def snoop(
     calls: CallFilter,
     template: str,
     /,
-    more: Sequence[Fragment] = (),
     duration_s: float | None = None,
     top: int = 0,
     **values: Any,
 ) -> Result:
-    """The rows of ``reports/TEMPLATE.sql``: events of the chosen calls that also fulfil ``more``, by time.
+    """The rows of ``reports/TEMPLATE.sql``: events of the chosen calls, by time.
 
     The template gets ``where``, ``top``, ``start_ns`` (of the recording) and ``wall_offset_ns``, and ``values``.
     ``duration_s``: only the first so many seconds of the recording.
     """
     manifest = trace.manifest
     times = intervals(manifest, None, duration_s)
-    chosen = [*calls.conditions(manifest), *more, *times.conditions(RETURN)]
+    chosen = [*calls.conditions(manifest), *times.conditions(RETURN)]
     sql = render(
         template,
         where=where(chosen),
@@ -52,20 +51,21 @@ def snoop(
     return trace.query(sql, lazy=True)
 
 
+def in_lines(*fields: Field) -> Callable[[Answer], Iterator[str]]:
+    """A text with a line of ``fields`` for each row."""
+    return lambda answer: bcc_lines(fields, answer.result.records(), answer.options)
+
+
 def snoop_report(
     compute: Callable[..., Result],
-    fields: Sequence[Field],
+    text: Callable[[Answer], Iterator[str]],
     help: str,  # noqa: A002 - as in Report
     options: Sequence[click.Parameter] = (),
     flags: Mapping[str, Sequence[str]] | None = None,
     settle: Callable[[Options], Options] = dict,
     **more: Any,
 ) -> Report:
-    """A report of which each row is a line of ``fields``; ``-d`` and ``--limit`` come by themselves."""
-
-    def text(answer: Answer) -> Iterator[str]:
-        return bcc_lines(fields, answer.result.records(), answer.options)
-
+    """A report of events, most often with a line for each; ``-d`` and ``--limit`` come by themselves."""
     return Report(
         compute,
         text=text,

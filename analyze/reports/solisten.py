@@ -7,7 +7,7 @@ from bpfrec.analyze.engine.result import Result
 from bpfrec.analyze.render.bcc_lines import Field
 from bpfrec.analyze.reports.call_filter import CallFilter
 from bpfrec.analyze.reports.option_types import refused_option
-from bpfrec.analyze.reports.snoop import snoop, snoop_report
+from bpfrec.analyze.reports.snoop import in_lines, snoop, snoop_report
 
 
 def compute(trace: Queries, calls: CallFilter, *, duration_s: float | None = None, top: int = 0) -> Result:
@@ -21,7 +21,7 @@ def compute(trace: Queries, calls: CallFilter, *, duration_s: float | None = Non
 
 REPORT = snoop_report(
     compute,
-    (
+    in_lines(
         Field("PID", -7, "pid"),
         Field("COMM", -12, "comm", most=12),
         Field("PROTO", -6, "protocol"),

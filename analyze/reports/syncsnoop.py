@@ -6,7 +6,7 @@ from bpfrec.analyze.engine.protocols import Queries
 from bpfrec.analyze.engine.result import Result
 from bpfrec.analyze.render.bcc_lines import Field, decimals
 from bpfrec.analyze.reports.call_filter import CallFilter
-from bpfrec.analyze.reports.snoop import flag, snoop, snoop_report
+from bpfrec.analyze.reports.snoop import flag, in_lines, snoop, snoop_report
 
 _ALL = ("sync", "syncfs", "fsync", "fdatasync", "msync", "sync_file_range")
 
@@ -25,7 +25,7 @@ def compute(
 
 REPORT = snoop_report(
     compute,
-    (
+    in_lines(
         Field("TIME(s)", -18, decimals("time_s", 9)),
         Field("PID", -7, "pid", when="every"),
         Field("COMM", -16, "comm", when="every"),

@@ -11,7 +11,7 @@ from bpfrec.analyze.engine.result import Result
 from bpfrec.analyze.render.bcc_lines import Field, clock, decimals
 from bpfrec.analyze.reports.call_filter import CallFilter
 from bpfrec.analyze.reports.option_types import Ports
-from bpfrec.analyze.reports.snoop import flag, snoop, snoop_report
+from bpfrec.analyze.reports.snoop import flag, in_lines, snoop, snoop_report
 from bpfrec.analyze.reports.tcpconnect import FAMILY_OPTIONS, settle_family
 
 
@@ -35,7 +35,7 @@ def compute(
 
 REPORT = snoop_report(
     compute,
-    (
+    in_lines(
         Field("TIME", -9, clock("ts"), gap="", when="time"),
         Field("TIME(s)", -9, decimals("time_s", 3), gap="", when="timestamp"),
         Field("PID", -7, "pid"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 
 import click
 
@@ -73,23 +72,20 @@ def _text(answer: Answer) -> Iterator[str]:
     return bcc_lines(fields, answer.result.records(), answer.options)
 
 
-REPORT = replace(
-    snoop_report(
-        compute,
-        _FIELDS,
-        """Print connections over TCP that programs began, as bcc's tcpconnect does.
+REPORT = snoop_report(
+    compute,
+    _text,
+    """Print connections over TCP that programs began, as bcc's tcpconnect does.
 
     SADDR and LPORT are "?" where no call of the program (bind, getsockname) told them. -c counts connections.""",
-        options=(
-            flag(["-t", "--timestamp"], "Show seconds since the first of them."),
-            flag(["-U", "--print-uid"], "Show the user id."),
-            flag(["-L", "--lport"], "Show the local port."),
-            flag(["-c", "--count"], "Count by addresses and port."),
-            click.Option(["-P", "--port", "ports"], type=Ports(), metavar="PORT", help="Only to these ports: 80,443."),
-            *FAMILY_OPTIONS,
-            refused_option(["--dns"], "answers of name servers are not read; see report stream.", is_flag=True),
-        ),
-        settle=settle_family,
+    options=(
+        flag(["-t", "--timestamp"], "Show seconds since the first of them."),
+        flag(["-U", "--print-uid"], "Show the user id."),
+        flag(["-L", "--lport"], "Show the local port."),
+        flag(["-c", "--count"], "Count by addresses and port."),
+        click.Option(["-P", "--port", "ports"], type=Ports(), metavar="PORT", help="Only to these ports: 80,443."),
+        *FAMILY_OPTIONS,
+        refused_option(["--dns"], "answers of name servers are not read; see report stream.", is_flag=True),
     ),
-    text=_text,
+    settle=settle_family,
 )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import click
 
 from bpfrec.analyze.engine.protocols import Queries
@@ -13,7 +11,7 @@ from bpfrec.analyze.render.text_columns import TextColumn, scaled
 from bpfrec.analyze.reports.call_filter import CallFilter
 from bpfrec.analyze.reports.network import INTERNET
 from bpfrec.analyze.reports.option_types import Microseconds, top_option
-from bpfrec.analyze.reports.report import Answer, Report
+from bpfrec.analyze.reports.report import Report, in_columns
 
 _LEAST_US = 100.0
 
@@ -47,13 +45,9 @@ _COLUMNS = (
 )
 
 
-def _text(answer: Answer) -> Iterator[str]:
-    return answer.table(_COLUMNS)
-
-
 REPORT = Report(
     compute,
-    text=_text,
+    text=in_columns(_COLUMNS),
     options=(
         click.Option(
             ["--least", "least_us"],

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+SAMPLE = Path(__file__).parents[2] / "sample_traces" / "lab1-server.bpfrec"
+
 SLOW = "SELECT count(*) FROM syscalls, range(100_000) AS a, range(100_000) AS b WHERE a.range * b.range % 7 = arg0"
 
 
@@ -57,7 +59,10 @@ except BaseException as error:
 """
 
 
-@pytest.mark.parametrize(("module", "arguments"), [("click", ["--version"]), ("rich", ["record", "-a"])])
+@pytest.mark.parametrize(
+    ("module", "arguments"),
+    [("click", ["--version"]), ("secrets", ["record", "-a"]), ("duckdb", ["analyze", "info", str(SAMPLE)])],
+)
 def test_ctrl_c_during_imports_prints_no_traceback(tmp_path: Path, module: str, arguments: list[str]) -> None:
     (tmp_path / f"{module}.py").write_text(SLOW_MODULE)
     command = [sys.executable, "-c", INTERRUPTED, *arguments]
