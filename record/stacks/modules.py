@@ -12,6 +12,7 @@ import logging
 import os
 import resource
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
@@ -155,10 +156,22 @@ class Modules:
             self.refused += 1
         else:
             self.unheld += 1
-        _log.debug("%s opened%s", module.path, module.failure and f" and closed: {module.failure}")
         if module.failure:
             module.file.close()
+        elif identity[0] != "build-id":
+            self._share_by_build_id(module)
+        _log.debug("%s opened%s", module.path, module.failure and f" and closed: {module.failure}")
         return True
+
+    def _share_by_build_id(self, module: _Module) -> None:
+        """Makes ``module``, known from /proc, the one of later mappings that the kernel tells by build id.
+
+        The process may be gone when they are heard of, and nobody else may have its root folder.
+        """
+        with suppress(NotElfError, OSError):
+            module.elf = ElfFile(module.file)
+            if module.elf.build_id is not None:
+                self._modules.setdefault(("build-id", module.elf.build_id), module)
 
     def _refusal(self, file: BinaryIO) -> str:
         """Why ``file`` is not to be held open; empty: it is, and counts."""

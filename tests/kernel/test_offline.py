@@ -139,7 +139,6 @@ def test_short_lives_in_a_mount_namespace_that_is_gone(folder: Path, tmp_path: P
 
 
 # The helper that opens files below another root does not always find the program in time.
-@pytest.mark.flaky(reruns=5)
 def test_a_changed_root(tmp_path: Path) -> None:
     root = tmp_path / "root"
     root.mkdir()

@@ -53,6 +53,18 @@ def test_more_files_than_may_be_open_are_counted(tmp_path: Path) -> None:
     assert descriptors() == before
 
 
+def test_a_file_known_from_proc_serves_mappings_told_by_build_id(tmp_path: Path) -> None:
+    modules = Modules()
+    here = program(tmp_path / "program")
+    modules.hold(here)
+    # In a process that is gone, and whose root folder was another.
+    later = Mapping(5, 2**22, 0x5000, 0x6000, 0, "/program", modules.build_id(here), None, None)
+    modules.hold(later)
+    assert later.build_id is not None
+    assert modules.file(later) is modules.file(here) is not None
+    modules.close()
+
+
 def test_files_that_have_been_deleted_take_no_more_room_than_they_may(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -77,9 +89,9 @@ def test_a_file_that_cannot_be_read_has_no_code(tmp_path: Path, monkeypatch: pyt
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
     modules, one, other = Modules(), program(tmp_path / "one"), program(tmp_path / "other")
-    modules.hold(one)
     with monkeypatch.context() as patch:
         patch.setattr(under_test, "ElfFile", broken)
+        modules.hold(one)
         assert modules.unwind_table(one) is None
         assert modules.locate(one, 0x1000) == (None, None)
     with monkeypatch.context() as patch:
