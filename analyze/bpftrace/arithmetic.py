@@ -73,8 +73,8 @@ def unary_kind(dialect: Dialect, operator: str, operand: Kind) -> Kind:
     kind = as_int(operand)
     if operator == "!":
         return truth(dialect)
-    if operator == "~" and not dialect.old:
-        return Int(64, kind.signed and not kind.literal)
+    if operator == "~" and kind.literal and not dialect.old:
+        return U64
     if operator == "-" and kind.literal:
         return I64
     return Int(kind.bits, kind.signed)

@@ -426,7 +426,7 @@ class ExpressionCheck:
             raise Problem(node.span, "the address of a map or variable cannot be replayed")
         if isinstance(kind, Pointer) and node.operator == "!":
             return arithmetic.truth(self.c.dialect)
-        if not is_number(kind):
+        if not (is_number(kind) if node.operator == "!" else isinstance(kind, Int)):
             raise Problem(node.span, f"The {node.operator} operator can not be used on expressions of type '{kind}'")
         return arithmetic.unary_kind(self.c.dialect, node.operator, kind)
 

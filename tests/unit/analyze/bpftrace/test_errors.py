@@ -59,6 +59,12 @@ def test_all_errors_are_told_at_once():
         ("BEGIN { unroll (101) { } }", "1:17-20", "unroll maximum value is 100"),
         ('BEGIN { print("a" < "b"); }', "1:15-24", "The < operator can not be used on expressions of types"),
         ("BEGIN { $t = (1, 2); print($t.2); }", "1:28-32", "Invalid tuple index: 2"),
+        ("BEGIN { print(-true); }", "1:15-20", "The - operator can not be used on expressions of type 'bool'"),
+        (
+            "BEGIN { @ = sum(3); print(~@); }",
+            "1:27-29",
+            "The ~ operator can not be used on expressions of type 'sum_t'",
+        ),
         ("BEGIN { print(args.x); }", "1:15-19", "args"),
         ("BEGIN { print(retval); }", "1:15-21", "retval"),
         ("BEGIN { print(rand); }", "1:15-19", "random numbers cannot be replayed"),
