@@ -61,8 +61,12 @@ def _text(path: Path, item: tree.Import) -> str:
         for checked in (path, path.parent):
             if checked.stat().st_mode & stat.S_IWOTH:
                 raise Problem(item.span, f"{checked} may be written by anybody, so it is not imported", "chmod o-w it.")
+        if not path.is_file():
+            raise Problem(item.span, f"{item.path}: not a file")
         with path.open("rb") as file:
-            data = file.read(_MOST_BYTES)
+            data = file.read(_MOST_BYTES + 1)
+        if len(data) > _MOST_BYTES:
+            raise Problem(item.span, f"{item.path}: larger than {_MOST_BYTES >> 20} MiB, so it is not imported")
         return data.decode("utf-8")
     except OSError as error:
         raise Problem(item.span, f"{item.path}: {error.strerror}") from None

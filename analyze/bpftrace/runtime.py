@@ -207,7 +207,8 @@ class Runtime:
         source = self.checked.source
         if self.json:
             what = {"ERROR": "errorf", "WARNING": "warnf"}[severity]
-            line = {"type": what, "msg": text, "filename": source.name, "line": at[0].line, "col": at[0].column}
+            file = (at[0].source or source).name
+            line = {"type": what, "msg": text, "filename": file, "line": at[0].line, "col": at[0].column}
             self.output.write(Printer.json_object(line, self.dialect))
             return
         lines = [source.message(at[0], severity, text.removesuffix("\n"))]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 from pathlib import Path
 
 import pytest
@@ -85,6 +87,53 @@ def test_an_error_in_an_imported_file_has_its_place_there(tmp_path: Path):
     assert said[:2] == [f"{tmp_path}/library.bt:2:15-19: ERROR: Unknown identifier: 'nope'", "macro bad() { nope }"]
     (tmp_path / "library.bt").chmod(0o666)
     assert "may be written by anybody" in refusal(script.read_text(), name=str(script))
+
+
+def test_an_imported_file_is_read_whole_or_refused(tmp_path: Path):
+    library, script = tmp_path / "library.bt", tmp_path / "script.bt"
+    script.write_text('import "library.bt"\nBEGIN { print(seven()); }\n')
+    macro = "\nmacro seven() { 7 }"
+    library.write_text("/" * ((1 << 20) - len(macro)) + macro)
+    assert run(script.read_text(), name=str(script)) == "7\n\n\n"
+    library.write_text("/" * (1 << 20) + macro)
+    said = refusal(script.read_text(), name=str(script)).splitlines()
+    assert said[0] == f"{script}:1:1-20: ERROR: library.bt: larger than 1 MiB, so it is not imported"
+    library.unlink()
+    os.mkfifo(library)
+    assert "library.bt: not a file" in refusal(script.read_text(), name=str(script))
+
+
+def test_what_an_imported_macro_tells_names_its_own_file_in_json(tmp_path: Path):
+    (tmp_path / "library.bt").write_text('macro bad() { errorf("bad") }\n')
+    text = 'import "library.bt"\nBEGIN { bad(); warnf("worse"); }\n'
+    (tmp_path / "script.bt").write_text(text)
+    told = [json.loads(line) for line in run(text, json=True, name=str(tmp_path / "script.bt")).splitlines()[1:]]
+    assert [(line["filename"], line["line"], line["col"]) for line in told] == [
+        (str(tmp_path / "library.bt"), 1, 15),
+        (str(tmp_path / "script.bt"), 2, 16),
+    ]
+
+
+def test_the_complement_of_a_narrow_unsigned_number_stays_narrow():
+    script = """BEGIN {
+ $a = (uint8)5; print(~$a); print(~$a + 1); print(~$a << 4); print(~$a == 250); print((1, ~$a)); print(~~$a);
+ print((uint64)~$a - 300); print(~(uint16)7 * 2); print(~(uint32)9 - 1); print(~5); print(~(uint64)5);
+ @[~$a] = sum(~$a);
+}"""
+    live = [
+        "250",
+        "251",
+        "4000",
+        "true",
+        "(1,250)",
+        "5",
+        "-50",
+        "131056",
+        "4294967285",
+        "18446744073709551610",
+        "18446744073709551610",
+    ]
+    assert run(script).replace(", ", ",").splitlines() == [*live, "", "", "@[250]: 250"]
 
 
 def test_a_deleted_count_without_keys_stays_in_0_17_and_is_zero():
