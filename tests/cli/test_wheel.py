@@ -21,10 +21,25 @@ ARGUMENTS = {
     "trace": ["-M", "3", "-U", "SyS_open"],
 }
 
-OF_OTHER_CALLS = set(
-    "bindsnoop denied execsnoop exitsnoop filelife fileslower filetop killsnoop mountsnoop netstat network shmsnoop "
-    "solisten statsnoop syncsnoop tcpaccept tcpconnect".split()
-)
+OF_OTHER_CALLS = {
+    "bindsnoop",
+    "denied",
+    "execsnoop",
+    "exitsnoop",
+    "filelife",
+    "fileslower",
+    "filetop",
+    "killsnoop",
+    "mountsnoop",
+    "netstat",
+    "network",
+    "shmsnoop",
+    "solisten",
+    "statsnoop",
+    "syncsnoop",
+    "tcpaccept",
+    "tcpconnect",
+}
 """The sample's server makes none of the calls that these reports are about."""
 
 SERVER = """
