@@ -35,7 +35,6 @@ COUNTERS = (
     "sent_samples",
     "lost_samples",
     "capped_samples",
-    "interrupted_calls",
 )
 """The counters of the program, in the order of ``enum counter`` in ``programs/counters.c``."""
 

@@ -10,9 +10,8 @@ enum counter {
 	LOST_STACKS,	/* snapshots of stacks for which there was no room */
 	CAPPED_STACKS,	/* and those that were not made: there were many like them */
 	SENT_SAMPLES,
-	LOST_SAMPLES,	   /* for which there was no room */
-	CAPPED_SAMPLES,	   /* without a copy of the stack: there was much of others */
-	INTERRUPTED_CALLS, /* by a signal: whether they failed is known when its handler ends */
+	LOST_SAMPLES,	/* for which there was no room */
+	CAPPED_SAMPLES, /* without a copy of the stack: there was much of others */
 	COUNTERS,
 };
 

@@ -20,8 +20,6 @@ static long (*const read_user_string)(void *to, u32 bytes, const void *from) = (
 #define MAY_RETRY 0x400
 #define HAS_WORKED 0x800
 #define MAX_ERRNO 4095
-#define ERESTARTSYS 512
-#define ERESTART_RESTARTBLOCK 516
 
 /* A vector is read string by string, contents buffer by buffer: the last one may reach past what is kept. */
 struct data_room {

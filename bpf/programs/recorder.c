@@ -236,8 +236,6 @@ int on_sys_exit(struct bpf_raw_tracepoint_args *ctx)
 	}
 	slot->call.duration = bpf_ktime_get_ns() - slot->call.ts;
 	slot->call.ret = ret;
-	if (ret <= -ERESTARTSYS && ret >= -ERESTART_RESTARTBLOCK)
-		count(INTERRUPTED_CALLS);
 #ifdef FAILED_ONLY
 	if (has_failed(slot))
 #endif

@@ -79,9 +79,6 @@ def _recorded(kept: Kept, begun: Begun, attached: Attached, folder: Path) -> Rec
     calls = spool_in(folder, SpoolKind.CALLS)
     ended, mark = kept.ended, kept.mark
     counters = dict.fromkeys((*COUNTERS, *_OTHER_COUNTERS), 0) | (mark.counters if mark else {})
-    if ended is None:
-        # Since the last mark, there may have been the first one.
-        counters["interrupted_calls"] += 1
     stop = (
         ended.stop_ns
         if ended

@@ -14,7 +14,7 @@ from bpfrec.record.session.tracker import ProcessTracker
 PID, OTHER = 100, 200
 
 
-def recorded(spools: Spools, calls: list[bytes], interrupted: int) -> Recorded:
+def recorded(spools: Spools, calls: list[bytes]) -> Recorded:
     """A recording of ``calls``, which were drained one by one."""
     for call in calls:
         spools.write(SpoolKind.CALLS, 0, [memoryview(ring_bytes.sample(call))])
@@ -26,7 +26,7 @@ def recorded(spools: Spools, calls: list[bytes], interrupted: int) -> Recorded:
         stopped="the time was up",
         is_cut=False,
         ended_early=[],
-        counters=counters | {"sent_syscalls": len(calls), "interrupted_calls": interrupted},
+        counters=counters | {"sent_syscalls": len(calls)},
         lost_by_cpu=[0],
         lost_bursts=[],
         ring_cpus=frozenset({0}),

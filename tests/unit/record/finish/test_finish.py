@@ -30,11 +30,11 @@ def two_processes() -> list[bytes]:
     ]
 
 
-def finished(folder: Path, calls: list[bytes] | None = None, interrupted: int = 0, **options: Any) -> Rows:
+def finished(folder: Path, calls: list[bytes] | None = None, **options: Any) -> Rows:
     """Records and finishes a trace; what an SQL query on it gives."""
     with prepare(folder / "t.bpfrec", force=True) as output:
         spools = Spools(output)
-        recording = recorded(spools, two_processes() if calls is None else calls, interrupted)
+        recording = recorded(spools, two_processes() if calls is None else calls)
         spools.close()
         request = Request(pids=(PID, OTHER), **options)
         done = finish.finish(request, recording, output, None, lambda _share: None)
@@ -68,7 +68,7 @@ def test_an_interrupted_call_has_the_result_that_the_program_saw(tmp_path: Path,
         ring_bytes.call(sigreturn, ts=2000, ret=-4, pid=PID, tid=PID),
         ring_bytes.call(nanosleep, ts=1000, ret=-516, pid=PID, tid=PID),
     ]
-    rows = finished(tmp_path, calls, interrupted=1, failed_only=failed_only)
+    rows = finished(tmp_path, calls, failed_only=failed_only)
     found = rows("SELECT syscall, ret, errno FROM syscalls ORDER BY ts_ns")
     assert found == [("nanosleep", -4, "EINTR"), ("rt_sigreturn", -4, None)][: 1 if failed_only else 2]
     assert rows(LOSSES) == []

@@ -58,7 +58,7 @@ def trace_of(folder: Path, *, live: bool, kill_after: int | None = None, failed_
                 converter.segment_closed(Mark(number, spools.sizes, {}, []))
             if number == kill_after:
                 os.kill(converter.pid, signal.SIGKILL)
-        recording = recorded(spools, [], interrupted=6)
+        recording = recorded(spools, [])
         recording.counters["sent_syscalls"] = len(calls())
         spools.close()
         if live:
