@@ -11,6 +11,7 @@ import os
 import struct
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
 from typing import TypeVar
 
@@ -96,12 +97,8 @@ def read_chunks(
     """
     buffer = np.empty(0, np.uint8)
     with path.open("r+b" if consume else "rb", buffering=0) as file:
-        start, end = span or (0, os.fstat(file.fileno()).st_size)
-        file.seek(start)
-        while file.tell() < end and len(head := file.read(HEADER.size)) == HEADER.size:
-            magic, cpu, _unused, length, when = HEADER.unpack(head)
-            if magic != _MAGIC:
-                return
+        for cpu, size, when in _heads(file, span):
+            length = size
             if len(buffer) < min(length, largest):
                 buffer = np.empty(min(length, largest), np.uint8)
             left = 0
@@ -118,6 +115,20 @@ def read_chunks(
                 yield chunk
                 left = chunk.left if length else 0
                 buffer[:left] = chunk.data[len(chunk.data) - left :]
+
+
+def _heads(file: FileIO, span: tuple[int, int] | None) -> Iterator[tuple[int, int, int]]:
+    """CPU, length in bytes and time of each chunk of ``span`` in a spool; ``file`` is then where its bytes begin.
+
+    The next chunk is read wherever ``file`` is by then.
+    """
+    start, end = span or (0, os.fstat(file.fileno()).st_size)
+    file.seek(start)
+    while file.tell() < end and len(head := file.read(HEADER.size)) == HEADER.size:
+        magic, cpu, _unused, length, when = HEADER.unpack(head)
+        if magic != _MAGIC:
+            return
+        yield cpu, length, when
 
 
 def give_back(path: Path, end: int) -> None:
@@ -137,16 +148,15 @@ def read_decoded(
     largest: int,
     report: Callable[[float], None],
     consume: bool = False,
-    start: int = 0,
+    span: tuple[int, int] | None = None,
 ) -> Iterator[Decoded]:
     """What ``decode`` makes of each chunk (of at most ``largest`` bytes); it also says how many bytes it consumed.
 
-    ``report`` gets the share of the spool that is read, 0 to 1. ``consume``: as of :func:`read_chunks`. ``start``:
-    where the first chunk begins.
+    ``report`` gets the share of the span that is read, 0 to 1. ``consume``, ``span``: as of :func:`read_chunks`.
     """
-    size = path.stat().st_size
-    total, done = max(1, size - start), 0
-    for chunk in read_chunks(path, largest, consume, (start, size)):
+    start, end = span or (0, path.stat().st_size)
+    total, done = max(1, end - start), 0
+    for chunk in read_chunks(path, largest, consume, (start, end)):
         decoded, consumed = decode(chunk)
         chunk.left = len(chunk.data) - consumed
         yield decoded
@@ -174,14 +184,8 @@ def last_drain(path: Path, start: int = 0) -> int | None:
     """
     last = None
     with path.open("rb", buffering=0) as file:
-        size = os.fstat(file.fileno()).st_size
-        file.seek(start)
-        while len(head := file.read(HEADER.size)) == HEADER.size:
-            magic, _cpu, _unused, length, when = HEADER.unpack(head)
-            if magic != _MAGIC:
-                break
+        for _cpu, length, when in _heads(file, (start, os.fstat(file.fileno()).st_size)):
             last = when
-            if file.tell() + length > size:
-                break
+            # A chunk that is cut off is the last one: this goes behind the end of the file.
             file.seek(length, os.SEEK_CUR)
     return last

@@ -20,7 +20,7 @@ from bpfrec.record.finish.late_columns import LateColumns
 from bpfrec.record.finish.unseen_entries import UnseenEntries
 from bpfrec.record.processes.calls_in_progress import CallInProgress
 from bpfrec.record.processes.history import History
-from bpfrec.record.spool import Chunk, read_chunks, read_decoded
+from bpfrec.record.spool import Chunk, read_decoded
 from bpfrec.record.stacks.stack_table import StackTable
 
 _log = logging.getLogger(__name__)
@@ -37,21 +37,16 @@ def convert_spool(
     report: Callable[[float], None] = lambda _share: None,
     *,
     start: int = 0,
+    end: int | None = None,
     consume: bool = False,
 ) -> None:
     """Gives the calls in ``spool`` to ``parts``; ``report`` gets the share that is done, 0 to 1.
 
-    ``start``: the end of the last chunk that is done already. ``consume``: give the room of the spool back meanwhile.
+    ``start``, ``end``: offsets of the first chunk and behind the last one, None: the end of the file. ``consume``: give
+    the room of the spool back meanwhile.
     """
-    for chunk, records in read_decoded(spool, decoded, _BATCH_BYTES, report, consume, start):
-        parts.take(chunk.cpu, chunk.time, records)
-
-
-def convert_span(parts: CallParts, spool: Path, start: int, end: int) -> None:
-    """Gives the calls in ``spool`` from the offset ``start`` to ``end`` to ``parts``; both are ends of chunks."""
-    for chunk in read_chunks(spool, _BATCH_BYTES, span=(start, end)):
-        (_, records), consumed = decoded(chunk)
-        chunk.left = len(chunk.data) - consumed
+    span = (start, spool.stat().st_size if end is None else end)
+    for chunk, records in read_decoded(spool, decoded, _BATCH_BYTES, report, consume, span):
         parts.take(chunk.cpu, chunk.time, records)
 
 
