@@ -8,16 +8,14 @@ import os
 import signal
 import sys
 import time
-from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
-from typing import NoReturn
 
+from bpfrec.bpf import child_process
 from bpfrec.bpf.bcc_module import bcc_identity, load_bcc
 from bpfrec.bpf.compiled import CompiledProgram, read_compiled
 from bpfrec.bpf.compiling import HEADERS_VARIABLE, compile_program
 from bpfrec.bpf.defines import Defines
-from bpfrec.bpf.parent_death import die_with_parent
 from bpfrec.bpf.program_cache import Origin, ProgramCache, cache_of_environment
 from bpfrec.formats.errors import BpfrecError
 
@@ -83,22 +81,14 @@ class _Compiler:
         sys.stdout.flush()
         sys.stderr.flush()
         self._pipe, results = os.pipe()
-        parent = os.getpid()
         # A signal that comes to the whole process group is the parent's to act upon.
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
-        try:
-            self._pid = os.fork()
-            if self._pid == 0:
-                die_with_parent(parent)
-                _compile_and_exit(flags, cache, key, results)
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        self._pid = child_process.start(lambda: _compile(flags, cache, key, results), _SIGNALS)
         os.close(results)
 
     def result(self) -> CompiledProgram:
         with os.fdopen(self._pipe, "rb") as pipe:
             said = pipe.read()
-        status = self._wait()
+        status = os.waitstatus_to_exitcode(child_process.reap(self._pid) or 0)
         kind, content = said[:1], said[1:]
         if kind == _COMPILED:
             return CompiledProgram.from_bytes(content)
@@ -109,36 +99,24 @@ class _Compiler:
 
     def close(self) -> None:
         os.close(self._pipe)
-        with suppress(ProcessLookupError):
-            os.kill(self._pid, signal.SIGKILL)
-        self._wait()
-
-    def _wait(self) -> int:
-        # Where SIGCHLD is ignored, no status is kept.
-        with suppress(ChildProcessError):
-            return os.waitstatus_to_exitcode(os.waitpid(self._pid, 0)[1])
-        return 0
+        child_process.kill(self._pid)
 
 
-def _compile_and_exit(flags: list[str], cache: ProgramCache, key: str, results: int) -> NoReturn:
+def _compile(flags: list[str], cache: ProgramCache, key: str, results: int) -> None:
     """In the child: compiles, keeps the program and sends it, or the reason why there is none."""
-    code = 1
     try:
-        try:
-            bcc = load_bcc()
-            compiled = compile_program(bcc, flags)
-            program = read_compiled(bcc.libbcc.lib, compiled.module)
-            cache.put(key, program, Origin.of(_library()))
-            said = _COMPILED + program.to_bytes()
-        except BpfrecError as error:
-            said = _FAILED + json.dumps([error.message, error.hint]).encode()
-        with os.fdopen(results, "wb") as pipe:
-            pipe.write(said)
-        code = 0
+        bcc = load_bcc()
+        compiled = compile_program(bcc, flags)
+        program = read_compiled(bcc.libbcc.lib, compiled.module)
+        cache.put(key, program, Origin.of(_library()))
+        said = _COMPILED + program.to_bytes()
+    except BpfrecError as error:
+        said = _FAILED + json.dumps([error.message, error.hint]).encode()
     except Exception:
         _log.exception("compiling failed")
-    finally:
-        os._exit(code)
+        raise
+    with os.fdopen(results, "wb") as pipe:
+        pipe.write(said)
 
 
 def _library() -> str:

@@ -16,6 +16,7 @@ _CAPABILITIES = {
     "CAP_IPC_LOCK": 14,
     "CAP_SYS_PTRACE": 19,
     "CAP_SYS_ADMIN": 21,
+    "CAP_SYS_NICE": 23,
     "CAP_PERFMON": 38,
     "CAP_BPF": 39,
 }
@@ -82,7 +83,7 @@ def command_with_sudo() -> str:
 
 def lacking_for_others() -> list[str]:
     """What a recording of processes of other users lacks, in words, with the capability that would give it."""
-    return [f"without {name}, {what}" for name, what in _FOR_OTHERS.items() if not _holds(name)]
+    return [f"without {name}, {what}" for name, what in _FOR_OTHERS.items() if not has_capability(name)]
 
 
 def why_refused(what: str, said: str) -> BpfrecError:
@@ -117,7 +118,7 @@ def locked_memory_refused(bytes_per_cpu: int) -> BpfrecError:
     """The error for rings of ``bytes_per_cpu`` that this user may not lock: see perf_event_open(2)."""
     needed = -(-bytes_per_cpu // 1024)
     allowed = _LOCKED_KIB.read_text().strip() if _LOCKED_KIB.exists() else "unknown"
-    why = "without CAP_IPC_LOCK" if not _holds("CAP_IPC_LOCK") else "here"
+    why = "without CAP_IPC_LOCK" if not has_capability("CAP_IPC_LOCK") else "here"
     return BpfrecError(
         f"the rings of each CPU need {needed} KiB of locked memory, and the kernel permits {allowed} {why}",
         f"Add CAP_IPC_LOCK to its capabilities, or permit more: sysctl kernel.{_LOCKED_KIB.name}={needed}",
@@ -134,17 +135,18 @@ def _check_pid_namespace() -> None:
 
 
 def _missing_capabilities() -> list[str]:
-    if _holds("CAP_SYS_ADMIN"):
+    if has_capability("CAP_SYS_ADMIN"):
         return []
-    return [name for name in _NEEDED if not _holds(name)]
+    return [name for name in _NEEDED if not has_capability(name)]
 
 
-def _holds(capability: str) -> bool:
+def has_capability(name: str) -> bool:
+    """Whether this process has the capability ``name`` now, such as "CAP_BPF"."""
     held = 0
     for line in Path("/proc/self/status").read_text().splitlines():
         if line.startswith("CapEff:"):
             held = int(line.split()[1], 16)
-    return bool(held >> _CAPABILITIES[capability] & 1)
+    return bool(held >> _CAPABILITIES[name] & 1)
 
 
 def _lockdown() -> str:

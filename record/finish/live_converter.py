@@ -6,7 +6,6 @@ end, with normal priority, while the recorder reads stacks.
 
 from __future__ import annotations
 
-import ctypes
 import json
 import logging
 import os
@@ -14,9 +13,10 @@ import pickle
 import signal
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
-from bpfrec.bpf.parent_death import die_with_parent
+from bpfrec.bpf import child_process
+from bpfrec.bpf.permission import has_capability
 from bpfrec.record.session.output import Output, SpoolKind
 from bpfrec.record.session.signals import ENDING
 
@@ -30,10 +30,7 @@ _TAG = "live"
 _LOWEST = 19
 # A part is saved, and its room in the spool given back, when it was made of so many bytes.
 _PART_BYTES = 1 << 28
-_NAME = b"bpfrec-convert"
-_PR_SET_NAME = 15
-# include/uapi/linux/capability.h
-_CAP_SYS_NICE = 23
+_NAME = "bpfrec-convert"
 _BLOCK = 1 << 16
 
 
@@ -47,17 +44,13 @@ class LiveConverter:
         self._output = output
         orders, self._orders = os.pipe()
         self._results, results = os.pipe()
-        parent = os.getpid()
-        # From before the fork on: a signal in between must not kill it.
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, _IGNORED)
-        try:
-            self.pid = os.fork()
-            if self.pid == 0:
-                os.close(self._orders)
-                os.close(self._results)
-                _run(orders, results, parent, output, failed_only)
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+        def work() -> None:
+            os.close(self._orders)
+            os.close(self._results)
+            _run(orders, results, output, failed_only)
+
+        self.pid = child_process.start(work, _BLOCKED, _NAME)
         os.close(orders)
         os.close(results)
         os.set_blocking(self._orders, False)
@@ -92,7 +85,8 @@ class LiveConverter:
         parts: list[bytes] = []
         while block := os.read(self._results, _BLOCK):
             parts.append(block)
-        self._reap()
+        self._is_running = False
+        child_process.reap(self.pid)
         made: Converted | None = None
         with suppress(pickle.UnpicklingError, EOFError):
             # It is from our own process, through a pipe that nobody else has.
@@ -105,9 +99,8 @@ class LiveConverter:
     def abandon(self) -> None:
         """Ends it, and removes its files."""
         if self._is_running:
-            with suppress(ProcessLookupError):
-                os.kill(self.pid, signal.SIGKILL)
-            self._reap()
+            self._is_running = False
+            child_process.kill(self.pid)
             self._remove_files()
 
     def close(self) -> None:
@@ -115,10 +108,6 @@ class LiveConverter:
         self.abandon()
         os.close(self._orders)
         os.close(self._results)
-
-    def _reap(self) -> None:
-        self._is_running = False
-        os.waitpid(self.pid, 0)
 
     def _remove_files(self) -> None:
         from bpfrec.record.finish.saved_parts import saved_names  # noqa: PLC0415
@@ -129,29 +118,18 @@ class LiveConverter:
                 path.unlink()
 
 
-_IGNORED = (*ENDING, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2, signal.SIGTSTP)
+_BLOCKED = (*ENDING, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2, signal.SIGTSTP)
 
 
 def _order(size: int, *, is_last: bool) -> bytes:
     return json.dumps([size, is_last]).encode() + b"\n"
 
 
-def _run(orders: int, results: int, parent: int, output: Output, failed_only: bool) -> NoReturn:
-    status = 1
-    try:
-        die_with_parent(parent)
-        ctypes.CDLL(None).prctl(_PR_SET_NAME, _NAME, 0, 0, 0)
-        for number in _IGNORED:
-            signal.signal(number, signal.SIG_IGN)
-        _lower_priority()
-        made = _convert(orders, output.spool(SpoolKind.CALLS), output.folder, failed_only)
-        with os.fdopen(results, "wb") as file:
-            pickle.dump(made, file)
-        status = 0
-    except Exception:
-        _log.info("converting failed", exc_info=True)
-    finally:
-        os._exit(status)
+def _run(orders: int, results: int, output: Output, failed_only: bool) -> None:
+    _lower_priority()
+    made = _convert(orders, output.spool(SpoolKind.CALLS), output.folder, failed_only)
+    with os.fdopen(results, "wb") as file:
+        pickle.dump(made, file)
 
 
 def _convert(orders: int, spool: Path, folder: Path, failed_only: bool) -> Converted | None:
@@ -167,12 +145,12 @@ def _convert(orders: int, spool: Path, folder: Path, failed_only: bool) -> Conve
             size, is_last = json.loads(lines[-1])
             # The imports are slow, and nobody waits for them.
             from bpfrec.record.finish.call_parts import CallParts  # noqa: PLC0415
-            from bpfrec.record.finish.call_writer import convert_span  # noqa: PLC0415
+            from bpfrec.record.finish.call_writer import convert_spool  # noqa: PLC0415
             from bpfrec.record.finish.saved_parts import save_part  # noqa: PLC0415
             from bpfrec.record.spool import give_back  # noqa: PLC0415
 
             parts = parts or CallParts(folder, f"{_TAG}-{number}", first=rows, failed_only=failed_only)
-            convert_span(parts, spool, done, size)
+            convert_spool(parts, spool, start=done, end=size)
             done = size
             if is_last:
                 return parts.close()
@@ -186,15 +164,8 @@ def _convert(orders: int, spool: Path, folder: Path, failed_only: bool) -> Conve
 
 def _lower_priority() -> None:
     """Takes only time that nobody else wants, if that can be undone: else, a busy machine would never finish."""
-    if not _may_raise_priority():
+    if not has_capability("CAP_SYS_NICE"):
         return
     with suppress(OSError):
         os.setpriority(os.PRIO_PROCESS, 0, _LOWEST)
         os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
-
-
-def _may_raise_priority() -> bool:
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith("CapEff:"):
-            return bool(int(line.split()[1], 16) >> _CAP_SYS_NICE & 1)
-    return False

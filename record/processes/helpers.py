@@ -19,6 +19,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+from bpfrec.bpf import child_process
+
 _log = logging.getLogger(__name__)
 
 WAIT = 0.25
@@ -29,6 +31,7 @@ PATIENCE = 2.0
 
 MOST_HELPERS = 16
 _MOST_WAITING = 10_000
+_BLOCKED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 _LARGEST_MESSAGE = 1 << 16
 
 Work = Callable[..., tuple[Any, int | None]]
@@ -104,11 +107,9 @@ class Helpers:
             if helper.reply is not None:
                 with suppress(ProcessLookupError):
                     os.kill(helper.pid, signal.SIGKILL)
-                with suppress(ChildProcessError):
-                    os.waitpid(helper.pid, os.WNOHANG)
+                child_process.reap(helper.pid, os.WNOHANG)
             else:
-                with suppress(ChildProcessError):
-                    os.waitpid(helper.pid, 0)
+                child_process.reap(helper.pid)
         self._helpers.clear()
         self._waiting.clear()
 
@@ -153,8 +154,7 @@ class Helpers:
             _log.info("a helper has ended")
             self._helpers.remove(helper)
             helper.end.close()
-            with suppress(ChildProcessError):
-                os.waitpid(helper.pid, os.WNOHANG)
+            child_process.reap(helper.pid, os.WNOHANG)
         if reply is not None:
             reply.is_there = True
             reply.value = pickle.loads(message) if message else None  # noqa: S301 - of our own process
@@ -163,12 +163,8 @@ class Helpers:
 
 def _start() -> _Helper:
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    pid = os.fork()
-    if not pid:
-        try:
-            _serve(theirs)
-        finally:
-            os._exit(0)
+    # A terminal sends its signals to the whole group; the recorder says when to end.
+    pid = child_process.start(lambda: _serve(theirs), _BLOCKED)
     theirs.close()
     _log.debug("helper %d was started", pid)
     return _Helper(pid, ours)
@@ -177,9 +173,6 @@ def _start() -> _Helper:
 def _serve(end: socket.socket) -> None:
     """The helper: answers questions until the recorder closes its end."""
     logging.disable()
-    # A terminal sends its signals to the whole group; the recorder says when to end.
-    for ending in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
-        signal.signal(ending, signal.SIG_IGN)
     # Who waits for the end of our output must not wait for this process, which also must keep nothing open.
     null = os.open(os.devnull, os.O_RDWR)
     for number in (0, 1, 2):

@@ -8,14 +8,14 @@ A second process, the witness, tells the two apart: it is in the same group, doe
 
 from __future__ import annotations
 
-import ctypes
 import os
 import signal
 import struct
 import time
 from contextlib import suppress
 from types import FrameType, TracebackType
-from typing import NoReturn
+
+from bpfrec.bpf import child_process
 
 GROUP_SECONDS = 0.2
 """Seconds within which a signal to a process group reaches all of its members."""
@@ -23,8 +23,8 @@ GROUP_SECONDS = 0.2
 # Signals of one kind within so many seconds are one wish: timeout sends two.
 _SAME = 0.5
 _NOTE = struct.Struct("<Bd")
-_PR_SET_PDEATHSIG = 1
-_PR_SET_NAME = 15
+
+_WITNESS = "bpfrec-signals"
 
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """Signals by which users and supervisors end programs."""
@@ -88,15 +88,7 @@ class Witness:
         self._seen: list[tuple[int, float]] = []
         self._notes, notes = os.pipe()
         os.set_blocking(self._notes, False)
-        parent = os.getpid()
-        # From before the fork on: a signal in between must not kill it.
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
-        try:
-            self._pid = os.fork()
-            if self._pid == 0:
-                _watch(notes, numbers, parent)
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        self._pid = child_process.start(lambda: _watch(notes, numbers), numbers, _WITNESS)
         os.close(notes)
 
     def saw(self, number: int, when: float) -> bool:
@@ -108,18 +100,10 @@ class Witness:
 
     def close(self) -> None:
         """Ends the process."""
-        with suppress(ProcessLookupError):
-            os.kill(self._pid, signal.SIGKILL)
-        os.waitpid(self._pid, 0)
+        child_process.kill(self._pid)
         os.close(self._notes)
 
 
-def _watch(notes: int, numbers: tuple[int, ...], parent: int) -> NoReturn:
-    try:
-        libc = ctypes.CDLL(None)
-        libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-        libc.prctl(_PR_SET_NAME, b"bpfrec-signals", 0, 0, 0)
-        while os.getppid() == parent:
-            os.write(notes, _NOTE.pack(signal.sigwait(numbers), time.monotonic()))
-    finally:
-        os._exit(0)
+def _watch(notes: int, numbers: tuple[int, ...]) -> None:
+    while True:
+        os.write(notes, _NOTE.pack(signal.sigwait(numbers), time.monotonic()))

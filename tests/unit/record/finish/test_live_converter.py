@@ -85,6 +85,16 @@ def test_a_converter_that_is_killed_costs_nothing(tmp_path: Path, kill_after: in
     assert trace_of(tmp_path, live=True, kill_after=kill_after) == trace_of(tmp_path, live=False)
 
 
+def test_it_may_be_started_where_the_ends_of_children_are_ignored(tmp_path: Path) -> None:
+    at_the_end = trace_of(tmp_path, live=False)
+    before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    try:
+        assert trace_of(tmp_path, live=True) == at_the_end
+        assert trace_of(tmp_path, live=True, kill_after=150) == at_the_end
+    finally:
+        signal.signal(signal.SIGCHLD, before)
+
+
 @pytest.mark.parametrize("part_bytes", [1, 10_000])
 @pytest.mark.parametrize("kill_after", [None, 250])
 def test_saved_parts_need_their_spool_no_more(
