@@ -36,7 +36,7 @@ REPORTS: dict[str, str] = {
     "opensnoop": "every open of a file, as bcc's opensnoop prints them",
     "failed-opens": "files that could not be opened: who tried, how often, from when to when",
     "failures": "failed calls by call, error and path, and whether the call succeeded later",
-    "latency": "how long calls took: least, median, 95th and 99th percentile, most, total",
+    "latency": "how long calls took: errors, percentiles, histograms, the slowest calls, each new maximum",
     "waiting": "where threads waited: time in long calls, by call and by file, peer, lock or process",
     "files": "what was done with every file: opens, failures, bytes read and written, time",
     "network": "what was exchanged with every peer: connections, failures, bytes sent and received, time",

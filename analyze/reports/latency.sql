@@ -14,7 +14,11 @@ SELECT
     -- 99 of 100 took no longer, ns
     quantile_disc(duration_ns, 0.99) AS p99_ns,
     -- the longest, ns
-    max(duration_ns) AS max_ns
+    max(duration_ns) AS max_ns,
+    -- how many of them failed
+    count(*) FILTER (failed(ret)) AS errors,
+    -- 90 of 100 took no longer, ns
+    quantile_disc(duration_ns, 0.9) AS p90_ns
 FROM syscalls
 -- of a call that was under way when recording began, not all the time is known
 WHERE duration_ns IS NOT NULL AND entry_status IS NULL AND {{ where }}

@@ -27,6 +27,8 @@ CASES = {
     "waiting.txt": "report waiting --least 50",
     "latency.txt": "report latency",
     "latency-histogram.txt": "report latency -H --syscall clock_nanosleep",
+    "latency-slowest.txt": "report latency --slowest 3",
+    "latency-maxima.txt": "report latency --maxima --syscall clock_nanosleep,openat",
     "summary.txt": "report summary",
     "reports.txt": "report",
     "info.txt": "info",

@@ -1,0 +1,19 @@
+"""Single calls in words, for reports that show some of them."""
+
+from __future__ import annotations
+
+from bpfrec.analyze.engine.protocols import Queries
+from bpfrec.analyze.engine.sqltemplate import Fragment, render
+
+
+def call_texts(trace: Queries, chosen: str) -> Fragment:
+    """SQL with the columns event_id and call: each call of ``chosen`` as strace would write it.
+
+    ``chosen`` is SQL with a column event_id; it runs once, to find out which system calls there are. The SQL that is
+    returned reads the same calls from a CTE that is called ``chosen``.
+    """
+    found = trace.query(
+        "SELECT DISTINCT syscall FROM syscalls WHERE abi = 'x86_64' AND syscall IS NOT NULL"  # noqa: S608 - ours
+        f" AND event_id IN (SELECT event_id FROM ({chosen})) ORDER BY syscall"
+    )
+    return Fragment(render("call_texts", names=[name for (name,) in found.rows]))
