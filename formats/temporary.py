@@ -16,20 +16,25 @@ except ImportError:  # Windows has none
 
 _PREFIX = "bpfrec-"
 _LOCK = ".lock"
+_SEARCHED: set[str] = set()
+"""Folders for temporary files from which this process has removed what killed ones left."""
 
 
 class TemporaryFolder:
     """A folder in ``$TMPDIR`` that only this user can enter; ``name`` is its path.
 
-    It holds a locked file as long as its process lives. Making one removes the folders of this user whose lock is
-    free: their processes were killed.
+    It holds a locked file as long as its process lives. The first one that a process makes in a ``$TMPDIR`` removes
+    the folders of this user whose lock is free: their processes were killed.
 
     Raises:
         OSError: no folder can be made.
     """
 
     def __init__(self) -> None:
-        remove_abandoned()
+        if tempfile.gettempdir() not in _SEARCHED:
+            # Who asks many traces makes many folders, and searching /tmp takes longer than making one.
+            _SEARCHED.add(tempfile.gettempdir())
+            remove_abandoned()
         self._folder = tempfile.TemporaryDirectory(prefix=_PREFIX)
         self.name = self._folder.name
         self._lock = _locked(Path(self.name)) if fcntl else -1

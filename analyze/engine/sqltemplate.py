@@ -77,9 +77,15 @@ def _environment() -> jinja2.Environment:
     )
 
 
+@cache
+def _compiled(template: str) -> jinja2.Template:
+    """A template, compiled once: there are few, and all are bpfrec's own."""
+    return _environment().from_string(template)
+
+
 def render_text(template: str, **values: Any) -> str:
-    """The SQL of a template given as text."""
-    return _environment().from_string(template).render(values).strip()
+    """The SQL of a template given as text, which is part of bpfrec."""
+    return _compiled(template).render(values).strip()
 
 
 def render(name: str, **values: Any) -> str:
