@@ -54,8 +54,8 @@ demo: setup ## record the first lab's server live and print what it did
 
 # Live BPF tests need root, and leave no files of root's behind. KERNEL_WORKERS=2 runs two of them at a time, but for
 # those that others would disturb, which are marked alone.
-test: setup-dev ## run all tests, live BPF among them; FAST=1: only those that need no kernel
-	$(BIN)/python -m pytest -n auto --dist worksteal -m 'not kernel'
+test: setup-dev ## run all tests, live BPF among them; FAST=1: without those, and without the slow ones
+	$(BIN)/python -m pytest -n auto --dist worksteal -m 'not kernel$(if $(FAST), and not slow)'
 ifndef FAST
 	$(SUDO_TESTS) $(BIN)/python -m pytest $(if $(KERNEL_WORKERS),-n $(KERNEL_WORKERS) --dist loadfile) -p no:cacheprovider -m kernel
 endif

@@ -20,7 +20,7 @@ from bpfrec.formats.printable import UNSAFE
 
 MEMORY = "500MB"
 MOST_MEMORY = 1_500 << 20
-"""One and a half times that, and half a GiB for all else: docs/guide.md."""
+"""Bytes. docs/guide.md promises one and a half times MEMORY and some hundred MiB; this is the measure with room."""
 ADDRESS_SPACE = 8 << 30
 MOST_SECONDS = 120
 """Of CPU time. None of them takes a quarter of that; a question without a bound takes for ever."""
@@ -45,17 +45,30 @@ USUAL = (
     *("a_member_that_begins_behind_the_end", "a_sparse_file", "half_a_file", "a_page_of_the_web", "times_at_the_ends"),
     *("evil_texts", "parts_of_wrong_kinds", "rows_that_repeat_to_billions", "loops_of_parents"),
 )
-"""Those that are always asked; BPFREC_HOSTILE=all asks all, which takes half an hour on a busy machine."""
+"""Those that are asked; BPFREC_HOSTILE=all asks all, which takes half an hour on a busy machine."""
 CHOSEN = tuple(HOSTILE) if os.environ.get("BPFREC_HOSTILE") == "all" else USUAL
+FIRST = (
+    ("info",),
+    ("sql", "--format", "csv", "FROM syscalls LIMIT 1000"),
+    ("report", "calls", "-k", "--top", "100"),
+    ("report", "processes", "-c", "--full"),
+    ("flamegraph", "--format", "svg"),
+    ("export", "--format", "perfetto", "-o", "/dev/stdout", "--force"),
+)
+"""Questions that read every table, each in another way."""
+REST = tuple(asked for asked in QUESTIONS if asked not in FIRST)
 
 
 @pytest.mark.parametrize("name", CHOSEN)
-def test_every_question_has_an_answer_or_one_error(name: str, tmp_path: Path, outside: Path) -> None:
+@pytest.mark.parametrize("questions", [FIRST, pytest.param(REST, marks=pytest.mark.slow)], ids=["first", "rest"])
+def test_every_question_has_an_answer_or_one_error(
+    name: str, questions: tuple[tuple[str, ...], ...], tmp_path: Path, outside: Path
+) -> None:
     trace = HOSTILE[name](tmp_path / "hostile")
     around = sorted(os.listdir("/tmp"))  # noqa: PTH208
     answers = tmp_path / "answers"
     answers.mkdir()
-    for asked in QUESTIONS:
+    for asked in questions:
         answer = ask(
             trace, asked, answers, memory=MEMORY, address_space=ADDRESS_SPACE, seconds=MOST_SECONDS, limit=TIME_LIMIT
         )
@@ -87,6 +100,7 @@ def _check(answer: Answer) -> None:
 
 
 def test_everything_is_asked() -> None:
+    assert set(FIRST) < set(QUESTIONS)
     assert {asked[0] for asked in QUESTIONS} == set(analyze.list_commands(None))  # type: ignore[arg-type]
     assert {asked[1] for asked in QUESTIONS if asked[0] == "report"} == set(REPORTS)
 

@@ -8,9 +8,13 @@ import signal
 import sys
 import time
 from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
 from pathlib import Path
+from pkgutil import walk_packages
 
 import bpfrec.__main__
+from bpfrec import analyze
 from bpfrec.analyze.reports import REPORTS
 
 _CHOSEN: tuple[tuple[str, ...], ...] = (
@@ -58,6 +62,10 @@ QUESTIONS = (*_CHOSEN, *(("report", name) for name in REPORTS if name not in _AS
 """Every command, and every report."""
 
 
+_OPTIONAL = f"{analyze.__name__}.agents"
+"""The package that needs mcp, which may not be installed."""
+
+
 @dataclass(frozen=True)
 class Answer:
     """How a question ended: exit status (negative: the signal), both outputs, peak memory in bytes, CPU time in s."""
@@ -82,9 +90,10 @@ def ask(
 ) -> Answer:
     """The answer of ``analyze -i TRACE ASKED``, with BPFREC_MEMORY_LIMIT ``memory`` and BPFREC_TIME_LIMIT ``limit``.
 
-    The process is forked from this one, which has the imports. It may use ``address_space`` bytes of addresses and
-    ``seconds`` of CPU time, and is killed after three times as long.
+    The process is forked from this one, which has all imports, because they take longer than an answer. It may use
+    ``address_space`` bytes of addresses and ``seconds`` of CPU time, and is killed after three times as long.
     """
+    _import_everything()
     out, err = folder / "out", folder / "err"
     pid = os.fork()
     if not pid:
@@ -105,6 +114,16 @@ def ask(
         usage.ru_maxrss << 10,
         usage.ru_utime + usage.ru_stime,
     )
+
+
+@cache
+def _import_everything() -> None:
+    """Imports what any question imports, once."""
+    for module in walk_packages(analyze.__path__, f"{analyze.__name__}."):
+        if not module.name.startswith(_OPTIONAL):
+            import_module(module.name)
+    for name in ("duckdb", "jinja2", "pyarrow.parquet", "rich.console", "rich.table"):
+        import_module(name)
 
 
 def _become(trace: Path, asked: tuple[str, ...], out: Path, err: Path, limits: dict[str, str]) -> None:
