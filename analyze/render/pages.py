@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
+from shlex import quote
 from typing import Any
 
 from bpfrec.analyze.render.data import plain
+from bpfrec.analyze.render.escape import printable
+from bpfrec.analyze.render.layout import fold
 from bpfrec.analyze.render.table import table
 from bpfrec.analyze.render.text_columns import Record, shortened
 
 _SECTIONS = {
     "recording": "Recording",
+    "findings": "What looks wrong",
+    "time": "Time of its threads",
     "processes": "Processes by calls",
     "calls": "System calls by count",
     "failures": "Failures by count",
@@ -25,14 +30,29 @@ _MOST_CHARACTERS = 160
 
 def summary_page(rows: Sequence[Record], width: int | None) -> Iterator[str]:
     """The page of the report summary, section by section."""
+    file = next((row["value"] for row in rows if row["name"] == "file"), "")
     for number, (section, lines) in enumerate(groupby(rows, key=lambda r: r["section"])):
         if number:
             yield ""
         yield f"{_SECTIONS[section]}:"
+        if section == "findings":
+            yield from _findings(lines, file, width)
+            continue
         most = None if width is None else _MOST_CHARACTERS
         cells = [(_number(r["name"]), _cut(r["value"], most), _cut(r["detail"] or "", most)) for r in lines]
         body = list(table(("", "", ""), cells, None if width is None else width - 2))[2:]
         yield from (f"  {line}" for line in body)
+
+
+def _findings(rows: Iterable[Record], file: str, width: int | None) -> Iterator[str]:
+    """Two or more lines for each finding: what it is and its evidence, and the command that shows more."""
+    room = None if width is None else width - 2
+    for row in rows:
+        evidence = _cut(row["detail"], None if width is None else _MOST_CHARACTERS)
+        text = printable(f"{row['name']} {row['value']}: {evidence}")
+        for number, part in enumerate([text] if room is None else fold(text, room - 2)):
+            yield f"  {'  ' if number else ''}{part}".rstrip()
+        yield f"      {row['command']} {quote(printable(file))}"
 
 
 def name_value_lines(row: Record, width: int | None) -> Iterator[str]:

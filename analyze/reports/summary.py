@@ -8,18 +8,53 @@ import click
 
 from bpfrec.analyze.engine.protocols import Queries
 from bpfrec.analyze.engine.result import Result
-from bpfrec.analyze.engine.sqltemplate import render
+from bpfrec.analyze.engine.sqltemplate import Fragment, render
 from bpfrec.analyze.render.pages import summary_page
 from bpfrec.analyze.reports.call_filter import CallFilter
 from bpfrec.analyze.reports.report import Answer, Report
+from bpfrec.formats.kernel.call_lists import call_names
 
 
 def compute(trace: Queries, calls: CallFilter, *, top: int = 5) -> Result:
-    """The recording, its ``top`` processes, calls and failures among the chosen calls, and what is missing.
+    """The recording; of the chosen calls ``top`` findings, processes, calls and failures; and what is missing.
 
-    Columns: section, name, value, detail, all of them text.
+    Findings are what looks wrong, the worst first. The time is that of the threads of the chosen processes and users,
+    from the start of the recording to its end.
+    Columns: section, name, value, detail, command, all of them text.
     """
-    return trace.query(render("summary", where=calls.where(trace.manifest), top=top))
+    manifest = trace.manifest
+    where = calls.where(manifest)
+    # As DOUBLE, for the times of a damaged trace may be as far apart as no integer of 64 bits is.
+    times = {name: Fragment(f"{getattr(manifest, name)}::DOUBLE") for name in ("start_ns", "stop_ns")}
+    findings = render(
+        "findings",
+        where=where,
+        signals=_SIGNALS,
+        length_ns=max(manifest.stop_ns - manifest.start_ns, 1),
+        counted=_counted,
+        **times,
+    )
+    threads = CallFilter(pids=calls.pids, tids=calls.tids, uids=calls.uids).where(manifest)
+    kinds = {name: sorted(call_names(f"%{kind}")) for name, kind in _KINDS.items()}
+    spent = render("spent", threads=threads, counted=_counted, **kinds, **times)
+    return trace.query(render("summary", where=where, top=top, findings=Fragment(findings), spent=Fragment(spent)))
+
+
+_SIGNALS = [
+    *((4, "SIGILL"), (5, "SIGTRAP"), (6, "SIGABRT"), (7, "SIGBUS"), (8, "SIGFPE"), (9, "SIGKILL"), (11, "SIGSEGV")),
+    *((24, "SIGXCPU"), (25, "SIGXFSZ"), (31, "SIGSYS")),
+]
+"""Signals that end programs that did nothing about it, and by which nobody asks a program to end."""
+
+_KINDS = {"network": "network", "descriptors": "desc", "memory": "memory"}
+"""Kinds of calls in the time that was spent, and strace's classes of the same."""
+
+
+def _counted(number: str, thing: str) -> Fragment:
+    """SQL of a number and what is counted, a trusted word: '1 call', '2,000 calls'."""
+    return Fragment(
+        f"format('{{:,}}', ({number})::BIGINT) || CASE WHEN {number} = 1 THEN ' {thing}' ELSE ' {thing}s' END"
+    )
 
 
 def _text(answer: Answer) -> Iterator[str]:
@@ -39,7 +74,8 @@ REPORT = Report(
             help="Show at most this many lines in a section.",
         ),
     ),
-    help="""Show one page: the recording, its processes, what they called, what failed, what is missing.
+    help="""Show one page: the recording, what looks wrong, what the time went to, who called what, what failed.
 
-    Options that choose calls apply to processes, calls and failures; the recording and its losses stay whole.""",
+    A finding has its evidence, and the command that shows more. Options that choose calls apply to findings, processes,
+    calls and failures; -p, -t and -u to the time; the recording and its losses stay whole.""",
 )

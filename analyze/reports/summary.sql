@@ -1,5 +1,5 @@
 WITH sections AS (
-    SELECT 1 AS part, 'recording' AS section, i AS place, name, value, detail
+    SELECT 1 AS part, 'recording' AS section, i AS place, name, value, detail, NULL AS command
     FROM (
         SELECT unnest([
             {'i': 1, 'name': 'file', 'value': file, 'detail': size_bytes || ' bytes'},
@@ -19,7 +19,18 @@ WITH sections AS (
 
     UNION ALL
 
-    SELECT 2, 'processes', row_number() OVER (ORDER BY calls DESC, pid), pid::VARCHAR, calls::VARCHAR, comm
+    SELECT 2, 'findings', place, process, finding, evidence, command
+    FROM ({{ findings }})
+    QUALIFY row_number() OVER (ORDER BY place) <= {{ top }}
+
+    UNION ALL
+
+    SELECT 3, 'time', place, doing, share, detail, NULL
+    FROM ({{ spent }})
+
+    UNION ALL
+
+    SELECT 4, 'processes', row_number() OVER (ORDER BY calls DESC, pid), pid::VARCHAR, calls::VARCHAR, comm, NULL
     FROM (
         SELECT s.pid, any_value(p.comm) AS comm, s.calls
         FROM (SELECT pid, count(*) AS calls FROM syscalls WHERE {{ where }} GROUP BY pid) AS s
@@ -32,13 +43,13 @@ WITH sections AS (
 
     UNION ALL
 
-    SELECT 3, 'calls', row_number() OVER (ORDER BY calls DESC, syscall), syscall, calls::VARCHAR, printf('%.3f ms', total_ns / 1e6)
+    SELECT 5, 'calls', row_number() OVER (ORDER BY calls DESC, syscall), syscall, calls::VARCHAR, printf('%.3f ms', total_ns / 1e6), NULL
     FROM (SELECT syscall, count(*) AS calls, coalesce(sum(duration_ns), 0) AS total_ns FROM syscalls WHERE {{ where }} GROUP BY syscall)
     QUALIFY row_number() OVER (ORDER BY calls DESC, syscall) <= {{ top }}
 
     UNION ALL
 
-    SELECT 4, 'failures', row_number() OVER (ORDER BY not_yet, calls DESC, syscall, errno, path), syscall || ' ' || errno, calls::VARCHAR, path
+    SELECT 6, 'failures', row_number() OVER (ORDER BY not_yet, calls DESC, syscall, errno, path), syscall || ' ' || errno, calls::VARCHAR, path, NULL
     FROM (
         SELECT
             syscall,
@@ -58,17 +69,19 @@ WITH sections AS (
 
     UNION ALL
 
-    SELECT 5, 'losses', row_number() OVER (ORDER BY severity, kind), kind, calls::VARCHAR, concat_ws(': ', severity, remedy)
+    SELECT 7, 'losses', row_number() OVER (ORDER BY severity, kind), kind, calls::VARCHAR, concat_ws(': ', severity, remedy), NULL
     FROM (SELECT kind, severity, sum(count)::BIGINT AS calls, any_value(remedy) AS remedy FROM losses GROUP BY kind, severity)
 )
 SELECT
-    -- recording, processes, calls, failures, losses
+    -- recording, findings, time, processes, calls, failures, losses
     section,
-    -- what it is about: a pid, a system call, an error ...
+    -- what it is about: a process, a system call, an error ...
     name,
     -- how often, or what
     value,
-    -- more about it: command line, time spent, path, remedy
-    detail
+    -- more about it: evidence, command line, time spent, path, remedy
+    detail,
+    -- of a finding: the command that shows more
+    command
 FROM sections
 ORDER BY part, place
