@@ -3,33 +3,21 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from support.program import Done, run_bpfrec, start_bpfrec
 
 SAMPLES = Path(__file__).parents[2] / "sample_traces"
 
 
-def replay(*arguments: str, trace: str = "build", stdin: str = "") -> subprocess.CompletedProcess[str]:
-    command = [
-        sys.executable,
-        "-m",
-        "bpfrec",
-        "analyze",
-        "-i",
-        str(SAMPLES / f"{trace}.bpfrec"),
-        "bpftrace",
-        *arguments,
-    ]
-    return subprocess.run(command, capture_output=True, text=True, input=stdin, check=False)
+def replay(*arguments: str, trace: str = "build", stdin: str = "") -> Done:
+    return run_bpfrec("analyze", "-i", SAMPLES / f"{trace}.bpfrec", "bpftrace", *arguments, stdin=stdin)
 
 
 def test_a_program_on_the_command_line():
-    done = replay(
-        "-e", 'tracepoint:syscalls:sys_enter_openat /comm == "hello"/ { @[comm, str(args.filename)] = count(); }'
-    )
+    script = 'tracepoint:syscalls:sys_enter_openat /comm == "hello"/ { @[comm, str(args.filename)] = count(); }'
+    done = start_bpfrec("analyze", "-i", SAMPLES / "build.bpfrec", "bpftrace", "-e", script)
     assert done.stdout == "\n\n@[hello, /etc/ld.so.cache]: 1\n@[hello, /lib/x86_64-linux-gnu/libc.so.6]: 1\n"
     assert done.stderr == "Attached 1 probe\n"
     assert done.returncode == 0
