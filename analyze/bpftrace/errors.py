@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import zip_longest
 
 from bpfrec.formats.errors import ReportError
 
@@ -63,6 +64,10 @@ class Problem(Exception):  # noqa: N818 - it is caught where it becomes a Script
 
 
 def script_error(source: Source, problems: list[Problem]) -> ScriptError:
-    """The error that tells of ``problems``, each once."""
-    told = dict.fromkeys(source.message(p.span, "ERROR", p.text, f"HINT: {p.hint}" if p.hint else "") for p in problems)
+    """The error that tells of ``problems``, each once; a hint that several have stands behind the last of them."""
+    told: dict[str, None] = {}
+    for problem, following in zip_longest(problems, problems[1:]):
+        is_last = following is None or following.hint != problem.hint
+        hint = f"HINT: {problem.hint}" if problem.hint and is_last else ""
+        told[source.message(problem.span, "ERROR", problem.text, hint)] = None
     return ScriptError("\n".join(told))

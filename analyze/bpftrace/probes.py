@@ -125,11 +125,7 @@ _SCHED = {
 _FUNCTION = re.compile(r"(?:__x64_|__se_|__do_)?sys_(\w+)")
 _X64 = "__x64_sys_"
 
-HELD = (
-    "A trace answers for tracepoint:syscalls:sys_enter_NAME and sys_exit_NAME, raw_syscalls, rawtracepoint sys_enter "
-    "and sys_exit, kprobe and kretprobe of __x64_sys_NAME, sched_process_fork, exec and exit, interval, profile, BEGIN "
-    "and END."
-)
+HELD = "bpfrec analyze bpftrace -l lists the probes that a trace answers for."
 
 
 def sites(text: str, span: Span, parameters: list[str], held: Holdings) -> list[Site]:

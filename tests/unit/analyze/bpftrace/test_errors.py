@@ -14,6 +14,12 @@ def test_an_error_shows_the_place_the_line_and_a_marker():
     )
 
 
+def test_a_remedy_that_several_errors_have_is_told_once():
+    said = refusal("uprobe:a:b, k:vfs_read { @ = count(); }").splitlines()
+    assert [line for line in said if line.startswith("HINT")] == [said[-1]]
+    assert "bpfrec analyze bpftrace -l" in said[-1]
+
+
 def test_tabs_before_the_place_do_not_move_the_marker():
     said = refusal("BEGIN {\n\tprint(nope);\n}").splitlines()
     assert said == ["stdin:2:8-12: ERROR: Unknown identifier: 'nope'", " print(nope);", "       ~~~~"]
