@@ -90,7 +90,7 @@ def check(
         context.structs = Structs(script.structs)
         settings = settings_of(script, dialect)
         for declaration in script.map_declarations:
-            context.map(declaration.name)
+            _declare(declaration, context)
         for definition in script.enums:
             _enumerate(definition, context)
         expander = Expander(script)
@@ -113,6 +113,15 @@ def check(
             context.warn(declaration.span, f"Unused map: {declaration.name}")
     warnings = [source.message(span, "WARNING", text) for span, text in context.warnings]
     return Checked(source, context, probes, settings, warnings)
+
+
+def _declare(declaration: tree.MapDeclaration, context: Context) -> None:
+    """Notes a map that the script declares. Which entries a full LRU map drops is the kernel's choice: it keeps all."""
+    info = context.map(declaration.name)
+    if declaration.size < 1:
+        raise Problem(declaration.span, f"{declaration.name}: a map has room for one entry at least")
+    if not declaration.type_name.startswith(("lru", "percpulru")):
+        info.declared = declaration.span, declaration.size
 
 
 def _check_options(context: Context) -> None:

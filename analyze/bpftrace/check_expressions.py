@@ -242,9 +242,6 @@ class ExpressionCheck:
                         "cpid cannot be used without child command",
                         "record -- COMMAND would have taken it.",
                     )
-            case "username":
-                if not events:
-                    raise Problem(node.span, "username cannot be replayed outside of an event")
 
     def user_stack(self, span: Span) -> None:
         """Refuses user stacks where the trace has none.

@@ -16,7 +16,7 @@ _BUILTIN_NOTES = {
     "nsecs": "CLOCK_MONOTONIC of the recording host",
     "elapsed": "since the recording began",
     "cpid": "the command of `record -- COMMAND`",
-    "username": "root, and others where the replay runs on the recording host",
+    "username": "root, and others where the replay runs on the recording host; in BEGIN, END and interval: root",
     "ustack": "where the recording took one: `record --stack-on`",
     "kstack": "in profile probes; elsewhere only as a statement by itself, which does nothing",
     "retval": "kretprobe and fexit",

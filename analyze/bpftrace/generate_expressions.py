@@ -262,6 +262,8 @@ class ExpressionSource:
                 return f"({self.out.column('ret')} & {MASK})"
             case "ustack" | "kstack":
                 return self.stack(name, None)
+            case "username" if not is_event:
+                return "'root'"
             case "username":
                 return f"S.username({self.out.column('uid')})"
             case "comm" if not is_event:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NoReturn
 
 from bpfrec.analyze.bpftrace import histograms, texts, timeseries
@@ -27,6 +28,10 @@ _MOST_TURNS = 8 << 20
 
 
 _BY_ZERO = "Divide or modulo by 0 detected. This can lead to unexpected results. 1 is being used as the result."
+_FULL = (
+    "Map full; can't update element. Try increasing max_map_keys config or manually setting the max entries in a map "
+    "declaration e.g. `let @a = hash(5000)`"
+)
 
 
 class Exit(Exception):  # noqa: N818 - it is no error
@@ -37,16 +42,42 @@ class Exit(Exception):  # noqa: N818 - it is no error
         self.code = code
 
 
-def new_map(info: MapInfo) -> dict[Any, Any]:
-    """An empty map for what ``info`` says that it holds."""
+class FullMap(dict[Any, Any]):
+    """A map with room for ``most`` entries: further ones are dropped, and ``full`` is called."""
+
+    def __init__(self, most: int, make: Callable[[], Any] | None, full: Callable[[], None]) -> None:
+        super().__init__()
+        self._most, self._make, self._full = most, make, full
+
+    def __missing__(self, key: Any) -> Any:
+        if self._make is None:
+            raise KeyError(key)
+        self[key] = value = self._make()
+        return value
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        if len(self) < self._most or key in self:
+            super().__setitem__(key, value)
+        else:
+            self._full()
+
+
+def _maker(info: MapInfo) -> Callable[[], Any] | None:
+    """What makes the value of a key that an aggregation sees first; None: it makes its own."""
     form = info.value.form if isinstance(info.value, Aggregate) else ""
     if form in ("count", "sum"):
-        return defaultdict(int)
+        return int
     if form in ("hist", "lhist"):
-        return defaultdict(lambda: defaultdict(int))
-    if form == "tseries":
-        return defaultdict(dict)
-    return {}
+        return lambda: defaultdict(int)
+    return dict if form == "tseries" else None
+
+
+def new_map(info: MapInfo, full: Callable[[], None]) -> dict[Any, Any]:
+    """An empty map for what ``info`` says that it holds; ``full`` is called where it has no room."""
+    make = _maker(info)
+    if info.declared is not None:
+        return FullMap(info.declared[1], make, full)
+    return {} if make is None else defaultdict(make)
 
 
 class Runtime:
@@ -58,7 +89,7 @@ class Runtime:
         self._warned: set[tuple[str, tuple[Span, ...]]] = set()
         self.dialect = checked.context.dialect
         self.held = checked.context.held
-        self.maps = {name: new_map(info) for name, info in checked.maps.items()}
+        self.maps = {name: new_map(info, partial(self._full, info)) for name, info in checked.maps.items()}
         self.stacks = stacks
         self.output = output
         self.json = json
@@ -144,6 +175,11 @@ class Runtime:
         """The average of a key."""
         value = data.get(key)
         return 0 if value is None else Printer.average(Aggregate("avg", signed), value)
+
+    def _full(self, info: MapInfo) -> None:
+        """Warns that a map has no room for a key."""
+        assert info.declared is not None
+        self.warn_once(_FULL, info.declared[:1])
 
     def clear(self, name: str) -> None:
         """Empties a map; in 0.17 a count() without keys stays and is zero."""

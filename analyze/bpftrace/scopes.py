@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from bpfrec.analyze.bpftrace.errors import Span
 from bpfrec.analyze.bpftrace.kinds import UNKNOWN, Kind
 
 
@@ -12,7 +13,8 @@ class MapInfo:
     """A map: the types of its keys (None: not known yet; empty: it has none) and of its values.
 
     ``low``, ``high``: bounds of integers that it is assigned, wide where it is counted up; ``read``: whether it is read
-    other than by printing it whole.
+    other than by printing it whole; ``declared``: where the script says how many entries it may have, and how many
+    (None: no limit).
     """
 
     name: str
@@ -21,6 +23,7 @@ class MapInfo:
     low: int = 0
     high: int = 0
     read: bool = False
+    declared: tuple[Span, int] | None = None
 
 
 @dataclass

@@ -197,6 +197,8 @@ class _Action:
         self, target: tree.Map, form: str, values: list[str], bucket: str = "", conditions: list[str] | None = None
     ) -> None:
         info = self.checked.maps[target.name]
+        if info.declared is not None:
+            raise NotSql(target, f"{target.name} may be full before the last event")
         if info.read and self._is_read_at_events(target.name):
             raise NotSql(target, f"{target.name} is read while it is counted")
         if self.written.setdefault(target.name, form) != form:

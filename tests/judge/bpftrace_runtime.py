@@ -44,8 +44,6 @@ KNOWN = {
     "basic.non existent library include fails": "headers are not read: their constants are known without them",
     "call.strerror": "headers are not read: their constants are known without them",
     "builtin.log size too small": "nothing is loaded into the kernel, so its log is not needed",
-    "map.map declaration hash": "no map is ever full",
-    "map.map declaration percpuhash": "no map is ever full",
     "other.runtime_error_check_lookup": "there is no -k: what is missing reads as zero, in silence",
     "other.runtime_error_check_delete": "there is no -k: what is missing reads as zero, in silence",
     "json-output.helper_error": "there is no -k: what is missing reads as zero, in silence",

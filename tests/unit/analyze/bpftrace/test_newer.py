@@ -136,5 +136,28 @@ def test_the_complement_of_a_narrow_unsigned_number_stays_narrow():
     assert run(script).replace(", ", ",").splitlines() == [*live, "", "", "@[250]: 250"]
 
 
+@pytest.mark.parametrize(
+    ("kind", "body", "left"),
+    [
+        ("hash(1)", "@[1] = 1; @[2] = 2; @[1] = 3;", "@[1]: 3\n"),
+        ("percpuhash(1)", "@[1] = count(); @[2] = count(); @[1] = count();", "@[1]: 2\n"),
+        ("hash(2)", "@[1] = avg(4); @[2] = avg(5); @[3] = avg(6); delete(@, 1); @[3] = avg(7);", "@[2]: 5\n@[3]: 7\n"),
+        ("lruhash(1)", "@[1] = 1; @[2] = 2;", "@[1]: 1\n@[2]: 2\n"),
+    ],
+)
+def test_a_map_of_a_declared_size_takes_no_more_keys(kind: str, body: str, left: str):
+    assert run(f"let @ = {kind}; BEGIN {{ {body} }}") == "\n\n" + left
+
+
+def test_a_full_map_is_told_once():
+    told = run("let @ = hash(1); BEGIN { @[1] = 1; @[2] = 2; @[3] = 3; }", json=True).splitlines()
+    assert [json.loads(line)["type"] for line in told] == ["attached_probes", "warnf", "map"]
+    assert json.loads(told[1])["msg"].startswith("Map full; can't update element.")
+
+
+def test_a_map_of_size_none_is_refused():
+    assert "a map has room for one entry at least" in refusal("let @ = hash(0); BEGIN { @[1] = 1; }")
+
+
 def test_a_deleted_count_without_keys_stays_in_0_17_and_is_zero():
     assert run("BEGIN { @ = count(); delete(@); }", like="0.17") == "Attaching 1 probe...\n\n\n@: 0\n"
