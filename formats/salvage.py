@@ -21,8 +21,9 @@ import pyarrow.parquet as pq
 from bpfrec.formats.arrow import arrow_schema, parquet_writer, written_schema
 from bpfrec.formats.errors import TraceFileError
 from bpfrec.formats.leading_manifest import LeadingManifest
-from bpfrec.formats.manifest import MANIFEST, Clock, Host, Manifest, TableEntry, parse_manifest
+from bpfrec.formats.manifest import MANIFEST, Clock, Host, Manifest, parse_manifest
 from bpfrec.formats.schema import LOSSES, SYSCALLS, TABLES
+from bpfrec.formats.trace_members import store_table
 
 _HEADER = struct.Struct("<4s5H3I2H")
 """A local file header, APPNOTE 4.3.7: signature, version, flags, method, time, date, CRC, two sizes, two lengths."""
@@ -259,23 +260,13 @@ def _write(
             for table in TABLES:
                 if table.name in tables:
                     member, count = tables[table.name]
-                    manifest.tables[table.name] = _store(archive, table.member, _blocks(file, member), count)
+                    manifest.tables[table.name] = store_table(archive, table.member, _blocks(file, member), count)
             with TemporaryFile() as parquet:
                 with parquet_writer(LOSSES, parquet) as writer:
                     writer.write_table(pa.Table.from_pylist(rows, arrow_schema(LOSSES)).cast(written_schema(LOSSES)))
                 whole = _Member(LOSSES.member, 0, parquet.tell(), 0)
-                manifest.tables[LOSSES.name] = _store(archive, LOSSES.member, _blocks(parquet, whole), len(rows))
+                manifest.tables[LOSSES.name] = store_table(archive, LOSSES.member, _blocks(parquet, whole), len(rows))
             leading.fill(manifest)
     except BaseException:
         target.unlink(missing_ok=True)
         raise
-
-
-def _store(archive: zipfile.ZipFile, name: str, blocks: Iterator[bytes], rows: int) -> TableEntry:
-    digest, size = hashlib.sha256(), 0
-    with archive.open(name, "w", force_zip64=True) as member:
-        for block in blocks:
-            digest.update(block)
-            member.write(block)
-            size += len(block)
-    return TableEntry(rows, size, digest.hexdigest())

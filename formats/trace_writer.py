@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import zipfile
 from collections.abc import Iterable, Iterator, Sequence
@@ -20,6 +19,7 @@ from bpfrec.formats.leading_manifest import LeadingManifest
 from bpfrec.formats.manifest import Manifest, TableEntry
 from bpfrec.formats.parquet_joining import JoinedParquet
 from bpfrec.formats.schema import TABLES
+from bpfrec.formats.trace_members import store_table
 
 _COPY_BYTES = 1 << 20
 _ROWS_AT_ONCE = 1 << 15
@@ -110,22 +110,13 @@ class TraceWriter:
     def _store(self, archive: zipfile.ZipFile, table: Table) -> TableEntry:
         path = self._folder / table.member
         parts = self._parts[table.name]
-        blocks: Iterator[bytes]
-        if parts:
-            joined = JoinedParquet(table, [*parts, [path]])
-            size, blocks = joined.size, joined.blocks()
-        else:
-            size, blocks = path.stat().st_size, _blocks(path)
-        digest = hashlib.sha256()
-        with archive.open(table.member, "w", force_zip64=True) as member:
-            for block in blocks:
-                digest.update(block)
-                member.write(block)
+        blocks = JoinedParquet(table, [*parts, [path]]).blocks() if parts else _blocks(path)
+        entry = store_table(archive, table.member, blocks, self._rows[table.name])
         path.unlink()
         if not self.keeps_parts:
             for file in (file for files in parts for file in files):
                 file.unlink()
-        return TableEntry(self._rows[table.name], size, digest.hexdigest())
+        return entry
 
 
 def _blocks(path: Path) -> Iterator[bytes]:

@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING
 
 from bpfrec.bpf import child_process
 from bpfrec.bpf.permission import has_capability
-from bpfrec.record.session.output import Output, SpoolKind
+from bpfrec.record.session.output import Output
 from bpfrec.record.session.signals import ENDING
+from bpfrec.record.session.working_folder import SpoolKind, saved_part_in
 
 if TYPE_CHECKING:
     from bpfrec.record.finish.call_parts import Converted
@@ -110,11 +111,9 @@ class LiveConverter:
         os.close(self._results)
 
     def _remove_files(self) -> None:
-        from bpfrec.record.finish.saved_parts import saved_names  # noqa: PLC0415
-
-        saved = saved_names(self._output.folder)
-        for path in self._output.folder.glob(f"*.{_TAG}-*.part"):
-            if path.name not in saved:
+        folder = self._output.folder
+        for path in folder.glob(f"*.{_TAG}-*.part"):
+            if not saved_part_in(folder, int(path.stem.rpartition("-")[2])).exists():
                 path.unlink()
 
 

@@ -20,10 +20,9 @@ from numpy.typing import NDArray
 from bpfrec.bpf import wire
 from bpfrec.formats.typed_json import from_json, to_json
 from bpfrec.record.finish.call_parts import Converted, ExecArguments
+from bpfrec.record.session.working_folder import saved_part_in, saved_parts_in
 
 _log = logging.getLogger(__name__)
-
-_PREFIX, _SUFFIX = "converted.", ".json"
 
 
 @dataclass(frozen=True)
@@ -87,10 +86,11 @@ def save_part(folder: Path, made: Converted, number: int, end: int) -> None:
     )
     for path in (arrays, made.references, made.held, *made.parts.values()):
         _sync(path)
-    waiting = folder / f"{_PREFIX}{number:06}.new"
+    named = saved_part_in(folder, number)
+    waiting = named.with_suffix(".new")
     waiting.write_text(to_json(saved))
     _sync(waiting)
-    waiting.rename(folder / f"{_PREFIX}{number:06}{_SUFFIX}")
+    waiting.rename(named)
     _sync(folder)
 
 
@@ -101,7 +101,7 @@ def saved_parts(folder: Path) -> SavedParts:
     """
     parts: list[Converted] = []
     end = 0
-    for path in sorted(folder.glob(f"{_PREFIX}*{_SUFFIX}")):
+    for path in saved_parts_in(folder):
         try:
             saved = from_json(_Saved, path.read_bytes())
             parts.append(_converted(folder, saved))
@@ -110,14 +110,6 @@ def saved_parts(folder: Path) -> SavedParts:
             break
         end = saved.end
     return SavedParts(parts, end)
-
-
-def saved_names(folder: Path) -> set[str]:
-    """The names of all files in ``folder`` that belong to saved parts."""
-    names = {path.name for path in folder.glob(f"{_PREFIX}*{_SUFFIX}")}
-    for part in saved_parts(folder).parts:
-        names |= {path.name for path in (part.references, part.held, *part.parts.values())}
-    return names | {path.name for path in folder.glob("arrays.*.part")}
 
 
 def _converted(folder: Path, saved: _Saved) -> Converted:

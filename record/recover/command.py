@@ -7,6 +7,7 @@ import io
 import json
 import shlex
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,23 +25,42 @@ _COLUMNS = ("folder", "state", "target", "pid", "began", "until", "bytes")
 
 @click.command()
 @click.argument("place", metavar="[FOLDER|FILE]", type=click.Path(path_type=Path), default=".")
-@click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Write the trace to FILE.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write the trace to FILE. [where the recording was to write it]",
+)
 @click.option("--force", is_flag=True, help="Replace FILE if it exists.")
-@click.option("--list", "listing", is_flag=True, help="List what killed recorders left, and change nothing.")
-@click.option("--clean", is_flag=True, help="Remove what killed recorders left, and make no trace of it.")
+@click.option(
+    "--list",
+    "listing",
+    is_flag=True,
+    help="List the folders that killed recorders left: state, target, times and size. Changes nothing.",
+)
+@click.option(
+    "--clean",
+    is_flag=True,
+    help="Remove these folders, and temporary files that ended programs left. What they recorded is lost.",
+)
 @click.option(
     "--format",
     "form",
     type=click.Choice(["table", "json", "csv"]),
     default="table",
     show_default=True,
-    help="Form of the list.",
+    help="Form of the list, and of what was saved of a damaged trace.",
 )
 def recover(place: Path, output: Path | None, force: bool, listing: bool, clean: bool, form: str) -> None:
-    """Make a trace of a recording whose recorder was killed.
+    """Make a trace of a recording whose recorder was killed, or of a trace that is damaged.
 
-    Name the trace that it was to write, the folder that this is in, or the hidden folder beside it that the recorder
-    left. The trace has the calls up to the recorder's end; "analyze info" says that it is not finished.
+    For a killed recorder, name the trace that it was to write, the folder that this is in, or the hidden folder beside
+    it that the recorder left. The new trace has the calls up to the recorder's end; "analyze info" says that it is not
+    finished.
+
+    For a trace that was damaged or cut short, name it, and another FILE with -o. FILE gets every table that is whole;
+    what was saved and lost is listed, and the table "losses" says it too.
     """
     if listing and clean:
         raise click.UsageError("--list changes nothing, and --clean removes: leave out one")
@@ -55,6 +75,8 @@ def recover(place: Path, output: Path | None, force: bool, listing: bool, clean:
         click.echo(_listing(rows, form), nl=False)
     elif clean:
         _clean(left)
+    elif place.is_file() and not left:
+        _salvage(place, output, force, form)
     else:
         _recover(place, left, output, force)
 
@@ -104,6 +126,23 @@ def _recover(place: Path, left: list[LeftFolder], named: Path | None, force: boo
         folder.remove()
 
 
+def _salvage(damaged: Path, named: Path | None, force: bool, form: str) -> None:
+    from bpfrec.record.recover.salvaging import salvage_trace  # noqa: PLC0415
+    from bpfrec.record.session.sudo_user import user_behind_sudo  # noqa: PLC0415
+
+    found = salvage_trace(damaged, named, force, user_behind_sudo())
+    rows = [{"table": name, "state": "saved", "rows": count} for name, count in found.kept.items()]
+    rows += [{"table": name, "state": "lost", "rows": count} for name, count in found.missing.items()]
+    click.echo(_listing(rows, form, ("table", "state", "rows")), nl=False)
+    if not found.has_manifest:
+        click.echo("bpfrec: the manifest is lost: the host, the options and the wall clock are not known", err=True)
+    click.echo(
+        f"bpfrec: {len(found.kept)} tables of {printable(str(damaged))} are saved in {printable(str(named))}, "
+        f"{len(found.missing)} are lost",
+        err=True,
+    )
+
+
 def _clean(left: list[LeftFolder]) -> None:
     from bpfrec.record.recover.folders import OpenFolder  # noqa: PLC0415
 
@@ -137,7 +176,9 @@ def _row(folder: LeftFolder) -> dict[str, Any]:
 
 
 def _temporary_row(folder: Path) -> dict[str, Any]:
-    size = sum(file.stat().st_blocks * 512 for file in folder.rglob("*") if file.is_file())
+    from bpfrec.record.session.working_folder import bytes_on_disk  # noqa: PLC0415
+
+    size = bytes_on_disk(file for file in folder.rglob("*") if file.is_file())
     return dict.fromkeys(_COLUMNS) | {"folder": str(folder), "state": "temporary files", "bytes": size}
 
 
@@ -145,19 +186,19 @@ def _time(wall_ns: int) -> str:
     return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(wall_ns / 1e9))
 
 
-def _listing(rows: list[dict[str, Any]], form: str) -> str:
+def _listing(rows: list[dict[str, Any]], form: str, columns: Sequence[str] = _COLUMNS) -> str:
     if form == "json":
         return json.dumps(rows, indent=2) + "\n"
     out = io.StringIO()
     if form == "csv":
-        writer = csv.DictWriter(out, _COLUMNS, lineterminator="\n")
+        writer = csv.DictWriter(out, columns, lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
         return out.getvalue()
     if not rows:
         return "nothing was left here\n"
-    texts = [[name.upper() for name in _COLUMNS]]
-    texts += [["-" if row[name] is None else printable(str(row[name])) for name in _COLUMNS] for row in rows]
+    texts = [[name.upper() for name in columns]]
+    texts += [["-" if row[name] is None else printable(str(row[name])) for name in columns] for row in rows]
     widths = [max(map(len, column)) for column in zip(*texts, strict=True)]
     for line in texts:
         out.write("  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip() + "\n")

@@ -13,7 +13,7 @@ from types import TracebackType
 
 from bpfrec.formats.errors import BpfrecError
 from bpfrec.record.journal import Kept, read_journal
-from bpfrec.record.session.output import RESERVE, SpoolKind, spool_in
+from bpfrec.record.session.working_folder import RESERVE, SpoolKind, bytes_on_disk, spool_in
 
 # As Output names it.
 _NAME = re.compile(r"\..+\.[0-9a-f]{8}", re.DOTALL)
@@ -125,7 +125,7 @@ def _is_working_folder(path: Path) -> bool:
 def _look(path: Path) -> LeftFolder:
     size, is_in_use, kept = 0, False, None
     with suppress(OSError):
-        size = sum(each.stat().st_blocks * 512 for each in path.iterdir())
+        size = bytes_on_disk(path.iterdir())
         descriptor = os.open(path, _FLAGS)
         try:
             _lock(descriptor, path)

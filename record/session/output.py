@@ -15,39 +15,19 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from enum import StrEnum
 from pathlib import Path
 
 from bpfrec.formats.errors import BpfrecError
 from bpfrec.record.session.sudo_user import User
+from bpfrec.record.session.working_folder import RESERVE, SpoolKind, bytes_on_disk, spool_in, unneeded
 
 DEFAULT = Path("trace.bpfrec")
 
 _ELSEWHERE = "Name a file in a folder that you may write to with -o FILE."
 _PATH_FLAGS = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
 _SUFFIX_BYTES = 4
-# Of st_blocks: see stat(2).
-_BLOCK = 512
-RESERVE = "reserve"
-"""The file that keeps some room on the disk for the end."""
 _MOST_RESERVED = 1 << 24
 _NOT_A_FILE = "is not a regular file"
-
-
-class SpoolKind(StrEnum):
-    """The spools of a recording: what four kinds of rings held, what the learner told the BPF program, the journal."""
-
-    CALLS = "calls"
-    SIDE_BAND = "sideband"
-    SNAPSHOTS = "snapshots"
-    SAMPLES = "samples"
-    LEARNED = "learned"
-    JOURNAL = "journal"
-
-
-def spool_in(folder: Path, kind: SpoolKind) -> Path:
-    """The spool of ``kind`` in a working folder."""
-    return folder / f"{kind}.spool"
 
 
 @dataclass
@@ -102,12 +82,12 @@ class Output:
 
     def used(self) -> int:
         """How many bytes of the disk the working folder takes, without the room that is kept for the end."""
-        return sum(os.stat(name, dir_fd=self._folder).st_blocks * _BLOCK for name in self._names() if name != RESERVE)
+        return bytes_on_disk(self.folder / name for name in self._names() if name != RESERVE)
 
     def is_short_of_room(self) -> bool:
         """Whether the disk has less free room than half of the spools: a trace is mostly smaller than that."""
         found = os.fstatvfs(self._folder)
-        spooled = sum(self.spool(kind).stat().st_blocks * _BLOCK for kind in SpoolKind)
+        spooled = bytes_on_disk(map(self.spool, SpoolKind))
         return found.f_bavail * found.f_frsize < spooled // 2
 
     def free_spool(self, kind: SpoolKind) -> None:
@@ -149,14 +129,11 @@ class Output:
 
     def keep_spools(self) -> Path | None:
         """Keeps the spools instead of removing the working folder. Returns its path, or None if they hold nothing."""
-        # Where parts were saved, their spools are not whole any more.
-        has_parts = any(name.startswith("converted.") for name in self._names())
-        for name in self._names():
-            if not name.endswith((".spool", ".part", ".json") if has_parts else ".spool"):
-                self._unlink(name)
+        for name in unneeded(self._names()):
+            self._unlink(name)
         # Their room may have been given back: what has a length may hold nothing.
-        held = [name for name in self._names() if name != self.spool(SpoolKind.JOURNAL).name]
-        self._is_kept = any(os.stat(name, dir_fd=self._folder).st_blocks for name in held)
+        journal = self.spool(SpoolKind.JOURNAL).name
+        self._is_kept = bytes_on_disk(self.folder / name for name in self._names() if name != journal) > 0
         return Path(os.readlink(self.folder)) if self._is_kept else None  # noqa: PTH115 - of a descriptor
 
     def __enter__(self) -> Output:

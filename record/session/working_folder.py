@@ -1,0 +1,60 @@
+"""The files in a working folder: their names, and what they take of the disk."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import suppress
+from enum import StrEnum
+from pathlib import Path
+
+RESERVE = "reserve"
+"""The file that keeps some room on the disk for the end."""
+
+_PART, _SPOOL = ".part", ".spool"
+_SAVED, _SAVED_END = "converted.", ".json"
+# Of st_blocks: see stat(2).
+_BLOCK = 512
+
+
+class SpoolKind(StrEnum):
+    """The spools of a recording: what four kinds of rings held, what the learner told the BPF program, the journal."""
+
+    CALLS = "calls"
+    SIDE_BAND = "sideband"
+    SNAPSHOTS = "snapshots"
+    SAMPLES = "samples"
+    LEARNED = "learned"
+    JOURNAL = "journal"
+
+
+def spool_in(folder: Path, kind: SpoolKind) -> Path:
+    """The spool of ``kind`` in a working folder."""
+    return folder / f"{kind}{_SPOOL}"
+
+
+def saved_part_in(folder: Path, number: int) -> Path:
+    """The file that says that part ``number`` (from 0) is saved, and what is in it."""
+    return folder / f"{_SAVED}{number:06}{_SAVED_END}"
+
+
+def saved_parts_in(folder: Path) -> list[Path]:
+    """The files of :func:`saved_part_in` that there are, in order."""
+    return sorted(folder.glob(f"{_SAVED}*{_SAVED_END}"))
+
+
+def unneeded(names: Iterable[str]) -> list[str]:
+    """Those of ``names``, files in a working folder, that ``bpfrec recover`` makes no use of."""
+    names = list(names)
+    # Where parts were saved, their spools are not whole any more.
+    has_parts = any(name.startswith(_SAVED) and name.endswith(_SAVED_END) for name in names)
+    needed = (_SPOOL, _PART, _SAVED_END) if has_parts else _SPOOL
+    return [name for name in names if not name.endswith(needed)]
+
+
+def bytes_on_disk(files: Iterable[Path]) -> int:
+    """How many bytes of the disk ``files`` take together; one that is renamed or removed meanwhile takes none."""
+    total = 0
+    for file in files:
+        with suppress(OSError):
+            total += file.stat().st_blocks * _BLOCK
+    return total
