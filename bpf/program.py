@@ -138,7 +138,7 @@ class RecorderProgram:
     """
 
     def __init__(self, selection: Selection, compilation: Compilation) -> None:
-        self._selection, self._compilation = selection, compilation
+        self.selection, self._compilation = selection, compilation
         defines = compilation.defines
         self.knows_ends, self.reports_uring = defines.knows_ends, defines.reports_uring
         self._kinds = functions_of(selection, defines)
@@ -148,10 +148,10 @@ class RecorderProgram:
         self._loaded = self._load(compilation.result())
 
     def _load(self, program: CompiledProgram) -> LoadedProgram:
-        loaded = LoadedProgram(program, self._kinds, constants_of(self._selection))
+        loaded = LoadedProgram(program, self._kinds, constants_of(self.selection))
         try:
-            _fill_plans(loaded.maps["plans"], plan_table(self._selection))
-            _fill_targets(loaded.maps, self._selection)
+            _fill_plans(loaded.maps["plans"], plan_table(self.selection))
+            _fill_targets(loaded.maps, self.selection)
         except BaseException:
             loaded.close()
             raise
@@ -270,7 +270,7 @@ class RecorderProgram:
         return calls_in_progress(self._maps)
 
     def unsent(self) -> list[tuple[int, bytes, int]]:
-        """The batches that were not full when recording stopped: CPU, perf sample, number of calls."""
+        """The batches that are not full, which it has not sent yet: CPU, perf sample, number of calls."""
         from bpfrec.bpf.leftovers import unsent_batches  # noqa: PLC0415
 
         return unsent_batches(self._maps)

@@ -65,7 +65,7 @@ RECORDING_FAILED = 125
     "max_bytes",
     type=DiskSize(),
     metavar="SIZE",
-    help="Stop recording before it takes more of the disk, such as 2G; a COMMAND goes on.",
+    help="Stop before the recording takes more of the disk than this, such as 2G, at least 64M; a COMMAND goes on.",
 )
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Write the trace to FILE. [trace.bpfrec]"
@@ -150,7 +150,7 @@ def record(
         raise click.UsageError("-a records every process: leave out -p and -t, or -a")
     if not (command or chosen or everything):
         raise click.UsageError(
-            "say what to record: -p PID, -t TID, --name COMM, -u UID, --cgroup PATH, -a, or -- COMMAND ARG..."
+            "say what to record: -p PID, -t TID, --name COMM, -u USER, --cgroup PATH, -a, or -- COMMAND ARG..."
         )
     if comm == "":
         raise click.UsageError("--name takes the name of a process or thread, as ps -o comm shows it")

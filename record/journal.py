@@ -9,8 +9,11 @@ from __future__ import annotations
 import json
 import logging
 import os
+import sys
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, get_args
 
@@ -208,6 +211,20 @@ def _entries(path: Path) -> Iterator[Entry]:
                     yield from_plain(kind, raw)
             except (ValueError, AttributeError, RecursionError) as error:
                 _log.info("a line of the journal is damaged: %s", error)
+
+
+def begun_now(request: Request, target: Path) -> Begun:
+    """The first entry of a recording that this process begins now."""
+    return Begun(
+        request=request,
+        target=target,
+        pid=os.getpid(),
+        wall_ns=time.time_ns(),
+        boot=boot_id(),
+        tool_version=version("bpfrec"),
+        command_line=["bpfrec", *map(text_of_argument, sys.argv[1:])],
+        host=this_host(),
+    )
 
 
 def boot_id() -> str:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
-from importlib.metadata import version
 from typing import Any
 
 from bpfrec.bpf.selection import StackChoice
 from bpfrec.formats.manifest import Manifest
-from bpfrec.record.journal import text_of_argument, this_host
+from bpfrec.record.journal import text_of_argument
 from bpfrec.record.request import Request
 from bpfrec.record.session.recorded import Recorded
 
@@ -43,10 +41,10 @@ def manifest_of(
         "follows_uring": recorded.follows_uring,
     }
     return Manifest(
-        tool_version=begun.tool_version if begun else version("bpfrec"),
-        command_line=begun.command_line if begun else ["bpfrec", *map(text_of_argument, sys.argv[1:])],
+        tool_version=begun.tool_version,
+        command_line=begun.command_line,
         configuration=configuration,
-        host=begun.host if begun else this_host(),
+        host=begun.host,
         clock=recorded.clock,
         start_ns=recorded.start_ns,
         stop_ns=recorded.stop_ns,

@@ -52,11 +52,11 @@ class Recorded:
     ``stopped``: why. ``is_cut``: the disk took no more. ``ended_early``: chosen processes and threads that ended
     before the first call could be recorded. ``counters``: by name, see :data:`bpfrec.bpf.program.COUNTERS`.
     ``lost_by_cpu``: calls that found no room in the ring of each possible CPU. ``ring_cpus``: the CPUs that had rings
-    and were online all the time. ``in_progress``: the calls that threads were in at the end, as perf samples;
-    ``waiting``: those that they were in at the start, as far as
-    they were found until ``looked_ns``. ``ring_bytes``: of a ring for calls. ``spooled_bytes``: of
-    calls. ``kernel_symbols``: as of the end, for samples; None: there are no kernel stacks. ``begun``: how it was
-    begun, if another process did that. ``is_unfinished``: that process was killed, and what it lost is not known.
+    and were online all the time. ``in_progress_at_end``: the calls that threads were in, as perf samples;
+    ``in_progress_at_start``: the same, as far as they were found until ``looked_ns``. ``tracker``: what is known of
+    processes. ``ring_bytes``: of a ring for calls. ``spooled_bytes``: of calls. ``child``: how the recorded command
+    ended; None: there was none. ``kernel_symbols``: as of the end, for samples; None: there are no kernel stacks.
+    ``begun``: by whom and how it was begun. ``is_unfinished``: the recorder was killed, and what it lost is not known.
     ``is_limited``: a limit of size or time was reached, and the command goes on.
     ``more_calls``: spools of calls beside that of the output. ``follows_uring``: descriptors that io_uring closed are
     known.
@@ -80,7 +80,7 @@ class Recorded:
     spooled_bytes: int
     child: CommandEnd | None
     kernel_symbols: KernelSymbols | None
-    begun: Begun | None = None
+    begun: Begun
     more_calls: Sequence[Path] = ()
     is_unfinished: bool = False
     is_limited: bool = False

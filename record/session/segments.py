@@ -2,33 +2,28 @@
 
 from __future__ import annotations
 
-import os
-import sys
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from importlib.metadata import version
 
 from bpfrec.bpf.clock import monotonic_ns
 from bpfrec.bpf.program import RecorderProgram
 from bpfrec.record.journal import (
     Attached,
-    Begun,
     Ended,
     Journal,
     Looked,
     Mark,
     SocketNames,
     Unsent,
-    boot_id,
-    text_of_argument,
-    this_host,
+    begun_now,
 )
 from bpfrec.record.processes.calls_in_progress import CallInProgress
 from bpfrec.record.processes.descriptors import DescriptorSnapshot
 from bpfrec.record.request import Request
-from bpfrec.record.session.output import Output, SpoolKind
+from bpfrec.record.session.output import Output
 from bpfrec.record.session.spools import Spools
+from bpfrec.record.session.working_folder import SpoolKind
 
 # Seconds between two marks, and between two times at which the disk is asked to keep all that is there.
 _MARK_SECONDS = 1.0
@@ -38,7 +33,7 @@ _SYNC_SECONDS = 5.0
 class Segments:
     """Writes the journal into ``spools``: first what the recording is, then a mark at the end of each segment.
 
-    ``told`` gets each mark when it is written.
+    ``told`` gets each mark when it is written. ``begun``: the first entry.
     """
 
     def __init__(
@@ -48,18 +43,8 @@ class Segments:
         self._next_mark = self._next_sync = 0.0
         self._unsent: dict[int, bytes] = {}
         self.journal = Journal(lambda line: spools.append(SpoolKind.JOURNAL, line))
-        self.journal.write(
-            Begun(
-                request=request,
-                target=output.absolute_target,
-                pid=os.getpid(),
-                wall_ns=time.time_ns(),
-                boot=boot_id(),
-                tool_version=version("bpfrec"),
-                command_line=["bpfrec", *map(text_of_argument, sys.argv[1:])],
-                host=this_host(),
-            )
-        )
+        self.begun = begun_now(request, output.absolute_target)
+        self.journal.write(self.begun)
 
     def attached(self, entry: Attached, in_progress: list[CallInProgress], looked_ns: int) -> None:
         """Notes that calls are recorded from now on, and which were in progress."""

@@ -12,13 +12,13 @@ import os
 import select
 import signal
 import time
-from dataclasses import replace
 from datetime import datetime
 from typing import Protocol
 
 from bpfrec.bpf.clock import monotonic_ns
 from bpfrec.bpf.perf_event import online_cpus
 from bpfrec.bpf.program import RecorderProgram
+from bpfrec.bpf.selection import Selection
 from bpfrec.bpf.sideband import Event, parse_events
 from bpfrec.formats.errors import BpfrecError
 from bpfrec.formats.manifest import Clock
@@ -30,13 +30,14 @@ from bpfrec.record.request import Request
 from bpfrec.record.session.channel import Channels, open_channels
 from bpfrec.record.session.command import Command
 from bpfrec.record.session.limits import Limits
-from bpfrec.record.session.output import Output, SpoolKind
+from bpfrec.record.session.output import Output
 from bpfrec.record.session.recorded import Progress, Recorded
-from bpfrec.record.session.segments import Segments, mark_of
+from bpfrec.record.session.segments import Segments
 from bpfrec.record.session.signals import StopSignals
 from bpfrec.record.session.spools import Spools
 from bpfrec.record.session.stop import StopCondition
 from bpfrec.record.session.tracker import ProcessTracker
+from bpfrec.record.session.working_folder import SpoolKind
 from bpfrec.record.stacks.kernel_symbols import read_kernel_symbols
 from bpfrec.record.stacks.stack_learner import StackLearner
 
@@ -98,11 +99,13 @@ def record(
     Raises:
         BpfrecError: recording is not possible here, the command cannot be started, or a signal came too early.
     """
-    return _Session(request, output, command, helper).run(program, listener, signals)
+    return _Session(request, program.selection, output, command, helper).run(program, listener, signals)
 
 
 class _Session:
-    def __init__(self, request: Request, output: Output, command: Command | None, helper: Helper | None) -> None:
+    def __init__(
+        self, request: Request, selection: Selection, output: Output, command: Command | None, helper: Helper | None
+    ) -> None:
         self._request, self._command = request, command
         self._child = child = command.child if command is not None else None
         self._output, self._is_limited = output, False
@@ -111,7 +114,7 @@ class _Session:
         self._learner: StackLearner | None = None
         self._events: list[Event] = []
         self._ring_cpus: frozenset[int] = frozenset()
-        self._selection = request.selection(child.pid if child else None, helper.pid if helper else None)
+        self._selection = selection
         wanted = request.processes()
         if wanted is not None and child is not None:
             wanted.add(child.pid)
@@ -217,6 +220,7 @@ class _Session:
             ring_bytes=channels.calls.rings[0].size,
             spooled_bytes=self._spools.bytes_written(SpoolKind.CALLS),
             child=self._child,
+            begun=self._segments.begun,
             follows_uring=program.reports_uring,
             # Read while the program is loaded, for it may have been what ran.
             kernel_symbols=read_kernel_symbols() if self._selection.samples_stacks else None,
@@ -256,7 +260,7 @@ class _Session:
             outcome=child.outcome if child else None,
             exit_code=child.exit_code if child else None,
         )
-        self._segments.ended(replace(mark_of(program), counters=counters), entry)
+        self._segments.ended(Mark(entry.stop_ns, {}, counters, program.lost_syscalls_by_cpu()), entry)
 
     def _at_the_start(self) -> set[int]:
         """The processes that can be in a call to be recorded when recording begins."""

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from support import ring_bytes
 
 from bpfrec.bpf.program import COUNTERS
 from bpfrec.formats.manifest import Clock
-from bpfrec.record.session.output import SpoolKind
+from bpfrec.record.journal import begun_now
+from bpfrec.record.request import Request
 from bpfrec.record.session.recorded import Recorded
 from bpfrec.record.session.spools import Spools
 from bpfrec.record.session.tracker import ProcessTracker
+from bpfrec.record.session.working_folder import SpoolKind
 
 PID, OTHER = 100, 200
 
@@ -38,4 +42,5 @@ def recorded(spools: Spools, calls: list[bytes]) -> Recorded:
         spooled_bytes=spools.bytes_written(SpoolKind.CALLS),
         child=None,
         kernel_symbols=None,
+        begun=begun_now(Request(), Path("trace.bpfrec")),
     )
