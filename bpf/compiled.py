@@ -7,16 +7,15 @@ put into the instructions when they are loaded: :meth:`CompiledProgram.instructi
 from __future__ import annotations
 
 import base64
-import binascii
 import ctypes
-import json
 import struct
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from bpfrec.bpf.bpf_calls import INSTRUCTION_BYTES
 from bpfrec.bpf.maps import MapDefinition
+from bpfrec.formats.typed_json import from_json, to_json
 
 CONSTANT = 15
 """The kind of 64-bit load that stands for a number of a recording: ``CONSTANT`` in ``programs/targets.c``."""
@@ -33,6 +32,15 @@ _MASK = (1 << 32) - 1
 
 class BadProgramError(ValueError):
     """What was read is no compiled program."""
+
+
+@dataclass(frozen=True)
+class _Stored:
+    """The form of a program in a file; ``functions``: instructions in base64, by name."""
+
+    license: str
+    maps: tuple[MapDefinition, ...]
+    functions: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -58,13 +66,8 @@ class CompiledProgram:
 
     def to_bytes(self) -> bytes:
         """A form to be kept in a file."""
-        return json.dumps(
-            {
-                "license": self.license,
-                "maps": [asdict(each) for each in self.maps],
-                "functions": {name: base64.b64encode(code).decode() for name, code in self.functions.items()},
-            }
-        ).encode()
+        functions = {name: base64.b64encode(code).decode() for name, code in self.functions.items()}
+        return to_json(_Stored(self.license, self.maps, functions)).encode()
 
     @classmethod
     def from_bytes(cls, data: bytes) -> CompiledProgram:
@@ -74,11 +77,10 @@ class CompiledProgram:
             BadProgramError: it is something else.
         """
         try:
-            held = json.loads(data)
-            maps = tuple(MapDefinition(**each) for each in held["maps"])
-            functions = {str(n): base64.b64decode(code, validate=True) for n, code in held["functions"].items()}
-            return cls(maps, functions, str(held["license"]))
-        except (ValueError, KeyError, TypeError, AttributeError, binascii.Error) as error:
+            held = from_json(_Stored, data)
+            functions = {name: base64.b64decode(code, validate=True) for name, code in held.functions.items()}
+            return cls(held.maps, functions, held.license)
+        except ValueError as error:
             raise BadProgramError(str(error)) from None
 
 

@@ -1,4 +1,4 @@
-"""What the BPF program still holds when recording stops: calls in progress, and batches that were not full."""
+"""What the BPF program holds and has not sent: calls in progress, and batches that are not full."""
 
 from __future__ import annotations
 

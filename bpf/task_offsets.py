@@ -83,6 +83,6 @@ def register_defines(types: bytes | None = None) -> list[str]:
     if has_name("BPF_FUNC_task_pt_regs", types):
         return ["TASK_REGISTERS"]
     try:
-        return [f"TASK_STACK={member_offsets({'task_struct': ('stack',)})['task_struct', 'stack']}"]
+        return [f"TASK_STACK={member_offsets({'task_struct': ('stack',)}, types)['task_struct', 'stack']}"]
     except BpfrecError:
         return []

@@ -32,10 +32,11 @@ from bpfrec.record.finish.stages import Stages
 from bpfrec.record.finish.unseen_entries import UnseenEntries
 from bpfrec.record.processes.history import History
 from bpfrec.record.request import Request
-from bpfrec.record.session.output import Output, SpoolKind
+from bpfrec.record.session.output import Output
 from bpfrec.record.session.recorded import Recorded
 from bpfrec.record.session.sudo_user import User
 from bpfrec.record.session.tracker import ProcessTracker
+from bpfrec.record.session.working_folder import SpoolKind
 from bpfrec.record.spool import read_chunks
 from bpfrec.record.stacks.frames import JitGaps, StackRows
 from bpfrec.record.stacks.sample_table import SampleTable

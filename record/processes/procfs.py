@@ -228,17 +228,6 @@ def descriptor_flags(pid: int, number: int) -> int | None:
     return None
 
 
-def file_systems(pid: int) -> dict[tuple[int, int], str]:
-    """Returns the kinds of the file systems that ``pid`` has mounted, by device: proc_pid_mountinfo(5)."""
-    kinds = {}
-    for line in (_read(f"{pid}/mountinfo") or b"").split(b"\n"):
-        fields, separator, rest = line.partition(b" - ")
-        if separator:
-            major, minor = fields.split(b" ")[2].split(b":")
-            kinds[int(major), int(minor)] = _text(rest.split(b" ", 1)[0])
-    return kinds
-
-
 def may_read_net(pid: int) -> bool:
     """Tells whether the tables of sockets of the network namespace of ``pid`` can be read."""
     return (PROC / f"{pid}/net").is_dir()

@@ -16,10 +16,11 @@ from bpfrec.record.journal import Attached, Begun, Kept, boot_id, read_journal
 from bpfrec.record.processes.found_process import FoundProcess, StartedProgram
 from bpfrec.record.processes.procfs import reader
 from bpfrec.record.request import Request
-from bpfrec.record.session.output import Output, SpoolKind, spool_in
+from bpfrec.record.session.output import Output
 from bpfrec.record.session.recorded import Recorded
 from bpfrec.record.session.sudo_user import User
 from bpfrec.record.session.tracker import ProcessTracker
+from bpfrec.record.session.working_folder import SpoolKind, spool_in
 from bpfrec.record.spool import SpoolWriter, last_drain
 from bpfrec.record.stacks.kernel_symbols import read_kernel_symbols
 from bpfrec.record.stacks.perf_map_files import PerfMaps

@@ -14,8 +14,8 @@ from bpfrec.bpf.program import RecorderProgram
 from bpfrec.bpf.sampling import Sampling
 from bpfrec.bpf.selection import Selection
 from bpfrec.bpf.sideband import open_sideband_rings
-from bpfrec.record.session.output import SpoolKind
 from bpfrec.record.session.spools import Spools
+from bpfrec.record.session.working_folder import SpoolKind
 
 _log = logging.getLogger(__name__)
 

@@ -9,7 +9,8 @@ from collections.abc import Callable, Sequence
 
 from bpfrec.bpf.clock import monotonic_ns
 from bpfrec.formats.errors import BpfrecError
-from bpfrec.record.session.output import Output, SpoolKind
+from bpfrec.record.session.output import Output
+from bpfrec.record.session.working_folder import SpoolKind
 from bpfrec.record.spool import SpoolWriter
 
 _log = logging.getLogger(__name__)

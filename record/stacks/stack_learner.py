@@ -54,7 +54,9 @@ class StackLearner:
         self._spaces: dict[int, list[AddressSpace]] = {}
         self._ended: set[int] = set()
         self._drained_at = 1 << 63
+        # The keys of stacks that are known for one process only, by process, and these processes by key.
         self._keys: dict[int, set[Key]] = {}
+        self._owners: dict[Key, set[int]] = {}
         self._ips: dict[Key, set[int]] = {}
         self._last, self._saved = time.monotonic(), _MOST_SAVED
 
@@ -147,6 +149,7 @@ class StackLearner:
             self._ips.setdefault(key, set()).update(frame.ip for frame in unwound.frames)
             if groups is None:
                 self._keys.setdefault(snapshot.pid, set()).add(key)
+                self._owners.setdefault(key, set()).add(snapshot.pid)
             learned.append((snapshot.number, inputs_hash(unwound, groups)))
 
     def _mapped_code(self, pid: int, when: int) -> MappedCode:
@@ -195,7 +198,7 @@ class StackLearner:
         """Makes the BPF program forget all stacks with this key."""
         self._known.remove(key)
         self._ips.pop(key, None)
-        for pid in [pid for pid, keys in self._keys.items() if key in keys]:
+        for pid in self._owners.pop(key, ()):
             self._keys[pid].discard(key)
             if not self._keys[pid]:
                 del self._keys[pid]

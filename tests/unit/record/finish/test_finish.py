@@ -16,8 +16,9 @@ import bpfrec
 from bpfrec.formats.kernel.syscalls import syscalls
 from bpfrec.record.finish import call_parts, finish
 from bpfrec.record.request import Request
-from bpfrec.record.session.output import SpoolKind, prepare
+from bpfrec.record.session.output import prepare
 from bpfrec.record.session.spools import Spools
+from bpfrec.record.session.working_folder import SpoolKind
 
 GETPID = syscalls()["getpid"].numbers["x86_64"]
 CALLS = 5

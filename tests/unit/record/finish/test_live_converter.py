@@ -25,8 +25,9 @@ from bpfrec.record.finish.live_converter import LiveConverter
 from bpfrec.record.finish.saved_parts import saved_parts
 from bpfrec.record.journal import Mark
 from bpfrec.record.request import Request
-from bpfrec.record.session.output import SpoolKind, prepare
+from bpfrec.record.session.output import prepare
 from bpfrec.record.session.spools import Spools
+from bpfrec.record.session.working_folder import SpoolKind
 from bpfrec.record.spool import read_decoded
 
 NUMBERS = {name: syscalls()[name].numbers["x86_64"] for name in ("getpid", "openat", "nanosleep", "rt_sigreturn")}

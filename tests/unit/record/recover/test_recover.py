@@ -21,9 +21,10 @@ from bpfrec.record.journal import Attached, Ended, Looked, Mark, read_journal
 from bpfrec.record.processes.found_process import FoundProcess, StartedProgram
 from bpfrec.record.processes.procfs import MapsLine, ProcessStatus
 from bpfrec.record.request import Request
-from bpfrec.record.session.output import Output, SpoolKind, prepare, spool_in
+from bpfrec.record.session.output import Output, prepare
 from bpfrec.record.session.segments import Segments
 from bpfrec.record.session.spools import Spools
+from bpfrec.record.session.working_folder import SpoolKind, spool_in
 
 PID = 100
 GETPID = syscalls()["getpid"].numbers["x86_64"]

@@ -12,8 +12,9 @@ import pytest
 
 from bpfrec.formats.errors import BpfrecError
 from bpfrec.record.session.channel import Channel
-from bpfrec.record.session.output import Output, SpoolKind, prepare
+from bpfrec.record.session.output import Output, prepare
 from bpfrec.record.session.spools import Spools
+from bpfrec.record.session.working_folder import SpoolKind
 from bpfrec.record.spool import SpoolWriter, read_chunks
 
 

@@ -13,8 +13,9 @@ import pytest
 from support.users import NOBODY, as_nobody, needs_root
 
 from bpfrec.formats.errors import BpfrecError
-from bpfrec.record.session.output import Output, SpoolKind, prepare
+from bpfrec.record.session.output import Output, prepare
 from bpfrec.record.session.sudo_user import User
+from bpfrec.record.session.working_folder import SpoolKind
 
 
 @pytest.fixture(autouse=True)
