@@ -34,7 +34,7 @@ REPORTS: dict[str, str] = {
     "calls": "every call in the order of time, with its arguments in words, as strace lists them",
     "syscount": "count system calls, or their time, by call or by process, as bcc's syscount does",
     "opensnoop": "every open of a file, as bcc's opensnoop prints them",
-    "failed-opens": "files that could not be opened: who tried, how often, from when to when",
+    "failed-opens": "files that could not be opened: who tried, how often, whether they were there later",
     "failures": "failed calls by call, error and path, and whether the call succeeded later",
     "latency": "how long calls took: errors, percentiles, histograms, the slowest calls, each new maximum",
     "waiting": "where threads waited: time in long calls, by call and by file, peer, lock or process",
