@@ -31,7 +31,8 @@ record_running() {
     kill "$program"
 }
 
-cp -r "$workloads/nodey" "$workloads/server.c" "$workloads/mapit.c" "$workloads/spinning.c" "$work"
+cp -r "$workloads/nodey" "$workloads/server.c" "$workloads/mapit.c" "$workloads/spinning.c" \
+    "$workloads/leaking.c" "$work"
 cd "$work"
 for name in server mapit; do
     gcc -g -fno-omit-frame-pointer -O0 "$name.c" -o "$name"
@@ -86,5 +87,9 @@ head -c 8000000 /dev/urandom >random
 chmod 755 .
 record running --profile 100 -e execve -- sh -c 'gzip -c random >/dev/null &
     setpriv --reuid=nobody --regid=nogroup --clear-groups ./spinning 800 >/dev/null & wait'
+
+gcc -g -fno-omit-frame-pointer -O0 -pthread leaking.c -o leaking
+mkdir sessions
+record leaking --stack-on all -d 1 -- ./leaking sessions 3
 
 mv ./*.bpfrec "$here"

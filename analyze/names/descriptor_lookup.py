@@ -29,8 +29,9 @@ _ROUNDS = 64
 
 @dataclass(frozen=True)
 class Changes:
-    """The rows of ``changes.sql``, by column; see there."""
+    """The rows of ``changes.sql``, by column; see there. ``event``: the call, -1 where none made the change."""
 
+    event: Integers
     kind: Integers
     caller: Integers
     fd: Integers
@@ -47,6 +48,7 @@ class Changes:
     def of(rows: pa.Table) -> Changes:
         """The changes in a table with those columns, ``text`` as a number, -1 for none."""
         return Changes(
+            event=numbers(rows, "event_id", -1),
             kind=numbers(rows, "kind", CLOSED),
             caller=callers(rows),
             fd=numbers(rows, "fd", -1),
@@ -72,22 +74,54 @@ class DescriptorLookup:
         self._losses = losses
         self._coverage = coverage
         self._whole = coverage.whole_processes(tables.pid)
-        table = tables.of(changes.caller, changes.fd <= CWD, changes.at)
-        self._slots = AsOf(_slot(table, changes.fd), changes.at)
+        self.table = tables.of(changes.caller, changes.fd <= CWD, changes.at)
+        self._slots = AsOf(_slot(self.table, changes.fd), changes.at)
         self._set_breaks(breaks)
         self._uring = self._beginning_of_uring(rings)
 
     def find(self, callers: Integers, fds: Integers, times: Integers) -> tuple[Integers, Integers]:
         """The change that made each number what it is to a thread at that time (-1: none); a reason where none did."""
-        found, reason = np.full(len(callers), -1), np.full(len(callers), NONE)
-        rows = np.arange(len(callers))
-        table, time = self._tables.of(callers, fds <= CWD, times), times.copy()
-        executed = np.zeros(len(callers), bool)
+        found, reason = self._search(self._tables.of(callers, fds <= CWD, times), fds, times)
+        self._admit_ignorance(fds, found, reason)
+        return found, reason
+
+    def find_in_tables(self, table: Integers, fds: Integers, times: Integers) -> tuple[Integers, Integers]:
+        """The same, of numbers in tables (as :attr:`table` of a change); a number that is -1 and ``NOT_OPEN`` may have
+        been made again by a call that was not to be recorded.
+        """
+        found, reason = self._search(table, fds, times)
+        if not self._coverage.closing:
+            found[:], reason[:] = -1, NOT_RECORDED
+        return found, reason
+
+    def pid_of_table(self, tables: Integers) -> Integers:
+        """The process of each table."""
+        return self._tables.pid[tables]
+
+    def makers(self) -> Integers:
+        """For every change that only set a flag of a descriptor the change that made its number one; -1: not known.
+        For all others themselves.
+        """
+        changes = self.changes
+        maker = np.arange(len(changes.kind))
+        flagged = np.flatnonzero((changes.kind == SAME) & (changes.source == changes.fd))
+        maker[flagged], _ = self.find(changes.caller[flagged], changes.fd[flagged], changes.entered[flagged])
+        for _ in range(_ROUNDS):
+            known = flagged[maker[flagged] >= 0]
+            further = maker[maker[known]]
+            if (further == maker[known]).all():
+                return maker
+            maker[known] = further
+        maker[flagged] = -1
+        return maker
+
+    def _search(self, tables: Integers, fds: Integers, times: Integers) -> tuple[Integers, Integers]:
+        found, reason = np.full(len(fds), -1), np.full(len(fds), NONE)
+        table, time, rows = tables.copy(), times.copy(), np.flatnonzero(tables >= 0)
+        executed = np.zeros(len(fds), bool)
         reason[table < 0] = OPENED_BEFORE
-        rows = rows[table >= 0]
         while len(rows):
             rows = self._step(rows, fds, table, time, executed, found, reason)
-        self._admit_ignorance(fds, found, reason)
         return found, reason
 
     def origins(self) -> tuple[Integers, Integers]:

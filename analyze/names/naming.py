@@ -61,7 +61,7 @@ class Naming:
     """
 
     def __init__(self, lookup: DescriptorLookup, texts: list[str], addresses: Addresses, addressing: bool) -> None:
-        self._lookup = lookup
+        self.lookup = lookup
         self._changes: Changes = lookup.changes
         self._texts = texts
         changes = self._changes
@@ -82,7 +82,7 @@ class Naming:
 
     def find(self, callers: Integers, fds: Integers, times: Integers) -> tuple[Integers, Integers]:
         """The name of what each number means to a thread at that time, -1 for none, and the reason then."""
-        change, reason = self._lookup.find(callers, fds, times)
+        change, reason = self.lookup.find(callers, fds, times)
         origin = np.where(change >= 0, self._origin[change] if len(self._origin) else -1, -1)
         reason = np.where(change >= 0, self._reason_of(origin, change), reason)
         name = np.full(len(callers), -1)
@@ -93,6 +93,14 @@ class Naming:
         name[own] = OWN_ROOT
         reason = np.where(name >= 0, NONE, np.where(reason == NONE, NAME_UNKNOWN, reason))
         return name, reason
+
+    def names_at(self, changes: Integers, times: Integers) -> Integers:
+        """The number of the name of what each change gave its descriptor, at that time; -1 for none."""
+        origin = self._origin[changes]
+        name = np.full(len(changes), -1)
+        known = np.flatnonzero(origin >= 0)
+        name[known] = self._name_at(origin[known], times[known])
+        return name
 
     def numbers(self) -> Integers:
         """Every number that was a descriptor, working directory or root of some process, in order."""
@@ -126,11 +134,11 @@ class Naming:
         for change in np.flatnonzero(changes.kind == SOCKET).tolist():
             text = self._texts[changes.text[change]]
             self._set_socket(change, from_name(text) if changes.snapshot[change] else Socket(text))
-        holder, _ = self._lookup.find(addresses.caller, addresses.fd, addresses.seen)
+        holder, _ = self.lookup.find(addresses.caller, addresses.fd, addresses.seen)
         owner = np.where(holder >= 0, self._origin[holder] if len(self._origin) else -1, -1)
         listening = self._follow_addresses(addresses, owner)
         accepted = np.flatnonzero(changes.kind == ACCEPTED)
-        source, _ = self._lookup.find(changes.caller[accepted], changes.source[accepted], changes.entered[accepted])
+        source, _ = self.lookup.find(changes.caller[accepted], changes.source[accepted], changes.entered[accepted])
         origin = np.where(source >= 0, self._origin[source] if len(self._origin) else -1, -1)
         versions = self._versions.last(origin, changes.entered[accepted])
         for change, listener, version in zip(accepted.tolist(), origin.tolist(), versions.tolist(), strict=True):
@@ -171,7 +179,7 @@ class Naming:
         """Names what paths opened, those first whose directory's name does not hang on others."""
         changes = self._changes
         paths = np.flatnonzero(changes.kind == OPENED)
-        base, reason = self._lookup.find(changes.caller[paths], changes.source[paths], changes.entered[paths])
+        base, reason = self.lookup.find(changes.caller[paths], changes.source[paths], changes.entered[paths])
         own = (changes.source[paths] == ROOT) & (base < 0)
         origin = np.where(base >= 0, self._origin[base] if len(self._origin) else -1, -1)
         reason = np.where(base >= 0, self._reason_of(origin, base), reason)

@@ -48,7 +48,7 @@ _LEADS_ELSEWHERE = Fragment(
 def fill_resolved(queries: Queries) -> None:
     """Puts the rows into ``computed.resolved``, and keeps the names for :func:`fill_names`."""
     _make(queries, "uses", rules=_rules())
-    naming = _naming(queries)
+    naming = naming_of(queries)
     queries.execute(_sql("results"))
     (rows,) = queries.arrow("SELECT count(*) AS n FROM world_uses")["n"].to_pylist()
     for begin in range(0, rows, _ROWS_AT_ONCE):
@@ -71,7 +71,7 @@ def opened_at(queries: Queries, at_ns: int) -> Iterator[tuple[int, int, str | No
 
     The numbers -100 and -101 are the working directory and the root. What the trace cannot tell is left out.
     """
-    naming = _naming(queries)
+    naming = naming_of(queries)
     alive = "SELECT DISTINCT pid FROM processes WHERE coalesce(start_ns, {0}) <= {0} AND coalesce(end_ns, {1}) > {0}"
     pids = queries.arrow(f"{alive.format(at_ns, at_ns + 1)} AND pid IS NOT NULL ORDER BY pid")["pid"].to_numpy()
     fds = naming.numbers()
@@ -106,7 +106,8 @@ def _resolve(queries: Queries, naming: Naming, begin: int) -> None:
     queries.append("world_found", pa.table(found))
 
 
-def _naming(queries: Queries) -> Naming:
+def naming_of(queries: Queries) -> Naming:
+    """Follows all descriptors and directories of the trace."""
     coverage = Coverage.of(queries.manifest.configuration)
     losses = Losses(_rows(queries, "losses", BEFORE=-FOREVER, FOREVER=FOREVER))
     breaks = _rows(queries, "breaks")

@@ -29,7 +29,7 @@ def opened(
     ``opened``, a FROM with descriptors as ``o`` (pid, fd, name) and processes as ``p`` (comm, uid), ``at_ns``,
     ``where``, ``top``, and ``values``.
     """
-    at_ns = _time_ns(trace, at)
+    at_ns = time_ns(trace, at)
     chosen = CallFilter(pids=calls.pids).conditions(trace.manifest, "o")
     chosen += CallFilter(uids=calls.uids, name=calls.name).conditions(trace.manifest, "p")
     if calls.paths:
@@ -39,7 +39,7 @@ def opened(
     return trace.query(render(template, opened=source, at_ns=at_ns, where=where(chosen), top=top, **values))
 
 
-def _time_ns(trace: Queries, at: str | float | None) -> int:
+def time_ns(trace: Queries, at: str | float | None) -> int:
     """A moment in ns on CLOCK_MONOTONIC; None for the end of the recording."""
     manifest: Manifest = trace.manifest
     if at is None:

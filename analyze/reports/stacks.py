@@ -22,7 +22,6 @@ from bpfrec.formats.errors import ReportError
 MEASURES = {"calls": "calls", "time": "total_ns", "failures": "failures"}
 """What can be counted, and the column that has it."""
 
-
 _NOT_ASKED = "none was asked for"
 _INDENTED = 6
 _MOST_CALLS = 4
@@ -43,17 +42,25 @@ def compute(trace: Queries, calls: CallFilter, *, by: str = "calls", lines: bool
     if by not in MEASURES:
         raise ReportError(f"stacks are not counted by {by}", f"There are: {', '.join(MEASURES)}")
     chosen = calls.conditions(trace.manifest)
-    bracketed = f"CASE WHEN starts_with({MODULE}, '[') THEN {MODULE} ELSE '[' || {MODULE} || ']' END"
-    module = f"CASE WHEN shown IS NOT NULL AND NOT {NAMES_ITS_LINE} THEN ' ' || {bracketed} END"
     sql = render(
         "stacks",
         where=where(chosen),
-        frame=Fragment(f"concat({function_name(lines)}, {module})"),
+        frame=frame_text(lines),
         measure=Fragment(MEASURES[by]),
         only_measured=by == "failures",
         top=top,
     )
     return trace.query(sql, missing_notes(trace, chosen, by), lazy=True)
+
+
+def frame_text(lines: bool = False) -> Fragment:
+    """SQL over a frame and ``shown``, its symbol demangled: the function and, in brackets, its module.
+
+    ``lines``: with the source line, where it is known.
+    """
+    bracketed = f"CASE WHEN starts_with({MODULE}, '[') THEN {MODULE} ELSE '[' || {MODULE} || ']' END"
+    module = f"CASE WHEN shown IS NOT NULL AND NOT {NAMES_ITS_LINE} THEN ' ' || {bracketed} END"
+    return Fragment(f"concat({function_name(lines)}, {module})")
 
 
 def missing_notes(trace: Queries, chosen: list[Fragment], by: str = "calls") -> list[str]:
@@ -80,15 +87,15 @@ def missing_notes(trace: Queries, chosen: list[Fragment], by: str = "calls") -> 
         reasons = ", ".join(f"{_reason(trace, reason)} {calls}" for reason, calls in without)
         notes.append(f"no stack was recorded with {missing} of {total} {what}, which are not counted: {reasons}")
         if _NOT_ASKED in dict(without):
-            notes += _remedy(trace, counted)
+            notes += stack_remedy(trace, counted)
     endless = sum(number for reason, _, number in rows if reason is None)
     if endless and by == "time":
         notes.append(f"calls with a stack that did not return, whose time is not known: {endless}")
     return notes
 
 
-def _remedy(trace: Queries, counted: list[Fragment]) -> list[str]:
-    """With which option of record the calls that had no stack would have had one."""
+def stack_remedy(trace: Queries, counted: list[Fragment]) -> list[str]:
+    """With which option of record the calls ``counted`` that had no stack would have had one."""
     configuration = trace.manifest.configuration
     if configuration.get("stacks") == "off":
         return ["record without --stacks off to have stacks"]

@@ -30,6 +30,7 @@ OF_OTHER_CALLS = {
     "fileslower",
     "filetop",
     "killsnoop",
+    "leaks",
     "mountsnoop",
     "netstat",
     "network",

@@ -47,7 +47,15 @@ class Model:
 
     def change(self, kind: int, pid: int, fd: int, source: int = 0, close_on_exec: bool = False) -> int:
         at = self.now + (1 if kind == CLOSED else 4)
-        row = {"kind": kind, "pid": pid, "fd": fd, "at": at, "source": source, "entered": self.now}
+        row = {
+            "event_id": len(self.changes),
+            "kind": kind,
+            "pid": pid,
+            "fd": fd,
+            "at": at,
+            "source": source,
+            "entered": self.now,
+        }
         flags = {"close_on_exec": close_on_exec, "snapshot": False, "no_links": 0}
         self.changes.append(row | flags | {"reason": NOT_OPEN if kind == CLOSED else NONE, "text": -1})
         return len(self.changes) - 1
@@ -116,7 +124,7 @@ def fields(numbers: str, flags: str = "", texts: str = "") -> pa.Schema:
     return pa.schema([(name, kind) for names, kind in kinds for name in names.split()])
 
 
-CHANGES = fields("kind pid tid fd at source entered reason text no_links", "close_on_exec snapshot")
+CHANGES = fields("event_id kind pid tid fd at source entered reason text no_links", "close_on_exec snapshot")
 BREAKS = fields("pid tid entered ended arg0 arg1 arg2", "has_threads", "syscall")
 RINGS = fields("pid at")
 THREADS, THREAD_TABLES = fields("pid tid"), fields("pid tid files_tid directories_tid snapshot")
