@@ -266,7 +266,7 @@ def builder() -> Any:
 
         def if_expression(self, meta: Any, items: _Items) -> tree.Conditional:
             condition, yes, no = items
-            parts = [self.block_of(part) if isinstance(part, tree.Block) else part for part in (yes, no)]
+            parts = [tree.with_value(part, part.span) if isinstance(part, tree.Block) else part for part in (yes, no)]
             return tree.Conditional(_span(meta), condition, *parts)
 
         def parenthesized(self, _meta: Any, items: _Items) -> Any:
@@ -284,23 +284,8 @@ def builder() -> Any:
         def record(self, meta: Any, items: _Items) -> tree.Record:
             return tree.Record(_span(meta), [n for n, _ in items], [v for _, v in items])
 
-        def value_of(self, last: tree.Statement | None) -> tree.Expression | None:
-            """The value of a block that ends with this statement: that of an expression, or of both sides of an if."""
-            if isinstance(last, tree.Evaluate):
-                return last.value
-            if isinstance(last, tree.If) and last.no is not None:
-                yes, no = (self.block_of(block) for block in (last.yes, last.no))
-                return tree.Conditional(last.span, last.condition, yes, no)
-            return None
-
-        def block_of(self, block: tree.Block) -> tree.BlockExpression:
-            last = block.statements[-1] if block.statements else None
-            value = self.value_of(last)
-            kept = block.statements[:-1] if value is not None else block.statements
-            return tree.BlockExpression(block.span, tree.Block(block.span, kept), value)
-
         def block_expression(self, _meta: Any, items: _Items) -> tree.BlockExpression:
-            return self.block_of(items[0])
+            return tree.with_value(items[0], items[0].span)
 
         def type(self, meta: Any, items: _Items) -> tree.TypeName:
             words = tuple(str(item) for item in items if not isinstance(item, int) and item.type != "STAR")

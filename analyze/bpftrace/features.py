@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from bpfrec.analyze.bpftrace import builtin_variables, check_calls, probes
+from bpfrec.analyze.bpftrace import builtin_variables, functions, probes
 from bpfrec.analyze.bpftrace.dialect import LATEST
 
 _BUILTIN_NOTES = {
@@ -64,12 +64,12 @@ def _builtins() -> Iterator[tuple[str, str]]:
 
 
 def _functions() -> Iterator[tuple[str, str]]:
-    for name in sorted(check_calls.ARITY):
+    for name in sorted(functions.ARITY):
         note = _FUNCTION_NOTES.get(name)
         yield f"`{name}()`", f"yes: {note}" if note else "yes"
-    for name, why in sorted(check_calls.REFUSED.items()):
+    for name, why in sorted(functions.REFUSED.items()):
         yield f"`{name}()`", f"no: {why}"
-    for name in sorted(check_calls.UNSAFE):
+    for name in sorted(functions.UNSAFE):
         yield f"`{name}()`", "no: a replay changes nothing"
 
 

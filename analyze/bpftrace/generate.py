@@ -7,12 +7,13 @@ from typing import Any
 
 from bpfrec.analyze.bpftrace import arithmetic, tree
 from bpfrec.analyze.bpftrace.check import Checked, CheckedProbe
-from bpfrec.analyze.bpftrace.check_calls import AGGREGATES
 from bpfrec.analyze.bpftrace.emitter import Column, Emitter
+from bpfrec.analyze.bpftrace.functions import AGGREGATES
 from bpfrec.analyze.bpftrace.generate_calls import CallSource
 from bpfrec.analyze.bpftrace.generate_expressions import ExpressionSource, default, wrapped
 from bpfrec.analyze.bpftrace.kinds import Aggregate, Int, Pointer
 from bpfrec.analyze.bpftrace.probes import Site, Source
+from bpfrec.analyze.bpftrace.walk import walk
 
 _LEAST_OF_OLD = 0xFFFFFFFF
 """0.17 stores this number less the value for min(), and nothing where that is negative."""
@@ -363,20 +364,6 @@ class _Generator:
 
 def _returns(block: tree.Block) -> bool:
     return any(isinstance(node, tree.Return) for node in walk(block))
-
-
-def walk(node: Any) -> list[Any]:
-    """All nodes in ``node``, itself among them."""
-    from dataclasses import fields, is_dataclass  # noqa: PLC0415
-
-    if isinstance(node, (list, tuple)):
-        return [found for item in node for found in walk(item)]
-    if not isinstance(node, tree.Node) or not is_dataclass(node):
-        return []
-    found = [node]
-    for item in fields(node):
-        found += walk(getattr(node, item.name))
-    return found
 
 
 def _variables(body: tree.Block) -> dict[str, Any]:

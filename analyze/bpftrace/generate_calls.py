@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from bpfrec.analyze.bpftrace import tree
-from bpfrec.analyze.bpftrace.check_calls import STACK_MODES, constant_value
-from bpfrec.analyze.bpftrace.check_expressions import is_text
+from bpfrec.analyze.bpftrace.folding import constant_value
 from bpfrec.analyze.bpftrace.formats import INTEGERS, parse_format
+from bpfrec.analyze.bpftrace.functions import STACK_MODES
 from bpfrec.analyze.bpftrace.generate_expressions import ExpressionSource
 from bpfrec.analyze.bpftrace.kinds import (
     I64,
@@ -17,6 +17,7 @@ from bpfrec.analyze.bpftrace.kinds import (
     Kind,
     Pointer,
     Struct,
+    is_text,
 )
 from bpfrec.analyze.bpftrace.memory import TEXTS
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 from bpfrec.analyze.bpftrace import arithmetic, tree
 from bpfrec.analyze.bpftrace.arithmetic import MASK
 from bpfrec.analyze.bpftrace.check import Checked
-from bpfrec.analyze.bpftrace.check_expressions import folded, is_text, parameter_value
 from bpfrec.analyze.bpftrace.constants import constant
 from bpfrec.analyze.bpftrace.emitter import Emitter
 from bpfrec.analyze.bpftrace.errors import Span
+from bpfrec.analyze.bpftrace.folding import folded
 from bpfrec.analyze.bpftrace.kinds import (
     I64,
     STRING,
@@ -27,7 +27,9 @@ from bpfrec.analyze.bpftrace.kinds import (
     Struct,
     Symbol,
     Tup,
+    is_text,
 )
+from bpfrec.analyze.bpftrace.literals import parameter_value
 from bpfrec.analyze.bpftrace.memory import LISTS, TEXTS, capture_of
 from bpfrec.analyze.bpftrace.probes import Site, Source
 
@@ -136,7 +138,7 @@ class ExpressionSource:
             case tree.SizeOf():
                 return str(self._size(node))
             case tree.OffsetOf():
-                return str(self._offset(node))
+                return str(self.c.structs.offset(node))
             case tree.Tuple() | tree.Record():
                 kinds = node.kind.items if isinstance(node.kind, Tup) else ()
                 items = (self.stored(item, kind) for item, kind in zip(node.items, kinds, strict=True))
@@ -601,16 +603,6 @@ class ExpressionSource:
         target = node.target
         kind = self.c.structs.resolve(target) if isinstance(target, tree.TypeName) else target.kind
         return self.c.structs.size(kind) or 8
-
-    def _offset(self, node: tree.OffsetOf) -> int:
-        kind: Kind = self.c.structs.resolve(node.target)
-        offset = 0
-        for name in node.path:
-            assert isinstance(kind, Struct)
-            layout = self.c.structs.get(kind.name)
-            assert layout is not None
-            kind, offset = layout.members[name].kind, offset + layout.members[name].offset
-        return offset
 
 
 def combined(operator: str, a: tuple[int, int], b: tuple[int, int]) -> tuple[int, int]:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import stat
-from collections.abc import Iterator
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from bpfrec.analyze.bpftrace import tree
 from bpfrec.analyze.bpftrace.errors import Problem, Source, script_error
 from bpfrec.analyze.bpftrace.parse import parse
+from bpfrec.analyze.bpftrace.walk import walk
 
 _MOST_FILES = 100
 _MOST_BYTES = 1 << 20
@@ -39,7 +38,7 @@ def add_imports(source: Source, script: tree.Script) -> None:
         except Problem as problem:
             raise script_error(at, [problem]) from None
         other = parse(imported)
-        for node in _nodes(other):
+        for node in walk(other):
             node.span = replace(node.span, source=imported)
         _merge(script, other)
         pending += [(imported, more) for more in other.imports]
@@ -72,19 +71,6 @@ def _text(path: Path, item: tree.Import) -> str:
         raise Problem(item.span, f"{item.path}: {error.strerror}") from None
     except UnicodeDecodeError:
         raise Problem(item.span, f"{item.path}: not UTF-8 text") from None
-
-
-def _nodes(value: Any) -> Iterator[tree.Node]:
-    pending = [value]
-    while pending:
-        item = pending.pop()
-        if isinstance(item, tree.Node):
-            yield item
-            pending += [getattr(item, part.name) for part in fields(item)]
-        elif isinstance(item, (list, tuple)):
-            pending += item
-        elif isinstance(item, dict):
-            pending += item.values()
 
 
 def _merge(script: tree.Script, other: tree.Script) -> None:

@@ -195,20 +195,37 @@ def named_type(words: tuple[str, ...]) -> Kind | None:
     return None
 
 
-def size_of(kind: Kind) -> int | None:
-    """Bytes of a value of ``kind`` where they are known without the structs."""
-    match kind:
-        case Int():
-            return kind.bits // 8
-        case Bool():
-            return 1
-        case Pointer():
-            return 8
-        case Array():
-            inner = size_of(kind.item)
-            return None if inner is None else inner * kind.length
-        case Tup():
-            sizes = [size_of(item) for item in kind.items]
-            return None if None in sizes else sum(filter(None, sizes))
-        case _:
-            return None
+CASTABLE = ("count", "sum", "min", "max", "avg")
+"""Aggregations whose value can be read as a number."""
+
+
+def is_number(kind: Kind) -> bool:
+    """Whether a value of it can be an operand of arithmetic."""
+    return isinstance(kind, (Int, Bool)) or (isinstance(kind, Aggregate) and kind.form in CASTABLE)
+
+
+def is_text(kind: Kind) -> bool:
+    """Whether it is a string, or an array of char, which is one."""
+    return isinstance(kind, Str) or (isinstance(kind, Array) and kind.item == Int(8, True))
+
+
+def readable(kind: Kind) -> Kind:
+    """The type of what is read of a value: an aggregation reads as a number."""
+    if isinstance(kind, Aggregate) and kind.form in CASTABLE:
+        return I64 if kind.signed else U64
+    return kind
+
+
+def same_family(first: Kind, second: Kind) -> bool:
+    """Whether values of both can be in one place."""
+    if isinstance(first, Unknown) or isinstance(second, Unknown):
+        return True
+    if is_number(first) and is_number(second):
+        return True
+    if is_text(first) and is_text(second):
+        return True
+    if isinstance(first, Tup) and isinstance(second, Tup):
+        return len(first.items) == len(second.items) and all(map(same_family, first.items, second.items))
+    if isinstance(first, Aggregate) and isinstance(second, Aggregate):
+        return first.form == second.form and first.bounds == second.bounds
+    return type(first) is type(second)

@@ -58,3 +58,15 @@ def unescape(text: str) -> str:
 
 def _byte(value: int) -> str:
     return chr(value) if value < 0x80 else chr(0xDC00 + value)
+
+
+def parameter_value(text: str) -> int | str:
+    """What ``$1`` is: a number where it reads as one, else text."""
+    try:
+        return (
+            int(text, 0)
+            if not (len(text) > 1 and text.lstrip("-").startswith("0") and text.isdigit())
+            else int(text, 8)
+        )
+    except ValueError:
+        return text

@@ -10,6 +10,7 @@ from bpfrec.analyze.bpftrace import tree
 from bpfrec.analyze.bpftrace.builtin_variables import REFUSED, builtin_kinds
 from bpfrec.analyze.bpftrace.dialect import LATEST
 from bpfrec.analyze.bpftrace.errors import Problem, Span
+from bpfrec.analyze.bpftrace.walk import walk
 
 _MOST_EXPANSIONS = 2000
 _MOST_DEPTH = 50
@@ -32,8 +33,11 @@ class Expander:
         Raises:
             Problem: a macro that is passed what it does not take, or that leads to itself.
         """
-        if isinstance(node, tree.Call) and self._is_macro(node):
-            return self._use(node, self._macros[node.name], node.arguments, depth)
+        if isinstance(node, tree.Evaluate) and (used := self._used(node.value)) is not None:
+            # As a statement it gives no value, so both sides of an if at its end may differ.
+            return self.expand(self._body(node.value, *used, depth), depth + 1)
+        if isinstance(node, (tree.Call, tree.Name)) and (used := self._used(node)) is not None:
+            return self._use(node, *used, depth)
         if isinstance(node, tree.Call) and not node.arguments and _plain(node.name) in _BUILTINS:
             return tree.Name(node.span, _plain(node.name))
         if isinstance(node, tree.Call) and node.name in self._functional:
@@ -47,8 +51,6 @@ class Expander:
                 value = copy.deepcopy(self._defines[node.name])
                 _move(value, node.span)
                 return self.expand(value, depth + 1)
-            if node.name in self._macros and not self._macros[node.name].parameters:
-                return self._use(node, self._macros[node.name], [], depth)
         if isinstance(node, tree.Node):
             return self._inside(node, depth)
         if isinstance(node, list):
@@ -62,12 +64,20 @@ class Expander:
                 setattr(node, item.name, self.expand(value, depth))
         return node
 
-    def _is_macro(self, node: tree.Call) -> bool:
-        """Whether a macro is called; one that takes something else does not hide a builtin of its name."""
+    def _used(self, node: tree.Expression) -> tuple[tree.Macro, list[tree.Expression]] | None:
+        """The macro that an expression is a use of, and what it is passed.
+
+        A macro that takes something else does not hide a builtin of its name.
+        """
+        if not isinstance(node, (tree.Call, tree.Name)):
+            return None
+        arguments = node.arguments if isinstance(node, tree.Call) else []
         macro = self._macros.get(node.name)
-        if macro is None:
-            return False
-        return len(macro.parameters) == len(node.arguments) or node.name not in _BUILTINS
+        if macro is None or node.name in self._defines:
+            return None
+        if len(macro.parameters) == len(arguments):
+            return macro, arguments
+        return None if isinstance(node, tree.Name) or node.name in _BUILTINS else (macro, arguments)
 
     @staticmethod
     def _assigned_behind(node: tree.Assign) -> tree.Statement:
@@ -98,6 +108,14 @@ class Expander:
             raise Problem(node.span, "Recursive macro call detected")
 
     def _use(self, node: Any, macro: tree.Macro, arguments: list[Any], depth: int) -> Any:
+        """What a use of a macro stands for in place of a value."""
+        made = tree.with_value(self._body(node, macro, arguments, depth), node.span)
+        if made.value is not None and not made.block.statements:
+            return self.expand(made.value, depth + 1)
+        return self.expand(made, depth + 1)
+
+    def _body(self, node: Any, macro: tree.Macro, arguments: list[Any], depth: int) -> tree.Block:
+        """A copy of a macro's body with what is passed in place of its parameters."""
         self._count(node, depth)
         if len(arguments) != len(macro.parameters):
             raise Problem(
@@ -111,42 +129,26 @@ class Expander:
                 raise Problem(value.span, f"Mismatched arg to macro call: {name} expects a variable")
             if name.startswith("@") and not isinstance(value, tree.Map):
                 raise Problem(value.span, f"Mismatched arg to macro call: {name} expects a map")
-        body = _renamed(copy.deepcopy(macro.body), passed, self._number)
-        last = body.statements[-1] if body.statements else None
-        value = last.value if isinstance(last, tree.Evaluate) else None
-        kept = body.statements[:-1] if value is not None else body.statements
+        body: tree.Block = _renamed(copy.deepcopy(macro.body), passed, self._number)
         _note_use(body, node.span)
-        if value is not None and not kept:
-            return self.expand(value, depth + 1)
-        made = tree.BlockExpression(node.span, tree.Block(body.span, kept), value)
-        return self.expand(made, depth + 1)
+        return body
 
 
 def _plain(name: str) -> str:
     return name.removeprefix("__builtin_")
 
 
-def _note_use(node: Any, span: Span) -> None:
+def _note_use(body: tree.Block, span: Span) -> None:
     """Notes in calls of a macro's body where the macro was used: messages at run time tell both places."""
-    if isinstance(node, list):
-        for item in node:
-            _note_use(item, span)
-    elif isinstance(node, tree.Node):
+    for node in walk(body):
         if isinstance(node, tree.Call):
             node.expanded = (*node.expanded, span)
-        for item in fields(node):
-            _note_use(getattr(node, item.name), span)
 
 
-def _move(node: Any, span: Any) -> None:
+def _move(value: tree.Expression, span: Span) -> None:
     """Puts a copy at the place where it is used, so that errors show that."""
-    if isinstance(node, list):
-        for item in node:
-            _move(item, span)
-    elif isinstance(node, tree.Node):
+    for node in walk(value):
         node.span = span
-        for item in fields(node):
-            _move(getattr(node, item.name), span)
 
 
 def _renamed(node: Any, passed: dict[str, Any], number: int | None) -> Any:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import fields
 from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from bpfrec.analyze.bpftrace import tree
 from bpfrec.analyze.bpftrace.errors import Problem, ScriptError, Source, Span, script_error
 from bpfrec.analyze.bpftrace.preprocess import Define, preprocess
+from bpfrec.analyze.bpftrace.walk import walk_deep
 
 if TYPE_CHECKING:
     import lark
@@ -63,18 +63,10 @@ def _check_depth(text: str) -> None:
 
 
 def _check_tree(script: tree.Script) -> None:
-    """Refuses trees that are too deep; goes through them without recursion."""
-    pending: list[tuple[Any, int, Span]] = [(script, 0, script.span)]
-    while pending:
-        node, depth, span = pending.pop()
+    """Refuses trees that are too deep."""
+    for node, depth in walk_deep(script):
         if depth > 2 * _MOST_DEPTH:
-            raise Problem(span, f"expressions or blocks nested deeper than {2 * _MOST_DEPTH} levels")
-        if isinstance(node, tree.Node):
-            pending += [(getattr(node, item.name), depth + 1, node.span) for item in fields(node)]
-        elif isinstance(node, (list, tuple)):
-            pending += [(item, depth, span) for item in node]
-        elif isinstance(node, dict):
-            pending += [(item, depth, span) for item in node.values()]
+            raise Problem(node.span, f"expressions or blocks nested deeper than {2 * _MOST_DEPTH} levels")
 
 
 def _parse(start: str, text: str) -> Any:

@@ -27,8 +27,6 @@ from bpfrec.analyze.bpftrace.kinds import (
 )
 from bpfrec.analyze.bpftrace.scopes import MapInfo
 
-_BY_VALUE = ("count", "sum", "min", "max")
-
 
 def divided(value: int, div: int) -> int:
     """C's division, towards zero."""

@@ -14,7 +14,7 @@ class MapInfo:
 
     ``low``, ``high``: bounds of integers that it is assigned, wide where it is counted up; ``read``: whether it is read
     other than by printing it whole; ``declared``: where the script says how many entries it may have, and how many
-    (None: no limit).
+    (None: no limit); ``is_wrong``: what is assigned to it has no type, which has been told.
     """
 
     name: str
@@ -24,6 +24,7 @@ class MapInfo:
     high: int = 0
     read: bool = False
     declared: tuple[Span, int] | None = None
+    is_wrong: bool = False
 
 
 @dataclass

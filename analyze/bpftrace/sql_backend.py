@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any
 from bpfrec.analyze.bpftrace import tree
 from bpfrec.analyze.bpftrace.arithmetic import as_int, wrap
 from bpfrec.analyze.bpftrace.check import Checked, CheckedProbe
-from bpfrec.analyze.bpftrace.check_calls import AGGREGATES
 from bpfrec.analyze.bpftrace.events import events_body
-from bpfrec.analyze.bpftrace.generate import EventClass, walk
+from bpfrec.analyze.bpftrace.functions import AGGREGATES
+from bpfrec.analyze.bpftrace.generate import EventClass
 from bpfrec.analyze.bpftrace.kinds import Aggregate, Int
 from bpfrec.analyze.bpftrace.probes import Site, Source
 from bpfrec.analyze.bpftrace.runtime import Runtime
 from bpfrec.analyze.bpftrace.sql_expressions import Component, NotSql, SqlExpressions
+from bpfrec.analyze.bpftrace.walk import walk
 
 if TYPE_CHECKING:
     from bpfrec.analyze.facade import Trace
@@ -216,7 +217,7 @@ class _Action:
                 for node in walk(probe.body)
                 if isinstance(node, (tree.Assign, tree.Step)) and isinstance(node.target, tree.Map)
             }
-            nodes = walk(probe.body) + (walk(probe.predicate) if probe.predicate is not None else [])
+            nodes = walk([probe.predicate, probe.body])
             if any(isinstance(node, tree.Map) and node.name == name and id(node) not in written for node in nodes):
                 return True
         return False

@@ -9,14 +9,14 @@ from typing import Any
 from bpfrec.analyze.bpftrace import arithmetic, tree
 from bpfrec.analyze.bpftrace.arithmetic import MASK
 from bpfrec.analyze.bpftrace.check import Checked
-from bpfrec.analyze.bpftrace.check_calls import constant_value
-from bpfrec.analyze.bpftrace.check_expressions import folded, is_text, parameter_value
 from bpfrec.analyze.bpftrace.constants import constant
 from bpfrec.analyze.bpftrace.emitter import Emitter
 from bpfrec.analyze.bpftrace.events import FORKS
+from bpfrec.analyze.bpftrace.folding import constant_value, folded
 from bpfrec.analyze.bpftrace.generate_calls import CallSource
 from bpfrec.analyze.bpftrace.generate_expressions import ExpressionSource, combined
-from bpfrec.analyze.bpftrace.kinds import I64, U64, Bool, Int, Kind, Pointer, Stack
+from bpfrec.analyze.bpftrace.kinds import I64, U64, Bool, Int, Kind, Pointer, Stack, is_text
+from bpfrec.analyze.bpftrace.literals import parameter_value
 from bpfrec.analyze.bpftrace.memory import TEXTS
 from bpfrec.analyze.bpftrace.runtime import Runtime
 from bpfrec.analyze.engine.sqltemplate import identifier, literal

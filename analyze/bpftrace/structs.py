@@ -88,6 +88,21 @@ class Structs:
             kind = Array(kind, length)
         return kind
 
+    def offset(self, node: tree.OffsetOf) -> int:
+        """Bytes from the start of a struct to a member.
+
+        Raises:
+            Problem: it has none of that name.
+        """
+        kind: Kind = self.resolve(node.target)
+        offset = 0
+        for name in node.path:
+            layout = self.get(kind.name) if isinstance(kind, Struct) else None
+            if layout is None or name not in layout.members:
+                raise Problem(node.span, f"'{kind}' has no member '{name}'")
+            kind, offset = layout.members[name].kind, offset + layout.members[name].offset
+        return offset
+
     def _layout(self, definition: tree.StructDefinition) -> Layout:
         members: dict[str, Place] = {}
         end, alignment = 0, 1

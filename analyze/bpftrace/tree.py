@@ -429,3 +429,19 @@ class Script(Node):
     imports: list[Import]
     defines: dict[str, Expression] = field(default_factory=dict)
     functional_defines: dict[str, tuple[tuple[str, ...], Expression]] = field(default_factory=dict)
+
+
+def with_value(block: Block, span: Span) -> BlockExpression:
+    """A block in place of a value: that of its last statement, an expression or an ``if`` with an ``else``."""
+    value = _value(block.statements[-1]) if block.statements else None
+    kept = block.statements[:-1] if value is not None else block.statements
+    return BlockExpression(span, Block(block.span, kept), value)
+
+
+def _value(last: Statement) -> Expression | None:
+    if isinstance(last, Evaluate):
+        return last.value
+    if isinstance(last, If) and last.no is not None:
+        yes, no = (with_value(block, block.span) for block in (last.yes, last.no))
+        return Conditional(last.span, last.condition, yes, no)
+    return None

@@ -34,7 +34,7 @@ from bpfrec.analyze.bpftrace.replay import Manner, replay
 TIMES = 3
 COUNT = 500_000
 CPU = max(os.sched_getaffinity(0))
-WORK = f"""#!/bin/bash
+WORK = f"""\
 taskset -c {CPU} dd if=/dev/zero of=/dev/null bs=1 count={COUNT} 2>/dev/null
 times
 """
@@ -96,10 +96,10 @@ def worked(command: Sequence[str]) -> float:
 def live(trace: Path, work: Path) -> dict[str, float]:
     """CPU seconds that dd takes more than alone, under each script and under the recorder, which leaves ``trace``."""
     work.write_text(WORK)
-    work.chmod(0o755)
-    recorder = [sys.executable, "-m", "bpfrec", "record", "--force", "-o", str(trace), "--", str(work)]
-    commands = {"alone": [str(work)], "record": recorder} | {
-        name: ["bpftrace", "-e", script.text, "-c", str(work)] for name, script in SCRIPTS.items()
+    command = ["/bin/bash", str(work)]
+    recorder = [sys.executable, "-m", "bpfrec", "record", "--force", "-o", str(trace), "--", *command]
+    commands = {"alone": command, "record": recorder} | {
+        name: ["bpftrace", "-e", script.text, "-c", " ".join(command)] for name, script in SCRIPTS.items()
     }
     took = {name: min(times) for name, times in _by_turns(commands).items()}
     return {name: seconds - took["alone"] for name, seconds in took.items() if name != "alone"}

@@ -14,6 +14,14 @@ def test_an_error_shows_the_place_the_line_and_a_marker():
     )
 
 
+def test_what_follows_from_an_error_is_none_of_its_own():
+    said = refusal('BEGIN { $a = kaddr("x"); $b = *$a; @m = rand; print(@m); print($a + $b); }').splitlines()
+    assert [line for line in said if "ERROR" in line] == [
+        "stdin:1:14-24: ERROR: kaddr() cannot be replayed: the trace does not hold the kernel's addresses",
+        "stdin:1:41-45: ERROR: rand cannot be replayed: random numbers cannot be replayed",
+    ]
+
+
 def test_a_remedy_that_several_errors_have_is_told_once():
     said = refusal("uprobe:a:b, k:vfs_read { @ = count(); }").splitlines()
     assert [line for line in said if line.startswith("HINT")] == [said[-1]]

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from support.bpftrace_scripts import checked, refusal
 
-from bpfrec.analyze.bpftrace.check_calls import AGGREGATES, ARITY, REFUSED, UNSAFE, CallCheck
+from bpfrec.analyze.bpftrace.check_calls import CallCheck
 from bpfrec.analyze.bpftrace.features import tables
+from bpfrec.analyze.bpftrace.functions import AGGREGATES, ARITY, REFUSED, UNSAFE
 from bpfrec.analyze.bpftrace.generate_calls import CallSource
 
 PAGE = Path(__file__).parents[4] / "docs" / "bpftrace.md"

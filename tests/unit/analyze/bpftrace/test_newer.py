@@ -31,6 +31,8 @@ from support.bpftrace_scripts import body, refusal, run
         ("BEGIN { print(@); } END { @ = stats(1); }", "@: { .count = 0, .average = 0, .total = 0 }\n"),
         ("BEGIN { $a = (x=1, y=2); $a = (y=3, x=4); print($a); }", "{ .x = 4, .y = 3 }\n\n\n"),
         ("BEGIN { print(signal_name(2)); print(signal_name(1024)); }", "Interrupt\nN/A\n\n\n"),
+        ("macro m(x) { if (x > 1) { 5 } else { 6 } } BEGIN { print((m(1), m(2) + 1)); }", "(6, 6)\n\n\n"),
+        ("macro m(x) { if (x > 1) { @a = 1; } else { @b[x]++ } } BEGIN { m(1); m(2); }", "@a: 1\n@b[1]: 1\n"),
         ('macro cpu() { "hi" } BEGIN { printf(cpu()); }', "hi\n\n"),
     ],
 )
