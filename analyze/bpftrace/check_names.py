@@ -10,6 +10,7 @@ from bpfrec.analyze.bpftrace.errors import Problem, Span
 from bpfrec.analyze.bpftrace.kinds import I64, STRING, Int, Kind
 from bpfrec.analyze.bpftrace.literals import parameter_value
 from bpfrec.analyze.bpftrace.probes import Source
+from bpfrec.formats.units import whole_number
 
 
 class NameCheck:
@@ -32,10 +33,10 @@ class NameCheck:
             return I64
         if name in REFUSED:
             raise Problem(node.span, f"{name} cannot be replayed: {REFUSED[name][0]}", REFUSED[name][1])
-        if name.startswith("sarg") and name[4:].isdigit():
+        if name.startswith("sarg") and whole_number(name[4:]) is not None:
             raise Problem(node.span, f"{name} cannot be replayed: the trace does not hold the kernel's stack")
-        if name.startswith("arg") and name[3:].isdigit():
-            return self._argument(node, int(name[3:]))
+        if name.startswith("arg") and (index := whole_number(name[3:])) is not None:
+            return self._argument(node, index)
         kind = self.builtins.get(name)
         if kind is None:
             raise Problem(node.span, f"Unknown identifier: '{name}'")

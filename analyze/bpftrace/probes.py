@@ -21,6 +21,7 @@ from bpfrec.analyze.bpftrace.tracepoints import (
     entry_fields,
     traced_calls,
 )
+from bpfrec.formats.units import whole_number
 
 
 class Source(Enum):
@@ -179,11 +180,12 @@ def _timer(kind: str, written: str, rest: list[str], span: Span, held: Holdings)
 def _period_ns(rest: list[str]) -> int | None:
     if len(rest) == 1 and (match := _SHORT_PERIOD.fullmatch(rest[0])) and match[2] in _SHORT_UNITS:
         return int(match[1]) * _SHORT_UNITS[match[2]] or None
-    if len(rest) != 2 or not rest[1].isdigit() or not int(rest[1]):
+    number = whole_number(rest[1]) if len(rest) == 2 else None
+    if not number:
         return None
     if rest[0] == "hz":
-        return 10**9 // int(rest[1]) or None
-    return int(rest[1]) * _PERIODS[rest[0]] if rest[0] in _PERIODS else None
+        return 10**9 // number or None
+    return number * _PERIODS[rest[0]] if rest[0] in _PERIODS else None
 
 
 def _tracepoints(written: str, rest: list[str], span: Span, held: Holdings) -> list[Site]:

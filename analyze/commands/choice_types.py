@@ -9,6 +9,7 @@ from click.shell_completion import CompletionItem
 
 from bpfrec.analyze.commands.completion import calls_in_trace, processes_in_trace
 from bpfrec.formats.errors import BpfrecError
+from bpfrec.formats.units import whole_number
 
 _MOST = 2**32 - 1
 
@@ -28,13 +29,10 @@ class Ids(click.ParamType):  # type: ignore[type-arg] # generic only in new vers
         return tuple(self._number(part.strip(), param, ctx) for part in value.split(","))
 
     def _number(self, part: str, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        if not _is_id(part):
+        number = whole_number(part, _MOST)
+        if number is None:
             self.fail(f"{part!r} is no {self._what}: give a number, or several as 1,2", param, ctx)
-        return int(part)
-
-
-def _is_id(part: str) -> bool:
-    return part.isascii() and part.isdigit() and int(part) <= _MOST
+        return number
 
 
 def _last_of_list(incomplete: str) -> tuple[str, str]:
@@ -68,8 +66,9 @@ class Users(Ids):
         super().__init__("user")
 
     def _number(self, part: str, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        if _is_id(part):
-            return int(part)
+        number = whole_number(part, _MOST)
+        if number is not None:
+            return number
         if part == "root":
             return 0
         try:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from types import FrameType
 
 from bpfrec.formats.errors import BpfrecError
+from bpfrec.formats.units import whole_number
 
 try:
     import resource
@@ -59,9 +60,10 @@ def _seconds() -> int:
     wanted = os.environ.get(VARIABLE, "")
     if not wanted:
         return SECONDS
-    if not wanted.isdecimal() or not 0 < int(wanted) < 1 << 31:
+    seconds = whole_number(wanted, (1 << 31) - 1)
+    if not seconds:
         raise BpfrecError(f"{VARIABLE} is {wanted!r}, which is no number of seconds", "Say it as 600.")
-    return int(wanted)
+    return seconds
 
 
 def _error() -> BpfrecError:

@@ -17,6 +17,7 @@ from bpfrec.analyze.probes.sites import Site
 from bpfrec.formats.errors import ReportError
 from bpfrec.formats.kernel.roles import calls_that
 from bpfrec.formats.kernel.syscalls import syscalls
+from bpfrec.formats.units import whole_number
 
 _MACROS = {
     c_types.INT: "c_int",
@@ -197,7 +198,7 @@ class SiteScope:
         if raw is None:
             return Value("NULL", ctype, origin=origin)
         macro = _MACROS.get(ctype)
-        constant = int(raw) if raw.isdigit() else None
+        constant = whole_number(raw)
         value = Value(raw, c_types.ULONG, constant=constant, origin=origin)
         converted = (
             replace(value, sql=f"{macro}({raw})", ctype=ctype) if macro and constant is None else convert(value, ctype)

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from bpfrec.formats.units import seconds_in
+from bpfrec.formats.units import seconds_in, whole_number
 
 TOP_HELP = "Show at most this many rows; 0 shows all."
 
@@ -85,9 +85,9 @@ class SignalNumber(click.ParamType):  # type: ignore[type-arg] # generic only in
         names = constants("signal")
         word = value.upper()
         number = names.get(word, names.get(f"SIG{word}"))
-        if number is None and value.isdigit():
-            number = int(value)
-        if number is None or not 0 <= number <= 64:
+        if number is None:
+            number = whole_number(value, 64)
+        if number is None:
             self.fail(f"{value!r} is neither the name nor the number of a signal", param, ctx)
         return int(number)
 
@@ -103,9 +103,10 @@ class Ports(click.ParamType):  # type: ignore[type-arg] # generic only in new ve
             return tuple(value)
         ports = []
         for part in value.split(","):
-            if not (part.strip().isdigit() and int(part) < 65536):
+            port = whole_number(part.strip(), 65535)
+            if port is None:
                 self.fail(f"{part!r} is no port: give a number, or several as 80,443", param, ctx)
-            ports.append(int(part))
+            ports.append(port)
         return tuple(ports)
 
 
@@ -121,9 +122,9 @@ class ErrnoNumber(click.ParamType):  # type: ignore[type-arg] # generic only in 
         if isinstance(value, int):
             return value
         number = errno_numbers().get(value.upper())
-        if number is None and value.lstrip("-").isdigit():
-            number = abs(int(value))
-        if number is None or not 0 < number <= MAX_ERRNO:
+        if number is None:
+            number = whole_number(value.removeprefix("-"), MAX_ERRNO)
+        if not number:
             self.fail(f"{value!r} is neither the name nor the number of an error", param, ctx)
         return number
 

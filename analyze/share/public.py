@@ -36,7 +36,7 @@ def _suffixes() -> frozenset[str]:
 
 def is_public_suffix(part: str) -> bool:
     """Whether ``part`` says what kind of file a name is of, or is a short number as in ``libz.so.1.2``."""
-    return part in _suffixes() or (part.isdigit() and len(part) <= _MOST_VERSION_DIGITS)
+    return part in _suffixes() or (len(part) <= _MOST_VERSION_DIGITS and part.isascii() and part.isdigit())
 
 
 def _section(name: str) -> list[str]:

@@ -23,6 +23,7 @@ from bpfrec.formats.errors import BpfrecError
 from bpfrec.formats.manifest import Manifest
 from bpfrec.formats.new_trace import check_target, publish, work_folder
 from bpfrec.formats.trace_writer import TraceWriter
+from bpfrec.formats.units import whole_number
 
 _MADE = "made.bpfrec"
 _MOST_ROUNDS = 12
@@ -185,7 +186,7 @@ class _Pass:
 
 def _without_names(text: str) -> str:
     kind, _, value = text.partition("=")
-    return text if kind != "process" or value.isdigit() else "process=NAME"
+    return text if kind != "process" or whole_number(value) is not None else "process=NAME"
 
 
 def _smaller(trace: Trace, pass_: _Pass, made: Shared, max_size: int, left_out: list[str]) -> Selection:

@@ -8,6 +8,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
+from bpfrec.formats.units import whole_number
+
+_MOST_ID = (1 << 32) - 2
+
 
 @dataclass(frozen=True)
 class User:
@@ -39,11 +43,11 @@ class User:
 
 def user_behind_sudo() -> User | None:
     """The user who called sudo; None if nobody did, or if it was root."""
-    uid, gid = os.environ.get("SUDO_UID", ""), os.environ.get("SUDO_GID", "")
-    if os.geteuid() != 0 or not uid.isdigit() or not gid.isdigit() or int(uid) == 0:
+    uid, gid = (whole_number(os.environ.get(name, ""), _MOST_ID) for name in ("SUDO_UID", "SUDO_GID"))
+    if os.geteuid() != 0 or not uid or gid is None:
         return None
     try:
-        entry = pwd.getpwuid(int(uid))
+        entry = pwd.getpwuid(uid)
     except KeyError:
-        return User(int(uid), int(gid), os.environ.get("SUDO_USER", uid), "/")
-    return User(int(uid), int(gid), entry.pw_name, entry.pw_dir)
+        return User(uid, gid, os.environ.get("SUDO_USER", str(uid)), "/")
+    return User(uid, gid, entry.pw_name, entry.pw_dir)

@@ -50,6 +50,8 @@ def test_all_errors_are_told_at_once():
         ("#ifdef X\nBEGIN { }", "2:1-2", "unterminated conditional directive"),
         ("#define F(x x\nBEGIN { }", "1:1-14", "invalid parameters of #define F()"),
         ("BEGIN { $x = 99999999999999999999; }", "1:14-34", "does not fit into 64 bits"),
+        ("interval:s:² { }", "1:1-13", "interval needs a unit and a number"),
+        ("t:syscalls:sys_enter_openat { print(arg²); }", "1:37-41", "Unknown identifier: 'arg²'"),
         ("BEGIN { $x = 089; }", "1:14-17", "invalid octal number"),
         ("BEGIN { print($x); }", "1:15-17", "Undefined or undeclared variable: $x"),
         ('BEGIN { @x = 1; @x = "a"; }', "1:17-25", "Type mismatch for @x"),
