@@ -15,13 +15,14 @@ from bpfrec.analyze.imports.strace_values import Text, parse_value, split_argume
 from bpfrec.formats.kernel.decoding import Decoder, Decoding, decoders, decodings
 from bpfrec.formats.kernel.errnos import errno_numbers
 from bpfrec.formats.kernel.syscalls import Argument, Syscall, syscalls
+from bpfrec.formats.units import whole_number
 
 ARGUMENTS = 6
 _LEFT_OUT = "?"
 _BITS = {"INTEGER": 32, "UINTEGER": 32, "USMALLINT": 16}
 _MEMORY = ('"', "[", "{", "@", "~")
 _LABEL = re.compile(r"([a-z_][a-z0-9_]*)=(?![=>])")
-_UNKNOWN = re.compile(r"syscall_(0x[0-9a-f]+|\d+)")
+_UNKNOWN = re.compile(r"syscall_(0x[0-9a-f]{1,8}|0|[1-9][0-9]{0,9})")
 _MOST_CACHED = 1 << 12
 _ERRNOS = errno_numbers()
 
@@ -213,8 +214,9 @@ def _number(text: str) -> int | None:
 
 def parse_result(text: str) -> Result:
     """Parses what stands behind ``=``: a number, ``-1 ENOENT (...)``, ``? ERESTARTSYS (...)``, ``3</etc/passwd>``."""
-    if text.isdigit():
-        return Result(_signed(int(text)), None, "")
+    found = whole_number(text)
+    if found is not None:
+        return Result(_signed(found), None, "")
     word, _, rest = text.partition(" ")
     if word in ("-1", "?") and rest[:1] == "E":
         errno = rest.partition(" ")[0]
@@ -224,7 +226,7 @@ def parse_result(text: str) -> Result:
         return Result(None, None, "")
     number = parse_number(without_remarks(word))
     remark = rest[1 : rest.rfind(")")] if rest.startswith("(") else ""
-    return Result(None if number is None else _signed(number), None, remark)
+    return Result(None if number is None else _signed(number & MASK_64), None, remark)
 
 
 def _signed(number: int) -> int:

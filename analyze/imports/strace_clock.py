@@ -7,6 +7,8 @@ import datetime
 _DAY_NS = 86_400_000_000_000
 _SECOND_NS = 1_000_000_000
 _HALF_DAY_NS = _DAY_NS // 2
+_LAST_NS = 1 << 62
+"""A time in the year 2116: later ones come from a damaged log, and sums with them would not fit into 64 bits."""
 WITHOUT_TIMES_NS = 1_000
 """How far apart lines are where the log has no times."""
 
@@ -47,6 +49,7 @@ class LogClock:
             self._now += seconds_to_ns(since)
         else:
             self._now += WITHOUT_TIMES_NS
+        self._now = min(self._now, _LAST_NS)
         return self._now
 
     def _of_day(self, time: str) -> int:

@@ -6,8 +6,9 @@ import re
 from typing import Any
 
 _FRAME = re.compile(
-    r"(?P<module>.*?)\((?:(?P<symbol>.*?)(?:\+(?P<offset>0x[0-9a-f]+))?)?\)"
-    r"(?: (?P<file>\S+):(?P<line>\d+))? \[(?P<address>0x[0-9a-f]+)\](?: (?P<file_behind>\S+):(?P<line_behind>\d+))?$"
+    r"(?P<module>.*?)\((?:(?P<symbol>.*?)(?:\+(?P<offset>0x[0-9a-f]{1,16}))?)?\)"
+    r"(?: (?P<file>\S+):(?P<line>\d{1,9}))? \[(?P<address>0x[0-9a-f]{1,16})\]"
+    r"(?: (?P<file_behind>\S+):(?P<line_behind>\d{1,9}))?$"
 )
 
 

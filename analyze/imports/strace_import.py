@@ -38,7 +38,7 @@ from bpfrec.formats.schema import (
 )
 from bpfrec.formats.trace_writer import TraceWriter
 
-_FILE_PID = re.compile(r"\.(\d+)$")
+_FILE_PID = re.compile(r"\.(\d{1,9})$")
 _GENERATIONS = 1000
 _SOCKET = re.compile(r"(TCP|TCPv6|UDP|UDPv6|UNIX[-A-Z]*|NETLINK|RAW\w*):\[(.*)\]")
 _EINTR = errno_numbers()["EINTR"]
@@ -138,7 +138,9 @@ class _Writer:
         for table, rows in self._log.side_rows.items():
             columns = {c.name: [row.get(c.name) for _, row in rows] for c in table.columns}
             columns["event_id"] = [number for number, _ in rows]
-            self.trace.write(table, pa.table(columns, schema=arrow_schema(table)))
+            fields = arrow_schema(table)
+            arrays = [_fitting(columns[field.name], field.type) for field in fields]
+            self.trace.write(table, pa.Table.from_arrays(arrays, schema=fields))
         self._log.side_rows.clear()
 
     def write(self, offset: int, command_line: list[str], logs: Sequence[Path], host: str) -> Manifest:
@@ -275,6 +277,18 @@ def _column(name: str, values: Sequence[Any]) -> pa.Array:
     if name in _TEXTS:
         return pa.array(values, pa.string()).dictionary_encode()
     return pa.array(values, arrow_schema(SYSCALLS).field(name).type)
+
+
+def _fitting(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
+    """``values`` as a column; a number that its type has no place for, which no strace writes, is NULL."""
+    try:
+        return pa.array(values, kind)
+    except (OverflowError, pa.ArrowInvalid):
+        if not pa.types.is_integer(kind):
+            raise
+        limits = np.iinfo(kind.to_pandas_dtype())
+        least, most = int(limits.min), int(limits.max)
+        return pa.array([value if value is not None and least <= value <= most else None for value in values], kind)
 
 
 def _uid(thread: Thread) -> int | None:

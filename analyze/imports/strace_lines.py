@@ -49,25 +49,27 @@ class Line:
 
 # A pid has at most 7 digits (PID_MAX_LIMIT), so a longer number that begins a line is a time.
 _PREFIX = (
-    r"(?:\[pid +(?P<pid>\d+)(?:<(?P<comm>[^>]*)>)?\] +|(?P<bare>\d{1,7})(?:<(?P<name_of_bare>[^>]*)>)? +)?"
-    r"(?:(?P<time>\d\d:\d\d:\d\d(?:\.\d+)?|\d{9,}(?:\.\d+)?) +)?"
-    r"(?:\(\+ *(?P<beside>\d+\.\d+)\) +| *(?P<since>\d+\.\d+) +)?"
+    r"(?:\[pid +(?P<pid>\d{1,9})(?:<(?P<comm>[^>]*)>)?\] +|(?P<bare>\d{1,7})(?:<(?P<name_of_bare>[^>]*)>)? +)?"
+    r"(?:(?P<time>\d\d:\d\d:\d\d(?:\.\d+)?|\d{9,10}(?:\.\d+)?) +)?"
+    r"(?:\(\+ *(?P<beside>\d{1,9}\.\d+)\) +| *(?P<since>\d{1,9}\.\d+) +)?"
     r"(?:\[ *[0-9a-fx?]+\] +){0,2}"
 )
 _NAME = r"(?P<call>[a-z_][a-z0-9_]*)"
 _CALL = re.compile(_PREFIX + _NAME + r"\((?P<arguments>.*)\) += (?P<result>-?[0-9?].*)", re.S)
 _PART = re.compile(_PREFIX + r"(?P<rest>.*)", re.S)
-_UNFINISHED = re.compile(_NAME + r"\((?P<arguments>.*?),? *<(?:unfinished|detached) \.\.\.>$", re.S)
+_UNFINISHED = re.compile(
+    _NAME + r"\((?P<arguments>.*?),? *<(?:unfinished|detached|pid changed to \d{1,9}) \.\.\.>$", re.S
+)
 _RESUMED = re.compile(r"<\.\.\. " + _NAME + r" resumed>(?P<arguments>.*)\) += (?P<result>-?[0-9?].*)", re.S)
-_EXITED = re.compile(r"\+\+\+ exited with (\d+) \+\+\+")
+_EXITED = re.compile(r"\+\+\+ exited with (\d{1,9}) \+\+\+")
 _KILLED = re.compile(r"\+\+\+ killed by (\w+)(?: \(core dumped\))? \+\+\+")
-_SUPERSEDED = re.compile(r"\+\+\+ superseded by execve in pid (\d+) \+\+\+")
+_SUPERSEDED = re.compile(r"\+\+\+ superseded by execve in pid (\d{1,9}) \+\+\+")
 _SIGNAL = re.compile(r"--- (?:stopped by )?(\w+)\b.*---")
-_ATTACHED = re.compile(r"(?:strace: )?Process (\d+) (attached|detached|suspended|resumed).*")
-_MODE = re.compile(r"(?:strace: )?\[ Process PID=(\d+) runs in (.+?) mode\. \]")
+_ATTACHED = re.compile(r"(?:strace: )?Process (\d{1,9}) (attached|detached|suspended|resumed).*")
+_MODE = re.compile(r"(?:strace: )?\[ Process PID=(\d{1,9}) runs in (.+?) mode\. \]")
 _FRAME = re.compile(r" > (.+)")
-_GLUED = re.compile(r"(?:strace: )?Process \d+ (?:attached|detached|suspended)[^\n]*$")
-_RESULT = re.compile(r"(?P<value>.*?)(?: <(?P<spent>\d+\.\d+)>)?$", re.S)
+_GLUED = re.compile(r"(?:strace: )?Process \d{1,9} (?:attached|detached|suspended)[^\n]*$")
+_RESULT = re.compile(r"(?P<value>.*?)(?: <(?P<spent>\d{1,9}\.\d+)>)?$", re.S)
 _BEGINNING = re.compile(_PREFIX + _NAME + r"\(")
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 _SUMMARY = re.compile(

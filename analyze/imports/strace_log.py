@@ -27,15 +27,14 @@ BATCH = 1 << 17
 _ERRNOS = errno_numbers()
 _CAN_BECOME_EINTR = {-_ERRNOS[name] for name in ("ERESTARTSYS", "ERESTARTNOHAND", "ERESTART_RESTARTBLOCK")}
 _MAKES = frozenset({"clone", "clone3", "fork", "vfork"})
-_ENDS = frozenset({"exit", "exit_group"})
 _EXECUTES = frozenset({"execve", "execveat"})
 _TELLS_UID = frozenset({"getuid", "setuid", "setreuid", "setresuid"})
 _TELLS_TID = frozenset({"getpid", "gettid", "set_tid_address"})
 _SPECIAL = _TELLS_TID | _MAKES | _EXECUTES | _TELLS_UID | {"prctl", "rt_sigreturn", "sigreturn"}
-_DESCRIPTOR = re.compile(r"(?<![\w\"/])(AT_FDCWD|\d+)<([^>]*(?:->[^>]*)*)>")
+_DESCRIPTOR = re.compile(r"(?<![\w\"/])(AT_FDCWD|\d{1,9})<([^>]*(?:->[^>]*)*)>")
 _DEEPEST = 64
 _REST = re.compile(r"(.*)\) += (-?[0-9?].*)", re.S)
-_SPENT = re.compile(r" <(\d+\.\d+)>$")
+_SPENT = re.compile(r" <(\d{1,9}\.\d+)>$")
 
 COLUMNS = (
     *("ts_ns", "duration_ns", "thread", "name", "abi", "nr", "syscall"),
@@ -161,6 +160,8 @@ class StraceLog:
                 self.counts.signals += 1
             case Kind.EXITED | Kind.KILLED:
                 self._end(thread, line, now)
+            case Kind.SUPERSEDED:
+                self._supersede(thread, int(line.name), now)
             case Kind.ATTACHED:
                 self.threads.get(int(line.name))
 
@@ -214,7 +215,7 @@ class StraceLog:
         parsed = reader.parse(begun.arguments, result.ret, result.remark)
         duration: int | None = None
         unfinished: str | None = None
-        if result.ret is None and (begun.name in _ENDS or "<unavailable>" in line.result):
+        if result.ret is None and result.errno is None and line.result.startswith("?"):
             unfinished = "thread-exited"
         elif line.spent:
             duration = seconds_to_ns(line.spent)
@@ -309,6 +310,18 @@ class StraceLog:
         code = int(line.name) if line.kind is Kind.EXITED else None
         signal = parse_signal(line.name) if line.kind is Kind.KILLED else None
         self.threads.ended(thread.tid, now, code, signal)
+
+    def _supersede(self, leader: Thread, tid: int, now: int) -> None:
+        """Thread ``tid`` of the process of ``leader`` executes a program: it takes the pid, all others end.
+
+        strace writes the rest of the execve with the pid, and its beginning with the tid.
+        """
+        begun = self._begun.pop(leader.tid, None)
+        if begun is not None:
+            self._call(leader, begun, Line(Kind.CALL, result="? <unavailable>"), None)
+        if (executing := self._begun.pop(tid, None)) is not None:
+            self._begun[leader.tid] = executing
+        self.threads.superseded(leader, tid, executing.ts_ns if executing else now, now)
 
     def _end_stack(self) -> None:
         frames, self._frames = self._frames, []

@@ -9,14 +9,18 @@ from functools import cache
 
 from bpfrec.formats.kernel.decoding import Decoder, constants, decoders, families
 from bpfrec.formats.kernel.open_flags import OPEN_FLAGS
+from bpfrec.formats.units import whole_number
 
 MASK_64 = (1 << 64) - 1
 _WORD_BITS = 64
 _MASK_32 = (1 << 32) - 1
 
-_DIGITS = re.compile(r"-?(?:0x[0-9a-fA-F]+|\d+)")
+_DIGITS = re.compile(r"-?(?:0x[0-9a-fA-F]{1,32}|0[0-7]{0,32}|[1-9][0-9]{0,32})")
+_OCTAL = re.compile(r"0[0-7]+")
 _CALL = re.compile(r"(\w+)\(([^()]*)\)")
 _STATUS = re.compile(r"(\w+)\(s\)(?: == (\w+))?")
+_LONGEST_EXPRESSION = 256
+"""Characters. strace writes nothing longer, and what is nested deeper than Python allows is not read."""
 _LIMITS = {
     "RLIM_INFINITY": MASK_64,
     "RLIM64_INFINITY": MASK_64,
@@ -88,11 +92,13 @@ def parse_number(text: str, decoder: Decoder | None = None) -> int | None:
 def _digits(text: str) -> int:
     negative = text.startswith("-")
     digits = text[1:] if negative else text
-    value = int(digits, 8) if digits[0] == "0" and digits.isdigit() else int(digits, 0)
+    value = int(digits, 8) if _OCTAL.fullmatch(digits) else int(digits, 0)
     return -value if negative else value
 
 
 def _expression(text: str) -> int | None:
+    if len(text) > _LONGEST_EXPRESSION:
+        return None
     if _DIGITS.fullmatch(text):
         return _digits(text)
     if match := _CALL.fullmatch(text):
@@ -144,12 +150,13 @@ def parse_signals(text: str) -> int | None:
 def parse_signal(word: str) -> int | None:
     """Returns the number of a signal, with or without ``SIG`` before its name."""
     name = word.removeprefix("SIG")
-    if name.isdigit():
-        return int(name)
+    if number := whole_number(name, _WORD_BITS):
+        return number
     if name == "RTMIN":
         return _FIRST_REAL_TIME
-    if name.startswith("RT_") and name[3:].isdigit():
-        return _FIRST_REAL_TIME + int(name[3:])
+    above = whole_number(name[3:], _WORD_BITS - _FIRST_REAL_TIME) if name.startswith("RT_") else None
+    if above is not None:
+        return _FIRST_REAL_TIME + above
     return constants("signal").get(f"SIG{name}")
 
 

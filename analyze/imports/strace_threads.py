@@ -120,6 +120,23 @@ class Threads:
         if arguments:
             leader.arguments = arguments
 
+    def superseded(self, leader: Thread, tid: int, from_ns: int, until_ns: int) -> None:
+        """Notes that the thread ``tid`` goes on as ``leader`` of its process, under the pid, by an execve.
+
+        ``from_ns``: when the execve began; ``until_ns``: when it ended the thread.
+        """
+        thread = self._living.get(tid)
+        if thread is None or thread is leader:
+            return
+        if thread.leader is None:
+            # The log does not say by which call the thread came into being.
+            thread.leader = leader
+        self.ended(tid, until_ns, None, None)
+        if thread.names[-1].resolve() != leader.names[-1].resolve():
+            name = Name(leader, len(self.names), None, from_ns, thread.names[-1])
+            leader.names.append(name)
+            self.names.append(name)
+
     def ended(self, tid: int, at_ns: int, exit_code: int | None, signal: int | None) -> None:
         """Notes the end of ``tid``."""
         thread = self._living.pop(tid, None)
