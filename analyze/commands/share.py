@@ -10,8 +10,9 @@ import click
 
 from bpfrec.analyze.commands.endings import ended_by_signals
 from bpfrec.analyze.commands.memory import bounded_memory
-from bpfrec.analyze.commands.options import DEFAULT_TRACE, TRACE_VARIABLE, Output, listing_options, note
+from bpfrec.analyze.commands.output import Output, listing_options, note
 from bpfrec.analyze.commands.time_limit import bounded_time
+from bpfrec.analyze.commands.trace_input import DEFAULT_TRACE, TRACE_VARIABLE
 
 if TYPE_CHECKING:
     from bpfrec.analyze.engine.result import Result
@@ -83,7 +84,7 @@ def command(
     ctx.with_resource(bounded_memory())
     ctx.with_resource(bounded_time())
     with Trace(trace) as opened:
-        selection = parse_selection(only, opened.manifest)
+        selection = parse_selection(only, opened)
         wish = Wish(chosen, selection, parse_size(max_size) if max_size else None, frozenset(keep))
         made = share(opened, wish, None if dry_run else target, force=force)
         output.write(_listing(made.findings))

@@ -9,6 +9,9 @@ from contextlib import contextmanager
 from bpfrec.formats.errors import BpfrecError
 
 _HINT_LINES = 6
+OWN_ERROR = "bpfrec: "
+"""How a text begins that a query of ours gives to error(): it is shown as it is, without DuckDB's name for it."""
+_OWN_PREFIX = f"Invalid Input Error: {OWN_ERROR}"
 _REFUSED = (
     re.compile(r'Cannot access (?:file|directory) (".*?") - file system operations are disabled', re.DOTALL),
     re.compile(r"(Loading external extensions) is disabled through configuration"),
@@ -48,6 +51,8 @@ def sql_errors() -> Iterator[None]:
 
 def _failed(error: Exception) -> BpfrecError:
     message, _, rest = str(error).partition("\n")
+    if message.startswith(_OWN_PREFIX):
+        return BpfrecError(message.removeprefix(_OWN_PREFIX))
     if isinstance(error, MemoryError) or message.startswith("Out of Memory Error"):
         return BpfrecError(
             "this takes more memory than is allowed",

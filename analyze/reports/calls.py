@@ -12,10 +12,10 @@ from bpfrec.analyze.engine.result import Result
 from bpfrec.analyze.engine.sqltemplate import Fragment, literal, render
 from bpfrec.analyze.render.call_lines import call_lines
 from bpfrec.analyze.reports.call_filter import CallFilter
-from bpfrec.analyze.reports.moments import moment_ns
+from bpfrec.analyze.reports.moments import event_of, moment_ns
 from bpfrec.analyze.reports.option_types import top_option
 from bpfrec.analyze.reports.report import Answer, Options, Report
-from bpfrec.formats.errors import ReportError
+from bpfrec.formats.units import whole_number
 
 
 def compute(
@@ -29,15 +29,28 @@ def compute(
 ) -> Result:
     """The calls by the time of their entry, each as the text that strace would write.
 
-    ``around``: only the ``context`` calls before and after one call, an event_id, or after a moment, as those of
-    :func:`~bpfrec.analyze.reports.moments.moment_ns`; digits alone are an event_id. ``stack``: with the column stack.
+    ``around``: only the ``context`` calls before and after one call, an event_id, or before and after a moment, see
+    :func:`~bpfrec.analyze.reports.moments.moment_sql`; digits alone are an event_id. ``stack``: with the column stack.
     ``top``: at most this many calls, the first; 0 for all.
     Columns: event_id, ts, pid, tid, comm, syscall, call, ret, errno, duration_ns, stack.
 
     Raises:
-        ReportError: ``around`` is neither a call of the trace nor a time.
+        BpfrecError: ``around`` is neither a call of the trace nor a time.
     """
-    around_ns = None if around is None else _around_ns(trace, around)
+    return trace.query(calls_sql(trace, calls, around=around, context=context, stack=stack, top=top), lazy=True)
+
+
+def calls_sql(
+    trace: Queries,
+    calls: CallFilter,
+    *,
+    around: str | float | None = None,
+    context: int = 10,
+    stack: bool = False,
+    top: int = 0,
+) -> str:
+    """The query of :func:`compute`, for those that join more columns to it."""
+    around_ns = None if around is None else moment_ns(_moment(around), trace)
     chosen = calls.where(trace.manifest)
     parts = {"where": chosen, "around_ns": around_ns, "context": context, "top": top, "stack": stack}
     names = "SELECT DISTINCT syscall FROM syscalls WHERE abi = 'x86_64' AND {} ORDER BY syscall"
@@ -46,17 +59,13 @@ def compute(
         ids = [row[0] for row in trace.query(render("calls", names=[], **(parts | {"stack": False}))).rows]
         near.append(Fragment(f"event_id IN {literal(ids)}"))
     wanted = [name for (name,) in trace.query(names.format(where(near))).rows if name]
-    return trace.query(render("calls", names=wanted, **parts), lazy=True)
+    return render("calls", names=wanted, **parts)
 
 
-def _around_ns(trace: Queries, around: str | float) -> int:
-    text = str(around)
-    if not (text.isascii() and text.isdigit()):
-        return moment_ns(around, trace.manifest)
-    rows = trace.query(f"SELECT ts_ns FROM syscalls WHERE event_id = {literal(int(text[:18]))}").rows  # noqa: S608
-    if not rows or rows[0][0] is None:
-        raise ReportError(f"the trace has no call with event_id {text}", f"If you mean seconds, write {text}.0")
-    return int(rows[0][0])
+def _moment(around: str | float) -> str | float:
+    """The moment that ``around`` stands for: digits alone are an event_id."""
+    event = whole_number(str(around).strip())
+    return around if event is None else f"event:{event}"
 
 
 def _settle(options: Options) -> Options:
@@ -66,8 +75,8 @@ def _settle(options: Options) -> Options:
 
 
 def _text(answer: Answer) -> Iterator[str]:
-    around = str(answer.options["around"])
-    marked = int(around) if around.isascii() and around.isdigit() else None
+    around = answer.options["around"]
+    marked = None if around is None else event_of(_moment(around))
     return call_lines(answer.result.records(), marked, answer.paint)
 
 
@@ -79,7 +88,7 @@ REPORT = Report(
         click.Option(
             ["--around"],
             metavar="EVENT|MOMENT",
-            help="Only calls around this one (an event_id), or around a time: 1.5, or 10:03:15 (UTC).",
+            help="Only calls around this one (an event_id, or event:1234), or around a time: 1.5, or 10:03:15 (UTC).",
         ),
         click.Option(
             ["-C", "--context"],

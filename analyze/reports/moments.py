@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta
 
+from bpfrec.analyze.engine.errors import OWN_ERROR
+from bpfrec.analyze.engine.protocols import Queries
 from bpfrec.analyze.engine.sqltemplate import Fragment, literal
 from bpfrec.analyze.views.recording import wall_offset_ns
 from bpfrec.formats.errors import ReportError
@@ -13,36 +15,49 @@ from bpfrec.formats.schema import SYSCALLS
 from bpfrec.formats.units import seconds_in
 
 _SECOND_NS = 1_000_000_000
-_EVENT = re.compile(r"event:(\d{1,18})")
+_EVENT = re.compile(r"event:([0-9]{1,20})")
+
+
+def event_of(moment: str | float) -> int | None:
+    """The event_id of a moment that is the entry of a call (``event:1234``); None for any other."""
+    event = _EVENT.fullmatch(str(moment).strip())
+    return int(event[1]) if event else None
 
 
 def moment_sql(moment: str | float, manifest: Manifest) -> Fragment:
-    """SQL of a moment, in ns on CLOCK_MONOTONIC: what :func:`moment_ns` reads, or the entry of a call (``event:1234``).
+    """SQL of a moment of a recording, in ns on its CLOCK_MONOTONIC; the query fails if there is no such call.
+
+    ``moment``: the time from the start of the recording, in seconds (``1.5``) or with units (``500ms``, ``1m30s``); the
+    time of the wall clock in UTC (``10:03:15``, ``10:03:15.250``, ``2026-08-01T10:03:15Z``), where a time without a
+    date is the first such time since the recording began; or the entry of a call (``event:1234``).
 
     Raises:
         ReportError: it is no moment of this trace.
     """
-    event = _EVENT.fullmatch(str(moment).strip())
+    event = event_of(moment)
     if event is None:
-        return literal(moment_ns(moment, manifest))
-    number, rows = int(event[1]), manifest.tables[SYSCALLS.name].rows if SYSCALLS.name in manifest.tables else 0
-    if number >= rows:
-        raise ReportError(
-            f"the trace has no call with event_id {event[1]}", f"Its calls are event:0 to event:{rows - 1}."
-        )
-    return Fragment(f"(SELECT ts_ns FROM syscalls WHERE event_id = {number})")  # noqa: S608 - a number
+        return literal(_time_ns(moment, manifest))
+    missing = f"the trace has no call with event_id {event}"
+    rows = manifest.tables[SYSCALLS.name].rows if SYSCALLS.name in manifest.tables else 0
+    # Calls that were chosen from another trace keep the numbers that they had there.
+    if event >= rows and manifest.sharing is None:
+        raise ReportError(missing, f"Its calls are event:0 to event:{rows - 1}." if rows else "It has none.")
+    return Fragment(
+        f"(SELECT CASE WHEN count(ts_ns) = 0 THEN error({literal(OWN_ERROR + missing)}) ELSE min(ts_ns) END"  # noqa: S608
+        f" FROM syscalls WHERE event_id = {event})"
+    )
 
 
-def moment_ns(moment: str | float, manifest: Manifest) -> int:
-    """A moment of a recording, in ns on its CLOCK_MONOTONIC.
-
-    ``moment``: the time from the start of the recording, in seconds (``1.5``) or with units (``500ms``, ``1m30s``), or
-    the time of the wall clock in UTC: ``10:03:15``, ``10:03:15.250``, ``2026-08-01T10:03:15Z``. A time without a date
-    is the first such time since the recording began.
+def moment_ns(moment: str | float, trace: Queries) -> int:
+    """The moment that :func:`moment_sql` reads, in ns on CLOCK_MONOTONIC.
 
     Raises:
-        ReportError: it is none of these.
+        BpfrecError: it is no moment of this trace.
     """
+    return int(trace.query(f"SELECT {moment_sql(moment, trace.manifest)}").rows[0][0])
+
+
+def _time_ns(moment: str | float, manifest: Manifest) -> int:
     try:
         return manifest.start_ns + round(seconds_in(str(moment)) * _SECOND_NS)
     except (ValueError, OverflowError):

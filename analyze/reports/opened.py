@@ -12,8 +12,7 @@ from bpfrec.analyze.engine.result import Result
 from bpfrec.analyze.engine.sqltemplate import Fragment, literal, render
 from bpfrec.analyze.names.resolve import opened_at
 from bpfrec.analyze.reports.call_filter import CallFilter, path_condition
-from bpfrec.analyze.reports.moments import moment_ns, moment_sql
-from bpfrec.formats.manifest import Manifest
+from bpfrec.analyze.reports.moments import moment_ns
 
 NOT_OFFERED = {"tid": (), "syscall": (), "failed": (), "since": (), "until": ()}
 """What chooses calls, not processes."""
@@ -41,12 +40,7 @@ def opened(
 
 def time_ns(trace: Queries, at: str | float | None) -> int:
     """A moment in ns on CLOCK_MONOTONIC; None for the end of the recording."""
-    manifest: Manifest = trace.manifest
-    if at is None:
-        return manifest.stop_ns
-    if str(at).strip().startswith("event:"):
-        return int(trace.query(f"SELECT {moment_sql(at, manifest)}").rows[0][0])
-    return moment_ns(at, manifest)
+    return trace.manifest.stop_ns if at is None else moment_ns(at, trace)
 
 
 def at_option() -> click.Option:

@@ -16,6 +16,7 @@ from bpfrec.formats.columns import Table
 from bpfrec.formats.errors import BpfrecError
 from bpfrec.formats.kernel.syscalls import syscalls
 from bpfrec.formats.manifest import Manifest
+from bpfrec.formats.units import whole_number
 
 KINDS = ("process", "time", "syscall")
 _FORMS = "Say process=PID, process=NAME, time=FROM..TO or syscall=NAME,NAME."
@@ -58,8 +59,8 @@ class Selection:
         return since + ([] if self.until is None else [Fragment(f"ts_ns < {literal(self.until)}")])
 
     def _of_processes(self) -> Fragment:
-        numbers = [int(process) for process in self.processes if process.isdigit()]
-        names = literal([process for process in self.processes if not process.isdigit()])
+        numbers = [number for process in self.processes if (number := whole_number(process)) is not None]
+        names = literal([process for process in self.processes if whole_number(process) is None])
         named = f"SELECT pid FROM processes WHERE comm IN {names} UNION SELECT pid FROM threads WHERE comm IN {names}"  # noqa: S608 - literals
         return Fragment(f"(pid IN {literal(numbers)} OR pid IN ({named}))")
 
@@ -75,7 +76,7 @@ class Selection:
         return found + ([f"syscall={','.join(self.syscalls)}"] if self.syscalls else [])
 
 
-def parse_selection(only: Iterable[str], manifest: Manifest) -> Selection:
+def parse_selection(only: Iterable[str], trace: Trace) -> Selection:
     """The selection that ``--only`` says: ``process=PID``, ``process=NAME``, ``time=FROM..TO``, ``syscall=NAME,...``.
 
     Raises:
@@ -98,8 +99,8 @@ def parse_selection(only: Iterable[str], manifest: Manifest) -> Selection:
             first, dots, last = value.partition("..")
             if not dots:
                 raise BpfrecError(f"--only {text!r}: a time is FROM..TO, and either end may be left out", _FORMS)
-            since = moment_ns(first, manifest) if first else None
-            until = moment_ns(last, manifest) if last else None
+            since = moment_ns(first, trace) if first else None
+            until = moment_ns(last, trace) if last else None
             chosen = replace(chosen, since=since, until=until)
     return chosen
 

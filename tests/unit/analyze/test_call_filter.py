@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from click.testing import CliRunner
 from support import trace_builder
 from support.program import run_bpfrec
 
@@ -11,7 +12,7 @@ from bpfrec.analyze.commands.report import report_command
 from bpfrec.analyze.reports import REPORTS, find
 from bpfrec.analyze.reports.call_filter import FILTERS, CallFilter
 from bpfrec.analyze.reports.moments import moment_ns
-from bpfrec.formats.errors import ReportError
+from bpfrec.formats.errors import BpfrecError, ReportError
 
 START, MS = trace_builder.START_NS, trace_builder.MS
 MANIFEST = trace_builder.lab1().manifest()
@@ -79,14 +80,58 @@ def test_until_is_outside_and_since_is_inside(lab1):
         ("-1", -1_000 * MS),
     ],
 )
-def test_moments(moment, offset_ns):
-    assert moment_ns(moment, MANIFEST) - START == offset_ns
+def test_moments(lab1, moment, offset_ns):
+    assert moment_ns(moment, lab1) - START == offset_ns
 
 
 @pytest.mark.parametrize("moment", ["", "soon", "nan", "inf", "25:00:00", "2026-13-01T00:00:00", "10:00:00+99:00"])
-def test_what_is_no_time_is_refused(moment):
+def test_what_is_no_time_is_refused(lab1, moment):
     with pytest.raises(ReportError, match="is no time"):
-        moment_ns(moment, MANIFEST)
+        moment_ns(moment, lab1)
+
+
+def test_a_call_is_a_moment_everywhere(lab1, lab1_trace, tmp_path):
+    ((at,),) = lab1.query("SELECT ts_ns FROM syscalls WHERE event_id = 30").rows
+    assert moment_ns("event:30", lab1) == moment_ns(" event:030 ", lab1) == at
+    listed = [row["event_id"] for row in lab1.report("calls", around="event:30", context=1).dicts()]
+    assert listed == [row["event_id"] for row in lab1.report("calls", around=30, context=1).dicts()]
+    assert counted(lab1, since="event:30") == counted(lab1, since=(at - START) / 1e9)
+    copy = tmp_path / "copy.bpfrec"
+    done = run_bpfrec("share", lab1_trace, "-o", copy, "--only", "time=event:30..event:40")
+    assert done.returncode == 0, done.stderr
+    with bpfrec.open(copy) as shared:
+        # Calls keep the numbers that they have in the whole trace.
+        assert shared.query("SELECT min(event_id), max(event_id) FROM syscalls").rows == [(30, 39)]
+        assert moment_ns("event:30", shared) == at
+        assert [row["event_id"] for row in shared.report("calls", around="event:39", context=0).dicts()] == [39]
+        for missing in ("event:3", "event:40"):
+            with pytest.raises(BpfrecError, match=f"^the trace has no call with event_id {missing[6:]}$"):
+                moment_ns(missing, shared)
+            with pytest.raises(BpfrecError, match=f"^the trace has no call with event_id {missing[6:]}$"):
+                counted(shared, since=missing)
+
+
+@pytest.mark.parametrize(
+    ("report", "option"),
+    [
+        ("syscount", "-p"),
+        ("syscount", "-u"),
+        ("syscount", "-c"),
+        ("syscount", "-e"),
+        ("syscount", "-d"),
+        ("killsnoop", "-s"),
+        ("tcpconnect", "-P"),
+        ("opensnoop", "-f"),
+        ("waiting", "--least"),
+        ("calls", "--around"),
+        ("syscount", "--from"),
+    ],
+)
+@pytest.mark.parametrize("wrong", ["²", "9" * 5000, "9" * 400 + "s"])
+def test_what_only_looks_like_a_number_is_refused(lab1_trace, report, option, wrong):
+    done = CliRunner().invoke(report_command(report), ["--input", str(lab1_trace), option, wrong])
+    assert done.exit_code in (1, 2)
+    assert isinstance(done.exception, SystemExit | BpfrecError), done.exception
 
 
 @pytest.mark.parametrize("name", REPORTS)
