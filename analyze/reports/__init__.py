@@ -4,8 +4,8 @@ To add a report called ``disk-use``:
 
 1. ``reports/disk_use.py``: a function ``compute(trace, calls, *, ...)`` that returns a ``Result``, and ``REPORT``, a
    :class:`~bpfrec.analyze.reports.report.Report` that says what its help, its options and its text are. The filter
-   ``calls`` and its options (``-p``, ``-t``, ``-u``, ``-n``, ``--syscall``, ``-x``, ``--from``, ``--to``) come by
-   themselves, ``--format`` and ``--sql`` too.
+   ``calls`` and its options (``-p``, ``-t``, ``-u``, ``-n``, ``--syscall``, ``-x``, ``--path``, ``--from``,
+   ``--to``) come by themselves, ``--format`` and ``--sql`` too.
 2. ``reports/disk_use.sql``: its query, a comment above each column; ``render("disk_use", ...)`` fills it in.
 3. A line in :data:`REPORTS`, which is the list that users see.
 4. ``docs/reports/disk-use.md``, and a link to it in the README.

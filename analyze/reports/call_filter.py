@@ -15,6 +15,9 @@ from bpfrec.formats.manifest import Manifest
 FILTERS = ("pid", "tid", "uid", "name", "syscall", "failed", "path", "since", "until")
 """The options of a report that choose calls, as :meth:`CallFilter.of` takes them."""
 
+CALLS_ONLY = ("syscall", "failed", "path")
+"""Those of them that samples have nothing for."""
+
 _UID_SIGN = 2**31
 _PATHS = ("path", "path2", "resolved_path", "resolved_path2")
 
@@ -67,7 +70,7 @@ class CallFilter:
         )
 
     def conditions(self, manifest: Manifest, table: str = "") -> list[Fragment]:
-        """SQL conditions on ``syscalls`` (or ``samples``, which has neither calls nor failures), in a fixed order.
+        """SQL conditions on ``syscalls`` (or ``samples``, unless it is about :data:`CALLS_ONLY`), in a fixed order.
 
         ``manifest`` is that of the trace: it says what times mean. ``table`` stands before the columns if it is given.
 

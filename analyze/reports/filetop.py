@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from itertools import groupby
 
 import click
 
 from bpfrec.analyze.engine.filters import where
 from bpfrec.analyze.engine.protocols import Queries
-from bpfrec.analyze.engine.result import Result
 from bpfrec.analyze.engine.sqltemplate import Fragment, render
 from bpfrec.analyze.render.bcc_lines import Field, Record, bcc_lines
 from bpfrec.analyze.reports.call_filter import CallFilter
-from bpfrec.analyze.reports.intervals import duration_option, interval_option, intervals
+from bpfrec.analyze.reports.intervals import IntervalResult, duration_option, interval_option, intervals
 from bpfrec.analyze.reports.moments import time_of_day, zone_notes
 from bpfrec.analyze.reports.report import Answer, Report
 from bpfrec.analyze.reports.snoop import RETURN, flag
@@ -29,13 +26,6 @@ _SORTS = {
 }
 
 
-@dataclass
-class Tops(Result):
-    """The rows, and the ends of their intervals, ns on CLOCK_MONOTONIC."""
-
-    ends_ns: list[int] = field(default_factory=list)
-
-
 def compute(
     trace: Queries,
     calls: CallFilter,
@@ -45,7 +35,7 @@ def compute(
     interval_s: float | None = None,
     duration_s: float | None = None,
     top: int = 20,
-) -> Tops:
+) -> IntervalResult:
     """Reads and writes by thread and file, those with most of ``sort`` (a key of _SORTS) first.
 
     ``all_files``: also sockets, pipes and what else is no file. ``interval_s``: for each interval of this many seconds.
@@ -65,8 +55,7 @@ def compute(
         sort=Fragment(_SORTS[sort]),
         top=top,
     )
-    result = trace.query(sql)
-    return Tops(result.columns, result.types, result.source, sql, result.notes, ends_ns=times.ends_ns)
+    return IntervalResult.of(trace.query(sql), times)
 
 
 def _name(row: Record) -> str | None:
@@ -88,14 +77,13 @@ _FIELDS = (
 
 def _text(answer: Answer) -> Iterator[str]:
     result = answer.result
-    assert isinstance(result, Tops)  # noqa: S101
-    found = {number: list(rows) for number, rows in groupby(result.records(), lambda row: row["interval"])}
-    for number, end in enumerate(result.ends_ns, 1):
-        if number > 1:
+    assert isinstance(result, IntervalResult)  # noqa: S101
+    for number, (end, rows) in enumerate(result.by_interval()):
+        if number:
             yield ""
         yield f"{time_of_day(end, answer.trace.manifest):<8} loadavg: ?"
         yield ""
-        yield from bcc_lines(_FIELDS, found.get(number, []), answer.options)
+        yield from bcc_lines(_FIELDS, rows, answer.options)
 
 
 REPORT = Report(

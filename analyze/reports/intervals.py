@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import Any, Self
 
 import click
 
+from bpfrec.analyze.engine.result import Result
 from bpfrec.analyze.engine.sqltemplate import Fragment, literal
 from bpfrec.analyze.reports.option_types import Time
 from bpfrec.formats.errors import ReportError
@@ -37,6 +41,24 @@ class Intervals:
     def conditions(self, time: str) -> list[Fragment]:
         """SQL: whether ``time`` falls into one of them; none where they last as long as the recording."""
         return [Fragment(f"{time} < {self.ends_ns[-1]}")] if self.is_cut else []
+
+
+@dataclass
+class IntervalResult(Result):
+    """Rows in the order of their intervals, whose ends, ns on CLOCK_MONOTONIC, are ``ends_ns``."""
+
+    ends_ns: list[int] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, result: Result, times: Intervals, **more: Any) -> Self:
+        """The rows of ``result``, which are of the intervals ``times``; ``more``: fields of a subclass."""
+        return cls(result.columns, result.types, result.source, result.sql, result.notes, ends_ns=times.ends_ns, **more)
+
+    def by_interval(self) -> Iterator[tuple[int, list[dict[str, Any]]]]:
+        """The end of each interval, and its rows. Without a column ``interval`` all rows are of the first."""
+        found = {number: list(rows) for number, rows in groupby(self.records(), lambda row: row.get("interval", 1))}
+        for number, end in enumerate(self.ends_ns, 1):
+            yield end, found.get(number, [])
 
 
 def intervals(

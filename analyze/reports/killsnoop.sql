@@ -5,7 +5,7 @@ WITH sent AS (
         (CASE WHEN syscall = 'tgkill' THEN arg1 ELSE arg0 END & 4294967295)::BIGINT AS unsigned_target,
         CASE WHEN unsigned_target > 2147483647 THEN unsigned_target - 4294967296 ELSE unsigned_target END AS target
     FROM syscalls
-    WHERE syscall IN ('kill', 'tkill', 'tgkill', 'rt_sigqueueinfo', 'pidfd_send_signal') AND syscall IN {{ kinds }} AND {{ where }}
+    WHERE syscall IN {{ kinds }} AND {{ where }}
 )
 SELECT
     -- the call, in syscalls

@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from itertools import groupby
 
 import click
 
 from bpfrec.analyze.engine.filters import where
 from bpfrec.analyze.engine.protocols import Queries
-from bpfrec.analyze.engine.result import Result
 from bpfrec.analyze.engine.sqltemplate import Fragment, literal, render
 from bpfrec.analyze.probes.scope import SiteScope
 from bpfrec.analyze.probes.sites import locate
 from bpfrec.analyze.render.bcc import shown
 from bpfrec.analyze.render.escape import printable
 from bpfrec.analyze.reports.call_filter import CallFilter
-from bpfrec.analyze.reports.intervals import duration_option, interval_option, intervals
+from bpfrec.analyze.reports.intervals import IntervalResult, duration_option, interval_option, intervals
 from bpfrec.analyze.reports.moments import time_of_day, zone_notes
 from bpfrec.analyze.reports.option_types import limit_option, refused_option
 from bpfrec.analyze.reports.report import Answer, Options, Report
@@ -33,10 +31,9 @@ _FORMS = ("{}", "__x64_sys_{}", "SyS_{}", "sys_{}", "sys_enter_{}", "syscalls:sy
 
 
 @dataclass
-class Stacks(Result):
-    """The rows, the ends of their intervals (ns on CLOCK_MONOTONIC), and how many calls the pattern stands for."""
+class Stacks(IntervalResult):
+    """The rows of each interval, and how many calls the pattern stands for."""
 
-    ends_ns: list[int] = field(default_factory=list)
     matched: int = 0
 
 
@@ -52,13 +49,13 @@ def compute(
     offset: bool = False,
     address: bool = False,
     top: int = 0,
-) -> Stacks:
+) -> IntervalResult:
     """Calls of the functions that ``pattern`` names, by process and user stack, the most frequent last.
 
     ``pattern``: a function as in argdist (``c:open``, ``t:syscalls:sys_enter_openat``), or names of system calls with
     ``*``; with ``regexp`` a regular expression. ``cpu``: only calls that ended there. ``interval_s``: for each interval
     of this many seconds. ``duration_s``: only the first so many. ``offset``: frames have the offset in their function,
-    ``address`` their address. ``top``: at most this many rows, 0 for all.
+    ``address`` their address. ``top``: at most this many rows for each interval, the most frequent; 0 for all.
     Columns: interval, pid, comm, count, frames.
 
     Raises:
@@ -79,9 +76,7 @@ def compute(
         top=top,
     )
     result = trace.query(sql, missing_notes(trace, [*chosen, Fragment(f"({matching})")]))
-    return Stacks(
-        result.columns, result.types, result.source, sql, result.notes, ends_ns=times.ends_ns, matched=len(names)
-    )
+    return Stacks.of(result, times, matched=len(names))
 
 
 def _matching(pattern: str, regexp: bool) -> tuple[list[str], Fragment]:
@@ -89,7 +84,7 @@ def _matching(pattern: str, regexp: bool) -> tuple[list[str], Fragment]:
     kind, _, rest = pattern.rpartition(":") if pattern.count(":") == 1 else ("", "", pattern)
     if not regexp and not any(char in pattern for char in "*?["):
         parts = pattern.split(":")
-        head = parts[0] if len(parts) == 3 else "t" if len(parts) == 3 else "p"
+        head = parts[0] if len(parts) == 3 else "p"
         library = ":".join(parts[1:-1]) if len(parts) == 3 else kind
         scope = SiteScope(locate(head, library, parts[-1], None))
         return scope.members, where([Fragment(condition) for condition in scope.conditions()])
@@ -121,13 +116,12 @@ def _text(answer: Answer) -> Iterator[str]:
     assert isinstance(result, Stacks)  # noqa: S101
     if not options["folded"]:
         yield f'Tracing {result.matched} functions for "{printable(options["pattern"])}"... Hit Ctrl-C to end.'
-    found = {number: list(rows) for number, rows in groupby(result.records(), lambda row: row["interval"])}
-    for number, end in enumerate(result.ends_ns, 1):
+    for end, rows in result.by_interval():
         if not options["folded"]:
             yield ""
         if options["timestamp"]:
             yield f"{time_of_day(end, answer.trace.manifest):<8}"
-        for row in found.get(number, []):
+        for row in rows:
             frames = [printable(frame) for frame in row["frames"]]
             if options["folded"]:
                 line = [shown(row["comm"]), *reversed(frames), *(["-"] if options["delimited"] else [])]

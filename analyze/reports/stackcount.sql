@@ -34,7 +34,7 @@ SELECT
 FROM chosen
 LEFT JOIN stacks_of USING (stack_id)
 GROUP BY "interval", pid, coalesce(frames, [])
-ORDER BY "interval", count, pid, frames
 {% if top %}
-LIMIT {{ top }}
+QUALIFY row_number() OVER (PARTITION BY "interval" ORDER BY sum(count) DESC, pid, coalesce(frames, [])) <= {{ top }}
 {% endif %}
+ORDER BY "interval", count, pid, frames

@@ -3,32 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
-from itertools import groupby
+from dataclasses import replace
 from typing import Any
 
 import click
 
 from bpfrec.analyze.engine.filters import where
 from bpfrec.analyze.engine.protocols import Queries
-from bpfrec.analyze.engine.result import Result
 from bpfrec.analyze.engine.sqltemplate import Fragment, literal, render
 from bpfrec.analyze.render.bcc import name_columns, syscount_table
 from bpfrec.analyze.reports.call_filter import CallFilter
-from bpfrec.analyze.reports.intervals import duration_option, interval_option, intervals
+from bpfrec.analyze.reports.intervals import IntervalResult, duration_option, interval_option, intervals
 from bpfrec.analyze.reports.moments import time_of_day, zone_notes
 from bpfrec.analyze.reports.option_types import ErrnoNumber, top_option
 from bpfrec.analyze.reports.report import Answer, Options, Report
+from bpfrec.formats.units import whole_number
 
 _COUNTS = -1
 """What ``-c`` without a number stands for."""
-
-
-@dataclass
-class Counts(Result):
-    """The rows, and the ends of their intervals, ns on CLOCK_MONOTONIC, in the order of the column interval."""
-
-    ends_ns: list[int] = field(default_factory=list)
 
 
 def compute(
@@ -43,7 +35,7 @@ def compute(
     interval_s: float | None = None,
     duration_s: float | None = None,
     top: int = 10,
-) -> Counts:
+) -> IntervalResult:
     """Counts of the calls that returned, the most frequent first, or with ``latency`` those that took most time.
 
     ``failures``: another name of the filter's ``failed``. ``errno``: only calls that returned -errno. ``ppid``: only
@@ -80,7 +72,7 @@ def compute(
         open_calls = f"SELECT count(*) FROM syscalls AS s WHERE s.ret IS NULL AND {where(shared)}"  # noqa: S608 - only literals
         if unfinished := trace.query(open_calls).rows[0][0]:
             result.notes.append(f"calls that never returned, which are not counted: {unfinished}")
-    return Counts(result.columns, result.types, result.source, sql, result.notes, ends_ns=times.ends_ns)
+    return IntervalResult.of(result, times)
 
 
 def _settle(options: Options) -> Options:
@@ -96,11 +88,9 @@ def _settle(options: Options) -> Options:
 
 def _text(answer: Answer) -> Iterator[str]:
     options, result = answer.options, answer.result
-    assert isinstance(result, Counts)  # noqa: S101
-    found = {number: list(rows) for number, rows in groupby(result.records(), lambda row: row.get("interval", 1))}
-    for number, end in enumerate(result.ends_ns, 1):
+    assert isinstance(result, IntervalResult)  # noqa: S101
+    for end, rows in result.by_interval():
         clock = time_of_day(end, answer.trace.manifest)
-        rows = found.get(number, [])
         yield from syscount_table(rows, clock, options["process"], options["latency"], options["milliseconds"])
 
 
@@ -123,9 +113,10 @@ class _Parent(click.ParamType):  # type: ignore[type-arg] # generic only in new 
         """The number; a usage error if it is none."""
         if isinstance(value, int):
             return value
-        if not value.isdigit():
+        number = whole_number(value, (1 << 31) - 1)
+        if number is None:
             self.fail(f"{value!r} is no process id", param, ctx)
-        return int(value)
+        return number
 
 
 REPORT = Report(

@@ -7,11 +7,12 @@ from collections import Counter
 import duckdb
 import pytest
 from support.stack_traces import DEEP, DESCEND_SHOWN, HANDLER, LIBC, add_stack, function, stacked
-from support.trace_builder import TraceBuilder
+from support.trace_builder import MS, TraceBuilder
 
 import bpfrec
 from bpfrec.analyze.engine.requirements import Requirements
 from bpfrec.analyze.render.stack_blocks import stack_blocks
+from bpfrec.formats import schema
 
 OPENING = (
     "open [libc.so.6]",
@@ -166,3 +167,19 @@ def test_trace_prints_frames_as_bcc_does(trace):
         "Builtins_JSEntry+0x13 [node]",
         "_start+0x14 [node]",
     ]
+
+
+def test_stackcount_limits_the_rows_of_each_interval(tmp_path):
+    builder = TraceBuilder()
+    for second in (0, 1):
+        for stack in range(3):
+            # The higher its number, the more often it is seen.
+            for time in range(stack + 1):
+                at = second * 1000 * MS + (stack * 10 + time) * MS
+                builder.call("read", at, 3, 0, 1, ret=0, stack_id=stack)
+    for stack in range(3):
+        builder.add(schema.FRAMES, stack_id=stack, depth=0, ip=stack, symbol=f"f{stack}", symbol_offset=0)
+    with bpfrec.open(builder.write(tmp_path / "t.bpfrec")) as trace:
+        rows = trace.report("stackcount", interval_s=1.0, top=2).dicts()
+    found = [(row["interval"], row["count"], row["frames"]) for row in rows]
+    assert found == [(1, 2, ["f1"]), (1, 3, ["f2"]), (2, 2, ["f1"]), (2, 3, ["f2"])]
