@@ -11,6 +11,7 @@ from typing import Any
 from bpfrec.analyze.engine.result import Result
 from bpfrec.analyze.engine.sqltemplate import bundled_sql
 from bpfrec.analyze.facade import Trace
+from bpfrec.analyze.render.data import zoned
 from bpfrec.analyze.render.escape import printable
 from bpfrec.analyze.render.markdown import Bounds, markdown_rows
 from bpfrec.analyze.reports import REPORTS
@@ -92,7 +93,8 @@ class Answers:
 
 
 def _answer(result: Result, notes: Sequence[str] = ()) -> str:
-    return _quoted([*notes, *markdown_rows(result.columns, result.types, result.source, BOUNDS, _ADVICE)])
+    rows = zoned(result.types, result.source)
+    return _quoted([*notes, *markdown_rows(result.columns, result.types, rows, BOUNDS, _ADVICE)])
 
 
 def _quoted(lines: Sequence[str]) -> str:

@@ -121,3 +121,11 @@ def test_the_skill_shows_commands_that_work(tmp_path: Path) -> None:
     done = run_bpfrec("skill", "--install", tmp_path)
     assert (tmp_path / "bpfrec" / "SKILL.md").read_text() == text
     assert done.stdout == f"{tmp_path / 'bpfrec' / 'SKILL.md'}\n"
+
+
+def test_times_have_their_zone_as_in_other_answers() -> None:
+    query = "SELECT ts FROM syscalls ORDER BY ts LIMIT 1"
+    [(_, answer)] = asked([SQLITE], ("query", {"sql": query}))
+    printed = run_bpfrec("analyze", "-i", SQLITE, "sql", query, "--format", "markdown").stdout.splitlines()[2]
+    assert printed.endswith("Z |")
+    assert printed in answer
