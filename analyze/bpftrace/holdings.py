@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from bpfrec.analyze.views.recording import wall_offset_ns
+
 if TYPE_CHECKING:
     from bpfrec.analyze.facade import Trace
 
@@ -56,7 +58,7 @@ def holdings(trace: Trace) -> Holdings:
         host=manifest.host.name,
         start_ns=manifest.start_ns,
         stop_ns=manifest.stop_ns,
-        wall_offset_ns=manifest.clock.wall_ns - manifest.clock.monotonic_ns,
+        wall_offset_ns=wall_offset_ns(manifest),
         utc_offset_s=manifest.clock.utc_offset_s,
         counts={str(name): count for name, count in manifest.syscalls.items()},
     )

@@ -11,7 +11,8 @@ import click
 from bpfrec.analyze.bpftrace.dialect import DIALECTS
 from bpfrec.analyze.bpftrace.errors import ScriptError, Source
 from bpfrec.analyze.commands.files import output_file
-from bpfrec.analyze.commands.options import note, pass_trace
+from bpfrec.analyze.commands.options import pass_trace
+from bpfrec.analyze.commands.output import note
 from bpfrec.analyze.facade import Trace
 from bpfrec.analyze.render.escape import printable_lines
 from bpfrec.formats.errors import BpfrecError

@@ -9,8 +9,10 @@ from typing import Any
 import click
 
 from bpfrec.analyze.commands.files import output_file
-from bpfrec.analyze.commands.filter_options import filter_options
-from bpfrec.analyze.commands.options import note, pass_trace
+from bpfrec.analyze.commands.filter_options import filter_options, refuse_with_samples
+from bpfrec.analyze.commands.options import pass_trace
+from bpfrec.analyze.commands.output import note
+from bpfrec.analyze.commands.trace_input import trace_argument
 from bpfrec.analyze.facade import Trace
 
 _FORMS = {".pftrace": "perfetto", ".perfetto-trace": "perfetto", ".pb.gz": "pprof"}
@@ -33,7 +35,19 @@ _FORMS = {".pftrace": "perfetto", ".perfetto-trace": "perfetto", ".pb.gz": "ppro
 )
 @click.option("--force", is_flag=True, help="Replace the file if it is there.")
 @pass_trace
-def command(trace: Trace, output: Path, form: str | None, samples: bool, by: str, force: bool, **chosen: Any) -> None:
+@click.pass_context
+def command(
+    ctx: click.Context,
+    /,
+    *,
+    trace: Trace,
+    output: Path,
+    form: str | None,
+    samples: bool,
+    by: str,
+    force: bool,
+    **chosen: Any,
+) -> None:
     """Write the trace, or the chosen calls, in the format of another tool.
 
     \b
@@ -48,6 +62,8 @@ def command(trace: Trace, output: Path, form: str | None, samples: bool, by: str
         )
     if form == "perfetto" and (samples or by != "calls"):
         raise click.UsageError("--samples and --by are for pprof; Perfetto's format has calls and samples.")
+    if samples:
+        refuse_with_samples(ctx)
     with output_file(output, force=force, binary=True) as file:
         note(*trace.loss_notes())
         file.writelines(_pprof(trace, samples, by, **chosen) if form == "pprof" else _perfetto(trace, **chosen))
@@ -63,13 +79,14 @@ def _perfetto(trace: Trace, **chosen: Any) -> Iterator[bytes]:
 def _pprof(trace: Trace, samples: bool, by: str, **chosen: Any) -> Iterator[bytes]:
     from bpfrec.analyze.export.pprof import pprof  # noqa: PLC0415
     from bpfrec.analyze.flame.draw import measured  # noqa: PLC0415
+    from bpfrec.analyze.views.recording import wall_offset_ns  # noqa: PLC0415
 
     flame, _ = measured(trace, samples=samples, by=by, comm=False, call=not samples, **chosen)
     note(*flame.notes)
     manifest = trace.manifest
-    start = manifest.start_ns - manifest.clock.monotonic_ns + manifest.clock.wall_ns
+    start = manifest.start_ns + wall_offset_ns(manifest)
     what = "samples" if samples else by
     yield pprof(flame, what, start, manifest.stop_ns - manifest.start_ns)
 
 
-command.params += filter_options({})
+command.params += [*filter_options({}), trace_argument()]

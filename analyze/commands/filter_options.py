@@ -7,8 +7,10 @@ from itertools import chain
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from bpfrec.analyze.commands.choice_types import Calls, Ids, Pids, Users
+from bpfrec.analyze.reports.call_filter import CALLS_ONLY
 
 _TIME = "MOMENT"
 USUAL: Mapping[str, Sequence[str]] = {
@@ -56,6 +58,21 @@ def filter_options(flags: Mapping[str, Sequence[str]], taken: Sequence[str] = ()
         for name, kind, metavar, text in options
         if spelt[name]
     ]
+
+
+def refuse_with_samples(ctx: click.Context, names: Sequence[str] = ()) -> None:
+    """Refuses options beside ``--samples`` that are about calls: those that choose them, ``--by``, but for ``--by
+    time``, and those that are called ``names``.
+
+    Raises:
+        click.UsageError: one was given.
+    """
+    for name in (*CALLS_ONLY, "by", *names):
+        if ctx.get_parameter_source(name) is not ParameterSource.COMMANDLINE or ctx.params[name] == "time":
+            continue
+        option = next(param for param in ctx.command.params if param.name == name).opts[0]
+        given = f"{option} {ctx.params[name]}" if name == "by" else option
+        raise click.UsageError(f"{given} is about system calls, and --samples is not.", ctx)
 
 
 _SEVERAL = ("pid", "tid", "uid", "syscall", "path")

@@ -8,8 +8,9 @@ from typing import Any
 import click
 
 from bpfrec.analyze.commands.files import output_file
-from bpfrec.analyze.commands.filter_options import filter_options
-from bpfrec.analyze.commands.options import note, pass_trace, write_lines
+from bpfrec.analyze.commands.filter_options import filter_options, refuse_with_samples
+from bpfrec.analyze.commands.options import pass_trace
+from bpfrec.analyze.commands.output import note, write_lines
 from bpfrec.analyze.commands.trace_input import trace_argument
 from bpfrec.analyze.facade import Trace
 from bpfrec.analyze.reports.stacks import STACK_OPTIONS
@@ -22,7 +23,6 @@ _SUFFIXES = {
     ".folded": "folded",
     ".txt": "folded",
 }
-_CALLS_ONLY = "{} is about system calls, and --samples is not."
 
 
 @click.command("flamegraph")
@@ -69,17 +69,7 @@ def command(
     """
     form = form or _format_of(output)
     if samples:
-        named = (
-            ("--syscall", "syscall"),
-            ("-x", "failed"),
-            ("--path", "path"),
-            ("--call", "call"),
-            (f"--by {by}", "by"),
-        )
-        for option, parameter in named:
-            given = ctx.get_parameter_source(parameter) is click.core.ParameterSource.COMMANDLINE
-            if given and option != "--by time":
-                raise click.UsageError(_CALLS_ONLY.format(option))
+        refuse_with_samples(ctx, ("call",))
     from bpfrec.analyze.flame.draw import drawn, measured  # noqa: PLC0415
 
     note(*trace.loss_notes())

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import click
 
-from bpfrec.analyze.commands.options import Output, output_options, pass_trace
+from bpfrec.analyze.commands.options import pass_trace
+from bpfrec.analyze.commands.output import Output, output_options
 from bpfrec.analyze.commands.trace_input import trace_argument
 from bpfrec.analyze.facade import Trace
 

@@ -1,4 +1,4 @@
-"""What all commands share: the trace they open and the form of their answers."""
+"""What all commands share: the trace that they open."""
 
 from __future__ import annotations
 
@@ -10,41 +10,10 @@ import click
 
 from bpfrec.analyze.commands.endings import ended_by_signals
 from bpfrec.analyze.commands.memory import bounded_memory
-from bpfrec.analyze.commands.output import (
-    Output,
-    TextRenderer,
-    listing_options,
-    note,
-    output_options,
-    output_paint,
-    output_width,
-    rendered,
-    write_lines,
-)
+from bpfrec.analyze.commands.output import note
 from bpfrec.analyze.commands.time_limit import bounded_time
-from bpfrec.analyze.commands.trace_input import (
-    DEFAULT_TRACE,
-    TRACE_VARIABLE,
-    input_options,
-    named_symbols,
-    named_trace,
-)
+from bpfrec.analyze.commands.trace_input import input_options, named_symbols, named_trace
 from bpfrec.analyze.facade import Trace
-
-__all__ = [
-    "DEFAULT_TRACE",
-    "TRACE_VARIABLE",
-    "Output",
-    "TextRenderer",
-    "listing_options",
-    "note",
-    "output_options",
-    "output_paint",
-    "output_width",
-    "pass_trace",
-    "rendered",
-    "write_lines",
-]
 
 F = TypeVar("F", bound=Callable[..., Any])
 

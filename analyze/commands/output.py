@@ -23,6 +23,7 @@ from bpfrec.analyze.engine.result import Result, Row
 from bpfrec.analyze.render.columns import are_known
 from bpfrec.analyze.render.escape import printable
 from bpfrec.analyze.views.stack_text import STACK_TEXT
+from bpfrec.formats.units import whole_number
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -145,7 +146,7 @@ def _in_columns(result: Result) -> tuple[Iterable[Row], Iterable[pa.RecordBatch]
 
 def output_width() -> int | None:
     """Columns that standard output has: $COLUMNS, else the terminal's; None where there is neither."""
-    if os.environ.get("COLUMNS", "").isdigit() or sys.stdout.isatty():
+    if whole_number(os.environ.get("COLUMNS", "")) is not None or sys.stdout.isatty():
         return get_terminal_size().columns
     return None
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from bpfrec.analyze.commands.options import Output, note
+from bpfrec.analyze.commands.output import Output, note
 from bpfrec.analyze.commands.sql import answer
 from bpfrec.analyze.facade import Trace
 from bpfrec.analyze.render.escape import printable_lines

@@ -13,7 +13,7 @@ from bpfrec.analyze.commands.trace_input import input_options, is_trace, keep_tr
 from bpfrec.analyze.reports import REPORTS, find
 
 if TYPE_CHECKING:
-    from bpfrec.analyze.commands.options import Output
+    from bpfrec.analyze.commands.output import Output
     from bpfrec.analyze.engine.result import Result
     from bpfrec.analyze.facade import Trace
     from bpfrec.formats.manifest import Manifest
@@ -35,7 +35,8 @@ def report_command(name: str) -> click.Command:
     """The command of a report: options that choose calls, its own, and those of every output."""
     # The list of reports is printed without all this.
     from bpfrec.analyze.commands.filter_options import filter_options  # noqa: PLC0415
-    from bpfrec.analyze.commands.options import note, output_options, pass_trace  # noqa: PLC0415
+    from bpfrec.analyze.commands.options import pass_trace  # noqa: PLC0415
+    from bpfrec.analyze.commands.output import note, output_options  # noqa: PLC0415
     from bpfrec.analyze.commands.patience import Patience  # noqa: PLC0415
     from bpfrec.analyze.reports.call_filter import FILTERS  # noqa: PLC0415
     from bpfrec.analyze.reports.report import Answer  # noqa: PLC0415

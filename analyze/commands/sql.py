@@ -8,7 +8,8 @@ from typing import TextIO
 
 import click
 
-from bpfrec.analyze.commands.options import Output, note, output_options, pass_trace, write_lines
+from bpfrec.analyze.commands.options import pass_trace
+from bpfrec.analyze.commands.output import Output, note, output_options, write_lines
 from bpfrec.analyze.commands.patience import Patience
 from bpfrec.analyze.commands.trace_input import without_trace
 from bpfrec.analyze.engine.result import Result

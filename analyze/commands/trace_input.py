@@ -20,7 +20,6 @@ _SUFFIX = ".bpfrec"
 _SYMBOLS_VARIABLE = "BPFREC_SYMBOLS"
 _INPUT = "bpfrec.input"
 _SYMBOLS = "bpfrec.symbols"
-_PARAMETERS = ("input_path", "symbols")
 
 
 def input_options(function: F) -> F:

@@ -44,7 +44,7 @@ class _Writer:
         self._threads = source.threads()
         self._stacks = source.stacks()
         self._names: dict[str, int] = {}
-        self._written_stacks: set[int] = set()
+        self._callstacks: dict[tuple[int, ...], int] = {}
         self._functions: dict[str, int] = {}
         self._paths: dict[str, int] = {}
         self._frames: dict[StackFrame, int] = {}
@@ -87,8 +87,9 @@ class _Writer:
         if call.duration_ns is None:
             event.append(nested(_ANNOTATION, integer(1, 4), integer(2, 1)))
         if call.stack_id is not None and call.stack_id in self._stacks:
-            interned += self._stack(call.stack_id)
-            event.append(integer(_CALLSTACK_IID, call.stack_id + 1))
+            number, said = self._callstack((call.stack_id,))
+            interned += said
+            event.append(integer(_CALLSTACK_IID, number))
         track = integer(_TRACK_UUID, _thread_track(call.tid, call.pid))
         packets.append(_event(call.ts_ns, [track, *event], interned))
         if call.duration_ns is not None:
@@ -106,12 +107,13 @@ class _Writer:
 
     def sample(self, sample: Sample) -> bytes:
         """The packet of one CPU sample."""
-        if sample.stack_id not in self._stacks:
+        stacks = tuple(stack for stack in sample.stacks if stack in self._stacks)
+        if not stacks:
             return b""
-        interned = self._stack(sample.stack_id)
-        mode = integer(5, _KERNEL if sample.in_kernel else _USER)
+        number, interned = self._callstack(stacks)
+        mode = integer(5, _USER if sample.kernel_stack_id is None else _KERNEL)
         ids = [integer(1, sample.cpu), integer(2, sample.pid), integer(3, sample.tid)]
-        written = nested(_PERF_SAMPLE, *ids, integer(4, sample.stack_id + 1), mode)
+        written = nested(_PERF_SAMPLE, *ids, integer(4, number), mode)
         return _packet(integer(_TIMESTAMP, sample.ts_ns), written, *_interned(interned))
 
     def _name(self, name: str) -> bytes:
@@ -120,16 +122,16 @@ class _Writer:
         number = self._names[name] = len(self._names) + 1
         return nested(_NAMES, integer(1, number), text(2, name))
 
-    def _stack(self, stack: int) -> list[bytes]:
-        """What has to be said before the stack may be named."""
-        if stack in self._written_stacks:
-            return []
-        self._written_stacks.add(stack)
+    def _callstack(self, stacks: tuple[int, ...]) -> tuple[int, list[bytes]]:
+        """The number of a call stack made of ``stacks``, innermost first, and what has to be said before it is used."""
+        if stacks in self._callstacks:
+            return self._callstacks[stacks], []
+        number = self._callstacks[stacks] = len(self._callstacks) + 1
         said: list[bytes] = []
-        frames = [self._frame(frame, said) for frame in self._stacks[stack]]
+        frames = [self._frame(frame, said) for stack in stacks for frame in self._stacks[stack]]
         # Perfetto has the outermost frame first.
-        said.append(nested(_STACKS, integer(1, stack + 1), *(integer(2, frame) for frame in reversed(frames))))
-        return said
+        said.append(nested(_STACKS, integer(1, number), *(integer(2, frame) for frame in reversed(frames))))
+        return number, said
 
     def _frame(self, frame: StackFrame, said: list[bytes]) -> int:
         number = self._frames.get(frame)

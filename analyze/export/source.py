@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
-from bpfrec.analyze.engine.sqltemplate import bundled_sql
+from bpfrec.analyze.engine.sqltemplate import Fragment, bundled_sql, render_text
 from bpfrec.analyze.facade import Trace
 from bpfrec.analyze.flame.text import safe
+from bpfrec.analyze.reports.call_filter import CALLS_ONLY, CallFilter
+from bpfrec.analyze.reports.calls import calls_sql
 
-_UNKNOWN = "[unknown]"
+UNKNOWN = "[unknown]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,75 +42,69 @@ class StackFrame:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """A thread that was found running; ``stack_id`` is that of its kernel stack where it was in the kernel."""
+    """A thread that was found running, with its stack in user space, and in the kernel if it was there."""
 
     ts_ns: int
     pid: int
     tid: int
     cpu: int
-    stack_id: int
-    in_kernel: bool
+    stack_id: int | None
+    kernel_stack_id: int | None
+
+    @property
+    def stacks(self) -> tuple[int, ...]:
+        """The stacks that it consists of, innermost first."""
+        return tuple(stack for stack in (self.kernel_stack_id, self.stack_id) if stack is not None)
 
 
 class Source:
-    """The parts of ``trace`` that an exporter writes; ``chosen`` chooses calls as reports do."""
+    """The parts of ``trace`` that an exporter writes.
+
+    ``chosen`` chooses calls as reports do, and samples by those of its conditions that they can meet: with a condition
+    on calls alone (``syscall``, ``failed``, ``path``) there are no samples.
+    """
 
     def __init__(self, trace: Trace, **chosen: Any) -> None:
         self.trace = trace
-        self._chosen = chosen
-        clock = trace.manifest.clock
-        self._wall_minus_monotonic = clock.wall_ns - clock.monotonic_ns
+        self._filter = CallFilter.of(**chosen)
+        no_samples = any(chosen.get(name) for name in CALLS_ONLY)
+        self._samples = Fragment("FALSE") if no_samples else self._filter.where(trace.manifest)
 
     def calls(self) -> Iterator[Call]:
         """The chosen calls by the time of their entry."""
-        found = self.trace.arrow(bundled_sql("export_stacks"))
-        ids = found.column("event_id").to_numpy()
-        stacks = found.column("stack_id").to_numpy()
-        for row in self.trace.report("calls", lazy=True, **self._chosen).records():
-            event = row["event_id"]
-            place = int(np.searchsorted(ids, event))
-            stack = int(stacks[place]) if place < len(ids) and ids[place] == event else None
-            yield Call(
-                event,
-                _nanoseconds(row["ts"]) - self._wall_minus_monotonic,
-                row["duration_ns"],
-                row["pid"],
-                row["tid"],
-                safe(row["syscall"]),
-                safe(row["call"]),
-                row["ret"],
-                None if row["errno"] is None else safe(row["errno"]),
-                stack,
-            )
+        listed = Fragment(calls_sql(self.trace, self._filter))
+        rows = self.trace.query(render_text(bundled_sql("export_calls"), listed=listed), lazy=True).source
+        for event, ts_ns, duration_ns, pid, tid, syscall, text, ret, errno, stack in rows:
+            failure = None if errno is None else safe(errno)
+            named = safe(syscall or UNKNOWN)
+            yield Call(event, ts_ns, duration_ns, pid, tid, named, safe(text or named), ret, failure, stack)
 
     def processes(self) -> dict[int, str]:
         """The processes by pid, with what they are called: the command line, else the name."""
         rows = self.trace.query("SELECT pid, coalesce(cmdline, comm) FROM processes ORDER BY start_ns NULLS FIRST").rows
-        return {pid: safe(name or _UNKNOWN) for pid, name in rows if pid is not None}
+        return {pid: safe(name or UNKNOWN) for pid, name in rows if pid is not None}
 
     def threads(self) -> dict[tuple[int, int], str]:
         """The threads by pid and tid, with their last names."""
         rows = self.trace.query("SELECT pid, tid, comm FROM threads ORDER BY start_ns NULLS FIRST").rows
-        return {(pid, tid): safe(name or _UNKNOWN) for pid, tid, name in rows if None not in (pid, tid)}
+        return {(pid, tid): safe(name or UNKNOWN) for pid, tid, name in rows if None not in (pid, tid)}
 
     def stacks(self) -> dict[int, list[StackFrame]]:
-        """The call stacks by number, innermost frame first."""
+        """The stacks of the chosen calls and samples by number, innermost frame first."""
+        chosen = self._filter.where(self.trace.manifest)
+        query = render_text(bundled_sql("export_frames"), calls=chosen, samples=self._samples)
         stacks: dict[int, list[StackFrame]] = {}
         seen: dict[tuple[Any, ...], StackFrame] = {}
-        for stack, *frame in self.trace.query(bundled_sql("export_frames")).rows:
+        for stack, *frame in self.trace.query(query, lazy=True).source:
             key = tuple(frame)
             if key not in seen:
                 symbol, module, address = key
-                seen[key] = StackFrame(safe(symbol or _UNKNOWN), safe(module or _UNKNOWN), address or 0)
+                seen[key] = StackFrame(safe(symbol or UNKNOWN), safe(module or UNKNOWN), address or 0)
             stacks.setdefault(stack, []).append(seen[key])
         return stacks
 
     def samples(self) -> Iterator[Sample]:
-        """The samples that have a stack, by time."""
-        for ts_ns, pid, tid, cpu, user, kernel in self.trace.query(bundled_sql("export_samples")).rows:
-            stack = user if kernel is None else kernel
-            yield Sample(ts_ns, pid, tid, cpu or 0, stack, kernel is not None)
-
-
-def _nanoseconds(moment: Any) -> int:
-    return int(np.datetime64(moment, "ns").astype(np.int64))
+        """The chosen samples that have a stack, by time."""
+        query = render_text(bundled_sql("export_samples"), samples=self._samples)
+        for ts_ns, pid, tid, cpu, stack, kernel_stack in self.trace.query(query, lazy=True).source:
+            yield Sample(ts_ns, pid, tid, cpu or 0, stack, kernel_stack)

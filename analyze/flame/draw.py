@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import bpfrec
@@ -14,7 +14,7 @@ from bpfrec.analyze.flame.speedscope import speedscope
 from bpfrec.analyze.flame.svg import svg
 from bpfrec.analyze.flame.text import amount_text
 from bpfrec.analyze.flame.weights import measure_calls, measure_samples
-from bpfrec.analyze.reports.call_filter import CallFilter
+from bpfrec.analyze.reports.call_filter import CALLS_ONLY, CallFilter
 from bpfrec.formats.errors import ReportError
 
 
@@ -34,8 +34,11 @@ def measured(
     :func:`bpfrec.analyze.flame.weights.measure_calls`.
 
     Raises:
-        ReportError: nothing that was chosen has a stack, or the time between samples is not known.
+        ReportError: nothing that was chosen has a stack, the time between samples is not known, or what is asked of
+            samples is about calls.
     """
+    if samples:
+        _check_samples(by, chosen)
     conditions = CallFilter.of(**chosen).conditions(trace.manifest)
     if samples:
         period_ns = _period_ns(trace) if by == "time" else None
@@ -51,6 +54,12 @@ def measured(
         )
     flame = flame_of(stacks)
     return flame, f"{what[0].upper()}{what[1:]} of {trace.path.name}: {amount_text(flame.total, flame.unit)}"
+
+
+def _check_samples(by: str, chosen: Mapping[str, Any]) -> None:
+    asked = [name for name in CALLS_ONLY if chosen.get(name)] + (["by failures"] if by == "failures" else [])
+    if asked:
+        raise ReportError(f"samples have no {asked[0]}", "That is about system calls: leave it out, or the samples.")
 
 
 def _period_ns(trace: Trace) -> int:

@@ -104,6 +104,31 @@ def test_calls_are_chosen_as_in_reports(tmp_path: Path) -> None:
     assert len(begun) == row["n"] > 0
 
 
+def test_samples_and_stacks_are_chosen_as_calls_are(tmp_path: Path) -> None:
+    trace = SAMPLES / "running.bpfrec"
+
+    def read(*options: str) -> tuple[int, int]:
+        target = tmp_path / "t.pftrace"
+        done = run_bpfrec("analyze", "export", trace, "-o", target, "--force", *options)
+        assert done.returncode == 0, done.stderr
+        packets = proto.Trace.FromString(target.read_bytes()).packet
+        return sum(p.HasField("perf_sample") for p in packets), sum(len(p.interned_data.callstacks) for p in packets)
+
+    [row] = asked(
+        trace,
+        "SELECT count(*) AS n, count(*) FILTER (epoch_ns(ts) - epoch_ns((SELECT start FROM recording)) < 5e8) AS early "
+        "FROM samples WHERE coalesce(stack_id, kernel_stack_id) IS NOT NULL",
+    )
+    every, stacks = read()
+    assert every == row["n"] > row["early"] > 0
+    assert read("--to", "0.5")[0] == row["early"]
+    assert read("-p", "1") == (0, 0)
+    # Samples are of no call.
+    of_calls, stacks_of_calls = read("--path", "*")
+    assert of_calls == 0
+    assert stacks_of_calls < stacks
+
+
 def test_names_of_a_hostile_trace_are_harmless(tmp_path: Path) -> None:
     trace = hostile().write(tmp_path / "hostile.bpfrec")
     written = exported(trace, tmp_path / "t.pftrace")
@@ -142,3 +167,7 @@ def test_refusals(tmp_path: Path) -> None:
     assert done.stderr.splitlines()[0] == f"bpfrec: {target} exists"
     for wrong in (["-o", tmp_path / "t.txt"], ["-o", tmp_path / "t.pftrace", "--by", "time"]):
         assert run_bpfrec("analyze", "-i", trace, "export", *wrong).returncode == 2
+    for about_calls in ("--syscall=read", "-x", "--path=*", "--by=failures"):
+        done = run_bpfrec("analyze", "-i", trace, "export", "-o", tmp_path / "s.pb.gz", "--samples", about_calls)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert "is about system calls, and --samples is not" in done.stderr

@@ -47,6 +47,7 @@ def test_standard_output_has_folded_stacks(trace: Path) -> None:
     [
         (("-o", "x.bpfrec"), 2, "--format"),
         (("--samples", "--syscall", "read"), 2, "--syscall is about system calls"),
+        (("--samples", "--path", "*"), 2, "--path is about system calls"),
         (("--samples", "-x"), 2, "-x is about system calls"),
         (("--samples", "--by", "failures"), 2, "--by failures is about system calls"),
         (("--samples", "--by", "time"), 1, "how many samples a second"),
