@@ -7,7 +7,7 @@ state AS MATERIALIZED (
         event_id, pid, tid, syscall, arg0, arg1, arg2, arg3, arg4, arg5, ret, path, path_status,
         2 * ts_ns AS entered,
         2 * (ts_ns + coalesce(duration_ns, 0)) AS ended
-    FROM syscalls
+    FROM world_calls
     WHERE syscall IN {{ changers }}
         AND (ret BETWEEN 0 AND 2147483647 OR (syscall = 'close' AND errno IS DISTINCT FROM 'EBADF'))
 ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 from importlib.resources import files
 
 import numpy as np
@@ -30,6 +31,12 @@ _RESOLVE_NO_SYMLINKS, _RESOLVE_BENEATH, _RESOLVE_IN_ROOT = 0x04, 0x08, 0x10
 _BPF_MAKERS = (0, 5, 7, 13, 14, 17, 18, 19, 28, 30, 32, 33, 36)
 """Commands of enum bpf_cmd (include/uapi/linux/bpf.h) that give a descriptor."""
 
+_BREAKING = frozenset(("execve", "execveat", "unshare", "close_range"))
+"""Calls that end the sharing of descriptors or directories, or close descriptors at once."""
+
+_ADDRESSED = frozenset(("bind", "connect", "getsockname", "getpeername", "accept", "accept4"))
+"""Calls that say an address of a socket."""
+
 _GOES_UP = r"(^|/)\.\.(/|$)"
 _LEADS_ELSEWHERE = Fragment(
     "CASE"
@@ -47,7 +54,9 @@ _LEADS_ELSEWHERE = Fragment(
 
 def fill_resolved(queries: Queries) -> None:
     """Puts the rows into ``computed.resolved``, and keeps the names for :func:`fill_names`."""
-    _make(queries, "uses", rules=_rules())
+    queries.execute(_sql("rules"))
+    queries.append("world_rules", _rules())
+    _make(queries, "uses")
     naming = naming_of(queries)
     queries.execute(_sql("results"))
     (rows,) = queries.arrow("SELECT count(*) AS n FROM world_uses")["n"].to_pylist()
@@ -109,20 +118,22 @@ def _resolve(queries: Queries, naming: Naming, begin: int) -> None:
 def naming_of(queries: Queries) -> Naming:
     """Follows all descriptors and directories of the trace."""
     coverage = Coverage.of(queries.manifest.configuration)
+    changed = MAKING | MOVING | {"chroot", "pivot_root", "getcwd", "recvmsg", "socketcall", "fcntl64"}
+    _make(queries, "calls", calls=sorted(changed | FORKING | _ADDRESSED | _BREAKING | {"io_uring_setup"}))
     losses = Losses(_rows(queries, "losses", BEFORE=-FOREVER, FOREVER=FOREVER))
-    breaks = _rows(queries, "breaks")
+    breaks = _rows(queries, "breaks", calls=sorted(_BREAKING))
     forks = _rows(queries, "forks", calls=sorted(FORKING))
     threads, apart = _rows(queries, "threads"), _rows(queries, "thread_tables", FOREVER=FOREVER)
     processes = _rows(queries, "processes")
     tables = tables_of(processes, forks, breaks, coverage.forking, reasons.NOT_RECORDED, threads, apart)
-    changed = sorted(MAKING | MOVING | {"chroot", "pivot_root", "getcwd", "recvmsg", "socketcall", "fcntl64"})
-    _make(queries, "changes", makers=_makers(), changers=changed, bpf_makers=_BPF_MAKERS, socket_type=TYPE_SQL)
+    _make(queries, "changes", makers=_makers(), changers=sorted(changed), bpf_makers=_BPF_MAKERS, socket_type=TYPE_SQL)
     queries.execute(_sql("texts"))
     texts: list[str] = queries.arrow("SELECT text FROM world_texts ORDER BY id")["text"].to_pylist()
     changes = Changes.of(queries.arrow(_sql("numbered")))
     queries.execute("DROP TABLE world_changes; DROP TABLE world_texts")
-    addresses = _addresses(_rows(queries, "addresses"))
+    addresses = _addresses(_rows(queries, "addresses", calls=sorted(_ADDRESSED)))
     lookup = DescriptorLookup(changes, tables, breaks, losses, coverage, _rows(queries, "rings", BEFORE=-FOREVER))
+    queries.execute("DROP TABLE world_calls")
     return Naming(lookup, texts, addresses, coverage.addressing)
 
 
@@ -136,7 +147,9 @@ def _makers() -> Fragment:
     return Fragment(", ".join(map(literal, rows)))
 
 
-def _rules() -> Fragment:
+@cache
+def _rules() -> pa.Table:
+    """What each call names, with the columns of ``world_rules``."""
     rows = [
         (call.name, abi, place, use.role, use.fd, place == 1 and use.path is not None)
         for call in syscalls().values()
@@ -144,7 +157,8 @@ def _rules() -> Fragment:
         for abi in ([None] if call.i386_arguments is None else ["x86_64", "i386"])
         for place, use in enumerate(uses(call.name, abi or "x86_64"))
     ]
-    return Fragment(", ".join(map(literal, rows)))
+    names = ("syscall", "abi", "place", "role", "fd", "is_second")
+    return pa.table(dict(zip(names, map(list, zip(*rows, strict=True)), strict=True)))
 
 
 def _sql(name: str, **values: object) -> str:

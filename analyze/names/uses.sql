@@ -1,7 +1,6 @@
 -- What calls name, one row each; a path by the descriptor that it starts at. The time is 2 * ns.
 CREATE OR REPLACE TEMP TABLE world_uses AS
 WITH
-rules(syscall, abi, place, role, fd, is_second) AS (VALUES {{ rules }}),
 named AS (
     SELECT
         s.event_id, pid, tid, s.syscall, ts_ns, ret, errno, place, role, arg3,
@@ -13,7 +12,7 @@ named AS (
         CASE s.syscall WHEN 'openat2' THEN h.word2 ELSE 0 END AS resolve
     FROM syscalls AS s
     -- Arguments of 32-bit programs can stand elsewhere.
-    JOIN rules AS r ON r.syscall = s.syscall AND (r.abi IS NULL OR (r.abi = 'i386') = (s.abi IS NOT DISTINCT FROM 'i386'))
+    JOIN world_rules AS r ON r.syscall = s.syscall AND (r.abi IS NULL OR (r.abi = 'i386') = (s.abi IS NOT DISTINCT FROM 'i386'))
     LEFT JOIN structs AS h ON s.syscall = 'openat2' AND h.event_id = s.event_id AND h.kind = 'open_how'
 )
 SELECT
@@ -36,4 +35,5 @@ SELECT
 FROM named
 WHERE NOT (role = 'fd?' AND fd < 0)
     AND NOT (role = 'mapped' AND (arg3 & {{ MAP_ANONYMOUS }} != 0 OR fd < 0))
-    AND NOT (role IN ('path', 'text') AND path IS NULL AND status = 'null' AND NOT has_fd)
+    AND NOT (role IN ('path', 'text') AND path IS NULL AND status = 'null' AND NOT has_fd);
+DROP TABLE world_rules

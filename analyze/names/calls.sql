@@ -1,0 +1,8 @@
+-- The calls that say who has what open, read from the trace once.
+CREATE OR REPLACE TEMP TABLE world_calls AS
+SELECT
+    event_id, pid, tid, syscall, arg0, arg1, arg2, arg3, arg4, arg5, ret, errno, path, path_status, ts_ns, duration_ns
+FROM syscalls
+WHERE syscall IN {{ calls }}
+    -- Of those that failed only these change something.
+    AND (coalesce(ret, 0) >= 0 OR syscall = 'close' OR errno = 'EINPROGRESS')
