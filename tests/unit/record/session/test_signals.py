@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -56,7 +56,9 @@ def recorder(*arguments: str, before: tuple[str, ...] = ()) -> Iterator[tuple[su
         lines = sorted([process.stdout.readline().split(), process.stdout.readline().split()])
         yield process, int(lines[1][1])
     finally:
-        process.kill()
+        # The command is in the group, too, and holds the pipe open as long as it lives.
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
 
 
