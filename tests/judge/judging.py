@@ -30,8 +30,8 @@ def judge(program: Program, folder: Path) -> Findings:
         findings.add(compare_same_run(program.name, form, log, recording))
     if program.repeats:
         path = stage.program(program.command)
-        alone = stage.recorded_alone(program.command)
+        alone = read_recording(stage.recorded_alone(program.command))
         for form in Form:
             log = read_log(stage.straced_alone(form, program.command))
-            findings.add(compare_other_run("in two runs", path, form, log, read_recording(alone)))
+            findings.add(compare_other_run("in two runs", path, form, log, alone))
     return findings

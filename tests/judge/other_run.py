@@ -54,7 +54,10 @@ class OtherRun(SameRun):
 
 
 def compare_other_run(name: str, program: str, form: Form, log: StraceLog, recording: Recording) -> Findings:
-    """Compares ``recording`` of one run with ``log`` of another; ``program`` is the path that was executed."""
+    """Compares ``recording`` of one run with ``log`` of another; ``program`` is the path that was executed.
+
+    Names that are drawn at random are taken out of both, so that the recording can be compared with a further log.
+    """
     ours_of = dict(recording.threads)
     root = ours_of[recording.command]
     first = next(i for i, call in enumerate(root) if call.name == "execve" and call.paths[0][0] == program)

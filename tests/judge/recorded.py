@@ -147,7 +147,7 @@ def _add_texts(trace: Trace, calls: list[Recorded]) -> None:
         known = syscalls().get(name)
         if not known or known.arguments is None:
             continue
-        columns = set(trace.sql(f'SELECT * FROM sys."{name}" LIMIT 0').columns)
+        columns = {column for _, column, _, _ in trace.schema(f"sys.{name}").rows}
         worded = {f"{a.name}_text": a.index for a in known.arguments} | {"ret_text": RESULT, "call_text": WHOLE}
         chosen = [column for column in worded if column in columns]
         if not chosen:
