@@ -19,6 +19,7 @@ from bpfrec.record.options.choices import Duration, Ids, User
 from bpfrec.record.options.disk_size import DiskSize
 from bpfrec.record.options.ring_size import RingSize
 from bpfrec.record.options.syscalls import parse_calls, parse_stack_on
+from bpfrec.record.options.until import Condition, Until
 from bpfrec.record.processes.cgroup import find_cgroup
 from bpfrec.record.request import Request, check_targets
 
@@ -67,6 +68,15 @@ RECORDING_FAILED = 125
     metavar="SIZE",
     help="Stop before the recording takes more of the disk than this, such as 2G, at least 64M; a COMMAND goes on.",
 )
+@click.option(
+    "--until",
+    type=Until(),
+    multiple=True,
+    metavar="CONDITION",
+    help="Stop at the first call like this: 'openat ENOENT /etc/app/*', 'fsync >100ms', 'exit_group !=0'; a COMMAND "
+    "goes on.",
+)
+@click.option("--after", type=Duration(), metavar="TIME", help="With --until: stop this much later.")
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Write the trace to FILE. [trace.bpfrec]"
 )
@@ -125,6 +135,8 @@ def record(
     duration: float | None,
     max_seconds: float | None,
     max_bytes: int | None,
+    until: tuple[Condition, ...],
+    after: float | None,
     output: Path | None,
     force: bool,
     stacks: str,
@@ -158,8 +170,11 @@ def record(
         raise click.UsageError(
             "--stack-on says which calls have a stack, and --stacks off that none has: leave out one"
         )
+    if after is not None and not until:
+        raise click.UsageError("--after is for --until: it says how long to record after the call")
     with _failures_of(command):
         calls, unknown_calls = parse_calls(events)
+        _check_recorded(until, calls)
         every_pid, every_tid = tuple(chain.from_iterable(pids)), tuple(chain.from_iterable(tids))
         check_targets(every_pid, every_tid)
         check_permission()
@@ -176,6 +191,8 @@ def record(
             seconds=duration,
             max_seconds=max_seconds,
             max_bytes=max_bytes,
+            until=until,
+            after=after or 0.0,
             output=output,
             force=force,
             stacks=stacks,
@@ -193,6 +210,13 @@ def record(
             from bpfrec.record.run import run  # noqa: PLC0415
 
         sys.exit(run(request))
+
+
+def _check_recorded(until: tuple[Condition, ...], calls: frozenset[str] | None) -> None:
+    """Checks that a call that a condition waits for is one of ``calls`` (None: all)."""
+    for condition in until:
+        if calls is not None and not condition.calls & calls:
+            raise click.UsageError(f"--until '{condition.text}' waits for calls that -e does not record")
 
 
 @contextmanager

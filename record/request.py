@@ -8,6 +8,7 @@ from pathlib import Path
 
 from bpfrec.bpf.selection import Selection, StackChoice
 from bpfrec.formats.errors import BpfrecError
+from bpfrec.record.options.until import Condition
 from bpfrec.record.processes import procfs
 
 
@@ -19,7 +20,8 @@ class Request:
     ``unknown_calls``: also those whose number has no name here. ``seconds``: None: until something else ends it.
     ``data_bytes``: how many bytes to copy of what a call reads, writes, sends or receives, 0: none. ``profile``:
     samples a second on each CPU, 0: none. ``ring_bytes``: bytes of each CPU's ring, a power of two; None: by memory.
-    ``max_seconds``, ``max_bytes``: when recording stops and the command goes on; None: no limit.
+    ``max_seconds``, ``max_bytes``: when recording stops and the command goes on; None: no limit. ``until``: it also
+    stops so, ``after`` seconds later, when a call meets one of these.
     """
 
     pids: tuple[int, ...] = ()
@@ -45,6 +47,8 @@ class Request:
     profile: int = 0
     max_seconds: float | None = None
     max_bytes: int | None = None
+    until: tuple[Condition, ...] = ()
+    after: float = 0.0
 
     def selection(self, command_pid: int | None, helper_pid: int | None = None) -> Selection:
         """What the BPF program has to record; ``command_pid``: the process that will become :attr:`command`.

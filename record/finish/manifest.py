@@ -30,6 +30,8 @@ def manifest_of(
         "seconds": request.seconds,
         "max_seconds": request.max_seconds,
         "max_bytes": request.max_bytes,
+        "until": [text_of_argument(condition.text) for condition in request.until] or None,
+        "after_seconds": request.after if request.until else None,
         "stacks": request.stacks,
         "stack_on": _stack_on(request.stack_on),
         "data_bytes": request.data_bytes,

@@ -37,6 +37,7 @@ from bpfrec.record.session.signals import StopSignals
 from bpfrec.record.session.spools import Spools
 from bpfrec.record.session.stop import StopCondition
 from bpfrec.record.session.tracker import ProcessTracker
+from bpfrec.record.session.until import UntilWatch
 from bpfrec.record.session.working_folder import SpoolKind
 from bpfrec.record.stacks.kernel_symbols import read_kernel_symbols
 from bpfrec.record.stacks.stack_learner import StackLearner
@@ -108,10 +109,11 @@ class _Session:
     ) -> None:
         self._request, self._command = request, command
         self._child = child = command.child if command is not None else None
-        self._output, self._is_limited = output, False
+        self._output, self._is_limited, self._was_told = output, False, False
         output.reserve_room()
         self._spools = Spools(output)
         self._learner: StackLearner | None = None
+        self._until: UntilWatch | None = None
         self._events: list[Event] = []
         self._ring_cpus: frozenset[int] = frozenset()
         self._selection = selection
@@ -137,6 +139,9 @@ class _Session:
             careful = self._tracker.careful
             channels.side_band.consumer = careful.wrapped("reading the side band", self._take_events)
             self._ring_cpus = channels.calls.cpus
+            if request.until:
+                self._until = UntilWatch(request.until, request.after)
+                channels.calls.consumer = careful.wrapped("looking for the call of --until", self._until.take)
             self._tracker.snapshot()
             if request.comm is not None:
                 program.add_named_processes(_named(request.comm))
@@ -291,7 +296,12 @@ class _Session:
                 mark = self._segments.due(program)
                 self._drain(channels)
                 if mark is not None:
-                    self._segments.close(mark, program.unsent())
+                    unsent = program.unsent()
+                    self._segments.close(mark, unsent)
+                    self._look_at(unsent)
+                if (met := self._reason_of_until(listener)) is not None:
+                    self._is_limited = True
+                    return met
                 if (limit := limits.reached(is_marked=mark is not None)) is not None:
                     self._is_limited = True
                     return limit
@@ -307,6 +317,23 @@ class _Session:
                 if now >= next_report:
                     self._report(program, channels, listener, start)
                     next_report = now + _REPORT_SECONDS
+        return reason
+
+    def _look_at(self, unsent: list[tuple[int, bytes, int]]) -> None:
+        """Looks for the call of --until in batches that are not full, which a quiet machine does not send for long."""
+        if self._until is not None:
+            with self._tracker.careful.about("looking for the call of --until"):
+                for cpu, sample, _calls in unsent:
+                    self._until.take(cpu, sample)
+
+    def _reason_of_until(self, listener: Listener) -> str | None:
+        """Why --until stops the recording now; None: it does not. The user is told at once that the call was made."""
+        if self._until is None or not self._until.met:
+            return None
+        reason = self._until.reason()
+        if reason is None and not self._was_told:
+            self._was_told = True
+            listener.say(f"{self._until.met}; recording goes on for {self._request.after:g} s")
         return reason
 
     def _report(self, program: RecorderProgram, channels: Channels, listener: Listener, start: int) -> None:
