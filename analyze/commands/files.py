@@ -11,13 +11,15 @@ from tempfile import NamedTemporaryFile
 from typing import IO, Any
 
 from bpfrec.formats.errors import BpfrecError
+from bpfrec.formats.new_trace import publish
 
 
 @contextmanager
 def output_file(path: Path, *, force: bool, binary: bool = False) -> Iterator[IO[Any]]:
     """The file at ``path``, open for writing text in UTF-8, or bytes.
 
-    It is written beside its place and moved there at the end, so that a failure leaves nothing half. What is no
+    It is written beside its place and gets its name at the end, so that a failure leaves nothing half, and a file that
+    somebody made meanwhile is not replaced. What is no
     regular file, as a pipe or a device, is written to directly.
 
     Raises:
@@ -38,12 +40,13 @@ def output_file(path: Path, *, force: bool, binary: bool = False) -> Iterator[IO
         ) as file:
             try:
                 yield file
+                file.flush()
                 os.chmod(file.name, _permissions(kind))  # noqa: PTH101 - Path has the same
-                Path(file.name).replace(target)
-            except BaseException:
+                publish(Path(file.name), target, force)
+            finally:
+                # It is still there after a failure, and where its file has two names now.
                 with suppress(OSError):
                     Path(file.name).unlink()
-                raise
     except OSError as error:
         if isinstance(error, BrokenPipeError):
             raise

@@ -177,17 +177,23 @@ def note(*lines: str) -> None:
         click.echo(f"bpfrec: {printable(line)}", err=True)
 
 
-def listing_options(function: F) -> F:
-    """Adds ``--format`` and ``--sql``; the command gets an :class:`Output` as ``output``."""
-
-    @click.option(
+def _form_options(function: F) -> F:
+    form = click.option(
         "--format",
         "form",
         type=click.Choice(FORMATS),
         help="table to read (the default); json: one array of objects; jsonl: an object a line; csv: with a header "
         "line; markdown; parquet.",
     )
-    @click.option("--sql", "show_sql", is_flag=True, help="Print the SQL query instead of its answer.")
+    return form(
+        click.option("--sql", "show_sql", is_flag=True, help="Print the SQL query instead of its answer.")(function)
+    )
+
+
+def listing_options(function: F) -> F:
+    """Adds ``--format`` and ``--sql``; the command gets an :class:`Output` as ``output``."""
+
+    @_form_options
     @wraps(function)
     def command(*args: Any, form: str | None, show_sql: bool, **kwargs: Any) -> Any:
         return function(*args, output=_output(form, None, False, show_sql), **kwargs)
@@ -198,7 +204,7 @@ def listing_options(function: F) -> F:
 def output_options(function: F) -> F:
     """Adds ``--format``, ``--output``, ``--force`` and ``--sql``; the command gets an :class:`Output` as ``output``."""
 
-    @listing_options
+    @_form_options
     @click.option(
         "-o",
         "--output",
@@ -208,13 +214,11 @@ def output_options(function: F) -> F:
         help="Write the answer to FILE, in the format that its suffix says.",
     )
     @click.option("--force", is_flag=True, help="Replace FILE if it exists.")
-    @click.pass_context
     @wraps(function)
     def command(
-        ctx: click.Context, /, *args: Any, output: Output, answer_file: Path | None, force: bool, **kwargs: Any
+        *args: Any, form: str | None, answer_file: Path | None, force: bool, show_sql: bool, **kwargs: Any
     ) -> Any:
-        chosen = _output(ctx.params["form"], answer_file, force, output.show_sql)
-        return function(*args, output=chosen, **kwargs)
+        return function(*args, output=_output(form, answer_file, force, show_sql), **kwargs)
 
     return command  # type: ignore[return-value]
 

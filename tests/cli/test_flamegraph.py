@@ -9,6 +9,9 @@ import pytest
 from support.program import run_bpfrec
 from support.stack_traces import stacked
 
+from bpfrec.analyze.commands.files import output_file
+from bpfrec.formats.errors import BpfrecError
+
 BEGINNINGS = {
     "t.svg": "<?xml",
     "T.SVG": "<?xml",
@@ -68,3 +71,21 @@ def test_stack_text_is_printed_line_by_line(trace: Path) -> None:
     assert done.stdout.splitlines()[2:] == ["2  open+0x10 (libc.so.6)", "   stripped+0x1234"]
     (row,) = json.loads(run_bpfrec("analyze", "-i", trace, "sql", "--format", "json", query).stdout)
     assert row["path"] == "open+0x10 (libc.so.6)\nstripped+0x1234"
+
+
+def test_a_file_that_somebody_made_meanwhile_is_not_replaced(tmp_path: Path) -> None:
+    target = tmp_path / "t.svg"
+
+    def write() -> None:
+        with output_file(target, force=False) as file:
+            file.write("ours")
+            target.write_text("theirs")
+
+    with pytest.raises(BpfrecError, match="exists"):
+        write()
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("t.svg", "theirs")]
+    with output_file(target, force=True) as file:
+        file.write("ours")
+    with output_file(tmp_path / "new.svg", force=False) as file:
+        file.write("new")
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"t.svg": "ours", "new.svg": "new"}
