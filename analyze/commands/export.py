@@ -15,7 +15,7 @@ from bpfrec.analyze.commands.output import note
 from bpfrec.analyze.commands.trace_input import trace_argument
 from bpfrec.analyze.facade import Trace
 
-_FORMS = {".pftrace": "perfetto", ".perfetto-trace": "perfetto", ".pb.gz": "pprof"}
+_FORMS = {".pftrace": "perfetto", ".perfetto-trace": "perfetto", ".pb.gz": "pprof", ".json": "firefox"}
 
 
 @click.command("export")
@@ -23,7 +23,10 @@ _FORMS = {".pftrace": "perfetto", ".perfetto-trace": "perfetto", ".pb.gz": "ppro
     "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), required=True, help="The file, which is made."
 )
 @click.option(
-    "--format", "form", type=click.Choice(["perfetto", "pprof"]), help="Default: by the suffix: .pftrace, .pb.gz."
+    "--format",
+    "form",
+    type=click.Choice(["perfetto", "pprof", "firefox"]),
+    help="Default: by the suffix: .pftrace, .pb.gz, .json.",
 )
 @click.option("--samples", is_flag=True, help="pprof: CPU samples (record --profile) instead of system calls.")
 @click.option(
@@ -54,26 +57,29 @@ def command(
     export -o t.pftrace    for https://ui.perfetto.dev: a track for each thread, a slice for each call with its
                            arguments, result and call stack, failures, CPU samples
     export -o t.pb.gz      for pprof: call stacks of system calls, or of --samples
+    export -o t.json       for https://profiler.firefox.com: CPU samples, and a marker for each call
     """
     form = form or next((name for suffix, name in _FORMS.items() if output.name.endswith(suffix)), None)
     if form is None:
         raise click.UsageError(
-            f"The suffix of {output.name} says no format. Name it .pftrace or .pb.gz, or use --format."
+            f"The suffix of {output.name} says no format. Name it .pftrace, .pb.gz or .json, or use --format."
         )
-    if form == "perfetto" and (samples or by != "calls"):
-        raise click.UsageError("--samples and --by are for pprof; Perfetto's format has calls and samples.")
+    if form != "pprof" and (samples or by != "calls"):
+        raise click.UsageError("--samples and --by are for pprof; the other formats have calls and samples.")
     if samples:
         refuse_with_samples(ctx)
     with output_file(output, force=force, binary=True) as file:
         note(*trace.loss_notes())
-        file.writelines(_pprof(trace, samples, by, **chosen) if form == "pprof" else _perfetto(trace, **chosen))
+        is_pprof = form == "pprof"
+        file.writelines(_pprof(trace, samples, by, **chosen) if is_pprof else _timeline(trace, form, **chosen))
 
 
-def _perfetto(trace: Trace, **chosen: Any) -> Iterator[bytes]:
+def _timeline(trace: Trace, form: str, **chosen: Any) -> Iterator[bytes]:
+    from bpfrec.analyze.export.firefox import firefox  # noqa: PLC0415
     from bpfrec.analyze.export.perfetto import perfetto  # noqa: PLC0415
     from bpfrec.analyze.export.source import Source  # noqa: PLC0415
 
-    return perfetto(Source(trace, **chosen))
+    return {"perfetto": perfetto, "firefox": firefox}[form](Source(trace, **chosen))
 
 
 def _pprof(trace: Trace, samples: bool, by: str, **chosen: Any) -> Iterator[bytes]:

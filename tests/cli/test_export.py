@@ -158,6 +158,95 @@ def test_pprof_reads_the_profile(tmp_path: Path, options: tuple[str, ...], unit:
         assert f"Total samples = {total}" in done.stdout or f"of {total} total" in done.stdout
 
 
+def gecko(thread: dict[str, Any], table: str) -> list[dict[str, Any]]:
+    """The rows of a table of a Gecko profile by the names of its columns."""
+    schema = thread[table]["schema"]
+    return [{name: row[place] for name, place in schema.items()} for row in thread[table]["data"]]
+
+
+def functions_of(thread: dict[str, Any], stack: int | None) -> list[str]:
+    """The functions of a stack of a Gecko profile, innermost first."""
+    nodes, frames = gecko(thread, "stackTable"), gecko(thread, "frameTable")
+    found = []
+    while stack is not None:
+        # A prefix stands before what it is the prefix of.
+        assert nodes[stack]["prefix"] is None or nodes[stack]["prefix"] < stack
+        found.append(thread["stringTable"][frames[nodes[stack]["frame"]]["location"]])
+        stack = nodes[stack]["prefix"]
+    return found
+
+
+def test_firefox_has_a_marker_for_each_call_with_its_stack(tmp_path: Path) -> None:
+    trace = SAMPLES / "sqlite.bpfrec"
+    profile = json.loads(exported(trace, tmp_path / "t.json"))
+    calls = asked(
+        trace,
+        "SELECT event_id, pid, tid, syscall, errno, (ts_ns - min(ts_ns) OVER ()) / 1e6 AS at, "
+        "duration_ns / 1e6 AS took, CASE WHEN stack_id IN (SELECT stack_id FROM frames) THEN stack_id END AS stack_id "
+        "FROM syscalls ORDER BY ts_ns, event_id",
+    )
+    threads = {(thread["pid"], thread["tid"]): thread for thread in profile["threads"]}
+    assert set(threads) == {(call["pid"], call["tid"]) for call in calls}
+    markers = {m["data"]["event"]: (m, t) for t in profile["threads"] for m in gecko(t, "markers")}
+    assert len(markers) == len(calls)
+    first = min(m["startTime"] for m, _ in markers.values())
+    categories = [category["name"] for category in profile["meta"]["categories"]]
+    for call in calls:
+        marker, thread = markers[call["event_id"]]
+        assert thread is threads[call["pid"], call["tid"]]
+        assert thread["stringTable"][marker["name"]] == call["syscall"]
+        assert marker["startTime"] - first == pytest.approx(call["at"], abs=1e-5)
+        if call["took"] is None:
+            assert (marker["endTime"], marker["phase"]) == (None, 2)
+        else:
+            assert marker["endTime"] - marker["startTime"] == pytest.approx(call["took"], abs=1e-5)
+        assert marker["data"].get("errno") == call["errno"]
+        assert categories[marker["category"]] == ("System call" if call["errno"] is None else "Failed call")
+        assert marker["data"]["call"].startswith(f"{call['syscall']}(")
+        assert ("stack" in marker["data"]) == (call["stack_id"] is not None)
+    of_stack = {call["stack_id"]: call["event_id"] for call in calls if call["stack_id"] is not None}
+    for stack, event in list(of_stack.items())[:20]:
+        marker, thread = markers[event]
+        frames = asked(
+            trace,
+            "SELECT concat(coalesce(symbol, '[unknown]'), ' (in ', coalesce(module, '[unknown]'), ')') AS name "
+            f"FROM frames WHERE stack_id = {stack} ORDER BY depth",
+        )
+        [[cause, *_]] = marker["data"]["stack"]["samples"]["data"]
+        assert functions_of(thread, cause) == [frame["name"] for frame in frames]
+
+
+def test_firefox_has_the_samples_with_kernel_frames_on_user_frames(tmp_path: Path) -> None:
+    trace = SAMPLES / "running.bpfrec"
+    profile = json.loads(exported(trace, tmp_path / "t.json"))
+    [row] = asked(
+        trace,
+        "SELECT count(*) AS n, count(kernel_stack_id) AS kernel FROM samples "
+        "WHERE coalesce(stack_id, kernel_stack_id) IS NOT NULL",
+    )
+    samples = [(sample, thread) for thread in profile["threads"] for sample in gecko(thread, "samples")]
+    assert len(samples) == row["n"] > 0
+    kernel = 0
+    for sample, thread in samples:
+        frames, nodes = gecko(thread, "frameTable"), gecko(thread, "stackTable")
+        kinds = []
+        at = sample["stack"]
+        while at is not None:
+            kinds.append(profile["meta"]["categories"][frames[nodes[at]["frame"]]["category"]]["name"])
+            at = nodes[at]["prefix"]
+        kernel += kinds[0] == "Kernel"
+        assert kinds == sorted(kinds), "Kernel before User, from the innermost frame on"
+    assert kernel == row["kernel"]
+    assert profile["meta"]["version"] == 24
+
+
+def test_firefox_gets_nothing_of_a_hostile_trace_but_text(tmp_path: Path) -> None:
+    written = exported(hostile().write(tmp_path / "hostile.bpfrec"), tmp_path / "t.json")
+    assert written.isascii()
+    assert json.loads(written)["threads"]
+    assert not set(json.dumps(json.loads(written), ensure_ascii=False)) & set("\x1b\u202e")
+
+
 def test_refusals(tmp_path: Path) -> None:
     trace = SAMPLES / "sqlite.bpfrec"
     target = tmp_path / "t.pb.gz"

@@ -48,6 +48,7 @@ _CHOSEN: tuple[tuple[str, ...], ...] = (
     ("flamegraph", "--format", "speedscope", "--by", "time"),
     ("export", "--format", "pprof", "-o", "/dev/stdout", "--force"),
     ("export", "--format", "perfetto", "-o", "/dev/stdout", "--force"),
+    ("export", "--format", "firefox", "-o", "/dev/stdout", "--force"),
     ("bpftrace", "-e", "tracepoint:syscalls:sys_enter_openat { @[comm, str(args->filename)] = count(); }"),
     (
         "bpftrace",
