@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from bpfrec.analyze.bpftrace import arithmetic, tree
+from bpfrec.analyze.bpftrace import arithmetic, run_functions, tree
 from bpfrec.analyze.bpftrace.check import Checked, CheckedProbe
 from bpfrec.analyze.bpftrace.emitter import Column, Emitter
 from bpfrec.analyze.bpftrace.functions import AGGREGATES
 from bpfrec.analyze.bpftrace.generate_calls import CallSource
-from bpfrec.analyze.bpftrace.generate_expressions import ExpressionSource, default, wrapped
+from bpfrec.analyze.bpftrace.generate_expressions import ExpressionSource
+from bpfrec.analyze.bpftrace.generate_shared import Making, default, number_kind, wrapped
 from bpfrec.analyze.bpftrace.kinds import Aggregate, Int, Pointer
 from bpfrec.analyze.bpftrace.probes import Site, Source
 from bpfrec.analyze.bpftrace.walk import walk
@@ -47,7 +48,7 @@ class Program:
         names |= {f"M{number}": maps[name] for number, name in enumerate(sorted(maps))}
         scope: dict[str, Any] = {}
         exec(compile(self.source, "<script>", "exec"), {}, scope)  # noqa: S102 - source that generate() made
-        made: dict[str, Any] = scope["make"](runtime, **names)
+        made: dict[str, Any] = scope["make"](runtime, runtime.pointers, run_functions, **names)
         return made
 
 
@@ -76,7 +77,8 @@ class _Generator:
     def __init__(self, checked: Checked) -> None:
         self.checked = checked
         self.out = Emitter()
-        self.e = ExpressionSource(checked, self.out)
+        self.making = Making(checked, self.out)
+        self.e = ExpressionSource(self.making)
         self.calls = CallSource(self.e)
         self.e.statements = self._block
         self.in_function = False
@@ -106,7 +108,7 @@ class _Generator:
                 if number not in bodies:
                     bodies[number] = self._event_body(number, probes[number], functions)
         columns = list(self.out.columns)
-        lines = ["def make(S, " + ", ".join(self._names()) + "):"]
+        lines = ["def make(S, P, F, " + ", ".join(self._names()) + "):"]
         lines += ["    " + line for line in functions]
         lines.append("    def run(due, T, C" + "".join(f", L_{c.variable}" for c in columns) + "):")
         row = "".join(f", {c.variable}" for c in columns)
@@ -136,7 +138,7 @@ class _Generator:
 
     def _names(self) -> list[str]:
         constants = [f"K{number}" for number in range(len(self.out.constants))]
-        return constants + [self.e.map_names[name] for name in sorted(self.checked.maps)]
+        return constants + [self.making.map_names[name] for name in sorted(self.checked.maps)]
 
     def _function(self, name: str, parameters: str, probe: CheckedProbe, sites: list[Site]) -> list[str]:
         with self.out.captured() as lines:
@@ -167,7 +169,7 @@ class _Generator:
         return [f"action_{number}({parameters})"]
 
     def _action(self, probe: CheckedProbe, sites: list[Site]) -> None:
-        self.e.sites = sites
+        self.making.sites = sites
         self._initialise(probe.body)
         if probe.predicate is not None:
             with self.out.nested(f"if {self.e.condition(probe.predicate)}:"):
@@ -253,21 +255,20 @@ class _Generator:
         sign = "+" if node.operator == "++" else "-"
         if isinstance(node.target, tree.Map):
             info = self.checked.maps[node.target.name]
-            name = self.e.map_names[node.target.name]
+            name = self.making.map_names[node.target.name]
             key = self._named(self.e.key(node.target))
             if isinstance(info.value, Pointer):
                 self.out.line(self.e.value(node))
                 return
             current = f"{name}.get({key}, 0)"
-            kind = Int(64, self.e.number_kind(info.value).signed)
-            self.out.line(f"{name}[{key}] = {self._counted(f'{current} {sign} 1', info.low, info.high, kind)}")
+            kind = Int(64, number_kind(info.value).signed)
+            self.out.line(f"{name}[{key}] = {self._counted(f'{current} {sign} 1', kind)}")
         else:
             self.e.value(node)
 
     @staticmethod
-    def _counted(code: str, low: int, high: int, kind: Int) -> str:
-        """A count up or down: 2^62 events are never seen, so what began within those bounds does not overflow."""
-        del low, high
+    def _counted(code: str, kind: Int) -> str:
+        """A count up or down: no trace has the 2^63 events that it takes to overflow a signed one."""
         return code if kind.signed else wrapped(f"({code})", -1, 2**64, kind)
 
     def _named(self, code: str) -> str:
@@ -286,7 +287,7 @@ class _Generator:
             self._evaluate(node.value)
         elif isinstance(target, tree.Variable):
             if node.operator:
-                code = self._operated(node, target.slot, self.e.number_bounds(target), target.kind)
+                code = self._operated(node, target.slot, arithmetic.bounds(number_kind(target.kind)), target.kind)
             else:
                 code = self.e.stored(node.value, target.kind)
             self.out.line(f"{target.slot} = {code}")
@@ -295,17 +296,15 @@ class _Generator:
 
     def _operated(self, node: tree.Assign, current: str, bounds: tuple[int, int], kind: Any) -> str:
         if isinstance(kind, Pointer):
-            size = (self.checked.context.structs.size(kind.to) if kind.to is not None else 1) or 1
             sign = "-" if node.operator == "-" else ""
-            return f"S.moved({current}, {sign}({self.e.value(node.value)}) * {size})"
-        given = self.e.number(node.value, Int(64, self.e.number_kind(node.value.kind).signed))
-        target = self.e.number_kind(kind)
-        return self.e.compute(
-            node.operator, current, bounds, given, self.e.bounds(node.value), Int(target.bits, target.signed), node.span
-        )
+            return f"P.moved({current}, {sign}({self.e.value(node.value)}) * {self.making.pointee(kind)})"
+        given = self.e.number(node.value, Int(64, number_kind(node.value.kind).signed))
+        target = Int(number_kind(kind).bits, number_kind(kind).signed)
+        given_bounds = self.making.bounds(node.value)
+        return self.e.operators.compute(node.operator, current, bounds, given, given_bounds, target, node.span)
 
     def _assign_map(self, node: tree.Assign, target: tree.Map) -> None:
-        name = self.e.map_names[target.name]
+        name = self.making.map_names[target.name]
         kind = self.checked.maps[target.name].value
         if isinstance(kind, Aggregate) and isinstance(node.value, tree.Call) and node.value.name in AGGREGATES:
             self._aggregate(node.value, name, self.e.key(target), kind)
@@ -313,7 +312,7 @@ class _Generator:
         if node.operator:
             key = self._named(self.e.key(target))
             current = f"{name}.get({key}, {default(kind)})"
-            number = Int(64, self.e.number_kind(kind).signed)
+            number = Int(64, number_kind(kind).signed)
             self.out.line(f"{name}[{key}] = {self._operated(node, current, arithmetic.bounds(number), kind)}")
             return
         value = self.e.stored(node.value, kind)
@@ -323,7 +322,7 @@ class _Generator:
         if kind.form == "count":
             self.out.line(f"{name}[{key}] += 1")
             return
-        value = self.e.number(call.arguments[0], Int(64, self.e.number_kind(call.arguments[0].kind).signed))
+        value = self.e.number(call.arguments[0], Int(64, number_kind(call.arguments[0].kind).signed))
         if kind.form == "sum":
             self.out.line(f"{name}[{key}] += {value}")
             return
@@ -337,7 +336,7 @@ class _Generator:
             self.out.line(f"except KeyError: {name}[{key}] = [1, {value}]")
             return
         if kind.form == "hist" and not kind.bounds[0]:
-            low, high = self.e.bounds(call.arguments[0])
+            low, high = self.making.bounds(call.arguments[0])
             bucket = f"{value}.bit_length()"
             if low < 0:
                 bucket = f"({bucket} if {value} >= 0 else -1)"
@@ -347,9 +346,9 @@ class _Generator:
             self.out.line(f"S.add_to_series({name}[{key}], {value}, {self.out.constant(kind)}, t)")
             return
         elif kind.form == "hist":
-            bucket = f"S.fine_bucket({value}, {kind.bounds[0]})"
+            bucket = f"F.fine_bucket({value}, {kind.bounds[0]})"
         else:
-            bucket = f"S.linear_bucket({value}, {', '.join(map(str, kind.bounds))})"
+            bucket = f"F.linear_bucket({value}, {', '.join(map(str, kind.bounds))})"
         self.out.line(f"{name}[{key}][{bucket}] += 1")
 
     def _extreme(self, name: str, key: str, value: str, kind: Aggregate) -> None:

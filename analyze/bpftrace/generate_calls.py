@@ -31,10 +31,11 @@ class CallSource:
 
     def __init__(self, expressions: ExpressionSource) -> None:
         self.e = expressions
+        self.making = expressions.making
         self.c = expressions.c
         self.out = expressions.out
-        self.settings = expressions.checked.settings
-        expressions.call = self.value
+        self.settings = expressions.making.checked.settings
+        expressions.calls = self.value
 
     def value(self, node: tree.Call) -> str:
         """Source for what a call gives."""
@@ -48,7 +49,7 @@ class CallSource:
     def _map(self, node: tree.Call) -> str:
         first = node.arguments[0]
         assert isinstance(first, tree.Map)
-        return self.e.map_names[first.name]
+        return self.making.map_names[first.name]
 
     # -- printing
 
@@ -87,7 +88,7 @@ class CallSource:
             return f"S.print_map({first.name!r}, {top}, {div}, {len(numbers) > 1})"
         if isinstance(first, tree.Map):
             info = self.c.maps[first.name]
-            name = self.e.map_names[first.name]
+            name = self.making.map_names[first.name]
             if isinstance(info.value, Aggregate):
                 return f"S.print_entry({first.name!r}, {name}, {self.e.key(first)})"
         kind: Kind = first.kind
@@ -157,14 +158,14 @@ class CallSource:
         if is_text(first.kind):
             return self._cut(self.e.value(first), limit)
         if isinstance(first, tree.Field) and isinstance(first.base, tree.Name) and first.base.name == "args":
-            kind = self.e.field_capture(first.name)
+            kind = self.e.members.field_capture(first.name)
             if kind in TEXTS and isinstance(first.kind, Pointer):
-                return self._cut(self.e.field_text(first.name, kind), limit)
+                return self._cut(self.e.members.field_text(first.name, kind), limit)
         if not isinstance(first.kind, Pointer):
             if isinstance(first, (tree.Parameter, tree.Integer)):
-                return f"S.number_text({self.e.value(first)})"
-            return f"S.string(({self.e.value(first)}, None), {limit})"
-        return f"S.string({self.e.value(first)}, {limit})"
+                return f"F.number_text({self.e.value(first)})"
+            return f"P.string(({self.e.value(first)}, None), {limit})"
+        return f"P.string({self.e.value(first)}, {limit})"
 
     def _limit(self, node: tree.Call, less: int) -> str:
         most = self.settings.string_bytes
@@ -178,8 +179,8 @@ class CallSource:
     def _cut(self, code: str, limit: str) -> str:
         if limit.isdigit() and int(limit) >= _SHORT:
             name = self.out.temporary()
-            return f"({name} if len({name} := {code}) <= {_SHORT} else S.cut({name}, {limit}))"
-        return f"S.cut({code}, {limit})"
+            return f"({name} if len({name} := {code}) <= {_SHORT} else P.cut({name}, {limit}))"
+        return f"P.cut({code}, {limit})"
 
     def call_buf(self, node: tree.Call) -> str:
         """buf()"""
@@ -187,18 +188,18 @@ class CallSource:
         kind = first.kind
         length = self.e.number(node.arguments[1], I64) if len(node.arguments) > 1 else "None"
         if is_text(kind):
-            return f"S.text_buffer({self.e.value(first)}, {length})"
+            return f"F.text_buffer({self.e.value(first)}, {length})"
         if isinstance(kind, Array):
-            return f"S.array_buffer({self.e.value(first)}, {length}, {self.out.constant(kind)})"
+            return f"F.array_buffer({self.e.value(first)}, {length}, {self.out.constant(kind)})"
         if isinstance(kind, Pointer):
-            return f"S.buffer({self.e.value(first)}, {length}, {self.settings.string_bytes})"
-        return f"S.buffer(({self.e.value(first)}, None), {length}, {self.settings.string_bytes})"
+            return f"P.buffer({self.e.value(first)}, {length}, {self.settings.string_bytes})"
+        return f"P.buffer(({self.e.value(first)}, None), {length}, {self.settings.string_bytes})"
 
     def call_strncmp(self, node: tree.Call) -> str:
         """strncmp()"""
         first, second, length = node.arguments
         count = constant_value(length, self.c)
-        return f"S.strncmp({self.e.value(first)}, {self.e.value(second)}, {count})"
+        return f"F.strncmp({self.e.value(first)}, {self.e.value(second)}, {count})"
 
     def call_strcontains(self, node: tree.Call) -> str:
         """strcontains()"""
@@ -207,11 +208,11 @@ class CallSource:
 
     def call_strstr(self, node: tree.Call) -> str:
         """strstr()"""
-        return f"S.find({self.e.value(node.arguments[0])}, {self.e.value(node.arguments[1])})"
+        return f"F.find({self.e.value(node.arguments[0])}, {self.e.value(node.arguments[1])})"
 
     def call_strlen(self, node: tree.Call) -> str:
         """strlen()"""
-        return f"S.length({self.e.value(node.arguments[0])})"
+        return f"F.length({self.e.value(node.arguments[0])})"
 
     # -- names of numbers
 
@@ -221,17 +222,17 @@ class CallSource:
 
     def call_syscall_name(self, node: tree.Call) -> str:
         """syscall_name()"""
-        return f"S.syscall_name({self.e.number(node.arguments[0], I64)})"
+        return f"F.syscall_name({self.e.number(node.arguments[0], I64)})"
 
     def call_signal_name(self, node: tree.Call) -> str:
         """signal_name()"""
-        return f"S.signal_name({self.e.number(node.arguments[0], I64)})"
+        return f"F.signal_name({self.e.number(node.arguments[0], I64)})"
 
     def call_bswap(self, node: tree.Call) -> str:
         """bswap()"""
         kind = node.kind
         bits = kind.bits if isinstance(kind, Int) else 64
-        return f"S.swapped({self.e.number(node.arguments[0], Int(bits, signed=False))}, {bits // 8})"
+        return f"F.swapped({self.e.number(node.arguments[0], Int(bits, signed=False))}, {bits // 8})"
 
     def call_ntop(self, node: tree.Call) -> str:
         """ntop()"""
@@ -239,23 +240,23 @@ class CallSource:
         family = self.e.number(node.arguments[0], I64) if len(node.arguments) > 1 else "0"
         kind = last.kind
         if isinstance(kind, Array):
-            return f"S.ntop_bytes({family}, {self._as_bytes(last, kind)})"
+            return f"F.ntop_bytes({family}, {self._as_bytes(last, kind)})"
         if isinstance(kind, (Struct, Pointer)):
-            return f"S.ntop_memory({family}, {self.e.value(last)})"
-        return f"S.ntop({family}, {self.e.number(last, U64)})"
+            return f"P.ntop_memory({family}, {self.e.value(last)})"
+        return f"F.ntop({family}, {self.e.number(last, U64)})"
 
     def _as_bytes(self, node: tree.Expression, kind: Array) -> str:
-        return f"S.array_buffer({self.e.value(node)}, None, {self.out.constant(kind)})"
+        return f"F.array_buffer({self.e.value(node)}, None, {self.out.constant(kind)})"
 
     def call_pton(self, node: tree.Call) -> str:
         """pton()"""
-        return f"S.pton({self.e.value(node.arguments[0])})"
+        return f"F.pton({self.e.value(node.arguments[0])})"
 
     def call_macaddr(self, node: tree.Call) -> str:
         """macaddr()"""
         kind = node.arguments[0].kind
         assert isinstance(kind, Array)
-        return f"S.macaddr({self._as_bytes(node.arguments[0], kind)})"
+        return f"F.macaddr({self._as_bytes(node.arguments[0], kind)})"
 
     # -- time and stacks
 
@@ -279,7 +280,7 @@ class CallSource:
         for argument in node.arguments:
             if not (isinstance(argument, tree.Name) and argument.name in STACK_MODES):
                 limit = constant_value(argument, self.c)
-        return self.e.stack(node.name, limit)
+        return self.e.names.stack(node.name, limit)
 
     call_kstack = call_ustack
 

@@ -92,7 +92,7 @@ def replay(trace: Trace | None, checked: Checked, output: Output, manner: Manner
         code = done.code
     runtime.print_all()
     output.flush()
-    for status, count in sorted(runtime.incomplete.items()):
+    for status, count in sorted(runtime.pointers.incomplete.items()):
         output.error(f"bpfrec: {count} strings that the script read are not whole in this trace: {status}\n")
     return code
 

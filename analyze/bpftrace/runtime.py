@@ -1,4 +1,4 @@
-"""What a compiled script calls while it runs: maps, printing, memory, time."""
+"""The state of a run: maps, printing, time, stacks. A compiled script calls it ``S``."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, NoReturn
 
-from bpfrec.analyze.bpftrace import histograms, texts, timeseries
+from bpfrec.analyze.bpftrace import texts, timeseries
 from bpfrec.analyze.bpftrace.callstacks import NONE, Stacks
 from bpfrec.analyze.bpftrace.check import Checked
 from bpfrec.analyze.bpftrace.errors import Span
@@ -16,16 +16,17 @@ from bpfrec.analyze.bpftrace.formats import integer as format_integer
 from bpfrec.analyze.bpftrace.formats import pointer as format_pointer
 from bpfrec.analyze.bpftrace.formats import raw as format_raw
 from bpfrec.analyze.bpftrace.formats import string as format_string
-from bpfrec.analyze.bpftrace.kinds import Aggregate, Array, Bool, Int, Kind, Pointer, Str, Symbol, Tup
-from bpfrec.analyze.bpftrace.memory import Memory, NotRecorded, rebuild, recorded_bytes, to_bytes, to_text
+from bpfrec.analyze.bpftrace.kinds import Aggregate, Int, Kind, Pointer
+from bpfrec.analyze.bpftrace.memory import NotRecorded, to_bytes
 from bpfrec.analyze.bpftrace.output import Output
 from bpfrec.analyze.bpftrace.printing import Printer
+from bpfrec.analyze.bpftrace.run_maps import new_map, reads_as_zero, zero
+from bpfrec.analyze.bpftrace.run_pointers import Pointers
 from bpfrec.analyze.bpftrace.scopes import MapInfo
 from bpfrec.formats.errors import ReportError
 
 _MOST_TURNS = 8 << 20
 """Turns of loops in one action; the kernel lets a program do about as many."""
-
 
 _BY_ZERO = "Divide or modulo by 0 detected. This can lead to unexpected results. 1 is being used as the result."
 _FULL = (
@@ -40,44 +41,6 @@ class Exit(Exception):  # noqa: N818 - it is no error
     def __init__(self, code: int) -> None:
         super().__init__(code)
         self.code = code
-
-
-class FullMap(dict[Any, Any]):
-    """A map with room for ``most`` entries: further ones are dropped, and ``full`` is called."""
-
-    def __init__(self, most: int, make: Callable[[], Any] | None, full: Callable[[], None]) -> None:
-        super().__init__()
-        self._most, self._make, self._full = most, make, full
-
-    def __missing__(self, key: Any) -> Any:
-        if self._make is None:
-            raise KeyError(key)
-        self[key] = value = self._make()
-        return value
-
-    def __setitem__(self, key: Any, value: Any) -> None:
-        if len(self) < self._most or key in self:
-            super().__setitem__(key, value)
-        else:
-            self._full()
-
-
-def _maker(info: MapInfo) -> Callable[[], Any] | None:
-    """What makes the value of a key that an aggregation sees first; None: it makes its own."""
-    form = info.value.form if isinstance(info.value, Aggregate) else ""
-    if form in ("count", "sum"):
-        return int
-    if form in ("hist", "lhist"):
-        return lambda: defaultdict(int)
-    return dict if form == "tseries" else None
-
-
-def new_map(info: MapInfo, full: Callable[[], None]) -> dict[Any, Any]:
-    """An empty map for what ``info`` says that it holds; ``full`` is called where it has no room."""
-    make = _maker(info)
-    if info.declared is not None:
-        return FullMap(info.declared[1], make, full)
-    return {} if make is None else defaultdict(make)
 
 
 class Runtime:
@@ -97,7 +60,7 @@ class Runtime:
             self.dialect, stacks, checked.settings.stack_mode, checked.context.enumerators, self.held.utc_offset_s
         )
         self.turns = 0
-        self.incomplete: dict[str, int] = {}
+        self.pointers = Pointers(checked.context.structs, checked.settings)
         self.now_ns = self.held.start_ns
         self.timer: Callable[[int], int] = lambda _t: 1 << 63
         if self.dialect.old:
@@ -202,9 +165,6 @@ class Runtime:
             else:
                 data[key] = [0, 0] if form in ("avg", "stats") else 0
 
-    fine_bucket = staticmethod(histograms.fine_bucket)
-    linear_bucket = staticmethod(histograms.linear_bucket)
-
     def add_to_series(self, series: dict[int, Any], value: int, kind: Aggregate, now_ns: int) -> None:
         """tseries(): adds a value to the interval of the wall clock that it falls into."""
         interval, most, way = kind.bounds
@@ -275,8 +235,8 @@ class Runtime:
     def print_map(self, name: str, top: int, div: int, _has_div: bool = False) -> None:
         """print(@map, top, div)"""
         info, data = self.checked.maps[name], self.maps[name]
-        if not data and info.keys == () and not self.dialect.old and _is_zero(info):
-            data = {None: _zero(info.value)}
+        if not data and info.keys == () and not self.dialect.old and reads_as_zero(info):
+            data = {None: zero(info.value)}
         if self.json:
             self.output.write(self.printer.json_map(info, data, top, div))
         else:
@@ -347,195 +307,6 @@ class Runtime:
         self.warn_once(_BY_ZERO, at)
         return a if self.dialect.old else 1
 
-    @staticmethod
-    def swapped(value: int, size: int) -> int:
-        """The bytes of a number in reverse."""
-        return int.from_bytes(value.to_bytes(size, "little"), "big")
-
-    # -- strings
-
-    def cut(self, text: str, most: int) -> str:
-        """At most so many bytes of a string; today's bpftrace says that it was cut."""
-        data = to_bytes(text)
-        if len(data) <= most:
-            return text
-        trailer = self.checked.settings.trailer
-        return to_text(data[:most]) + (trailer if most >= self.checked.settings.string_bytes else "")
-
-    def text(self, text: str | None, status: str, address: int) -> str:
-        """A string of the trace that is not plain: with a reason why."""
-        if status == "not-utf8" and text is not None:
-            return to_text(recorded_bytes(text, status))
-        if status in ("null", "unreadable") or not address:
-            return ""
-        self.incomplete[status] = self.incomplete.get(status, 0) + 1
-        return text or ""
-
-    def strings(self, values: list[str | None] | None) -> list[str]:
-        """A vector of strings as far as it was copied."""
-        return [value for value in values or [] if value is not None]
-
-    def string(self, pointer: tuple[int, Any], most: int) -> str:
-        """str() of a pointer."""
-        address, found = pointer
-        if not address:
-            return ""
-        if isinstance(found, str):
-            return found if len(found) <= 15 <= most else self.cut(found, most)
-        if isinstance(found, Memory):
-            data, whole = found.text(address)
-            if len(data) > most:
-                return self.cut(to_text(data), most)
-            if not whole and found.status != "unreadable":
-                status = found.status or "truncated"
-                self.incomplete[status] = self.incomplete.get(status, 0) + 1
-            return to_text(data)
-        raise NotRecorded(f"a string at 0x{address:x}")
-
-    @staticmethod
-    def number_text(value: int | str) -> str:
-        """str($1): the parameter as text; '' for one that was not given."""
-        return value if isinstance(value, str) else str(value) if value else ""
-
-    @staticmethod
-    def tail(text: str, start: int) -> str:
-        """A string from a byte on."""
-        return to_text(to_bytes(text)[max(0, start) :])
-
-    @staticmethod
-    def character(text: str, index: int) -> int:
-        """A byte of a string; 0 behind its end."""
-        data = to_bytes(text)
-        value = data[index] if 0 <= index < len(data) else 0
-        return value - 256 if value > 127 else value
-
-    @staticmethod
-    def strncmp(a: str, b: str, count: int) -> int:
-        """0 where the first bytes are the same, else 1."""
-        return int(to_bytes(a)[:count] != to_bytes(b)[:count])
-
-    @staticmethod
-    def find(text: str, part: str) -> int:
-        """Where a string begins in another, in bytes; -1: nowhere."""
-        return to_bytes(text).find(to_bytes(part))
-
-    @staticmethod
-    def length(text: str) -> int:
-        """Bytes of a string."""
-        return len(to_bytes(text))
-
-    # -- memory
-
-    @staticmethod
-    def memory(kind: str, value: Any, address: int) -> Memory | None:
-        """The memory at ``address``, of what the trace has of it."""
-        return rebuild(kind, value, address)
-
-    @staticmethod
-    def _at(pointer: tuple[int, Any], offset: int) -> tuple[int, Memory | None]:
-        address, found = pointer
-        if isinstance(found, str):
-            found = Memory(address, to_bytes(found) + b"\0")
-        if address == 0:
-            return 0, Memory(0, b"", "unreadable")
-        return address + offset, found
-
-    def load(self, pointer: tuple[int, Any], offset: int, size: int, signed: bool) -> int:
-        """A number in memory."""
-        address, memory = self._at(pointer, offset)
-        if memory is None:
-            raise NotRecorded(f"{size} bytes at 0x{address:x}")
-        return int.from_bytes(memory.read(address, size), "little", signed=signed)
-
-    def moved(self, pointer: tuple[int, Any], offset: int) -> tuple[int, Any]:
-        """A pointer some bytes further."""
-        address, memory = self._at(pointer, offset)
-        return address & (2**64 - 1), memory
-
-    def char_array(self, pointer: tuple[int, Any], offset: int, size: int) -> str:
-        """The string in an array of char."""
-        address, memory = self._at(pointer, offset)
-        if memory is None:
-            raise NotRecorded(f"{size} bytes at 0x{address:x}")
-        data, whole = memory.text(address)
-        if not whole and len(data) < size:
-            data = memory.read(address, size)
-        return to_text(data[:size])
-
-    def load_array(self, pointer: tuple[int, Any], offset: int, kind: Array) -> tuple[Any, ...]:
-        """An array in memory."""
-        size = self.checked.context.structs.size(kind.item) or 1
-        if isinstance(kind.item, Int):
-            return tuple(self.load(pointer, offset + i * size, size, kind.item.signed) for i in range(kind.length))
-        return tuple(self.moved(pointer, offset + i * size) for i in range(kind.length))
-
-    @staticmethod
-    def split(value: int, kind: Array) -> tuple[int, ...]:
-        """A number as an array of smaller ones."""
-        data = value.to_bytes(8, "little")
-        if isinstance(kind.item, Bool):
-            return tuple(byte != 0 for byte in data[: kind.length])
-        assert isinstance(kind.item, Int)
-        size = kind.item.bits // 8
-        return tuple(
-            int.from_bytes(data[i * size : (i + 1) * size], "little", signed=kind.item.signed)
-            for i in range(kind.length)
-        )
-
-    @staticmethod
-    def characters(text: str, kind: Array) -> tuple[int, ...]:
-        """A string as an array of its bytes."""
-        assert isinstance(kind.item, Int)
-        data = to_bytes(text)[: kind.length].ljust(kind.length, b"\0")
-        return tuple(byte - 256 if kind.item.signed and byte > 127 else byte for byte in data)
-
-    @staticmethod
-    def item(array: Any, index: int) -> int:
-        """An item of an array; 0 outside."""
-        return array[index] if 0 <= index < len(array) else 0
-
-    def buffer(self, pointer: tuple[int, Any], length: int | None, most: int) -> bytes:
-        """buf() of a pointer."""
-        address, memory = self._at(pointer, 0)
-        count = min(length or 0, most)
-        if count <= 0:
-            return b""
-        if memory is None:
-            raise NotRecorded(f"{count} bytes at 0x{address:x}")
-        start = address - memory.base
-        data = memory.data[start : start + count]
-        if len(data) < count and memory.status != "unreadable":
-            status = memory.status or "truncated"
-            self.incomplete[status] = self.incomplete.get(status, 0) + 1
-        return data
-
-    @staticmethod
-    def text_buffer(text: str, length: int | None) -> bytes:
-        """buf() of a string."""
-        data = to_bytes(text)
-        return data if length is None else data[: max(0, length)].ljust(max(0, length), b"\0")
-
-    def array_buffer(self, values: Any, length: int | None, kind: Array) -> bytes:
-        """buf() of an array."""
-        assert isinstance(kind.item, Int)
-        size = kind.item.bits // 8
-        data = b"".join((v & ((1 << kind.item.bits) - 1)).to_bytes(size, "little") for v in values)
-        return data if length is None else data[: max(0, length)]
-
-    # -- addresses
-
-    ntop = staticmethod(texts.ntop)
-    ntop_bytes = staticmethod(texts.ntop_bytes)
-    pton = staticmethod(texts.pton)
-    macaddr = staticmethod(texts.macaddr)
-
-    def ntop_memory(self, family: int, pointer: tuple[int, Any]) -> str:
-        """ntop() of a struct in memory: in6_addr has 16 bytes, in_addr 4."""
-        address, memory = self._at(pointer, 0)
-        if memory is None:
-            raise NotRecorded(f"an address at 0x{address:x}")
-        return texts.ntop_bytes(family, memory.read(address, 4 if family == 2 else 16))
-
     # -- names
 
     def strerror(self, number: int) -> str:
@@ -545,17 +316,6 @@ class Runtime:
     def username(self, uid: int) -> str:
         """The name of a user."""
         return texts.username(uid, self.held)
-
-    syscall_name = staticmethod(texts.syscall_name)
-    signal_name = staticmethod(texts.signal_name)
-
-    @staticmethod
-    def no_cpu() -> NoReturn:
-        """cpu, where a new thread returns from the call that made it."""
-        raise ReportError(
-            "the script asks for the CPU on which a new thread began, which the trace does not hold",
-            "Leave out clone, clone3, fork and vfork.",
-        )
 
     # -- stacks
 
@@ -574,11 +334,6 @@ class Runtime:
             )
         return NONE
 
-    @staticmethod
-    def sampled_stack(number: int | None) -> int:
-        """The number of the stack of a sample."""
-        return NONE if number is None else number
-
     def limited(self, number: int, limit: int | None) -> int:
         """The number of the innermost frames of a stack."""
         return self.stacks.limited(number, limit or 0)
@@ -590,21 +345,3 @@ class Runtime:
     def symbol(self, address: int) -> str:
         """usym()"""
         return self.stacks.symbol(address)
-
-
-def _is_zero(info: MapInfo) -> bool:
-    """Whether a map without keys that was never set reads as zero, and is printed so when a script asks."""
-    kind = info.value
-    return isinstance(kind, (Int, Tup)) or (
-        isinstance(kind, Aggregate) and kind.form not in ("hist", "lhist", "tseries")
-    )
-
-
-def _zero(kind: Kind) -> Any:
-    if isinstance(kind, Tup):
-        return tuple(_zero(item) for item in kind.items)
-    if isinstance(kind, Aggregate) and kind.form in ("avg", "stats"):
-        return [0, 0]
-    if isinstance(kind, Pointer):
-        return (0, None)
-    return "" if isinstance(kind, (Str, Symbol)) else 0

@@ -87,7 +87,7 @@ class _Action:
         self.checked = checked
         self.dialect = checked.context.dialect
         self.e = SqlExpressions(checked)
-        self.e.python.sites = sites
+        self.e.making.sites = sites
         self.program = program
         self.written = written
         self.sites = sites

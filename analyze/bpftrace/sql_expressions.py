@@ -14,7 +14,8 @@ from bpfrec.analyze.bpftrace.emitter import Emitter
 from bpfrec.analyze.bpftrace.events import FORKS
 from bpfrec.analyze.bpftrace.folding import constant_value, folded
 from bpfrec.analyze.bpftrace.generate_calls import CallSource
-from bpfrec.analyze.bpftrace.generate_expressions import ExpressionSource, combined
+from bpfrec.analyze.bpftrace.generate_expressions import ExpressionSource
+from bpfrec.analyze.bpftrace.generate_shared import Making, combined
 from bpfrec.analyze.bpftrace.kinds import I64, U64, Bool, Int, Kind, Pointer, Stack, is_text
 from bpfrec.analyze.bpftrace.literals import parameter_value
 from bpfrec.analyze.bpftrace.memory import TEXTS
@@ -72,7 +73,8 @@ class SqlExpressions:
         self.c = checked.context
         self.dialect = checked.context.dialect
         self.out = Emitter()
-        self.python = ExpressionSource(checked, self.out)
+        self.making = Making(checked, self.out)
+        self.python = ExpressionSource(self.making)
         self.calls = CallSource(self.python)
         self.settings = checked.settings
         self.variables: dict[str, tree.Expression] = {}
@@ -168,7 +170,7 @@ class SqlExpressions:
                 return _number(self.c.held.command_pid or 0)
             case "retval":
                 return self._converted(Number(f"CAST({self.column('ret')} AS BIGINT)", _LEAST, _GREATEST), U64)
-            case "cpu" if any(site.source.is_exit and (site.call or FORKS[0]) in FORKS for site in self.python.sites):
+            case "cpu" if any(site.source.is_exit and (site.call or FORKS[0]) in FORKS for site in self.making.sites):
                 raise NotSql(node, "a new thread returns on a CPU that is not known")
             case "pid" | "tid" | "uid" | "cpu" | "ppid":
                 return Number(f"CAST({self.column(name)} AS BIGINT)", 0, 2**32 - 1)
@@ -182,7 +184,7 @@ class SqlExpressions:
             return Number(f"CAST({self.column('nr')} AS BIGINT)", -(2**15), 2**15)
         if name == "ret":
             return Number(f"CAST({self.column('ret')} AS BIGINT)", _LEAST, _GREATEST)
-        field = self.python.sites[0].fields[name] if self.python.sites[0].fields else None
+        field = self.making.sites[0].fields[name] if self.making.sites[0].fields else None
         if field is None or field.argument is None:
             return Number(f"CAST({self.column('sched', name)} AS BIGINT)", _LEAST, _GREATEST)
         return self._converted(Number(f"CAST({self.column('field', name)} AS HUGEINT)", 0, MASK), field.kind)
@@ -339,7 +341,7 @@ class SqlExpressions:
         first = node.arguments[0]
         if not (isinstance(first, tree.Field) and isinstance(first.base, tree.Name) and first.base.name == "args"):
             return None
-        kind = self.python.field_capture(first.name)
+        kind = self.python.members.field_capture(first.name)
         if kind not in TEXTS or not isinstance(first.kind, Pointer):
             return None
         return self.column("text", first.name, kind), self.column("status", first.name, kind)
@@ -373,14 +375,14 @@ class SqlExpressions:
         return Component((value.sql,), lambda _runtime, values, _count: int(values[0]))
 
     def _probe(self, by_function: bool) -> Component:
-        names = self.python.probe_names(by_function)
+        names = self.python.names.probe_names(by_function)
         if len(set(names.values())) == 1:
             name = next(iter(names.values()))
             return Component((), lambda _runtime, _values, _count: name)
         return Component((self.column("call"),), lambda _runtime, values, _count: names[values[0]])
 
     def _stack(self, node: tree.Expression) -> Component:
-        if not isinstance(node, tree.Name) or node.name != "ustack" or not self.python.sites[0].call:
+        if not isinstance(node, tree.Name) or node.name != "ustack" or not self.making.sites[0].call:
             raise NotSql(node, "this stack is looked up event by event")
         columns = (self.column("stack"), self.column("stack_status"), f"{self.column('ret')} IS NULL")
         return Component(
@@ -393,10 +395,10 @@ def _string(most: int) -> Callable[[Runtime, tuple[Any, ...], int], str]:
     def value(runtime: Runtime, values: tuple[Any, ...], count: int) -> str:
         text, status = values
         if status is None:
-            return runtime.cut(text or "", most)
-        whole = runtime.text(text, status, 1)
-        if status in runtime.incomplete:
-            runtime.incomplete[status] += count - 1
-        return runtime.cut(whole, most)
+            return runtime.pointers.cut(text or "", most)
+        whole = runtime.pointers.text(text, status, 1)
+        if status in runtime.pointers.incomplete:
+            runtime.pointers.incomplete[status] += count - 1
+        return runtime.pointers.cut(whole, most)
 
     return value
