@@ -81,6 +81,25 @@ for length in (200, 3000):
     client.recv(5000)
 '
 
+# What two ends of a connection say to each other, with the first bytes of each message.
+printf 'Tea is ready.\nIt is hot.\n' >note
+record talk --data 200 --stacks off -- /usr/bin/python3 -S -c '
+import socket
+server = socket.create_server(("127.0.0.1", 0))
+client = socket.create_connection(server.getsockname())
+peer, _ = server.accept()
+client.send(b"GET /note HTTP/1.0\r\n\r\n")
+peer.recv(1000)
+note = open("note", "rb").read()
+peer.send(b"HTTP/1.0 200 OK\r\nContent-Length: %d\r\n\r\n" % len(note))
+peer.send(note)
+client.recv(1000)
+client.send(b"PUT /tea HTTP/1.0\r\n\r\n" + b"tea\0" * 500)
+peer.recv(5000)
+client.close()
+peer.recv(1000)
+'
+
 # What runs, of two users, while a file is compressed.
 gcc -O2 -fomit-frame-pointer -pthread spinning.c -o spinning
 head -c 8000000 /dev/urandom >random
