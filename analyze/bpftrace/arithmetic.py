@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bpfrec.analyze.bpftrace.dialect import Dialect
-from bpfrec.analyze.bpftrace.kinds import BOOL, I64, U64, Bool, Int, Kind
+from bpfrec.analyze.bpftrace.kinds import BOOL, I64, U64, Aggregate, Bool, Int, Kind
 
 COMPARISONS = frozenset({"==", "!=", "<", "<=", ">", ">="})
 LOGICAL = frozenset({"&&", "||"})
@@ -13,7 +13,9 @@ MASK = 2**64 - 1
 
 
 def as_int(kind: Kind) -> Int:
-    """The integer that a value is as an operand: a bool is one of 8 bits."""
+    """The integer that a value is as an operand: a bool is one of 8 bits, an aggregation one of 64."""
+    if isinstance(kind, Aggregate):
+        return I64 if kind.signed else U64
     return kind if isinstance(kind, Int) else Int(8, False)
 
 

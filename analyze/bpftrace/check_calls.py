@@ -9,7 +9,7 @@ from bpfrec.analyze.bpftrace.check_context import Context
 from bpfrec.analyze.bpftrace.check_expressions import ExpressionCheck
 from bpfrec.analyze.bpftrace.check_printing import PrintingCheck
 from bpfrec.analyze.bpftrace.errors import OptionError, Problem
-from bpfrec.analyze.bpftrace.folding import constant_value
+from bpfrec.analyze.bpftrace.folding import constant_value, exact_kind
 from bpfrec.analyze.bpftrace.functions import AGGREGATES, ARITY, REFUSED, STACK_MODES, UNSAFE
 from bpfrec.analyze.bpftrace.kinds import (
     BOOL,
@@ -298,7 +298,8 @@ class CallCheck:
 
     def check_bswap(self, node: tree.Call) -> Kind:
         """bswap(number) keeps the width of the number."""
-        kind = self.e.number(node.arguments[0], "bswap() only supports integer arguments")
+        self.e.number(node.arguments[0], "bswap() only supports integer arguments")
+        kind = exact_kind(node.arguments[0], self.c.dialect)
         if isinstance(kind, Int):
             return Int(kind.bits, False)
         return kind

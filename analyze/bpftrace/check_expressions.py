@@ -69,9 +69,9 @@ class ExpressionCheck(ExpressionVisitor[Kind]):
         return Int(64, not node.unsigned and node.value < 2**63, literal=node.value >= 0)
 
     def boolean(self, node: tree.Boolean) -> Kind:
-        """true or false."""
+        """true or false, which are numbers in 0.17."""
         del node
-        return BOOL
+        return Int(64, signed=True, literal=True) if self.c.dialect.old else BOOL
 
     def string(self, node: tree.String) -> Kind:
         """A string literal, of 63 bytes at most in 0.17."""

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from bpfrec.analyze.bpftrace import tree
 from bpfrec.analyze.bpftrace.check_context import Context
 from bpfrec.analyze.bpftrace.errors import Problem
+from bpfrec.analyze.bpftrace.folding import exact_kind
 from bpfrec.analyze.bpftrace.kinds import U64, Array, Bool, Int, Kind, Pointer, Str, Struct, Tup, Unknown, is_number
 
 
@@ -59,7 +60,11 @@ class TypeCheck:
 
     def size_of(self, node: tree.SizeOf) -> Kind:
         """The type of sizeof()."""
-        kind = self.resolved(node.target) if isinstance(node.target, tree.TypeName) else self.check(node.target)
+        if isinstance(node.target, tree.TypeName):
+            kind = self.resolved(node.target)
+        else:
+            self.check(node.target)
+            kind = exact_kind(node.target, self.c.dialect)
         if self.c.structs.size(kind) is None and not isinstance(kind, (Tup, Unknown)):
             raise Problem(node.span, f"sizeof: the size of '{kind}' is not known")
         return U64

@@ -6,7 +6,7 @@ from bpfrec.analyze.bpftrace import arithmetic, tree
 from bpfrec.analyze.bpftrace.check_context import Context
 from bpfrec.analyze.bpftrace.constants import constant
 from bpfrec.analyze.bpftrace.dialect import Dialect
-from bpfrec.analyze.bpftrace.kinds import Kind
+from bpfrec.analyze.bpftrace.kinds import Array, Int, Kind, Tup
 from bpfrec.analyze.bpftrace.literals import parameter_value
 
 
@@ -33,3 +33,17 @@ def constant_value(node: tree.Expression, context: Context) -> int | None:
         value = parameter_value(context.parameters[node.number - 1])
         return value if isinstance(value, int) else None
     return None
+
+
+def exact_kind(node: tree.Expression, dialect: Dialect) -> Kind:
+    """The type of an expression, where today's bpftrace gives a constant the narrowest one that holds it."""
+    if dialect.old:
+        return node.kind
+    if isinstance(node, tree.String):
+        return Array(Int(8, True), len(node.value.encode("utf-8", "surrogateescape")) + 1)
+    if isinstance(node, tree.Tuple):
+        return Tup(tuple(exact_kind(item, dialect) for item in node.items))
+    value = folded(node, dialect, node.kind)
+    fitting = (bits for bits in (8, 16, 32, 64) if value is not None and -(1 << bits - 1) <= value < 1 << bits - 1)
+    bits = next(fitting, None)
+    return node.kind if bits is None else Int(bits, signed=True)

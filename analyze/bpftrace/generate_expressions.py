@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from bpfrec.analyze.bpftrace import tree
 from bpfrec.analyze.bpftrace.arithmetic import MASK
+from bpfrec.analyze.bpftrace.folding import exact_kind
 from bpfrec.analyze.bpftrace.generate_members import MemberSource
 from bpfrec.analyze.bpftrace.generate_names import NameSource
 from bpfrec.analyze.bpftrace.generate_operators import OperatorSource
@@ -87,7 +88,7 @@ class ExpressionSource(ExpressionVisitor[str]):
 
     def boolean(self, node: tree.Boolean) -> str:
         """true or false."""
-        return str(node.value)
+        return str(node.value if isinstance(node.kind, Bool) else int(node.value))
 
     def string(self, node: tree.String) -> str:
         """A string literal."""
@@ -169,7 +170,10 @@ class ExpressionSource(ExpressionVisitor[str]):
     def size_of(self, node: tree.SizeOf) -> str:
         """The size of a type or value."""
         target = node.target
-        kind = self.c.structs.resolve(target) if isinstance(target, tree.TypeName) else target.kind
+        if isinstance(target, tree.TypeName):
+            kind = self.c.structs.resolve(target)
+        else:
+            kind = exact_kind(target, self.making.dialect)
         return str(self.c.structs.size(kind) or 8)
 
     def offset_of(self, node: tree.OffsetOf) -> str:

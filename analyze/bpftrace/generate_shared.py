@@ -83,9 +83,7 @@ class Making:
 
 def number_kind(kind: Kind) -> Int:
     """The integer that a value reads as."""
-    if isinstance(kind, Aggregate):
-        return I64 if kind.signed else U64
-    return arithmetic.as_int(kind) if isinstance(kind, (Int, Bool)) else U64
+    return arithmetic.as_int(kind) if isinstance(kind, (Int, Bool, Aggregate)) else U64
 
 
 def default(kind: Kind) -> str:

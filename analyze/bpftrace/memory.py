@@ -88,6 +88,8 @@ class Memory:
         """The bytes from ``address`` to the next zero, and whether that zero, or the end of what is there, was seen."""
         start = address - self.base
         if not 0 <= start <= len(self.data):
+            if self.status == "unreadable":
+                return b"", True
             raise NotRecorded(f"a string at 0x{address:x}")
         end = self.data.find(b"\0", start)
         return (self.data[start:end], True) if end >= 0 else (self.data[start:], self.status is None)

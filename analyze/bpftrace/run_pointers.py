@@ -71,7 +71,7 @@ class Pointers:
         if isinstance(found, str):
             found = Memory(address, to_bytes(found) + b"\0")
         if address == 0:
-            return 0, Memory(0, b"", "unreadable")
+            return offset, Memory(0, b"", "unreadable")
         return address + offset, found
 
     def load(self, pointer: tuple[int, Any], offset: int, size: int, signed: bool) -> int:

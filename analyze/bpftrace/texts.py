@@ -21,17 +21,25 @@ _SECOND = 10**9
 _OWN_ERRORS = {
     5: "I/O error",
     9: "Bad file number",
-    11: "Try again",
+    11: "Try again (operation would block)",
     12: "Out of memory",
     16: "Device or resource busy",
     18: "Cross-device link",
+    23: "File table overflow",
     25: "Not a typewriter",
+    33: "Math argument out of domain of func",
     34: "Math result not representable",
     35: "Resource deadlock would occur",
+    37: "No record locks available",
     38: "Invalid system call number",
     40: "Too many symbolic links encountered",
+    74: "Not a data message",
+    84: "Illegal byte sequence",
     95: "Operation not supported on transport endpoint",
+    102: "Network dropped connection because of reset",
     110: "Connection timed out",
+    122: "Quota exceeded",
+    125: "Operation Canceled",
 }
 """Where the table of today's bpftrace, of the kernel's comments in errno.h, says otherwise than libc."""
 
@@ -42,13 +50,13 @@ def strerror(number: int, dialect: Dialect) -> str:
         return _OWN_ERRORS[number]
     if number == 0:
         return "Success"
-    return errno_texts().get(number, f"Unknown error {number}")
+    return errno_texts().get(number, f"Unknown error {number}" if dialect.old else "Unknown error")
 
 
 def syscall_name(number: int) -> str:
     """The name of a system call of x86-64."""
     call = by_number("x86_64").get(number)
-    return call.name if call else f"[unknown: {number}]"
+    return call.name if call else "Unknown syscall"
 
 
 def signal_name(number: int) -> str:

@@ -116,6 +116,34 @@ def test_what_an_imported_macro_tells_names_its_own_file_in_json(tmp_path: Path)
     ]
 
 
+@pytest.mark.parametrize(
+    ("script", "printed"),
+    [
+        ("@s = sum(-7); print(@s * 2); print(@s > -8);", "-14\ntrue\n"),
+        ("@m = max((int32)-3); print(@m - 1); @c = count(); print(@c - 3);", "-4\n-2\n"),
+        (
+            "$p = (uint8 *)0; print($p + 4); print((uint64)($p + 1)); print(*($p + 2)); print(str($p + 3));",
+            "0x4\n1\n0\n\n",
+        ),
+        (
+            "print((strerror(11), strerror(102), strerror(9999)));",
+            "(Try again (operation would block), Network dropped connection because of reset, Unknown error)\n",
+        ),
+        ("print((syscall_name(1), syscall_name(99999)));", "(write, Unknown syscall)\n"),
+        (
+            "print((bswap(258), bswap(5), bswap(200), bswap(0x12345678), bswap(-2), bswap(5000000000)));",
+            "(513, 5, 51200, 2018915346, 254, 68122622327521280)\n",
+        ),
+        (
+            'print((sizeof(1), sizeof(200), sizeof(300 * 300), sizeof("abc"), sizeof((1, 300)), sizeof(5000000000)));',
+            "(1, 2, 4, 4, 4, 8)\n",
+        ),
+    ],
+)
+def test_it_prints_what_0_27_printed(script: str, printed: str):
+    assert run(f"BEGIN {{ {script} exit(); }}").startswith(printed)
+
+
 def test_the_complement_of_a_narrow_unsigned_number_stays_narrow():
     script = """BEGIN {
  $a = (uint8)5; print(~$a); print(~$a + 1); print(~$a << 4); print(~$a == 250); print((1, ~$a)); print(~~$a);
@@ -159,6 +187,11 @@ def test_a_full_map_is_told_once():
 
 def test_a_map_of_size_none_is_refused():
     assert "a map has room for one entry at least" in refusal("let @ = hash(0); BEGIN { @[1] = 1; }")
+
+
+def test_truth_values_are_numbers_in_0_17():
+    printed = run("BEGIN { @b = true; @k[true] = false; print(!true); exit(); }", like="0.17")
+    assert printed == "Attaching 1 probe...\n0\n\n\n@b: 1\n@k[1]: 0\n"
 
 
 def test_a_deleted_count_without_keys_stays_in_0_17_and_is_zero():
