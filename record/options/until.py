@@ -18,6 +18,7 @@ _COMPARISON = re.compile(r"(>=|<=|!=|==?|>|<)(.+)")
 _NUMBER = re.compile(r"-?(?:0[xX][0-9a-fA-F]+|\d+)")
 _ERRNOS = re.compile(r"E[A-Z0-9]+(?:,E[A-Z0-9]+)*")
 _LARGEST = (1 << 63) - 1
+_NAMED = "--until: "
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ class Until(click.ParamType):  # type: ignore[type-arg, unused-ignore]
         except ValueError as error:
             self.fail(f"{value!r}: {error}", param, ctx)
         except BpfrecError as error:
-            self.fail(str(error), param, ctx)
+            self.fail(f"{error.message.removeprefix(_NAMED)}. {error.hint}".removesuffix(". "), param, ctx)
 
 
 def parse_condition(text: str) -> Condition:

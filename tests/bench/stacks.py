@@ -92,8 +92,8 @@ def share_of(name: str, workload: Workload, folder: Path) -> Share:
     if not trace.exists():
         sys.exit(f"{name}: {done.stderr}")
     with bpfrec.open(trace) as opened:
-        row = opened.sql(_COUNT).fetchone()
-    return Share(name, *(row or (0,) * 6))
+        (row,) = opened.sql(_COUNT).fetchall()
+    return Share(name, *row)
 
 
 def seconds_to_start(folder: Path, cache: Path, *options: str) -> float:

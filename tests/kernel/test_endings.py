@@ -257,3 +257,18 @@ def test_a_command_that_is_not_there_leaves_nothing(tmp_path: Path) -> None:
     done = record_command(tmp_path / "trace.bpfrec", "no-such-command")
     assert done.returncode == 127
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("options", [("-d", "1", "-p"), ("-d", "0.1", "-p")])
+def test_a_recording_ends_where_the_ends_of_children_are_ignored(tmp_path: Path, options: tuple[str, ...]) -> None:
+    """As when a supervisor has started bpfrec with SIGCHLD ignored: the kernel then keeps no status of its helpers."""
+    output = tmp_path / "trace.bpfrec"
+    command = [sys.executable, "-m", "bpfrec", "record", "-o", str(output), *options, str(os.getpid())]
+    ignoring = (
+        "import os, signal, sys; signal.signal(signal.SIGCHLD, signal.SIG_IGN); os.execv(sys.argv[1], sys.argv[1:])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", ignoring, *command], capture_output=True, text=True, timeout=PATIENCE, check=False
+    )
+    assert (done.returncode, "Traceback" in done.stderr) == (0, False), done.stderr
+    assert rows(output, "SELECT count(*) > 0, max(stopped) FROM recording") == [(True, "the time was up")]
