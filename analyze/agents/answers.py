@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from bpfrec.analyze.compare.compare import compare
 from bpfrec.analyze.engine.result import Result
 from bpfrec.analyze.engine.sqltemplate import bundled_sql
 from bpfrec.analyze.facade import Trace
@@ -15,6 +16,7 @@ from bpfrec.analyze.render.data import zoned
 from bpfrec.analyze.render.escape import printable
 from bpfrec.analyze.render.markdown import Bounds, markdown_rows
 from bpfrec.analyze.reports import REPORTS
+from bpfrec.analyze.reports.call_filter import CallFilter
 from bpfrec.formats.errors import BpfrecError, ReportError
 
 MOST_ROWS = 500
@@ -85,6 +87,12 @@ class Answers:
         with self._open(trace) as opened:
             result = opened.report(name, lazy=True, **options)
             return _answer(result, [*opened.loss_notes(), *result.notes])
+
+    def compare(self, a: str, b: str, options: Mapping[str, Any]) -> str:
+        """What one trace has that another lacks; options are those that choose calls."""
+        with self._open(a) as one, self._open(b) as other:
+            result = compare(one, other, CallFilter.of(**options))
+            return _answer(result, result.notes)
 
     @staticmethod
     def reports() -> str:

@@ -76,6 +76,14 @@ def server(answers: Answers) -> MCPServer:
         return asked(answers.report, trace, name, options or {})
 
     @made.tool(annotations=reads)
+    def compare(a: str, b: str, options: dict[str, Any] | None = None) -> str:
+        """Tell what one trace has that another lacks: ends, failures, programs, files, peers, calls, latencies.
+
+        Options choose calls, as in report: {"name": "server"}.
+        """
+        return asked(answers.compare, a, b, options or {})
+
+    @made.tool(annotations=reads)
     def call_paths(trace: str | None = None, options: dict[str, Any] | None = None) -> str:
         """Count system calls by call stack, the most frequent first. Options as in report: {"syscall": ["openat"]}."""
         return asked(answers.report, trace, "stacks", options or {})

@@ -14,6 +14,7 @@ _ENTRIES = {
         "bpfrec.analyze.commands.flamegraph:command", "draw call stacks: SVG, HTML, folded stacks, speedscope"
     ),
     "export": Entry("bpfrec.analyze.commands.export:command", "write the trace for another tool: Perfetto, pprof"),
+    "compare": Entry("bpfrec.analyze.commands.compare:command", "what one trace has that another lacks"),
     "bpftrace": Entry("bpfrec.analyze.commands.bpftrace:command", "replay a bpftrace script on the trace"),
     "sql": Entry("bpfrec.analyze.commands.sql:command", "ask in SQL; without a query: a prompt"),
     "info": Entry("bpfrec.analyze.commands.info:command", "the recording: host, times, options, what was lost"),

@@ -57,8 +57,13 @@ def input_options(function: F) -> F:
 
 def named_trace(ctx: click.Context) -> Path:
     """The trace that the command line, or else the environment, names."""
+    return given_trace(ctx) or Path(os.environ.get(TRACE_VARIABLE) or DEFAULT_TRACE)
+
+
+def given_trace(ctx: click.Context) -> Path | None:
+    """The trace that the command line names."""
     given: Path | None = ctx.meta.get(_INPUT)
-    return given or Path(os.environ.get(TRACE_VARIABLE) or DEFAULT_TRACE)
+    return given
 
 
 def named_symbols(ctx: click.Context) -> tuple[Path, ...]:

@@ -85,6 +85,19 @@ def test_only_the_named_traces_are_read() -> None:
     assert "Traceback" not in "".join(text for _, text in answers)
 
 
+def test_two_traces_are_compared() -> None:
+    named = {"a": "lab1-server.bpfrec", "b": "sqlite.bpfrec"}
+    whole, chosen, unknown = asked(
+        [SQLITE, LAB],
+        ("compare", named),
+        ("compare", named | {"options": {"syscall": ["fsync", "fdatasync"]}}),
+        ("compare", named | {"b": "other.bpfrec"}),
+    )
+    assert (whole[0], "clock_nanosleep" in whole[1], "fdatasync" in whole[1]) == (False, True, True)
+    assert ("clock_nanosleep" in chosen[1], "fdatasync" in chosen[1]) == (False, True)
+    assert (unknown[0], "no trace is called 'other.bpfrec'" in unknown[1]) == (True, True)
+
+
 def test_the_server_speaks_on_its_standard_streams() -> None:
     async def run() -> tuple[list[str], str]:
         parameters = StdioServerParameters(command=sys.executable, args=["-m", "bpfrec", "mcp", str(SQLITE)])
@@ -94,7 +107,7 @@ def test_the_server_speaks_on_its_standard_streams() -> None:
             return tools, "".join(part.text for part in result.content)
 
     tools, text = asyncio.run(asyncio.wait_for(run(), 120))
-    assert {"trace_info", "list_views", "describe_view", "query", "report", "call_paths"} <= set(tools)
+    assert {"trace_info", "list_views", "describe_view", "query", "report", "call_paths", "compare"} <= set(tools)
     assert "| 42 |" in text
 
 

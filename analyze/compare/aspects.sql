@@ -1,0 +1,76 @@
+-- What a trace has, counted: the query that both traces are asked.
+WITH chosen AS (
+    SELECT event_id, pid, syscall, errno, ret, duration_ns, entry_status, {{ folded('path') }} AS path, {{ folded('resolved_path') }} AS name
+    FROM syscalls
+    WHERE {{ where }}
+),
+counted AS (
+    SELECT 'failures' AS section, concat_ws(' ', syscall, errno, coalesce(name, path)) AS what, count(*) AS calls, NULL::BIGINT AS p50_ns
+    FROM chosen
+    WHERE failed(ret)
+    GROUP BY what
+
+    UNION ALL
+
+    SELECT 'programs', path, count(*), NULL
+    FROM chosen
+    WHERE syscall IN ('execve', 'execveat') AND ret = 0 AND path IS NOT NULL
+    GROUP BY path
+
+    UNION ALL
+
+    SELECT 'files', coalesce(name, path), count(*), NULL
+    FROM chosen
+    WHERE syscall IN ('open', 'openat', 'openat2', 'creat') AND ret >= 0 AND coalesce(name, path) IS NOT NULL
+    GROUP BY coalesce(name, path)
+
+    UNION ALL
+
+    -- an end of a connection that the kernel has chosen is another one each time
+    SELECT
+        'peers',
+        syscall || ' ' || CASE family
+            WHEN 1 THEN 'unix:' || {{ folded('address') }}
+            WHEN 2 THEN address || ':' || port
+            ELSE '[' || address || ']:' || port
+        END AS what,
+        count(*),
+        NULL
+    FROM sockaddrs
+    JOIN chosen USING (event_id)
+    WHERE syscall IN ('connect', 'bind', 'sendto', 'sendmsg', 'sendmmsg') AND family IN (1, 2, 10) AND address != ''
+        AND NOT (syscall = 'bind' AND port IS NOT DISTINCT FROM 0)
+    GROUP BY what
+
+    UNION ALL
+
+    SELECT
+        'calls',
+        syscall,
+        count(*),
+        quantile_disc(duration_ns, 0.5) FILTER (entry_status IS NULL)
+    FROM chosen
+    GROUP BY syscall
+
+    UNION ALL
+
+    SELECT
+        'ends',
+        coalesce(comm, '?') || CASE WHEN signal IS NOT NULL THEN ' was ended by signal ' || signal ELSE ' exited with ' || exit_code END AS what,
+        count(*),
+        NULL
+    FROM processes
+    WHERE (signal IS NOT NULL OR exit_code IS NOT NULL) AND {{ processes }}
+    GROUP BY what
+)
+SELECT
+    -- ends, failures, programs, files, peers, calls
+    section,
+    -- what is counted: a call with its error and path, a file, an address ...
+    what,
+    -- how often
+    calls,
+    -- of calls: half of them took no longer, ns
+    p50_ns
+FROM counted
+WHERE what IS NOT NULL
