@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from bpfrec.analyze.commands.filter_options import filter_options
-from bpfrec.analyze.commands.options import Output, note, output_options
+from bpfrec.analyze.commands.output import Output, note, output_options
 from bpfrec.analyze.commands.patience import Patience
 from bpfrec.analyze.commands.trace_input import given_trace
 
@@ -70,7 +70,7 @@ def command(
     with ExitStack() as opened:
         traces = [opened.enter_context(Trace(path)) for path in a_and_b]
         opened.enter_context(Patience())
-        result = compare(*traces, CallFilter.of(**chosen), ratio=ratio, exact=exact)
+        result = compare(traces[0], traces[1], CallFilter.of(**chosen), ratio=ratio, exact=exact)
         sides = [Side.of(trace.path, trace.manifest) for trace in traces]
 
         def text(_: object) -> Iterable[str]:

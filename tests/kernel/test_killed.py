@@ -75,6 +75,7 @@ def test_the_command_of_a_killed_recorder_goes_on(tmp_path: Path) -> None:
     )
     started.append(recorder)
     assert line_of(recorder.stdout) == "READY"
+    until_marked(tmp_path, 1)
     recorder.kill()
     recorder.wait()
     assert recorder.stdin is not None
