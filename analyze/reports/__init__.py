@@ -41,6 +41,7 @@ REPORTS: dict[str, str] = {
     "leaks": "descriptors that were opened and never closed, by process, call, name and stack",
     "files": "what was done with every file: opens, failures, bytes read and written, time",
     "network": "what was exchanged with every peer: connections, failures, bytes sent and received, time",
+    "timeline": "what one thread did around a time or a call, what it waited for, and who ended the wait",
     "stream": "what was read and written, sent and received, of a trace recorded with --data",
     "processes": "the tree of processes: what each executed, when, how many calls it made and how it ended",
     "stacks": "count calls, their time or failures by call stack, as bcc's stackcount counts",

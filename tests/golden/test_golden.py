@@ -30,6 +30,8 @@ CASES = {
     "latency-histogram.txt": "report latency -H --syscall clock_nanosleep",
     "latency-slowest.txt": "report latency --slowest 3",
     "latency-maxima.txt": "report latency --maxima --syscall clock_nanosleep,openat",
+    "timeline.txt": "report timeline --around event:30 -C 2",
+    "timeline-moment.txt": "report timeline --around 955ms --span 20ms",
     "summary.txt": "report summary",
     "reports.txt": "report",
     "info.txt": "info",
