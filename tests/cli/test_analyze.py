@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import click
@@ -20,7 +20,9 @@ import pytest
 from support import trace_builder
 from support.program import run_bpfrec, start_bpfrec
 
+import bpfrec
 from bpfrec.analyze.commands.lazygroup import LazyGroup
+from bpfrec.analyze.facade import Trace
 from bpfrec.analyze.reports import REPORTS
 from bpfrec.cli import root
 from bpfrec.formats import schema
@@ -45,12 +47,24 @@ def listing_id(arguments: tuple[str, ...]) -> str:
 
 
 @pytest.fixture(scope="module")
-def listed(lab1_trace: Path) -> Callable[..., str]:
+def opened(lab1_trace: Path) -> Iterator[Trace]:
+    with bpfrec.open(lab1_trace) as trace:
+        yield trace
+
+
+@pytest.fixture(scope="module")
+def opened_hostile(hostile_trace: Path) -> Iterator[Trace]:
+    with bpfrec.open(hostile_trace) as trace:
+        yield trace
+
+
+@pytest.fixture(scope="module")
+def listed(opened: Trace) -> Callable[..., str]:
     """Prints a listing of the lab's trace in a form; each is asked for once."""
 
     @functools.cache
     def ask(arguments: tuple[str, ...], *form: str) -> str:
-        done = run_bpfrec("analyze", "-i", lab1_trace, *arguments, *form)
+        done = run_bpfrec("analyze", *arguments, *form, opened=opened)
         assert done.returncode == 0, done.stderr
         return done.stdout
 
@@ -108,9 +122,9 @@ def test_a_process_of_its_own_answers_as_the_tests_do(lab1_trace, arguments, cod
 
 
 @pytest.mark.parametrize("arguments", LISTINGS, ids=listing_id)
-def test_the_printed_query_gives_the_same_rows(lab1_trace, listed, arguments):
+def test_the_printed_query_gives_the_same_rows(opened, listed, arguments):
     query = listed(arguments, "--sql")
-    again = run_bpfrec("analyze", "-i", lab1_trace, "sql", "--format", "json", stdin=query)
+    again = run_bpfrec("analyze", "sql", "--format", "json", stdin=query, opened=opened)
     assert again.returncode == 0, again.stderr
     assert again.stdout == listed(arguments, "--format", "json")
 
@@ -303,8 +317,8 @@ def test_losses_are_the_first_line_on_standard_error(lossy_trace, lab1_trace):
 
 @pytest.mark.parametrize("form", ["table", "json"])
 @pytest.mark.parametrize("arguments", [*QUESTIONS, ("report", "opensnoop", "-U", "-T", "-e")], ids=listing_id)
-def test_no_escape_of_a_hostile_trace_reaches_the_terminal(hostile_trace, arguments, form):
-    done = run_bpfrec("analyze", "-i", hostile_trace, *arguments, "--format", form)
+def test_no_escape_of_a_hostile_trace_reaches_the_terminal(opened_hostile, arguments, form):
+    done = run_bpfrec("analyze", *arguments, "--format", form, opened=opened_hostile)
     assert done.returncode == 0, done.stderr
     written = (done.stdout + done.stderr).replace("\n", "")
     assert not any(ord(c) < 0x20 or 0x7F <= ord(c) < 0xA0 or c in "\u202e\u2028" for c in written)
@@ -333,15 +347,16 @@ def test_a_trace_of_nulls_is_printed(tmp_path):
         ("report", "opensnoop", "-T", "-U", "-e"),
         ("report", "processes", "-c"),
     ]
-    for arguments in (
-        *(("report", name, *probes.get(name, ())) for name in REPORTS),
-        *more,
-        ("flamegraph",),
-        ("info",),
-    ):
-        done = run_bpfrec("analyze", "-i", trace, *arguments)
-        assert "Traceback" not in done.stderr, (arguments, done.stderr)
-        assert done.returncode == 0, (arguments, done.stderr)
+    with bpfrec.open(trace) as opened:
+        for arguments in (
+            *(("report", name, *probes.get(name, ())) for name in REPORTS),
+            *more,
+            ("flamegraph",),
+            ("info",),
+        ):
+            done = run_bpfrec("analyze", *arguments, opened=opened)
+            assert "Traceback" not in done.stderr, (arguments, done.stderr)
+            assert done.returncode == 0, (arguments, done.stderr)
 
 
 def test_hostile_strings_in_messages_are_escaped(lab1_trace, tmp_path):

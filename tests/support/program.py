@@ -14,11 +14,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from types import ModuleType
 from unittest import mock
 
 import bpfrec.__main__
+from bpfrec.analyze.commands import options
+from bpfrec.analyze.facade import Trace
 
 Done = subprocess.CompletedProcess[str]
 
@@ -29,8 +32,13 @@ def run_bpfrec(
     columns: int = 80,
     cwd: Path | None = None,
     environment: dict[str, str] | None = None,
+    opened: Trace | None = None,
 ) -> Done:
-    """Runs ``bpfrec`` in this process, as :func:`start_bpfrec` does in another; no stream is a terminal."""
+    """Runs ``bpfrec`` in this process, as :func:`start_bpfrec` does in another; no stream is a terminal.
+
+    ``opened``: the trace that ``-i`` names, opened already. To open a trace takes longer than most answers, so tests
+    that ask a trace everything open it once.
+    """
     streams = [io.TextIOWrapper(io.BytesIO(stdin.encode()), encoding="utf-8")]
     streams += [io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True) for _ in range(2)]
     with (
@@ -39,6 +47,7 @@ def run_bpfrec(
         mock.patch.multiple(sys, stdin=streams[0], stdout=streams[1], stderr=streams[2]),
         mock.patch.object(sys, "argv", [bpfrec.__main__.__file__, *map(str, arguments)]),
         _main_module(bpfrec.__main__),
+        mock.patch.object(options, "Trace", options.Trace if opened is None else lambda *_, **__: nullcontext(opened)),
     ):
         try:
             bpfrec.__main__.main()
