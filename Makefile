@@ -57,7 +57,7 @@ demo: setup ## record the first lab's server live and print what it did
 test: setup-dev ## run all tests, live BPF among them; FAST=1: without those, and without the slow ones
 	$(BIN)/python -m pytest -n auto --dist worksteal -m 'not kernel$(if $(FAST), and not slow)'
 ifndef FAST
-	$(SUDO_TESTS) $(BIN)/python -m pytest $(if $(KERNEL_WORKERS),-n $(KERNEL_WORKERS) --dist loadfile) -p no:cacheprovider -m kernel
+	$(SUDO_TESTS) $(BIN)/python -m pytest $(if $(KERNEL_WORKERS),-n $(KERNEL_WORKERS) --dist loadgroup) -p no:cacheprovider -m kernel
 endif
 
 # The lowest versions are those that pyproject.toml names: x>=1.2 becomes x==1.2.

@@ -31,17 +31,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if config.pluginmanager.hasplugin("rerunfailures"):
             # Other programs can disturb a live recording, but hardly twice. tests/conftest.py says which ran again.
             item.add_marker(pytest.mark.flaky(reruns=1))
-        shared = _shared_recording(item)
-        if shared and config.pluginmanager.hasplugin("xdist"):
-            item.add_marker(pytest.mark.xdist_group(shared))
-
-
-def _shared_recording(item: pytest.Item) -> str:
-    """What a test shares with others, which then run in the same worker; empty: nothing."""
-    definitions = item._fixtureinfo.name2fixturedefs  # type: ignore[attr-defined]
-    if "known_recording" in definitions:
-        return "known"
-    return item.path.stem if any(found[-1].scope == "module" for found in definitions.values()) else ""
+        if config.pluginmanager.hasplugin("xdist") and item.get_closest_marker("spread") is None:
+            # Tests of one file ask one recording, and judges of two runs of its workload would count both together.
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
 
 
 @pytest.hookimpl(wrapper=True)

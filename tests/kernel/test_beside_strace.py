@@ -9,6 +9,7 @@ from judge.judging import judge
 from judge.programs import PROGRAMS
 
 
+@pytest.mark.spread
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_strace_says_the_same(tmp_path: Path, name: str) -> None:
     findings = judge(PROGRAMS[name], tmp_path)

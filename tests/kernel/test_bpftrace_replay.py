@@ -22,9 +22,6 @@ from support.live import Recorder, Waiting, rows, trace_of
 from bpfrec.analyze.bpftrace.errors import ScriptError
 from bpfrec.analyze.bpftrace.holdings import holdings
 
-pytestmark = pytest.mark.xdist_group("bpftrace-replay")
-"""One worker makes the runs, and asks them."""
-
 LIKE = "0.17"
 
 HERE = Path(__file__).parent / "bpftrace"

@@ -27,6 +27,7 @@ SIDE = {
 }
 
 
+@pytest.mark.spread
 @pytest.mark.parametrize("name", ["structs", "contents", "python"])
 def test_the_same_rows(tmp_path: Path, name: str) -> None:
     program = PROGRAMS[name]

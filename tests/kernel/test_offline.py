@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 from support.live import PATIENCE, WORKLOADS, Recorder, Waiting, build, cannot_run, line_of, record_command, rows
 
+pytestmark = pytest.mark.spread
+
 OWN_LINE = next(
     number
     for number, line in enumerate((WORKLOADS / "opener.c").read_text().splitlines(), 1)
