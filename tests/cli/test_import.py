@@ -9,12 +9,14 @@ from typing import Any
 import pytest
 from support.program import run_bpfrec
 
+import bpfrec
+
 LOG = Path(__file__).with_name("strace.log")
 
 
-@pytest.fixture
-def trace(tmp_path: Path) -> Path:
-    target = tmp_path / "ticket.bpfrec"
+@pytest.fixture(scope="module")
+def trace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    target = tmp_path_factory.mktemp("imported") / "ticket.bpfrec"
     done = run_bpfrec("import", LOG, "-o", target)
     assert done.returncode == 0, done.stderr
     assert done.stderr == f"{target}: 13 calls from 20 lines; not understood: 1, in the table log_lines\n"
@@ -103,10 +105,11 @@ def test_every_report_answers(trace: Path) -> None:
     listed = run_bpfrec("analyze", "-i", trace, "report").stdout.split("\n")
     names = [line.split()[0] for line in listed if line and not line.startswith(" ")]
     assert "failed-opens" in names
-    for name in names:
-        if name not in ("argdist", "trace", "stackcount"):
-            done = run_bpfrec("analyze", "-i", trace, "report", name)
-            assert done.returncode == 0, f"{name}: {done.stderr}"
+    with bpfrec.open(trace) as opened:
+        for name in names:
+            if name not in ("argdist", "trace", "stackcount"):
+                done = run_bpfrec("analyze", "report", name, opened=opened)
+                assert done.returncode == 0, f"{name}: {done.stderr}"
 
 
 def test_one_file_for_each_process(tmp_path: Path) -> None:

@@ -10,12 +10,12 @@ import contextlib
 import hashlib
 import io
 import json
-import logging
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from tempfile import mkdtemp
+from tempfile import TemporaryDirectory
 
 import numpy as np
 
@@ -37,10 +37,7 @@ from bpfrec.record.stacks.unwind.eh_frame import UnwindTable
 from bpfrec.record.stacks.unwind.encoding import BadUnwindInfoError
 from bpfrec.record.stacks.unwind.expression import Unreadable, evaluate
 
-logging.disable(logging.CRITICAL)
-
 TIMEOUT_S = 20
-_FOLDER = Path(mkdtemp(prefix="bpfrec-fuzz-"))
 _ADDRESSES = (0x1000, 0x1139, 0x1160, 0x401136, 0x7F00_0000_1000)
 _BUDGET = 1 << 20
 
@@ -54,8 +51,18 @@ class Target:
     share: float
 
 
+@cache
+def _temporary() -> TemporaryDirectory[str]:
+    return TemporaryDirectory(prefix="bpfrec-fuzz-")
+
+
+def _folder() -> Path:
+    """A folder for files that are read by their names; it goes with the process."""
+    return Path(_temporary().name)
+
+
 def _zip(data: bytes) -> None:
-    path = _FOLDER / "trace.bpfrec"
+    path = _folder() / "trace.bpfrec"
     path.write_bytes(data)
     with contextlib.suppress(BpfrecError), TraceReader(path) as reader:
         faults = dict(reader.verify())
@@ -74,7 +81,7 @@ def _manifest(data: bytes) -> None:
 
 
 def _salvage(data: bytes) -> None:
-    source, target = _FOLDER / "cut.bpfrec", _FOLDER / "saved.bpfrec"
+    source, target = _folder() / "cut.bpfrec", _folder() / "saved.bpfrec"
     source.write_bytes(data)
     target.unlink(missing_ok=True)
     with contextlib.suppress(BpfrecError):
@@ -84,7 +91,7 @@ def _salvage(data: bytes) -> None:
 
 
 def _spool(data: bytes) -> None:
-    path = _FOLDER / "calls.spool"
+    path = _folder() / "calls.spool"
     path.write_bytes(data)
 
     def decode(chunk: object) -> tuple[wire.Records, int]:
