@@ -140,6 +140,7 @@ def answer(installed: Path) -> Iterator[Callable[..., str]]:
         server.stdin.close()
 
 
+@pytest.mark.slow
 def test_every_analyze_command_answers(installed: Path, answer: Callable[..., str]) -> None:
     listed = run(installed / "environment" / "bin" / "bpfrec", "analyze", "report", cwd=installed)
     reports = [line.split()[0] for line in listed.stdout.splitlines()]

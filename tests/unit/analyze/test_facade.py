@@ -149,6 +149,7 @@ def test_sys_views(lab1, query, answer):
     assert lab1.query(query).rows == answer
 
 
+@pytest.mark.slow
 def test_every_syscall_has_a_view_with_its_arguments_and_a_comment_for_every_column(lab1):
     for call in syscalls().values():
         view = syscall_view(call.name)

@@ -99,6 +99,7 @@ def scripts(draw: st.DrawFn) -> str:
     )
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(scripts(), st.sampled_from(["0.17", "latest"]))
 def test_both_back_ends_give_the_same_answers(trace: Path, script: str, like: str):

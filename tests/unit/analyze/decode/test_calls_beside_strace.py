@@ -132,6 +132,7 @@ def comparable(line: str) -> str:
     return re.sub(r"^(ioctl\(1, (\w| or |_IOC\([^)]*\))+).*", r"\1", line)
 
 
+@pytest.mark.slow
 def test_calls_are_written_as_strace_writes_them(tmp_path: Path) -> None:
     chosen = [
         call
