@@ -9,6 +9,7 @@ All reading of /proc/PID goes through :mod:`.procfs`; what cannot be read is log
 :mod:`.foreign_files`      opens files as the users of recorded processes may
 :mod:`.found_process`      what was found of a process, as the journal keeps it
 :mod:`.sharing`            which threads share descriptor tables and working directories
+:mod:`.acting`             takes the rights of another user for a while
 :mod:`.calls_in_progress`  the system calls that threads are in when recording begins
 :mod:`.cgroup`             finds the cgroup that ``--cgroup`` names
 :mod:`.history`            names, programs and mappings of processes over time

@@ -9,12 +9,13 @@ import ctypes
 import os
 import stat
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from bpfrec.formats.symbols.elf import ElfFile, NotElfError
 from bpfrec.formats.untrusted_files import open_below, reopened
+from bpfrec.record.processes.acting import acting_as
 from bpfrec.record.processes.procfs import Reader
 
 # include/uapi/linux/magic.h, and of ZFS and bcachefs their own headers: what does not wait for anybody else.
@@ -170,21 +171,11 @@ def _is_local(file: int) -> bool:
 @contextmanager
 def _as(reader: Reader | None) -> Iterator[None]:
     """Gives this process, which has one thread, the rights of ``reader`` for a while, if it may; None: no others."""
-    groups, gid, uid = os.getgroups(), os.getegid(), os.geteuid()
-    if uid or reader is None or not reader.uid:
+    with ExitStack() as stack:
+        if reader is not None and reader.uid and not os.geteuid():
+            with suppress(PermissionError):
+                stack.enter_context(acting_as(reader.uid, reader.gid, reader.groups))
         yield
-        return
-    try:
-        with suppress(PermissionError):
-            os.setgroups(reader.groups)
-            os.setegid(reader.gid)
-            os.seteuid(reader.uid)
-        yield
-    finally:
-        with suppress(PermissionError):
-            os.seteuid(uid)
-            os.setegid(gid)
-            os.setgroups(groups)
 
 
 def map_file(process: Path, start: int, end: int) -> Place:

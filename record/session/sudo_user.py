@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import pwd
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from bpfrec.formats.units import whole_number
+from bpfrec.record.processes.acting import acting_as
 
 _MOST_ID = (1 << 32) - 2
 
@@ -28,17 +29,8 @@ class User:
 
         It concerns all threads of the process, and only root can do it.
         """
-        before, groups = (os.geteuid(), os.getegid()), os.getgroups()
-        try:
-            with suppress(KeyError):
-                os.initgroups(self.name, self.gid)
-            os.setegid(self.gid)
-            os.seteuid(self.uid)
+        with acting_as(self.uid, self.gid, os.getgrouplist(self.name, self.gid)):
             yield
-        finally:
-            os.seteuid(before[0])
-            os.setegid(before[1])
-            os.setgroups(groups)
 
 
 def user_behind_sudo() -> User | None:
