@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import re
 import sys
+import time
 from pathlib import Path
 
 import click
@@ -27,7 +28,7 @@ _ZONE = re.compile(r"([+-])(\d\d):?(\d\d)")
     help="Day of the first line, where lines have the time of day alone. [default: when the log was last written to]",
 )
 @click.option("--zone", metavar="+HH:MM", help="Time zone of such times, east of UTC. [default: that of this machine]")
-@click.option("--host", default="unknown", show_default=True, help="Name of the host that the log is from.")
+@click.option("--host", help="Name of the host that the log is from. [default: what the log says, else unknown]")
 @click.pass_context
 def command(
     ctx: click.Context,
@@ -36,9 +37,9 @@ def command(
     force: bool,
     date: datetime.datetime | None,
     zone: str | None,
-    host: str,
+    host: str | None,
 ) -> None:
-    """Make a trace from a log of strace, so that reports and SQL answer questions about it.
+    """Make a trace from a log of strace, or of perf script, so that reports and SQL answer questions about it.
 
     All forms of log are read that strace 4.8 and later write: -f, -ff (name all files), -o or what a terminal showed;
     with -t, -tt, -ttt, -r, -T, -y, -yy, -Y, -i, -k, -v, -x, -X. What a log does not tell is NULL.
@@ -46,23 +47,58 @@ def command(
     \b
     bpfrec import strace.log -o ticket.bpfrec
     bpfrec import strace.out.* -o ticket.bpfrec
+
+    Text of perf script becomes samples and call stacks, for flame graphs and SQL:
+
+    \b
+    perf script --header -F +pid > perf.txt
+    bpfrec import perf.txt -o ticket.bpfrec
     """
-    from bpfrec.analyze.imports.strace_import import import_strace  # noqa: PLC0415
+    from bpfrec.analyze.imports.perf_import import is_from_perf  # noqa: PLC0415
 
     ctx.with_resource(ended_by_signals())
+    if is_from_perf(logs[0]):
+        said = _import_perf(logs, output, zone, host, force)
+    else:
+        said = _import_strace(logs, output, date, zone, host, force)
+    click.echo(f"{printable(str(output))}: {said}", err=True)
+
+
+def _import_perf(logs: tuple[Path, ...], output: Path, zone: str | None, host: str | None, force: bool) -> str:
+    from bpfrec.analyze.imports.perf_import import import_perf  # noqa: PLC0415
+
+    if len(logs) > 1:
+        raise click.UsageError("Text of perf script is one file; import each into a trace of its own.")
+    here = time.localtime(logs[0].stat().st_mtime).tm_gmtoff
+    offset = here if zone is None else _seconds(zone)
+    made = import_perf(logs[0], output, utc_offset_s=offset, command_line=sys.argv, host=host, force=force)
+    return f"{made.samples:,} samples from {made.lines:,} lines{_not_understood(made.not_understood)}"
+
+
+def _import_strace(
+    logs: tuple[Path, ...],
+    output: Path,
+    date: datetime.datetime | None,
+    zone: str | None,
+    host: str | None,
+    force: bool,
+) -> str:
+    from bpfrec.analyze.imports.strace_import import import_strace  # noqa: PLC0415
+
     made = import_strace(
         logs,
         output,
         day=date.date() if date else None,
         utc_offset_s=None if zone is None else _seconds(zone),
         command_line=sys.argv,
-        host=host,
+        host=host or "unknown",
         force=force,
     )
-    said = f"{made.calls:,} calls from {made.lines:,} lines"
-    if made.not_understood:
-        said += f"; not understood: {made.not_understood:,}, in the table log_lines"
-    click.echo(f"{printable(str(output))}: {said}", err=True)
+    return f"{made.calls:,} calls from {made.lines:,} lines{_not_understood(made.not_understood)}"
+
+
+def _not_understood(lines: int) -> str:
+    return f"; not understood: {lines:,}, in the table log_lines" if lines else ""
 
 
 def _seconds(zone: str) -> int:

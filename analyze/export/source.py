@@ -86,7 +86,7 @@ class Source:
 
     def threads(self) -> dict[tuple[int, int], str]:
         """The threads by pid and tid, with their last names."""
-        rows = self.trace.query("SELECT pid, tid, comm FROM threads ORDER BY start_ns NULLS FIRST").rows
+        rows = self.trace.query("SELECT coalesce(pid, tid), tid, comm FROM threads ORDER BY start_ns NULLS FIRST").rows
         return {(pid, tid): safe(name or UNKNOWN) for pid, tid, name in rows if None not in (pid, tid)}
 
     def stacks(self) -> dict[int, list[StackFrame]]:
