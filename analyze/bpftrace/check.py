@@ -117,11 +117,12 @@ def _check_options(context: Context) -> None:
     if not unexpected:
         return
     expected = [f"--{name}" + (f": {text}" if text else "") for name, text in sorted(context.described.items())]
-    hint = (
-        "HINT: expected program options: " + ", ".join(expected)
-        if len(expected) == 1
-        else "\n".join(["HINT: expected program options:", *expected])
-    )
+    if not expected:
+        hint = "HINT: the script asks for no options."
+    elif len(expected) == 1:
+        hint = f"HINT: expected program options: {expected[0]}"
+    else:
+        hint = "\n".join(["HINT: expected program options:", *expected])
     listed = ", ".join(f"--{name}" for name in unexpected)
     raise OptionError(f"ERROR: unexpected program command line options: {listed}\n{hint}")
 

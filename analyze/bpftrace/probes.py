@@ -270,7 +270,7 @@ def _functions(kind: str, written: str, rest: list[str], span: Span, held: Holdi
         near = f"{kind}:{_X64}{named[1]}" if named and named[1] in traced_calls() else ""
         raise Problem(
             span,
-            f"{written}: functions of the kernel are not recorded, but for the system calls themselves",
+            f"{written}: functions of the kernel are not recorded",
             f"{near} is." if near else HELD,
         )
     return _held(matched, written, span, held)

@@ -81,8 +81,11 @@ def command(
     if listing:
         from bpfrec.analyze.bpftrace.listing import listed  # noqa: PLC0415
 
-        for line in listed(arguments[0] if arguments else "*", held, verbose):
+        lines = list(listed(arguments[0] if arguments else "*", held, verbose))
+        for line in lines:
             click.echo(line)
+        if not lines:
+            note(f"no probe of this trace matches {arguments[0]}")
         return 0
     from bpfrec.analyze.bpftrace.check import check  # noqa: PLC0415
     from bpfrec.analyze.bpftrace.output import Output  # noqa: PLC0415
@@ -142,11 +145,28 @@ def split_arguments(arguments: list[str]) -> tuple[list[str], dict[str, str]]:
     return parameters, options
 
 
+_OF_LIVE = {
+    "-p": "A trace has the processes that were recorded: test pid in the script.",
+    "-c": "Record the command first: bpfrec record -- COMMAND.",
+}
+"""What takes the place of options of bpftrace that a replay does not have."""
+
+
 def _read(name: str) -> Source:
+    if name.startswith("-") and name != "-":
+        raise click.UsageError(
+            f"No such option: {name[:2]}\n{_OF_LIVE.get(name[:2], 'Options stand before the script.')}"
+        )
     try:
-        data = sys.stdin.buffer.read(_MOST_BYTES + 1) if name == "-" else Path(name).read_bytes()
+        if name == "-":
+            data = sys.stdin.buffer.read(_MOST_BYTES + 1)
+        else:
+            with Path(name).open("rb") as file:
+                data = file.read(_MOST_BYTES + 1)
     except OSError as error:
         raise BpfrecError(f"{name}: {error.strerror}", "Give a script, or -e PROGRAM.") from None
+    if len(data) > _MOST_BYTES:
+        raise BpfrecError(f"{name}: larger than {_MOST_BYTES >> 20} MiB", "A bpftrace script was expected.")
     try:
         return Source("stdin" if name == "-" else name, data.decode("utf-8"))
     except UnicodeDecodeError:
