@@ -37,6 +37,7 @@ OF_OTHER_CALLS = {
     "shmsnoop",
     "solisten",
     "statsnoop",
+    "stream",
     "syncsnoop",
     "tcpaccept",
     "tcpconnect",
