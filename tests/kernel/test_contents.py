@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from support.live import record_command, rows, trace_of
 
+import bpfrec
+
 SCRIPT = """
 import array, ctypes, fcntl, os, select, signal, socket, struct, sys
 end, begin = os.pipe()
@@ -199,3 +201,27 @@ def test_what_was_not_asked_for_is_not_there(recorded: tuple[Path, list[int]], t
     asked, plain = configuration(recorded[0]), configuration(output)
     assert (asked["data_bytes"], asked["environment"]) == (100, True)
     assert (plain["data_bytes"], plain["environment"]) == (0, False)
+
+
+def test_the_report_stream_has_what_was_moved(recorded: tuple[Path, list[int]]) -> None:
+    end, begin = recorded[1][:2]
+    with bpfrec.open(recorded[0]) as trace:
+        rows = trace.report("stream").dicts()
+    first = [row for row in rows if row["syscall"] in ("writev", "readv")][:2]
+    told = ("direction", "fd", "bytes", "position", "data", "data_status")
+    assert [tuple(row[name] for name in told) for row in first] == [
+        ("sent", begin, 8, 0, b"onethree", None),
+        ("received", end, 8, 0, b"onethree", None),
+    ]
+    assert first[0]["name"] == first[1]["name"], "both ends of a pipe have its name"
+    messages = [row for row in rows if row["syscall"] in ("sendmsg", "recvmsg")]
+    assert [(row["direction"], row["data"]) for row in messages] == [
+        ("sent", b"hello"),
+        ("received", b"hello"),
+        ("sent", b"datagram"),
+        ("received", b"data"),
+    ]
+    assert messages[2]["peer"] == f"UDP 127.0.0.1:{recorded[1][5]}"
+    (sink,) = [row for row in rows if row["bytes"] == len(BIG) and row["direction"] == "sent"]
+    assert sink["data_status"] in ("truncated", "unreadable"), "no more than 100 bytes are copied of each"
+    assert sink["data_status"] == "unreadable" or sink["data"] == BIG[:100]
