@@ -9,9 +9,9 @@ from bpfrec.analyze.engine.result import Result
 from bpfrec.analyze.engine.sqltemplate import render
 from bpfrec.analyze.render.text_columns import Record, TextColumn, clock
 from bpfrec.analyze.reports.call_filter import CallFilter
-from bpfrec.analyze.reports.network import INTERNET
 from bpfrec.analyze.reports.option_types import top_option
 from bpfrec.analyze.reports.report import Report, in_columns
+from bpfrec.analyze.reports.socket_names import socket_names
 
 
 def compute(trace: Queries, calls: CallFilter, *, process: bool = False, top: int = 0) -> Result:
@@ -30,7 +30,7 @@ def compute(trace: Queries, calls: CallFilter, *, process: bool = False, top: in
         "failures",
         where=calls.where(manifest),
         later=later.where(manifest),
-        internet=INTERNET,
+        **socket_names(),
         process=process,
         top=top,
     )

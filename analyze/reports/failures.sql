@@ -1,15 +1,4 @@
--- addresses that calls were given
-WITH given AS (
-    SELECT
-        event_id,
-        CASE family
-            WHEN 1 THEN 'unix:' || nullif(address, '')
-            WHEN 2 THEN address || ':' || port
-            WHEN 10 THEN '[' || address || ']:' || port
-        END AS address
-    FROM sockaddrs
-    WHERE family IN (1, 2, 10)
-),
+WITH {{ given }},
 calls AS NOT MATERIALIZED (
     SELECT
         pid, tid, uid, comm, syscall, ret, errno, ts, ts_ns, path, path2, resolved_path, resolved_path2, path_status,
@@ -17,16 +6,7 @@ calls AS NOT MATERIALIZED (
             ' -> ',
             CASE
                 WHEN path IS NOT NULL THEN coalesce(resolved_path, path)
-                WHEN regexp_matches(resolved_path, {{ internet }}) THEN
-                    split_part(resolved_path, ' ', 1) || coalesce(
-                        ' ' || coalesce(
-                            given.address,
-                            -- the local end of a connection is a new one each time
-                            nullif(CASE WHEN contains(resolved_path, '->') THEN split_part(resolved_path, '->', 2) END, '?'),
-                            nullif(split_part(resolved_path, ' ', 2), '')
-                        ),
-                        ''
-                    )
+                WHEN regexp_matches(resolved_path, {{ internet }}) THEN {{ peer }}
                 ELSE coalesce(given.address, resolved_path)
             END,
             coalesce(resolved_path2, path2)

@@ -9,9 +9,9 @@ from bpfrec.analyze.engine.result import Result
 from bpfrec.analyze.engine.sqltemplate import render
 from bpfrec.analyze.render.text_columns import TextColumn, scaled
 from bpfrec.analyze.reports.call_filter import CallFilter
-from bpfrec.analyze.reports.network import INTERNET
 from bpfrec.analyze.reports.option_types import Microseconds, top_option
 from bpfrec.analyze.reports.report import Report, in_columns
+from bpfrec.analyze.reports.socket_names import socket_names
 
 _LEAST_US = 100.0
 
@@ -28,7 +28,7 @@ def compute(trace: Queries, calls: CallFilter, *, least_us: float = _LEAST_US, t
         where=calls.where(trace.manifest),
         least_ns=round(least_us * 1_000),
         stop_ns=trace.manifest.stop_ns,
-        internet=INTERNET,
+        **socket_names(),
         top=top,
     )
     return trace.query(sql, lazy=True)

@@ -1,15 +1,4 @@
--- addresses that calls were given
-WITH given AS (
-    SELECT
-        event_id,
-        CASE family
-            WHEN 1 THEN 'unix:' || nullif(address, '')
-            WHEN 2 THEN address || ':' || port
-            WHEN 10 THEN '[' || address || ']:' || port
-        END AS address
-    FROM sockaddrs
-    WHERE family IN (1, 2, 10)
-),
+WITH {{ given }},
 waits AS (
     SELECT
         syscall,
@@ -22,16 +11,7 @@ waits AS (
             WHEN path IS NOT NULL THEN coalesce(resolved_path, path)
             WHEN starts_with(syscall, 'futex') THEN printf('lock 0x%x of process %d', arg0, pid)
             WHEN syscall IN ('wait4', 'waitid') THEN CASE WHEN syscall = 'wait4' AND ret > 0 THEN 'process ' || ret ELSE 'a child' END
-            WHEN regexp_matches(resolved_path, {{ internet }}) THEN
-                split_part(resolved_path, ' ', 1) || coalesce(
-                    ' ' || coalesce(
-                        given.address,
-                        -- the local end of a connection is a new one each time
-                        nullif(CASE WHEN contains(resolved_path, '->') THEN split_part(resolved_path, '->', 2) END, '?'),
-                        nullif(split_part(resolved_path, ' ', 2), '')
-                    ),
-                    ''
-                )
+            WHEN regexp_matches(resolved_path, {{ internet }}) THEN {{ peer }}
             ELSE coalesce(given.address, resolved_path)
         END AS object
     FROM syscalls
