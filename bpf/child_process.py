@@ -19,8 +19,8 @@ def start(work: Callable[[], object], blocked: Iterable[int], name: str = "") ->
     """Forks a child that does ``work`` and exits: 0, or 1 if that failed. Returns its pid.
 
     The signals ``blocked`` are blocked in the child from its first instruction on, so that one sent to the whole
-    process group never kills it. The kernel kills the child when the thread that called this ends. ``name``: what ps
-    shows, at most 15 bytes.
+    process group never kills it. The kernel kills the child when the thread that called this ends, unless
+    the child changed its user before: see PR_SET_PDEATHSIG in prctl(2). ``name``: what ps shows, at most 15 bytes.
     """
     parent = os.getpid()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, blocked)
