@@ -41,7 +41,7 @@ class TraceBuilder:
             "uid": 1000,
             "cpu": 1,
             "abi": "x86_64",
-            "nr": syscalls()[name].numbers["x86_64"]
+            "nr": next(iter(syscalls()[name].numbers.values()))
             if name in syscalls()
             else int(name.removeprefix("unknown_")) & 0x7FFF,
             "syscall": name,

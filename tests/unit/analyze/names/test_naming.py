@@ -766,6 +766,10 @@ def test_arguments_of_32_bit_programs_can_stand_elsewhere(names) -> None:
         world.do("fanotify_mark", 3, 1, 2, 5, 0x1000, path="x"),
         world.do("fanotify_mark", 3, 1, 2, 5, 6, 0x1000, path="x", abi="i386"),
         world.do("mmap", 0, 4096, 1, 2, 5, 0),
+        world.do("mmap2", 0, 4096, 1, 2, 5, 0, abi="i386"),
+        world.do("mmap2", 0, 4096, 3, 0x22, 0xFFFFFFFF, 0, abi="i386"),
         world.do("mmap", 0x1000, abi="i386"),
     ]
-    assert names(world, *calls[:3]) == ["/five/x", "/six/x", "/five"]
+    assert names(world, *calls[:4]) == ["/five/x", "/six/x", "/five", "/five"]
+    # Memory without a file is about nothing, and so there is no reason either.
+    assert names(world, calls[4]) is None
