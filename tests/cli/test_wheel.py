@@ -31,6 +31,7 @@ OF_OTHER_CALLS = {
     "filetop",
     "killsnoop",
     "leaks",
+    "locks",
     "mountsnoop",
     "netstat",
     "network",
