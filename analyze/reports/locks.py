@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import islice
 
 import click
@@ -9,13 +10,13 @@ import click
 from bpfrec.analyze.engine.protocols import Queries
 from bpfrec.analyze.engine.result import Result
 from bpfrec.analyze.engine.sqltemplate import Fragment, literal, render
-from bpfrec.analyze.render.text_columns import Duration, TextColumn, scaled
+from bpfrec.analyze.render.text_columns import Duration, TextColumn, duration, fitting_table, scaled
 from bpfrec.analyze.reports.call_filter import CallFilter
 from bpfrec.analyze.reports.lock_files import file_waits
 from bpfrec.analyze.reports.lock_futexes import REQUEUEING, UNLOCK_PI, WAITING, WAKING, SharedMemory, futex_waits
 from bpfrec.analyze.reports.lock_waits import FILES, Thread, Wait, WaitGraph, nobody_left
 from bpfrec.analyze.reports.option_types import Microseconds, top_option
-from bpfrec.analyze.reports.report import Report, in_columns
+from bpfrec.analyze.reports.report import Answer, Report
 
 _LEAST_US = 100.0
 _MOST_CHAINS = 3
@@ -115,20 +116,28 @@ def _named(prefix: str, name: str) -> TextColumn:
     )
 
 
-_COLUMNS = (
-    TextColumn("TIME (ms)", scaled("total_ns", 1e6)),
-    TextColumn("WAITS", "waits"),
-    TextColumn("LONGEST", scaled("max_ns", 1e6)),
-    TextColumn("STILL", "still"),
-    _named("", "comm"),
-    _named("holder_", "holder"),
-    TextColumn("WAITED FOR", lambda row: f"{row['kind']} {row['object']}" if row["kind"] in FILES else row["object"]),
+_WAITER, _HOLDER = _named("", "comm"), _named("holder_", "holder")
+_WAITS, _STILL = TextColumn("WAITS", "waits"), TextColumn("STILL", "still")
+_OBJECT = TextColumn(
+    "WAITED FOR", lambda row: f"{row['kind']} {row['object']}" if row["kind"] in FILES else row["object"]
 )
+_WIDE = (
+    TextColumn("TIME (ms)", scaled("total_ns", 1e6)),
+    _WAITS,
+    TextColumn("LONGEST", scaled("max_ns", 1e6)),
+    *(_STILL, _WAITER, _HOLDER, _OBJECT),
+)
+_NARROW = (TextColumn("TIME", duration("total_ns")), _WAITS, _STILL, _WAITER, _HOLDER, _OBJECT)
+
+
+def _text(answer: Answer) -> Iterator[str]:
+    rows = answer.counter.through(answer.result.records())
+    return fitting_table(_WIDE, _NARROW, rows, answer.width, answer.paint)
 
 
 REPORT = Report(
     compute,
-    text=in_columns(_COLUMNS),
+    text=_text,
     options=(
         click.Option(
             ["--least", "least_us"],

@@ -24,6 +24,7 @@ CASES = {
     "network.csv": "report network --format csv",
     "processes.txt": "report processes",
     "calls.txt": "report calls --from 0.95",
+    "startup.txt": "report startup",
     "leaks.txt": "report leaks --least 1",
     "waiting.txt": "report waiting --least 50",
     "latency.txt": "report latency",

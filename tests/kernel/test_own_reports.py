@@ -7,7 +7,7 @@ import signal
 from collections.abc import Callable
 from pathlib import Path
 
-from support.live import Recorder, Waiting, record_command, wait_for_call
+from support.live import TIMES, KnownRecording, Recorder, Waiting, record_command, wait_for_call
 
 import bpfrec
 
@@ -112,3 +112,16 @@ def test_what_hangs_is_told(programs: Programs, tmp_path: Path) -> None:
     assert f"all threads of process {workload.pid} wait" in notes[1]
     for child in children:
         os.kill(int(child), signal.SIGKILL)
+
+
+def test_the_start_of_a_program_adds_up(known_recording: KnownRecording) -> None:
+    with bpfrec.open(known_recording.trace) as trace:
+        rows = trace.report("startup").dicts()
+        ((calls,),) = trace.sql("SELECT count(*) FROM syscalls WHERE tid = pid").fetchall()
+    kinds = {row["kind"]: row for row in rows if row["part"] == "kind"}
+    assert (rows[0]["comm"], rows[0]["is_exec"], rows[0]["until"]) == ("known", True, "it ended")
+    assert kinds["sleeping"]["calls"] == TIMES
+    assert kinds["missing files"]["calls"] >= TIMES
+    for part in ("kind", "phase"):
+        assert sum(row["time_ns"] for row in rows if row["part"] == part) == rows[0]["whole_ns"]
+        assert sum(row["calls"] for row in rows if row["part"] == part) <= calls
