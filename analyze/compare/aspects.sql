@@ -5,7 +5,7 @@ WITH chosen AS (
     WHERE {{ where }}
 ),
 counted AS (
-    SELECT 'failures' AS section, concat_ws(' ', syscall, errno, coalesce(name, path)) AS what, count(*) AS calls, NULL::BIGINT AS p50_ns
+    SELECT 'failures' AS section, concat_ws(' ', syscall, errno, coalesce(name, path)) AS what, count(*) AS calls, NULL::BIGINT AS time_ns
     FROM chosen
     WHERE failed(ret)
     GROUP BY what
@@ -62,15 +62,23 @@ counted AS (
     FROM processes
     WHERE (signal IS NOT NULL OR exit_code IS NOT NULL) AND {{ processes }}
     GROUP BY what
+
+    UNION ALL
+
+    SELECT 'startup', coalesce(comm, '?') || ': ' || kind, sum(calls)::BIGINT, sum(time_ns)::BIGINT
+    FROM ({{ startup }})
+    -- of a process that was there before, nobody saw the start
+    WHERE part = 'kind' AND is_exec
+    GROUP BY comm, kind
 )
 SELECT
-    -- ends, failures, programs, files, peers, calls
+    -- ends, failures, programs, files, peers, calls, startup
     section,
     -- what is counted: a call with its error and path, a file, an address ...
     what,
     -- how often
     calls,
-    -- of calls: half of them took no longer, ns
-    p50_ns
+    -- ns; of calls: half of them took no longer; of the startup: what it took of the time
+    time_ns
 FROM counted
 WHERE what IS NOT NULL

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from bpfrec.analyze.engine.result import Result
 from bpfrec.analyze.engine.sqltemplate import Fragment, render_text
+from bpfrec.analyze.reports import startup
 from bpfrec.analyze.reports.call_filter import CallFilter
 from bpfrec.formats.manifest import Manifest
 
@@ -22,8 +23,8 @@ _COLUMNS = {
     "what": "VARCHAR",
     "a_calls": "BIGINT",
     "b_calls": "BIGINT",
-    "a_p50_ns": "BIGINT",
-    "b_p50_ns": "BIGINT",
+    "a_ns": "BIGINT",
+    "b_ns": "BIGINT",
     "ratio": "DOUBLE",
 }
 
@@ -46,7 +47,7 @@ def compare(
     How often something is done counts by time where the recordings are not those of a command from its start to its
     end. ``ratio``: what both have is told if one has it that many times as often, or takes that many times as long.
     ``exact``: numbers in names count; otherwise temporary names, and numbers of four digits and more, are ``*``.
-    Columns: section, what, a_calls, b_calls, a_p50_ns, b_p50_ns, ratio; those of ``difference.sql``.
+    Columns: section, what, a_calls, b_calls, a_ns, b_ns, ratio; those of ``difference.sql``.
 
     Raises:
         BpfrecError: a trace is damaged, or a filter cannot be read.
@@ -56,7 +57,7 @@ def compare(
     chosen = calls or CallFilter()
     by_time = not (is_whole(a.manifest) and is_whole(b.manifest))
     lengths = [_length_s(trace.manifest) if by_time else 1.0 for trace in (a, b)]
-    sql = [_aspects(trace.manifest, chosen, exact) for trace in (a, b)]
+    sql = [_aspects(trace, chosen, exact) for trace in (a, b)]
     with duckdb.connect() as connection:
         for name, trace, question in zip("ab", (a, b), sql, strict=True):
             connection.register(name, trace.arrow(question))
@@ -75,7 +76,7 @@ def _length_s(manifest: Manifest) -> float:
     return max(manifest.stop_ns - manifest.start_ns, 1) / 1e9
 
 
-def _aspects(manifest: Manifest, calls: CallFilter, exact: bool) -> str:
+def _aspects(trace: Trace, calls: CallFilter, exact: bool) -> str:
     def folded(column: str) -> Fragment:
         sql = column
         for pattern, stands in () if exact else _MADE_UP:
@@ -85,7 +86,11 @@ def _aspects(manifest: Manifest, calls: CallFilter, exact: bool) -> str:
     # Processes have neither calls nor failures.
     processes = replace(calls, tids=(), syscalls=(), failed=False, paths=(), since=None, until=None)
     return render_text(
-        _bundled("aspects"), where=calls.where(manifest), processes=processes.where(manifest), folded=folded
+        _bundled("aspects"),
+        where=calls.where(trace.manifest),
+        processes=processes.where(trace.manifest),
+        startup=Fragment(startup.compute(trace, calls).sql),
+        folded=folded,
     )
 
 

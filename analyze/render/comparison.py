@@ -9,7 +9,7 @@ from pathlib import Path
 
 from bpfrec.analyze.render.escape import printable
 from bpfrec.analyze.render.layout import Painter
-from bpfrec.analyze.render.text_columns import NOTHING, Record, TextColumn, Word, duration, shortened, text_table
+from bpfrec.analyze.render.text_columns import Record, TextColumn, Word, duration, shortened, text_table
 from bpfrec.formats.manifest import Manifest
 from bpfrec.formats.trace_reader import table_rows
 
@@ -20,6 +20,7 @@ _SECTIONS = {
     "files": "Files that were opened",
     "peers": "Peers and addresses",
     "calls": "System calls",
+    "startup": "What the start of the first process took",
     "latency": "How long calls took (half of them at most)",
 }
 
@@ -66,19 +67,16 @@ def comparison(
 
 
 def _columns(section: str) -> list[TextColumn]:
-    if section == "latency":
-        sides = [TextColumn(side, duration(f"{side.lower()}_p50_ns")) for side in "AB"]
+    if section in ("startup", "latency"):
+        sides = [TextColumn(side, duration(f"{side.lower()}_ns")) for side in "AB"]
     else:
         sides = [TextColumn(side, f"{side.lower()}_calls") for side in "AB"]
     return [*sides, TextColumn("CHANGE", _change), TextColumn("WHAT", "what")]
 
 
 def _change(row: Record) -> object:
-    if not row["a_calls"]:
-        return Word("only B")
-    if not row["b_calls"]:
-        return Word("only A")
     ratio = row["ratio"]
     if ratio is None:
-        return NOTHING
+        value = "ns" if row["section"] == "startup" else "calls"
+        return Word("only A" if row[f"a_{value}"] else "only B")
     return Word(f"x {ratio:.3g}" if ratio >= 1 else f"/ {1 / ratio:.3g}" if ratio else "-")

@@ -53,6 +53,7 @@ def test_what_is_in_one_trace_alone_is_told(differing):
         ("peers", "connect 192.0.2.7:80", 0, 1),
         ("calls", "connect", 0, 1),
         ("calls", "execve", 0, 1),
+        ("startup", "server: own code", 0, 0),
     ]
 
 
@@ -114,3 +115,14 @@ def test_a_filter_chooses_calls_in_both(differing):
     a.call("read", 0, 3, 1, 1, comm="other")
     b.call("write", 0, 3, 1, 1)
     assert differing(a, b, CallFilter(name="server")) == [("calls", "write", 0, 1)]
+
+
+def test_what_the_start_took_is_compared_part_by_part(differing):
+    a, b = both()
+    for builder, loading, reading in ((a, 2, 3), (b, 20, 3)):
+        builder.add(schema.PROCESSES, pid=4242, comm="server")
+        builder.call("execve", 0, 1, 2, 3, path="/bin/server", took=MS)
+        builder.call("openat", 2 * MS, -100, 1, 0, 0, ret=3, path="/lib/libx.so.1", took=loading * MS)
+        builder.call("openat", 50 * MS, -100, 1, 0, 0, ret=3, path="/etc/server.conf", took=reading * MS)
+        builder.call("epoll_wait", 60 * MS, 3, 1, 1, 1, ret=1, took=900 * MS)
+    assert differing(a, b) == [("startup", "server: libraries", 1, 1)]
