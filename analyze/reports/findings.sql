@@ -24,7 +24,7 @@ wrong AS (
     GROUP BY pid, syscall, errno, path
 ),
 named AS (
-    SELECT pid, coalesce(max_by(comm, coalesce(start_ns, 0)), 'process') || ' (' || pid || ')' AS process
+    SELECT pid, coalesce(first(comm ORDER BY start_ns DESC NULLS LAST, comm), 'process') || ' (' || pid || ')' AS process
     FROM processes
     GROUP BY pid
 ),
@@ -61,8 +61,8 @@ found AS (
             WHEN 'ESTALE' THEN 'met a file that is gone from its server'
             ELSE 'may not write: the file system is read-only'
         END,
-        {{ counted('sum(calls)', 'time') }} || ' ' || errno || ', most of ' || max_by(syscall, calls)
-            || coalesce(': ' || max_by(path, calls), ''),
+        {{ counted('sum(calls)', 'time') }} || ' ' || errno || ', most of ' || first(syscall ORDER BY calls DESC, syscall)
+            || coalesce(': ' || first(path ORDER BY calls DESC, path) FILTER (path IS NOT NULL), ''),
         'bpfrec report failures -p ' || pid
     FROM wrong
     WHERE errno IN ('ENOSPC', 'EDQUOT', 'EMFILE', 'ENFILE', 'ENOMEM', 'EIO', 'ESTALE', 'EROFS')
@@ -89,8 +89,8 @@ found AS (
         sum(calls),
         pid,
         'is not permitted something',
-        {{ counted('sum(calls)', 'time') }} || ' ' || errno || ', most of ' || max_by(syscall, calls)
-            || coalesce(': ' || max_by(path, calls), ''),
+        {{ counted('sum(calls)', 'time') }} || ' ' || errno || ', most of ' || first(syscall ORDER BY calls DESC, syscall)
+            || coalesce(': ' || first(path ORDER BY calls DESC, path) FILTER (path IS NOT NULL), ''),
         'bpfrec report denied -p ' || pid
     FROM wrong
     WHERE errno IN ('EACCES', 'EPERM')
@@ -117,7 +117,7 @@ found AS (
         max({{ stop_ns }} - ts_ns) / 1e9,
         pid,
         'was in ' || syscall || ' when the recording stopped',
-        'since ' || printf('%.3f s', max({{ stop_ns }} - ts_ns) / 1e9) || coalesce(': ' || any_value(path), ''),
+        'since ' || printf('%.3f s', max({{ stop_ns }} - ts_ns) / 1e9) || coalesce(': ' || min(path), ''),
         'bpfrec report waiting -p ' || pid || ' --syscall ' || syscall
     FROM syscalls
     WHERE unfinished = 'recording-stopped' AND {{ stop_ns }} - ts_ns >= 1_000_000_000 AND {{ where }}
@@ -132,8 +132,8 @@ found AS (
         pid,
         'waited long for a file',
         {{ counted('count(*)', 'call') }} || ' of ' || syscall || ', the longest ' || printf('%.3f s', max(duration_ns) / 1e9) || ': '
-            || max_by(path, duration_ns),
-        'bpfrec report calls --around ' || max_by(event_id, duration_ns)
+            || first(path ORDER BY duration_ns DESC, path) FILTER (path IS NOT NULL),
+        'bpfrec report calls --around ' || first(event_id ORDER BY duration_ns DESC, event_id)
     FROM syscalls
     WHERE duration_ns >= 200_000_000 AND path IS NOT NULL AND NOT starts_with(syscall, 'exec') AND {{ where }}
     GROUP BY pid, syscall
@@ -199,7 +199,7 @@ found AS (
         sum(refused),
         pid,
         'is refused calls by a seccomp filter',
-        {{ counted('sum(refused)', 'call') }} || ', most of ' || max_by(syscall, refused),
+        {{ counted('sum(refused)', 'call') }} || ', most of ' || first(syscall ORDER BY refused DESC, syscall),
         'bpfrec report failures -p ' || pid
     FROM called
     WHERE refused > 0

@@ -30,7 +30,7 @@ spent AS (
     GROUP BY ALL
 ),
 parts AS (
-    SELECT doing, sum(ns) AS ns, sum(calls) AS calls, max_by(syscall, ns) AS most FROM spent GROUP BY doing
+    SELECT doing, sum(ns) AS ns, sum(calls) AS calls, first(syscall ORDER BY ns DESC, syscall) AS most FROM spent GROUP BY doing
     UNION ALL
     SELECT 'in own code, or not running', greatest((SELECT sum(ns) FROM lived) - (SELECT sum(ns) FROM spent), 0), NULL, NULL
 )

@@ -126,9 +126,9 @@ def test_the_skill_shows_commands_that_work(tmp_path: Path) -> None:
     commands = [line.split("#")[0].strip() for line in text.splitlines() if line.startswith("bpfrec analyze")]
     assert len(commands) > 4
     for command in commands:
-        words = command.replace("trace.bpfrec", str(SQLITE)).split(maxsplit=5)
+        words = command.split(maxsplit=5)
         arguments = [word.strip('"') for word in (words[1:] if words[4] == "sql" else command.split()[1:])]
-        arguments = [str(SQLITE) if word == "trace.bpfrec" else word for word in arguments]
+        arguments = [str(SQLITE) if word.endswith(".bpfrec") else word for word in arguments]
         done = run_bpfrec(*arguments)
         assert done.returncode == 0, (command, done.stderr)
     done = run_bpfrec("skill", "--install", tmp_path)

@@ -341,6 +341,8 @@ def test_a_trace_of_nulls_is_printed(tmp_path):
         "argdist": ("-C", "p:c:openat(int d, char *f):char*:f"),
         "trace": ('openat "%s", arg2', "-UTC"),
         "stackcount": ("open*",),
+        # Without contents its text is an error.
+        "stream": ("--format", "json"),
     }
     more = [
         ("report", "syscount", "-P", "-L"),

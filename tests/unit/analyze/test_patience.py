@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from bpfrec.analyze.commands import options, patience
+from bpfrec.analyze.commands import output, patience
 from bpfrec.analyze.commands.patience import Patience
 
 
@@ -41,7 +41,7 @@ def test_a_slow_answer_says_that_it_goes_on_and_takes_that_back(monkeypatch, cap
         yield "the answer"
 
     with Patience():
-        options.write_lines(lines())
+        output.write_lines(lines())
         assert terminal.getvalue().endswith("\r\x1b[K")
         seen = terminal.getvalue()
         time.sleep(0.05)
@@ -54,7 +54,7 @@ def test_remarks_stand_on_lines_of_their_own(monkeypatch):
     terminal = on_a_terminal(monkeypatch)
     with Patience():
         wait_for(terminal, "still asking")
-        options.note("a remark")
+        output.note("a remark")
     assert "\r\x1b[Kbpfrec: a remark\n" in terminal.getvalue()
 
 
