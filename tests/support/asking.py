@@ -17,6 +17,7 @@ import bpfrec.__main__
 from bpfrec import analyze
 from bpfrec.analyze.reports import REPORTS
 
+_OTHER = Path(__file__).parents[2] / "sample_traces" / "lab1-server.bpfrec"
 _CHOSEN: tuple[tuple[str, ...], ...] = (
     ("info",),
     ("schema",),
@@ -49,6 +50,7 @@ _CHOSEN: tuple[tuple[str, ...], ...] = (
     ("export", "--format", "pprof", "-o", "/dev/stdout", "--force"),
     ("export", "--format", "perfetto", "-o", "/dev/stdout", "--force"),
     ("export", "--format", "firefox", "-o", "/dev/stdout", "--force"),
+    ("compare", str(_OTHER), "--format", "json"),
     ("bpftrace", "-e", "tracepoint:syscalls:sys_enter_openat { @[comm, str(args->filename)] = count(); }"),
     (
         "bpftrace",
