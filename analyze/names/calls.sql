@@ -1,5 +1,5 @@
--- The calls that say who has what open, read from the trace once.
-CREATE OR REPLACE TEMP TABLE world_calls AS
+-- The calls that say who has what open. A view: a table of all their paths could fill a disk.
+CREATE OR REPLACE TEMP VIEW world_calls AS
 SELECT
     event_id, pid, tid, syscall, arg0, arg1, arg2, arg3, arg4, arg5, ret, errno, path, path_status, ts_ns, duration_ns
 FROM syscalls

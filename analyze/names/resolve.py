@@ -133,7 +133,7 @@ def naming_of(queries: Queries) -> Naming:
     queries.execute("DROP TABLE world_changes; DROP TABLE world_texts")
     addresses = _addresses(_rows(queries, "addresses", calls=sorted(_ADDRESSED)))
     lookup = DescriptorLookup(changes, tables, breaks, losses, coverage, _rows(queries, "rings", BEFORE=-FOREVER))
-    queries.execute("DROP TABLE world_calls")
+    queries.execute("DROP VIEW world_calls")
     return Naming(lookup, texts, addresses, coverage.addressing)
 
 
