@@ -14,14 +14,14 @@ counted AS (
 
     SELECT 'programs', path, count(*), NULL
     FROM chosen
-    WHERE syscall IN ('execve', 'execveat') AND ret = 0 AND path IS NOT NULL
+    WHERE syscall IN {{ executing }} AND ret = 0 AND path IS NOT NULL
     GROUP BY path
 
     UNION ALL
 
     SELECT 'files', coalesce(name, path), count(*), NULL
     FROM chosen
-    WHERE syscall IN ('open', 'openat', 'openat2', 'creat') AND ret >= 0 AND coalesce(name, path) IS NOT NULL
+    WHERE syscall IN {{ opening }} AND ret >= 0 AND coalesce(name, path) IS NOT NULL
     GROUP BY coalesce(name, path)
 
     UNION ALL

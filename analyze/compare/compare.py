@@ -10,6 +10,7 @@ from bpfrec.analyze.engine.result import Result
 from bpfrec.analyze.engine.sqltemplate import Fragment, render_text
 from bpfrec.analyze.reports import startup
 from bpfrec.analyze.reports.call_filter import CallFilter
+from bpfrec.formats.kernel.roles import calls_that
 from bpfrec.formats.manifest import Manifest
 
 if TYPE_CHECKING:
@@ -89,6 +90,8 @@ def _aspects(trace: Trace, calls: CallFilter, exact: bool) -> str:
         _bundled("aspects"),
         where=calls.where(trace.manifest),
         processes=processes.where(trace.manifest),
+        executing=calls_that("executes"),
+        opening=calls_that("opens"),
         startup=Fragment(startup.compute(trace, calls).sql),
         folded=folded,
     )

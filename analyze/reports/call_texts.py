@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from bpfrec.analyze.engine.protocols import Queries
 from bpfrec.analyze.engine.sqltemplate import Fragment, render
 
@@ -16,4 +18,13 @@ def call_texts(trace: Queries, chosen: str) -> Fragment:
         "SELECT DISTINCT syscall FROM syscalls WHERE abi = 'x86_64' AND syscall IS NOT NULL"  # noqa: S608 - ours
         f" AND event_id IN (SELECT event_id FROM ({chosen})) ORDER BY syscall"
     )
-    return Fragment(render("call_texts", names=[name for (name,) in found.rows]))
+    return Fragment(render("call_texts", **call_words([name for (name,) in found.rows])))
+
+
+def call_words(names: Sequence[str]) -> dict[str, Fragment]:
+    """Values for a template, which has a CTE ``chosen`` with a column event_id.
+
+    ``rows``: event_id and call_text of chosen calls that have one of ``names``; ``words``: what strace would write of a
+    row ``s`` of syscalls, in a query that joins these as ``texts`` where there are any.
+    """
+    return {"rows": Fragment(render("call_rows", names=names)), "words": Fragment(render("call_words"))}

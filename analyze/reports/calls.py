@@ -12,6 +12,7 @@ from bpfrec.analyze.engine.result import Result
 from bpfrec.analyze.engine.sqltemplate import Fragment, literal, render
 from bpfrec.analyze.render.call_lines import call_lines
 from bpfrec.analyze.reports.call_filter import CallFilter
+from bpfrec.analyze.reports.call_texts import call_words
 from bpfrec.analyze.reports.moments import event_of, moment_ns
 from bpfrec.analyze.reports.option_types import top_option
 from bpfrec.analyze.reports.report import Answer, Options, Report
@@ -56,10 +57,10 @@ def calls_sql(
     names = "SELECT DISTINCT syscall FROM syscalls WHERE abi = 'x86_64' AND {} ORDER BY syscall"
     near = [chosen]
     if around_ns is not None:
-        ids = [row[0] for row in trace.query(render("calls", names=[], **(parts | {"stack": False}))).rows]
+        ids = [row[0] for row in trace.query(render("calls", **call_words([]), **(parts | {"stack": False}))).rows]
         near.append(Fragment(f"event_id IN {literal(ids)}"))
     wanted = [name for (name,) in trace.query(names.format(where(near))).rows if name]
-    return render("calls", names=wanted, **parts)
+    return render("calls", **call_words(wanted), **parts)
 
 
 def _moment(around: str | float) -> str | float:

@@ -22,11 +22,7 @@ WITH chosen AS (
 ),
 {% endif %}
 texts AS (
-{% for name in names %}
-    SELECT event_id, call_text FROM sys.{{ ident(name) }} WHERE event_id IN (SELECT event_id FROM chosen)
-    UNION ALL
-{% endfor %}
-    SELECT NULL::BIGINT AS event_id, NULL::VARCHAR AS call_text WHERE FALSE
+    {{ rows }}
 )
 SELECT
     -- the call, in syscalls
@@ -42,15 +38,7 @@ SELECT
     -- name of the system call
     s.syscall,
     -- the whole call, as strace -v writes it
-    coalesce(
-        texts.call_text,
-        -- a call of a 32-bit program: its arguments as numbers
-        s.syscall || '(' || concat_ws(
-            ', ',
-            printf('0x%x', s.arg0), printf('0x%x', s.arg1), printf('0x%x', s.arg2),
-            printf('0x%x', s.arg3), printf('0x%x', s.arg4), printf('0x%x', s.arg5)
-        ) || ') = ' || coalesce(s.ret::VARCHAR, '?')
-    ) AS call,
+    {{ words }} AS call,
     -- return value, -errno on failure; NULL: never returned
     s.ret,
     -- name of the error; NULL: it worked, or never returned

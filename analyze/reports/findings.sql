@@ -149,7 +149,7 @@ found AS (
             || ' of ' || string_agg(DISTINCT syscall, ', ' ORDER BY syscall),
         'bpfrec report syncsnoop -p ' || pid
     FROM called
-    WHERE syscall IN ('fsync', 'fdatasync', 'sync', 'syncfs', 'msync', 'sync_file_range')
+    WHERE syscall IN {{ syncing }}
     GROUP BY pid
     HAVING sum(total_ns) >= 0.1 * {{ length_ns }}
 

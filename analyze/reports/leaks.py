@@ -23,7 +23,7 @@ from bpfrec.analyze.reports.network import INTERNET
 from bpfrec.analyze.reports.opened import at_option, time_ns
 from bpfrec.analyze.reports.option_types import top_option
 from bpfrec.analyze.reports.report import Answer, Report
-from bpfrec.analyze.reports.stacks import frame_text, stack_remedy
+from bpfrec.analyze.reports.stacks import stack_paths, stack_remedy
 from bpfrec.analyze.views.recording import wall_offset_ns
 
 _LEAST = 2
@@ -68,7 +68,7 @@ def compute(
     sql = render(
         "leaks",
         rows=Fragment(", ".join(literal(tuple(row)) for row in groups)),
-        frame=frame_text(),
+        paths=stack_paths("SELECT stack_id::BIGINT FROM counted"),
         measure=Fragment("sum(open) + sum(left_at_exit)" if ended else "sum(open)"),
         least=max(least, 1),
         wall_offset_ns=wall_offset_ns(manifest),

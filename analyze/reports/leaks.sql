@@ -23,21 +23,7 @@ shared AS (
         WINDOW of_pattern AS (PARTITION BY pid, syscall, pattern)
     )
 ),
-chosen_frames AS (
-    SELECT stack_id, depth, symbol, module, module_address, file, line
-    FROM frames
-    WHERE stack_id IN (SELECT stack_id::BIGINT FROM counted)
-),
-functions AS (
-    SELECT symbol, demangled(symbol) AS shown
-    FROM (SELECT DISTINCT symbol FROM chosen_frames WHERE symbol IS NOT NULL)
-),
-paths AS (
-    SELECT stack_id, list({{ frame }} ORDER BY depth) AS frames
-    FROM chosen_frames
-    LEFT JOIN functions USING (symbol)
-    GROUP BY stack_id
-)
+{{ paths }}
 SELECT
     -- descriptors that are open
     sum(open)::BIGINT AS open,

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import islice
 
-import click
-
 from bpfrec.analyze.engine.protocols import Queries
 from bpfrec.analyze.engine.result import Result
 from bpfrec.analyze.engine.sqltemplate import Fragment, literal, render
@@ -15,7 +13,7 @@ from bpfrec.analyze.reports.call_filter import CallFilter
 from bpfrec.analyze.reports.lock_files import file_waits
 from bpfrec.analyze.reports.lock_futexes import REQUEUEING, UNLOCK_PI, WAITING, WAKING, SharedMemory, futex_waits
 from bpfrec.analyze.reports.lock_waits import FILES, Thread, Wait, WaitGraph, nobody_left
-from bpfrec.analyze.reports.option_types import Microseconds, top_option
+from bpfrec.analyze.reports.option_types import least_option, top_option
 from bpfrec.analyze.reports.report import Answer, Report
 
 _LEAST_US = 100.0
@@ -139,14 +137,7 @@ REPORT = Report(
     compute,
     text=_text,
     options=(
-        click.Option(
-            ["--least", "least_us"],
-            type=Microseconds(),
-            metavar="TIME",
-            default=_LEAST_US,
-            show_default=True,
-            help="Only waits of at least this long: microseconds, or a time with a unit, such as 5ms.",
-        ),
+        least_option(_LEAST_US, "waits of"),
         top_option(20),
     ),
     empty="no thread waited so long for a lock",

@@ -51,6 +51,7 @@ def compute(trace: Queries, calls: CallFilter, *, hosts: bool = False, sort: str
             moving=(*calls_that("sends", "receives", "reads", "writes"), *_SEVERAL_MESSAGES),
             sending=calls_that("sends", "writes", "copies_back"),
             receiving=calls_that("receives", "reads"),
+            given=Fragment(render("given_peers")),
             internet=INTERNET,
             peer=Fragment(without_port if hosts else "peer"),
             sort=identifier(SORTS[sort]),

@@ -8,19 +8,7 @@ WITH calls AS (
     FROM syscalls
     WHERE syscall IN {{ calls }} AND {{ where }}
 ),
--- addresses that calls were given, or gave
-given AS (
-    SELECT
-        event_id,
-        CASE family WHEN 1 THEN 'unix' END AS protocol,
-        CASE family
-            WHEN 1 THEN nullif(address, '')
-            WHEN 2 THEN address || ':' || port
-            WHEN 10 THEN '[' || address || ']:' || port
-        END AS peer
-    FROM sockaddrs
-    WHERE family IN (1, 2, 10)
-),
+{{ given }},
 -- connects that went on after the call
 pending AS (
     SELECT event_id, pid, fd, ts_ns

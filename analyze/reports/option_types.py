@@ -28,6 +28,18 @@ def limit_option() -> click.Option:
     return click.Option(["--limit", "top"], type=click.IntRange(0), metavar="N", default=0, help=TOP_HELP)
 
 
+def least_option(default: float, what: str) -> click.Option:
+    """``--least``, microseconds ``least_us``: only ``what`` took at least so long."""
+    return click.Option(
+        ["--least", "least_us"],
+        type=Microseconds(),
+        metavar="TIME",
+        default=default,
+        show_default=True,
+        help=f"Only {what} at least this long: microseconds, or a time with a unit, such as 5ms.",
+    )
+
+
 def refused_option(flags: list[str], why: str, *, is_flag: bool = False) -> click.Option:
     """An option of bcc's tool that a trace has no answer for: it is refused, and says ``why``."""
 

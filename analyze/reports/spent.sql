@@ -17,7 +17,7 @@ spent AS (
             WHEN starts_with(syscall, 'futex') OR syscall IN ('flock', 'semop', 'semtimedop') THEN 'waiting for locks'
             WHEN syscall IN ('wait4', 'waitid', 'vfork') THEN 'waiting for children'
             WHEN syscall IN {{ network }} THEN 'in calls of sockets'
-            WHEN syscall IN ('fsync', 'fdatasync', 'sync', 'syncfs', 'msync', 'sync_file_range') THEN 'waiting for disks'
+            WHEN syscall IN {{ syncing }} THEN 'waiting for disks'
             WHEN path IS NOT NULL OR syscall IN {{ descriptors }} THEN 'in calls of files and pipes'
             WHEN syscall IN {{ memory }} THEN 'in calls of memory'
             ELSE 'in other calls'

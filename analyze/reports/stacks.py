@@ -45,12 +45,20 @@ def compute(trace: Queries, calls: CallFilter, *, by: str = "calls", lines: bool
     sql = render(
         "stacks",
         where=where(chosen),
-        frame=frame_text(lines),
+        paths=stack_paths("SELECT stack_id FROM chosen", lines),
         measure=Fragment(MEASURES[by]),
         only_measured=by == "failures",
         top=top,
     )
     return trace.query(sql, missing_notes(trace, chosen, by), lazy=True)
+
+
+def stack_paths(wanted: str, lines: bool = False) -> Fragment:
+    """SQL of CTEs that end in ``paths``: stack_id and its frames as text, innermost first.
+
+    ``wanted``: trusted SQL that gives the stacks; ``lines`` as of :func:`frame_text`.
+    """
+    return Fragment(render("stack_paths", wanted=Fragment(wanted), frame=frame_text(lines)))
 
 
 def frame_text(lines: bool = False) -> Fragment:

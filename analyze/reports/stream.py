@@ -77,6 +77,7 @@ def compute(
         copying=calls_that("copies"),
         back=calls_that("copies_back"),
         messages=_MESSAGES,
+        given=Fragment(render("given_peers")),
         internet=INTERNET,
         only=where(only),
         by=by,

@@ -1,16 +1,4 @@
--- addresses that calls were given, or gave
-WITH given AS (
-    SELECT
-        event_id,
-        CASE family WHEN 1 THEN 'unix' END AS protocol,
-        CASE family
-            WHEN 1 THEN nullif(address, '')
-            WHEN 2 THEN address || ':' || port
-            WHEN 10 THEN '[' || address || ']:' || port
-        END AS peer
-    FROM sockaddrs
-    WHERE family IN (1, 2, 10)
-),
+WITH {{ given }},
 calls AS MATERIALIZED (
     SELECT
         event_id, ts, ts_ns, duration_ns, pid, tid, comm, syscall, ret, arg0, arg1, arg2, resolved_path, resolved_path2,

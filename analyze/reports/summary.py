@@ -12,6 +12,7 @@ from bpfrec.analyze.engine.sqltemplate import Fragment, render
 from bpfrec.analyze.render.pages import summary_page
 from bpfrec.analyze.reports.call_filter import CallFilter
 from bpfrec.analyze.reports.report import Answer, Report
+from bpfrec.analyze.reports.syncsnoop import SYNC_CALLS
 from bpfrec.formats.kernel.call_lists import call_names
 
 
@@ -26,17 +27,17 @@ def compute(trace: Queries, calls: CallFilter, *, top: int = 5) -> Result:
     where = calls.where(manifest)
     # As DOUBLE, for the times of a damaged trace may be as far apart as no integer of 64 bits is.
     times = {name: Fragment(f"{getattr(manifest, name)}::DOUBLE") for name in ("start_ns", "stop_ns")}
+    shared = {"syncing": SYNC_CALLS, "counted": _counted, **times}
     findings = render(
         "findings",
         where=where,
         signals=_SIGNALS,
         length_ns=max(manifest.stop_ns - manifest.start_ns, 1),
-        counted=_counted,
-        **times,
+        **shared,
     )
     threads = CallFilter(pids=calls.pids, tids=calls.tids, uids=calls.uids).where(manifest)
     kinds = {name: sorted(call_names(f"%{kind}")) for name, kind in _KINDS.items()}
-    spent = render("spent", threads=threads, counted=_counted, **kinds, **times)
+    spent = render("spent", threads=threads, **kinds, **shared)
     return trace.query(render("summary", where=where, top=top, findings=Fragment(findings), spent=Fragment(spent)))
 
 

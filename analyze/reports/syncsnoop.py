@@ -8,7 +8,7 @@ from bpfrec.analyze.render.bcc_lines import Field, decimals
 from bpfrec.analyze.reports.call_filter import CallFilter
 from bpfrec.analyze.reports.snoop import flag, in_lines, snoop, snoop_report
 
-_ALL = ("sync", "syncfs", "fsync", "fdatasync", "msync", "sync_file_range")
+SYNC_CALLS = ("sync", "syncfs", "fsync", "fdatasync", "msync", "sync_file_range")
 
 
 def compute(
@@ -19,7 +19,7 @@ def compute(
     ``duration_s``: only the first so many seconds. ``top``: at most this many rows, 0 for all.
     Columns: event_id, ts, time_s, pid, comm, syscall, file, duration_ns, ret.
     """
-    kinds = list(_ALL if every else _ALL[:1])
+    kinds = list(SYNC_CALLS if every else SYNC_CALLS[:1])
     return snoop(trace, calls, "syncsnoop", duration_s=duration_s, top=top, kinds=kinds, every=every)
 
 

@@ -13,9 +13,10 @@ from bpfrec.analyze.engine.sqltemplate import Fragment, literal, render
 from bpfrec.analyze.render.timeline_lines import timeline_lines
 from bpfrec.analyze.reports.call_filter import CallFilter
 from bpfrec.analyze.reports.call_texts import call_texts
-from bpfrec.analyze.reports.moments import moment_sql
+from bpfrec.analyze.reports.moments import event_of, moment_ns
 from bpfrec.analyze.reports.option_types import Time, top_option
 from bpfrec.analyze.reports.report import Answer, Options, Report
+from bpfrec.analyze.reports.socket_names import socket_names
 from bpfrec.analyze.views.recording import wall_offset_ns
 from bpfrec.formats.errors import ReportError
 from bpfrec.formats.kernel.roles import calls_that
@@ -65,9 +66,8 @@ def compute(
     if around is None:
         longest = _first(trace, f"{where} ORDER BY duration_ns DESC NULLS LAST, ts_ns, event_id LIMIT 1", "event_id")
         around = 0.0 if longest is None else f"event:{longest}"
-    around_ns = int(trace.query(f"SELECT {moment_sql(around, trace.manifest)}").rows[0][0])
-    text = str(around).strip()
-    event_id = int(text.removeprefix("event:")) if text.startswith("event:") else None
+    around_ns = moment_ns(around, trace)
+    event_id = event_of(around)
     span_ns = None if span_s is None else round(span_s * _SECOND_NS)
     tid = calls.tids[0] if calls.tids else _thread(trace, where, event_id, around_ns, span_ns or _NEAR_NS)
     pid = _first(trace, f"tid = {literal(tid)} LIMIT 1", "pid") or 0
@@ -88,7 +88,7 @@ def compute(
     }
     chosen = Fragment(render("timeline_chosen", **values))
     texts = call_texts(trace, f"{chosen} SELECT event_id FROM chosen")  # noqa: S608 - ours
-    found = trace.query(render("timeline", chosen=chosen, texts=texts, **values))
+    found = trace.query(render("timeline", chosen=chosen, texts=texts, given=socket_names()["given"], **values))
     return Timeline(
         found.columns, found.types, found.source, found.sql, found.notes, tid=tid, pid=pid, event_id=event_id
     )

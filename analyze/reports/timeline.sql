@@ -2,18 +2,7 @@
 texts AS (
     {{ texts }}
 ),
--- addresses that calls were given
-given AS (
-    SELECT
-        event_id,
-        CASE family
-            WHEN 1 THEN 'unix:' || nullif(address, '')
-            WHEN 2 THEN address || ':' || port
-            WHEN 10 THEN '[' || address || ']:' || port
-        END AS address
-    FROM sockaddrs
-    WHERE family IN (1, 2, 10)
-),
+{{ given }},
 children AS (
     SELECT pid, ppid, comm, start_ns, end_ns, exit_code, signal
     FROM processes

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import click
-
 from bpfrec.analyze.engine.protocols import Queries
 from bpfrec.analyze.engine.result import Result
 from bpfrec.analyze.engine.sqltemplate import render
 from bpfrec.analyze.render.text_columns import TextColumn, scaled
 from bpfrec.analyze.reports.call_filter import CallFilter
-from bpfrec.analyze.reports.option_types import Microseconds, top_option
+from bpfrec.analyze.reports.option_types import least_option, top_option
 from bpfrec.analyze.reports.report import Report, in_columns
 from bpfrec.analyze.reports.socket_names import socket_names
 
@@ -49,14 +47,7 @@ REPORT = Report(
     compute,
     text=in_columns(_COLUMNS),
     options=(
-        click.Option(
-            ["--least", "least_us"],
-            type=Microseconds(),
-            metavar="TIME",
-            default=_LEAST_US,
-            show_default=True,
-            help="Only calls that took at least this long: microseconds, or a time with a unit, such as 5ms.",
-        ),
+        least_option(_LEAST_US, "calls that took"),
         top_option(20),
     ),
     help="""Show where threads waited: time in long calls, by call and by what was waited for.
