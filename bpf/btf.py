@@ -125,5 +125,6 @@ def _members(raw: bytes, info: int, strings: bytes) -> Iterator[tuple[str, int]]
     elements, bitfields = info & 0xFFFF, bool(info >> 31)
     whole = min(elements, len(raw) // _MEMBER.size)
     for name, _type, offset in _MEMBER.iter_unpack(raw[: whole * _MEMBER.size]):
-        label = strings[name:].partition(b"\0")[0].decode("utf-8", "replace")
+        end = strings.find(b"\0", name)
+        label = strings[name : end if end >= 0 else None].decode("utf-8", "replace")
         yield label, ((offset & 0xFFFFFF) if bitfields else offset) // 8

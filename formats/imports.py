@@ -1,9 +1,10 @@
-"""Ctrl-C while modules are imported, which takes a second where disks are cold."""
+"""Imports: Ctrl-C while they go on, which takes a second where disks are cold, and modules that must stay away."""
 
 from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,6 +28,22 @@ def interruptible_imports() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def refuse_import(name: str) -> None:
+    """Makes the module ``name`` and those in it look as if they were not installed, from now on and in this process."""
+    sys.meta_path.insert(0, _Absent(name))  # type: ignore[arg-type]
+
+
+class _Absent:
+    """A finder of modules (``importlib.abc.MetaPathFinder``) that refuses one."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def find_spec(self, name: str, _path: object, _target: object = None) -> None:
+        if name.partition(".")[0] == self._name:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 
 
 def _end(number: int, _frame: FrameType | None) -> None:
