@@ -72,7 +72,7 @@ static __always_inline int capture_message(struct call_slot *slot, const struct 
 	slot->more_of = CAPTURES;
 	if (message->control && message->control_length) {
 		name_record(room, capture->arg | WIRE_CONTROL, 0);
-		read_bytes(&room->record, (const void *)message->control, message->control_length, ARRAY_MAX);
+		read_bytes(room, (const void *)message->control, message->control_length, ARRAY_MAX);
 		keep_aside(slot, ASIDE_CONTROL, room);
 	}
 	return message->vectors_length > vectors;

@@ -25,6 +25,9 @@ static long (*const read_user_string)(void *to, u32 bytes, const void *from) = (
 struct data_room {
 	struct wire_data record;
 	u8 past[WIRE_DATA_MAX];
+	u64 vector; /* of strings: where the next pointer is, and its width */
+	u64 width;
+	u64 number; /* see forgotten() */
 };
 
 struct vector {
@@ -147,38 +150,55 @@ static __always_inline s16 read_string(struct wire_data *data, const void *from)
 }
 
 /*
- * Reads the strings of a vector one behind the other, each with its NUL; captured: their bytes, or -errno. It is counted
- * in memory, which the verifier does not follow: the ways out of the loop are all one to it.
+ * Reads the strings of a vector one behind the other, each with its NUL; captured: their bytes, or -errno. All it needs is
+ * kept in memory, which the verifier does not follow: the ways into the loop and out of it are all one to it.
  */
 static __always_inline void read_strings(struct data_room *room, const void *vector, int is_compat)
 {
-	u32 width = is_compat ? sizeof(u32) : sizeof(u64);
-	u64 string;
 	int i, n;
 
+	room->vector = (u64)vector;
+	room->width = is_compat ? sizeof(u32) : sizeof(u64);
 	room->record.captured = 0;
 #pragma clang loop unroll(disable)
 	for (i = 0; i < STRINGS_MAX; i++) {
-		string = 0;
-		n = read_user(&string, width, vector + i * width);
-		if (!n && !string)
+		u64 string[2] = {};
+
+		n = read_user(string, room->width & (sizeof(u32) | sizeof(u64)), (const void *)room->vector);
+		if (n < 0)
+			goto unread;
+		if (!string[0])
 			return;
-		if (!n)
-			n = read_user_string(room->record.data + offset_in(room->record.captured), ARRAY_MAX,
-					     (const void *)string);
-		if (n < 0 && !i)
-			room->record.captured = n;
-		if (n < 0 || room->record.captured + n >= ARRAY_MAX)
+		n = read_user_string(room->record.data + offset_in(room->record.captured), ARRAY_MAX,
+				     (const void *)string[0]);
+		if (n < 0)
+			goto unread;
+		if (room->record.captured + n >= ARRAY_MAX)
 			break;
 		room->record.captured += n;
+		room->vector += room->width;
 	}
-	if (room->record.captured >= 0)
+	room->record.flags |= WIRE_CUT;
+	return;
+unread:
+	/* Each string that was read has a byte at least. */
+	if (room->record.captured)
 		room->record.flags |= WIRE_CUT;
+	else
+		room->record.captured = n;
 }
 
-static __always_inline void read_bytes(struct wire_data *data, const void *from, u64 size, u64 most)
+/* `number`, of which the verifier knows nothing any more: how it was come by makes no difference to what follows. */
+static __always_inline u64 forgotten(struct data_room *room, u64 number)
 {
-	u64 bytes = at_most(at_most(size, most), ARRAY_MAX);
+	*(volatile u64 *)&room->number = number;
+	return *(volatile u64 *)&room->number;
+}
+
+static __always_inline void read_bytes(struct data_room *room, const void *from, u64 size, u64 most)
+{
+	struct wire_data *data = &room->record;
+	u64 bytes = at_most(forgotten(room, at_most(size, most)), ARRAY_MAX);
 	int n = read_user(data->data, bytes, from);
 
 	data->captured = n < 0 ? n : bytes;
@@ -273,6 +293,6 @@ static __always_inline void read_capture(struct data_room *room, const struct ca
 		read_message(&room->record, from);
 	} else {
 		size = size_of(slot, capture, ret, &most);
-		read_bytes(&room->record, from, size, most);
+		read_bytes(room, from, size, most);
 	}
 }

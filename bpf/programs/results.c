@@ -77,13 +77,13 @@ static __always_inline void add_message(struct wire_batch *batch, const struct c
 		return;
 	if (message.name && message.name_length) {
 		name_record(room, capture->arg | WIRE_NAME, flags);
-		read_bytes(&room->record, (const void *)message.name,
+		read_bytes(room, (const void *)message.name,
 			   flags ? at_most(message.name_length, slot->room) : message.name_length, SOCKADDR_MAX);
 		add_data(batch, &room->record);
 	}
 	if (message.control && message.control_length) {
 		name_record(room, capture->arg | WIRE_CONTROL, flags);
-		read_bytes(&room->record, (const void *)message.control, message.control_length, ARRAY_MAX);
+		read_bytes(room, (const void *)message.control, message.control_length, ARRAY_MAX);
 		add_data(batch, &room->record);
 	}
 }
