@@ -31,6 +31,7 @@ _TAG = "live"
 _LOWEST = 19
 # A part is saved, and its room in the spool given back, when it was made of so many bytes.
 _PART_BYTES = 1 << 28
+_FIRST_BYTES = 1 << 20
 _NAME = "bpfrec-convert"
 _BLOCK = 1 << 16
 
@@ -58,9 +59,15 @@ class LiveConverter:
         self._is_running, self._was_told = True, False
 
     def segment_closed(self, mark: Mark) -> None:
-        """Lets it read the spool of calls up to ``mark``. A process that got no time for long learns of a later one."""
+        """Lets it read the spool of calls up to ``mark``. A process that got no time for long learns of a later one.
+
+        It is left asleep until there is so much to read that its imports, a quarter of a second, are worth it.
+        """
+        size = mark.bytes.get(SpoolKind.CALLS, 0)
+        if size < _FIRST_BYTES:
+            return
         with suppress(BlockingIOError, BrokenPipeError):
-            os.write(self._orders, _order(mark.bytes.get(SpoolKind.CALLS, 0), is_last=False))
+            os.write(self._orders, _order(size, is_last=False))
             self._was_told = True
 
     def end(self, size: int) -> None:

@@ -33,6 +33,12 @@ from bpfrec.record.spool import read_decoded
 NUMBERS = {name: syscalls()[name].numbers["x86_64"] for name in ("getpid", "openat", "nanosleep", "rt_sigreturn")}
 
 
+@pytest.fixture(autouse=True)
+def eager(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lets converters begin with the first call, few as there are here."""
+    monkeypatch.setattr(live_converter, "_FIRST_BYTES", 0)
+
+
 def calls() -> list[bytes]:
     """Calls of two threads in no order of time, some of them interrupted, some whose entry was not seen."""
     made = []
@@ -140,6 +146,14 @@ def _await_parts(folder: Path) -> None:
     while not saved_parts(folder).parts:
         assert time.monotonic() < limit, "no part was saved"
         time.sleep(0.05)
+
+
+def test_a_converter_sleeps_until_there_is_enough_to_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live_converter, "_FIRST_BYTES", 1 << 20)
+    with prepare(tmp_path / "t.bpfrec", force=True) as output, closing(LiveConverter(output, failed_only=False)) as one:
+        one.segment_closed(Mark(1, {SpoolKind.CALLS: (1 << 20) - 1}, {}, []))
+        one.end((1 << 20) - 1)
+        assert one.result() is None
 
 
 def test_many_calls_of_one_batch_can_be_held_back(tmp_path: Path) -> None:
