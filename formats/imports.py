@@ -32,7 +32,7 @@ def interruptible_imports() -> Iterator[None]:
 
 def refuse_import(name: str) -> None:
     """Makes the module ``name`` and those in it look as if they were not installed, from now on and in this process."""
-    sys.meta_path.insert(0, _Absent(name))  # type: ignore[arg-type]
+    sys.meta_path.insert(0, _Absent(name))
 
 
 class _Absent:
