@@ -13,6 +13,7 @@ from typing import Protocol
 
 from bpfrec.analyze.engine.sqltemplate import literal
 from bpfrec.analyze.probes import c_syntax, c_types
+from bpfrec.analyze.probes.byte_lists import listed
 from bpfrec.analyze.probes.c_constants import c_constants
 from bpfrec.analyze.probes.c_types import CType
 from bpfrec.formats.errors import ReportError
@@ -30,7 +31,8 @@ class Value:
     ``sql`` is an integer within ``ctype``, or a BOOLEAN where ``boolean``. ``text`` is the SQL of the string a
     pointer points at (VARCHAR, NULL: not read, and then ``why`` is the SQL that says why), ``fields`` of the recorded
     members of a struct it points at, ``elements`` of an array; they are None or empty where the trace has none.
-    ``constant`` is the value where it is known. ``origin`` is how errors call it.
+    ``constant`` is the value where it is known. ``origin`` is how errors call it. ``contents`` is the SQL (BLOB) of the
+    bytes that a pointer to a buffer points at.
     """
 
     sql: str
@@ -42,6 +44,7 @@ class Value:
     constant: int | None = None
     boolean: bool = False
     origin: str = ""
+    contents: str | None = None
 
 
 class Scope(Protocol):
@@ -55,6 +58,10 @@ class Scope(Protocol):
 
     def member(self, base: str, member: str) -> Value | None:
         """The value of ``base->member`` where ``base`` is a name known to have members (``args``), else None."""
+
+    @property
+    def compares_bytes(self) -> bool:
+        """Whether the constant of STRCMP is a list of bytes, as with ``-B`` of bcc's trace."""
 
 
 def integer(value: int, ctype: CType) -> Value:
@@ -91,7 +98,7 @@ def convert(value: Value, ctype: CType) -> Value:
     """``value`` converted to an integer or pointer type, as an assignment in C does."""
     if value.constant is not None:
         constant = integer(value.constant, ctype)
-        return replace(constant, text=value.text, why=value.why, fields=value.fields, origin=value.origin)
+        return replace(value, sql=constant.sql, ctype=constant.ctype, constant=constant.constant, boolean=False)
     if ctype == c_types.BOOL:
         return replace(as_number(boolean(as_condition(value))), ctype=ctype, origin=value.origin)
     number = as_number(value)
@@ -108,6 +115,11 @@ def string_of(value: Value) -> str:
     if value.text is None:
         raise ReportError(f"what {value.origin or 'this value'} points at is no string that probes read", POINTED_TO)
     return value.text
+
+
+def _hex_of(value: Value) -> str:
+    """The SQL of two hex digits for each byte that ``value`` points at; a string has its zero byte."""
+    return f"hex({value.contents})" if value.contents else f"(hex(encode({string_of(value)})) || '00')"
 
 
 def _wrap(sql: str, ctype: CType) -> str:
@@ -247,7 +259,7 @@ class _Translator:
 
     def _cast(self, ctype: CType, value: Value) -> Value:
         converted = convert(value, ctype)
-        return converted if ctype.pointee is not None else replace(converted, text=None, fields={})
+        return converted if ctype.pointee is not None else replace(converted, text=None, fields={}, contents=None)
 
     def _call(self, function: str, arguments: tuple[c_syntax.Expression, ...]) -> Value:
         if function == "STRCMP":
@@ -255,6 +267,9 @@ class _Translator:
                 raise ReportError('STRCMP takes two arguments: STRCMP("text", name)')
             # bcc compares as many characters as the constant has: "/etc/" matches all paths that begin so.
             needle, text = arguments if isinstance(arguments[0], c_syntax.Text) else reversed(arguments)
+            if self._scope.compares_bytes and isinstance(needle, c_syntax.Text):
+                found, wanted = _hex_of(self.value(text)), literal(listed(needle.value))
+                return boolean(f"coalesce(starts_with({found}, {wanted}), FALSE)")
             prefix, whole = string_of(self.value(needle)), string_of(self.value(text))
             if not isinstance(needle, c_syntax.Text):
                 return boolean(f"({whole} IS NOT DISTINCT FROM {prefix})")

@@ -60,7 +60,8 @@ class CapturedValues:
             return replace(value, text=f"{row}.value", why=f"{row}.status")
         if kind == "data":
             row = self._join("data", index)
-            return replace(value, text=_string_in(f"{row}.bytes"), why=f"{row}.status")
+            contents = f"{row}.bytes"
+            return replace(value, text=_string_in(contents), why=f"{row}.status", contents=contents)
         if kind == "timespec":
             readers = {name: self._time(index, name) for name in ("tv_sec", "tv_nsec")}
         else:

@@ -34,11 +34,20 @@ class SiteScope:
     """The names of one site; remembers which were used, since a call that lacks one of them cannot be asked.
 
     ``has_data``: whether the trace holds the contents of buffers. ``by_path``: whether its rows are chosen by
-    their paths. ``prefix``: what the names of its joins begin with.
+    their paths. ``prefix``: what the names of its joins begin with. ``compares_bytes``: as in
+    :class:`bpfrec.analyze.probes.c_to_sql.Scope`.
     """
 
-    def __init__(self, site: Site, *, has_data: bool = False, by_path: bool = False, prefix: str = "") -> None:
-        self.site = site
+    def __init__(
+        self,
+        site: Site,
+        *,
+        has_data: bool = False,
+        by_path: bool = False,
+        prefix: str = "",
+        compares_bytes: bool = False,
+    ) -> None:
+        self.site, self.compares_bytes = site, compares_bytes
         self._prefix = prefix
         self._by_path = by_path
         self._used: set[int] = set()

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+import click
+
 from bpfrec.analyze.engine.filters import where
 from bpfrec.analyze.engine.protocols import Queries
 from bpfrec.analyze.engine.result import Result
 from bpfrec.analyze.engine.sqltemplate import Fragment, render
-from bpfrec.analyze.render.bcc_lines import Field, Record, decimals
+from bpfrec.analyze.render.bcc_lines import Field, Record, bcc_lines, decimals
 from bpfrec.analyze.reports.call_filter import CallFilter
 from bpfrec.analyze.reports.moments import moment_sql
-from bpfrec.analyze.reports.snoop import flag, in_lines, snoop_report
+from bpfrec.analyze.reports.report import Answer
+from bpfrec.analyze.reports.snoop import flag, snoop_report
 from bpfrec.analyze.views.recording import wall_offset_ns
 
 
@@ -42,6 +47,18 @@ def compute(
     return trace.query(sql, lazy=True)
 
 
+def _label(text: str) -> Field:
+    return Field("LABEL", -6, lambda _: text or "exit", gap="")
+
+
+def _text(answer: Answer) -> Iterator[str]:
+    """bcc's lines; the label stands behind the time."""
+    time, *others = _FIELDS
+    label = answer.options["label"]
+    fields = _FIELDS if label is None else [time, _label(label), *others]
+    return bcc_lines(fields, answer.result.records(), answer.options)
+
+
 def _end(row: Record) -> str:
     if row["signal"] is not None:
         name = (row["signal_name"] or "").removeprefix("SIG")
@@ -51,23 +68,26 @@ def _end(row: Record) -> str:
     return f"code {row['exit_code']}" if row["exit_code"] else "0"
 
 
+_FIELDS = (
+    Field("TIME-UTC", -13, lambda row: None if row["ts"] is None else row["ts"][11:23], gap="", when="timestamp"),
+    Field("PCOMM", -16, "comm"),
+    Field("PID", -7, "pid"),
+    Field("PPID", -7, "ppid"),
+    Field("TID", -7, "tid"),
+    Field("AGE(s)", -7, decimals("age_s", 2)),
+    Field("EXIT_CODE", -10, _end, gap=""),
+)
+
 REPORT = snoop_report(
     compute,
-    in_lines(
-        Field("TIME-UTC", -13, lambda row: None if row["ts"] is None else row["ts"][11:23], gap="", when="timestamp"),
-        Field("PCOMM", -16, "comm"),
-        Field("PID", -7, "pid"),
-        Field("PPID", -7, "ppid"),
-        Field("TID", -7, "tid"),
-        Field("AGE(s)", -7, decimals("age_s", 2)),
-        Field("EXIT_CODE", -10, _end, gap=""),
-    ),
+    _text,
     """Print processes that ended, as bcc's exitsnoop does, with --per-thread also each of their threads.
 
     AGE is "?" if the process was there before the recording.""",
     options=(
         flag(["-t", "--timestamp"], "Show the time of day (UTC)."),
         flag(["--utc"], "The same: all times are UTC."),
+        click.Option(["--label"], metavar="TEXT", help="Begin each line with TEXT; with exit if it is empty."),
         flag(["-x", "--failed"], "Only those that ended by a signal, or with a status that is not 0."),
         flag(["--per-thread"], "Show every thread."),
     ),

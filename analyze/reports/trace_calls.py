@@ -47,6 +47,7 @@ def compute(
     user_stack: bool = False,
     address: bool = False,
     aggregate: bool = False,
+    bin_cmp: bool = False,
 ) -> Events:
     """The events of ``probes`` in the order of time: a function's entry, or its return.
 
@@ -55,7 +56,7 @@ def compute(
     ``unix`` (since the epoch) or ``utc`` (HH:MM:SS). ``print_cpu`` adds cpu, ``user_stack``
     adds stack (a list, innermost first; NULL: none was recorded), with ``address`` in its lines. ``aggregate`` counts
     equal events, the most frequent first, in the column count. A probe that is wrong, or asks for what is not in a
-    trace, is left out; a note says why.
+    trace, is left out; a note says why. ``bin_cmp``: the constant of STRCMP is a list of bytes.
     Columns: ts (not with ``aggregate``), time, cpu, pid, tid, comm, func, message, stack, count.
 
     Raises:
@@ -67,7 +68,7 @@ def compute(
 
     def build(text: str) -> tuple[dict[str, object], bool, list[str]]:
         probe = parse_trace_probe(text)
-        scope = SiteScope(probe.site, has_data=holds_data(trace), by_path=bool(calls.paths))
+        scope = SiteScope(probe.site, has_data=holds_data(trace), by_path=bool(calls.paths), compares_bytes=bin_cmp)
         message = Fragment(message_sql(probe.message, scope, string_size))
         chosen = [*shared]
         if probe.condition is not None:
@@ -174,10 +175,10 @@ REPORT = Report(
         click.Option(["-U", "--user-stack"], is_flag=True, help="Show the user stack."),
         click.Option(["-a", "--address"], is_flag=True, help="With -U: show addresses."),
         click.Option(["-A", "--aggregate"], is_flag=True, help="With -M: count equal events."),
-        refused_option(
+        click.Option(
             ["-B", "--bin_cmp", "--bin-cmp"],
-            'write bytes as escapes in a string: STRCMP("\\x7fELF", arg2).',
             is_flag=True,
+            help="STRCMP compares bytes, all but the last: STRCMP(\"{0x7f, 'E', 'L', 'F', 0}\", arg2).",
         ),
         click.Option(["-S", "--include-self"], is_flag=True, help="Nothing: a trace never has bpfrec's own calls."),
         click.Option(["-I", "--include"], multiple=True, metavar="HEADER", help="Nothing: no header is needed."),

@@ -14,6 +14,9 @@ from bpfrec.formats.kernel.syscalls import CLASSES, syscalls
 _ALIASES = {"net": "network"}
 """Other names of classes, which strace has too."""
 
+_WITHOUT_SIGN = ("file", "desc", "network", "process", "memory", "signal", "ipc")
+"""Classes that strace still knows without the %; the later ones never had such a name, and ``stat`` is a call."""
+
 _UNKNOWN = re.compile(r"unknown_-?\d{1,10}")
 """What a trace calls a number that no table has."""
 
@@ -92,8 +95,7 @@ def _named(word: str, option: str) -> set[str]:
                 f"{option}: no system call matches '{word}'", "Patterns: * for any text, ? for a character"
             )
         return found
-    if _ALIASES.get(word, word) in CLASSES:
-        # strace's older notation of a class.
+    if _ALIASES.get(word, word) in _WITHOUT_SIGN:
         return _class(word, option)
     near = get_close_matches(word, syscalls(), n=3)
     raise BpfrecError(

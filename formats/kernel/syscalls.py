@@ -15,8 +15,11 @@ from bpfrec.formats.kernel.fact_tables import tsv_rows
 ABIS = ("x86_64", "i386", "arm64")
 """ABIs with a number column, in the order of ``syscalls.tsv``."""
 
-CLASSES = ("file", "desc", "network", "process", "memory", "signal", "ipc")
-"""The classes of ``strace -e trace=%CLASS`` that a call can belong to."""
+CLASSES = (
+    *("file", "desc", "network", "process", "memory", "signal", "ipc"),
+    *("creds", "clock", "pure", "stat", "lstat", "fstat", "%stat", "statfs", "fstatfs", "%statfs"),
+)
+"""The classes of ``strace -e trace=%CLASS`` that a call can belong to; ``%stat`` is that of ``%%stat``."""
 
 _CAPTURE = re.compile(r"(\w+):(>?)(\w+)(?:/(\w+))?(?:\?(\w+)=(\d+)(?:-(\d+))?)?")
 

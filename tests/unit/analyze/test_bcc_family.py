@@ -102,6 +102,12 @@ def test_exitsnoop(trace: Path) -> None:
     assert lines == [head.rstrip(), f"{killed}signal 9 (KILL)", f"{left}code 3"]
     assert text(trace, "exitsnoop", "-t")[2].startswith("%-13s" % "10:00:00.502")
     assert len(text(trace, "exitsnoop", "-x", "-p", "99")) == 2
+    labelled = text(trace, "exitsnoop", "--label", "")
+    assert [line[:6] for line in labelled] == ["LABEL ", "exit  ", "exit  "]
+    assert [line[6:].rstrip() for line in labelled] == lines
+    timed = text(trace, "exitsnoop", "--utc", "--label", "a\x1bb")
+    assert timed[0].startswith("%-13s%-6s" % ("TIME-UTC", "LABEL"))
+    assert timed[2].startswith("%-13s%-6s" % ("10:00:00.502", "a\\x1bb"))
 
 
 def test_killsnoop(trace: Path) -> None:

@@ -25,6 +25,8 @@ CASTS = ("int", "unsigned int", "long", "u64", "u8", "s16", "char", "size_t")
 class Columns:
     """Each name is a column of its own type."""
 
+    compares_bytes = False
+
     def name(self, name):
         return Value(f"CAST({name} AS HUGEINT)", TYPES[name])
 

@@ -142,3 +142,26 @@ def test_one_probe_that_is_refused_leaves_the_others(trace):
     with pytest.raises(ReportError, match="no probe can be answered") as caught:
         trace.report("trace", probes=["c:malloc", "p::vfs_open"])
     assert caught.value.hint.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("probe", "matched"),
+    [
+        # The last byte is not compared.
+        ("c:write (STRCMP(\"{'h', 0x65, 0154, 108, 0}\", arg2))", 1),
+        ("c:write (STRCMP(\"{'h', 0x65, 0154, 'x'}\", arg2))", 1),
+        ("c:write (STRCMP(\"{'h', 0x65, 'x', 0}\", arg2))", 0),
+        ('c:write (STRCMP("{0xff, 0xfe, 0}", arg2))', 1),
+        # A string ends with a zero byte.
+        ("c:memfd_create (STRCMP(\"{'s','h','a','r','e','d',0,0}\", arg1))", 1),
+        ("c:memfd_create (STRCMP(\"{'s','h','a','r','e','d','!',0}\", arg1))", 0),
+    ],
+)
+def test_strcmp_with_bytes(trace, probe, matched):
+    assert len(trace.report("trace", probes=[probe], bin_cmp=True).rows) == matched
+
+
+@pytest.mark.parametrize("constant", ["hell", "{}", "{256}", "{1 2}", "{a}", "{1,,2}", "1, 2"])
+def test_what_is_no_list_of_bytes_is_refused(trace, constant):
+    with pytest.raises(ReportError, match="-B"):
+        trace.report("trace", probes=[f'c:write (STRCMP("{constant}", arg2))'], bin_cmp=True)
