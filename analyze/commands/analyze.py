@@ -13,6 +13,7 @@ _ENTRIES = {
     "flamegraph": Entry(
         "bpfrec.analyze.commands.flamegraph:command", "draw call stacks: SVG, HTML, folded stacks, speedscope"
     ),
+    "html": Entry("bpfrec.analyze.commands.html:command", "write the trace as one web page: timeline, tables"),
     "export": Entry("bpfrec.analyze.commands.export:command", "write the trace for another tool: Perfetto, pprof"),
     "compare": Entry("bpfrec.analyze.commands.compare:command", "what one trace has that another lacks"),
     "bpftrace": Entry("bpfrec.analyze.commands.bpftrace:command", "replay a bpftrace script on the trace"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from typing import Any
 
 from bpfrec.analyze.flame.frame import Frame
 from bpfrec.analyze.flame.layout import Flame, hidden_note, widest
@@ -23,20 +24,8 @@ def html(flame: Flame, title: str) -> str:
     """
     drawn = widest(flame, _MOST)
     colors = palette(drawn)
-    frames = drawn.frames
     style = template("flame.css.jinja").render(colors=colors.colors).strip()
-    script = resource("html.js")
-    data = {
-        "unit": drawn.unit,
-        "colors": colors.colors,
-        "names": [name_text(frame) for frame in frames],
-        "wheres": [where_text(frame) for frame in frames],
-        "color": colors.of_frames,
-        "frame": drawn.frame.tolist(),
-        "parent": drawn.parent.tolist(),
-        "x": drawn.x.tolist(),
-        "value": drawn.value.tolist(),
-    }
+    script = f"{resource('flame.js')}\n{resource('html.js')}"
     return template("flame.html.jinja").render(
         title=safe(title),
         notes=[safe(note) for note in (*drawn.notes, *filter(None, [hidden_note(drawn)]))],
@@ -45,13 +34,34 @@ def html(flame: Flame, title: str) -> str:
         summary=f"{amount_text(flame.total, flame.unit)} in all",
         style=style,
         script=script,
-        style_hash=_hash(style),
-        script_hash=_hash(script),
-        data=data,
+        style_hash=content_hash(style),
+        script_hash=content_hash(script),
+        data=flame_data(drawn),
     )
 
 
-def _hash(text: str) -> str:
+def flame_data(drawn: Flame) -> dict[str, Any]:
+    """The graph as JSON for ``flame.js``: its frames, and its nodes as columns, those nearer to the root first."""
+    colors = palette(drawn)
+    present = sorted(set(drawn.frame.tolist()))
+    place = {frame: number for number, frame in enumerate(present)}
+    frames = [drawn.frames[frame] for frame in present]
+    return {
+        "unit": drawn.unit,
+        "colors": colors.colors,
+        "legend": [[color, safe(text)] for color, text in colors.legend],
+        "names": [name_text(frame) for frame in frames],
+        "wheres": [where_text(frame) for frame in frames],
+        "color": [colors.of_frames[frame] for frame in present],
+        "frame": [place[frame] for frame in drawn.frame.tolist()],
+        "parent": drawn.parent.tolist(),
+        "x": drawn.x.tolist(),
+        "value": drawn.value.tolist(),
+    }
+
+
+def content_hash(text: str) -> str:
+    """The source expression by which a Content-Security-Policy permits one inline script or style sheet."""
     return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 

@@ -47,6 +47,7 @@ _CHOSEN: tuple[tuple[str, ...], ...] = (
     ("flamegraph", "--format", "html", "--samples"),
     ("flamegraph", "--format", "folded", "-l"),
     ("flamegraph", "--format", "speedscope", "--by", "time"),
+    ("html", "-o", "/dev/stdout", "--force"),
     ("export", "--format", "pprof", "-o", "/dev/stdout", "--force"),
     ("export", "--format", "perfetto", "-o", "/dev/stdout", "--force"),
     ("export", "--format", "firefox", "-o", "/dev/stdout", "--force"),

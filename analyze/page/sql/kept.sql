@@ -1,0 +1,17 @@
+-- The calls that the timeline has one by one: the longest, and of the failures first one of each kind.
+CREATE OR REPLACE TEMP TABLE page_kept AS
+WITH mine AS (
+    SELECT
+        event_id, ts_ns, tid, syscall, errno, path, ret,
+        CASE WHEN unfinished = 'recording-stopped' THEN {{ stop_ns }}::HUGEINT - ts_ns ELSE coalesce(duration_ns, 0) END AS took_ns
+    FROM syscalls
+    WHERE {{ where }}
+),
+failures AS (
+    SELECT event_id, ts_ns, row_number() OVER (PARTITION BY tid, syscall, errno, path ORDER BY ts_ns, event_id) AS place
+    FROM mine
+    WHERE failed(ret)
+)
+(SELECT event_id FROM failures ORDER BY place, ts_ns, event_id LIMIT {{ failures }})
+UNION
+(SELECT event_id FROM mine ORDER BY took_ns DESC, event_id LIMIT {{ longest }})
