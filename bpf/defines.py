@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from bpfrec.bpf.btf import has_name, kernel_types
 from bpfrec.bpf.known_stacks import MAX_KNOWN_STACKS
-from bpfrec.bpf.selection import Selection
+from bpfrec.bpf.selection import MOST_HELPERS, Selection
 from bpfrec.bpf.task_offsets import register_defines, stack_defines, task_defines, uring_defines
 from bpfrec.formats.errors import BpfrecError
 
@@ -59,7 +59,8 @@ def constants_of(selection: Selection) -> list[int]:
     """The numbers that are put into the compiled program, in the order of ``enum constant`` in ``targets.c``."""
     name = os.fsencode(selection.comm or "")[: _COMM_BYTES - 1].ljust(_COMM_BYTES, b"\0")
     words = (int.from_bytes(name[:8], "little"), int.from_bytes(name[8:], "little"))
-    return [os.getpid(), only_tgid(selection) or 0, selection.uid or 0, *words, selection.helper_pid or 0]
+    helpers = (*selection.helper_pids, 0, 0)[:MOST_HELPERS]
+    return [os.getpid(), only_tgid(selection) or 0, selection.uid or 0, *words, *helpers]
 
 
 def only_tgid(selection: Selection) -> int | None:

@@ -57,6 +57,10 @@ class StackChoice:
         return self.failed or self.paths or self.every or bool(self.calls)
 
 
+MOST_HELPERS = 2
+"""How many processes of the recorder's the BPF program can know."""
+
+
 @dataclass(frozen=True)
 class Selection:
     """Which calls are recorded.
@@ -67,8 +71,8 @@ class Selection:
     copy of what a call reads, writes, sends or receives, 0: none. ``environment``: copy the environments of executed
     programs. ``stacks``: how stacks are found, ``fp``, ``full`` or ``off``; ``stack_on``: for which calls.
     ``until_exec``: record the processes of ``tgids`` from their next execve on. ``follow``: also record children.
-    ``profile``: samples a second on each CPU, 0: none; they do not depend on ``calls``. ``helper_pid``: a process
-    that is never recorded, as the recorder itself.
+    ``profile``: samples a second on each CPU, 0: none; they do not depend on ``calls``. ``helper_pids``: processes
+    that are never recorded, as the recorder itself; at most :data:`MOST_HELPERS`.
     """
 
     tgids: frozenset[int] = frozenset()
@@ -86,7 +90,7 @@ class Selection:
     until_exec: bool = False
     cgroup: Path | None = None
     profile: int = 0
-    helper_pid: int | None = None
+    helper_pids: tuple[int, ...] = ()
 
     @property
     def has_stacks(self) -> bool:

@@ -9,6 +9,7 @@ import click
 from bpfrec.analyze.commands.lazygroup import Entry, LazyGroup
 from bpfrec.analyze.reports import REPORTS
 from bpfrec.logs import start_by_environment, verbose_option
+from bpfrec.record_live import add_live_option
 from bpfrec.record_report import add_report_option
 
 _ENTRIES = {
@@ -50,6 +51,7 @@ class _Root(LazyGroup):
             command.params.append(verbose_option())
         if command is not None and cmd_name == "record":
             add_report_option(command, _run)
+            add_live_option(command)
         return command
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -22,6 +23,9 @@ from bpfrec.record.options.syscalls import parse_calls, parse_stack_on
 from bpfrec.record.options.until import Condition, Until
 from bpfrec.record.processes.cgroup import find_cgroup
 from bpfrec.record.request import Request, check_targets
+
+if TYPE_CHECKING:
+    from bpfrec.record.finish.live_follower import Show
 
 RECORDING_FAILED = 125
 """Exit status of ``record -- COMMAND`` if recording itself failed, as timeout(1) and env(1) have it."""
@@ -147,6 +151,7 @@ def record(
     profile: int | None,
     ring_bytes: int | None,
     command: tuple[str, ...],
+    show: Show | None = None,
 ) -> None:
     """Record the system calls of processes into a trace file.
 
@@ -209,7 +214,7 @@ def record(
         with interruptible_imports():
             from bpfrec.record.run import run  # noqa: PLC0415
 
-        sys.exit(run(request))
+        sys.exit(run(request, show))
 
 
 def _check_recorded(until: tuple[Condition, ...], calls: frozenset[str] | None) -> None:

@@ -20,11 +20,14 @@ if TYPE_CHECKING:
 
 
 class Display:
-    """Reports on the recording of ``subject``; a context manager that leaves the terminal as it was."""
+    """Reports on the recording of ``subject``; a context manager that leaves the terminal as it was.
 
-    def __init__(self, subject: str) -> None:
+    ``shows_progress``: with a line that changes, on a terminal.
+    """
+
+    def __init__(self, subject: str, *, shows_progress: bool = True) -> None:
         self._subject = subject
-        self._is_terminal = sys.stderr.isatty()
+        self._is_terminal = shows_progress and sys.stderr.isatty()
         self._has_reader = True
         self._live: LiveLine | None = None
         self._before: Progress | None = None

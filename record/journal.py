@@ -196,21 +196,40 @@ def read_journal(path: Path) -> Kept:
         OSError: it cannot be read.
     """
     kept = Kept()
-    for entry in _entries(path):
-        kept.note(entry)
+    JournalReader(path).read_into(kept)
     return kept
 
 
-def _entries(path: Path) -> Iterator[Entry]:
-    with path.open("rb") as file:
-        while line := file.readline(_LONGEST_LINE):
-            try:
-                (name, raw), *_ = json.loads(line).items()
-                kind = _KINDS.get(name)
-                if kind is not None:
-                    yield from_plain(kind, raw)
-            except (ValueError, AttributeError, RecursionError) as error:
-                _log.info("a line of the journal is damaged: %s", error)
+class JournalReader:
+    """Reads the journal at ``path``, which may still grow.
+
+    Raises:
+        OSError: here and in all methods: it cannot be read.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._end = path, 0
+
+    def read_into(self, kept: Kept, *, whole_lines: bool = False) -> None:
+        """Gives ``kept`` the entries that have not been read; ``whole_lines``: not a last one that is cut off."""
+        with self._path.open("rb") as file:
+            file.seek(self._end)
+            while line := file.readline(_LONGEST_LINE):
+                if whole_lines and not line.endswith(b"\n"):
+                    return
+                self._end += len(line)
+                for entry in _entries(line):
+                    kept.note(entry)
+
+
+def _entries(line: bytes) -> Iterator[Entry]:
+    try:
+        (name, raw), *_ = json.loads(line).items()
+        kind = _KINDS.get(name)
+        if kind is not None:
+            yield from_plain(kind, raw)
+    except (ValueError, AttributeError, RecursionError) as error:
+        _log.info("a line of the journal is damaged: %s", error)
 
 
 def begun_now(request: Request, target: Path) -> Begun:

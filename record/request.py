@@ -50,10 +50,10 @@ class Request:
     until: tuple[Condition, ...] = ()
     after: float = 0.0
 
-    def selection(self, command_pid: int | None, helper_pid: int | None = None) -> Selection:
+    def selection(self, command_pid: int | None, helper_pids: tuple[int, ...] = ()) -> Selection:
         """What the BPF program has to record; ``command_pid``: the process that will become :attr:`command`.
 
-        ``helper_pid``: a process of the recorder's that is never recorded.
+        ``helper_pids``: processes of the recorder's that are never recorded.
         """
         return Selection(
             tgids=frozenset(self.pids if command_pid is None else (*self.pids, command_pid)),
@@ -71,7 +71,7 @@ class Request:
             follow=self.follow or command_pid is not None,
             until_exec=command_pid is not None,
             profile=self.profile,
-            helper_pid=helper_pid,
+            helper_pids=helper_pids,
         )
 
     def processes(self) -> set[int] | None:

@@ -19,6 +19,7 @@ from bpfrec.bpf.program import RecorderProgram, start_compiling
 from bpfrec.formats.errors import BpfrecError
 from bpfrec.record.display import Display
 from bpfrec.record.finish.live_converter import LiveConverter
+from bpfrec.record.finish.live_follower import LiveFollower, Show
 from bpfrec.record.request import Request
 from bpfrec.record.session.command import Command
 from bpfrec.record.session.output import Output, prepare
@@ -27,6 +28,7 @@ from bpfrec.record.session.sudo_user import User, user_behind_sudo
 
 if TYPE_CHECKING:
     from bpfrec.record.session.recorded import Recorded
+    from bpfrec.record.session.session import Helper
 
 _log = logging.getLogger(__name__)
 
@@ -44,8 +46,10 @@ _REMEDIES = {
 }
 
 
-def run(request: Request) -> int:
+def run(request: Request, show: Show | None = None) -> int:
     """Records and writes the trace. Returns the exit status: 0, or that of the recorded command.
+
+    ``show``: shows calls while recording goes on, in a process of its own.
 
     Raises:
         BpfrecError: recording or writing failed.
@@ -56,24 +60,38 @@ def run(request: Request) -> int:
     with (
         closing(compilation),
         prepare(request.output, request.force, user) as output,
-        closing(LiveConverter(output, failed_only=request.failed_only)) as converter,
-        Display(f"{request.subject()}{_until(request)}") as display,
+        _following(output, show) as follower,
+        closing(
+            LiveConverter(
+                output, failed_only=request.failed_only, read_to=follower.read_to.get if follower is not None else None
+            )
+        ) as converter,
+        Display(f"{request.subject()}{_until(request)}", shows_progress=show is None) as display,
         StopSignals(with_quit=bool(request.command)) as signals,
     ):
         for remark in _lacking(request):
             display.say(remark)
         if not request.command:
             permit_many_files()
-            _record_and_finish(request, output, user, None, compilation, converter, display, signals)
+            _record_and_finish(request, output, user, None, compilation, converter, follower, display, signals)
             return 0
         # The command is forked first, and keeps the limit that it would have had.
         command = Command(request.command, user, signals)
         try:
             permit_many_files()
-            _record_and_finish(request, output, user, command, compilation, converter, display, signals)
+            _record_and_finish(request, output, user, command, compilation, converter, follower, display, signals)
         finally:
             command.close()
         return command.child.exit_code
+
+
+@contextmanager
+def _following(output: Output, show: Show | None) -> Iterator[LiveFollower | None]:
+    if show is None:
+        yield None
+        return
+    with closing(LiveFollower(output, show)) as follower:
+        yield follower
 
 
 def _lacking(request: Request) -> list[str]:
@@ -107,17 +125,20 @@ def _record_and_finish(
     command: Command | None,
     compilation: Compilation,
     converter: LiveConverter,
+    follower: LiveFollower | None,
     display: Display,
     signals: StopSignals,
 ) -> None:
-    selection = request.selection(command.child.pid if command is not None else None, converter.pid)
+    helpers: list[Helper] = [converter, follower] if follower is not None else [converter]
+    pids = tuple(helper.pid for helper in helpers)
+    selection = request.selection(command.child.pid if command is not None else None, pids)
     program = RecorderProgram(selection, compilation)
     try:
         # The kernel checks the program meanwhile.
         from bpfrec.record.session.session import record  # noqa: PLC0415
 
         with _imported_meanwhile(_FINISH):
-            recorded = record(request, output, command, program, display, signals, converter)
+            recorded = record(request, output, command, program, display, signals, helpers)
     except (BpfrecError, OSError) as error:
         if command is not None and command.child.is_released and not command.child.ended():
             # The command is not to blame, and goes on as if it were not recorded.
@@ -134,6 +155,8 @@ def _record_and_finish(
     from bpfrec.record.finish.finish import finish  # noqa: PLC0415
 
     try:
+        if follower is not None:
+            follower.end()
         if recorded.is_cut:
             # Both spools and tables would not find room: what is spooled makes room for the tables.
             converter.abandon()
@@ -149,6 +172,8 @@ def _record_and_finish(
         # The trace is what it is by now; a file system that fails at close, as FUSE may, changes nothing.
         with suppress(OSError):
             recorded.tracker.close()
+    if follower is not None:
+        follower.wait()
     display.summary(request, recorded, finished, output.target, old)
     if command is not None and recorded.is_limited:
         signals.finished()

@@ -12,7 +12,7 @@ from bpfrec.analyze.commands.endings import ended_by_signals
 from bpfrec.analyze.commands.memory import bounded_memory
 from bpfrec.analyze.commands.output import note
 from bpfrec.analyze.commands.time_limit import bounded_time
-from bpfrec.analyze.commands.trace_input import input_options, named_symbols, named_trace
+from bpfrec.analyze.commands.trace_input import input_options, named_symbols, named_trace, opened_trace
 from bpfrec.analyze.facade import Trace
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -28,10 +28,12 @@ def pass_trace(function: F) -> F:
     @click.pass_context
     @wraps(function)
     def command(ctx: click.Context, /, *args: Any, allow_files: bool = False, **kwargs: Any) -> Any:
-        ctx.with_resource(ended_by_signals())
-        ctx.with_resource(bounded_memory())
-        ctx.with_resource(bounded_time())
-        trace = ctx.with_resource(Trace(named_trace(ctx), named_symbols(ctx), allow_files=allow_files))
+        trace = opened_trace(ctx)
+        if trace is None:
+            ctx.with_resource(ended_by_signals())
+            ctx.with_resource(bounded_memory())
+            ctx.with_resource(bounded_time())
+            trace = ctx.with_resource(Trace(named_trace(ctx), named_symbols(ctx), allow_files=allow_files))
         result = function(*args, trace=trace, **kwargs)
         note(*trace.remarks)
         return result

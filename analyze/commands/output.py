@@ -76,7 +76,7 @@ class Output:
         else:
             lines = rendered(result, self)
         with self._target() as target:
-            write_lines(lines, target)
+            write_lines(lines, target, 1 if result.grows else _LINES_AT_ONCE)
 
     @property
     def width(self) -> int | None:
@@ -160,10 +160,10 @@ def output_paint() -> Painter | None:
     return painter()
 
 
-def write_lines(lines: Iterable[str], target: IO[str] | None = None) -> None:
-    """Writes ``lines`` to ``target``, or standard output, some at a time: there may be millions."""
+def write_lines(lines: Iterable[str], target: IO[str] | None = None, at_once: int = _LINES_AT_ONCE) -> None:
+    """Writes ``lines`` to ``target``, or standard output, ``at_once`` at a time: there may be millions."""
     waiting = iter(lines)
-    while some := list(islice(waiting, _LINES_AT_ONCE)):
+    while some := list(islice(waiting, at_once)):
         if Patience.current:
             Patience.current.stop()
         (target or sys.stdout).write("\n".join(some) + "\n")

@@ -20,6 +20,7 @@ _SUFFIX = ".bpfrec"
 _SYMBOLS_VARIABLE = "BPFREC_SYMBOLS"
 _INPUT = "bpfrec.input"
 _SYMBOLS = "bpfrec.symbols"
+_OPENED = "bpfrec.opened"
 
 
 def input_options(function: F) -> F:
@@ -64,6 +65,16 @@ def given_trace(ctx: click.Context) -> Path | None:
     """The trace that the command line names."""
     given: Path | None = ctx.meta.get(_INPUT)
     return given
+
+
+def use_trace(ctx: click.Context, trace: Any) -> None:
+    """Lets a command ask ``trace``, which is not a file that it could open."""
+    ctx.meta[_OPENED] = trace
+
+
+def opened_trace(ctx: click.Context) -> Any:
+    """What :func:`use_trace` was given; None: the command opens the trace that is named."""
+    return ctx.meta.get(_OPENED)
 
 
 def named_symbols(ctx: click.Context) -> tuple[Path, ...]:

@@ -53,9 +53,10 @@ class Result:
 
     ``sql`` is the query that gives the same rows when it is run on the same trace; ``notes`` are remarks for
     the reader that are no data (``open matched openat``), one line each. ``refused`` counts parts of the question that
-    were left out because they cannot be answered; notes say why. A TIMESTAMP_NS value stands in ``rows``
-    as ISO 8601 text with nine decimals, since Python's datetime ends at microseconds. ``source`` gives the rows one
-    after the other: a list, or a query that runs when it is iterated over.
+    were left out because they cannot be answered; notes say why. ``grows``: rows come while they are read, and each is
+    to be shown at once. A TIMESTAMP_NS value stands in ``rows`` as ISO 8601 text with nine decimals, since Python's
+    datetime ends at microseconds. ``source`` gives the rows one after the other: a list, or a query that runs when it
+    is iterated over.
     """
 
     columns: list[str]
@@ -64,6 +65,7 @@ class Result:
     sql: str
     notes: list[str] = field(default_factory=list)
     refused: int = 0
+    grows: bool = False
 
     def __len__(self) -> int:
         """The number of rows. Reading it reads them all, and keeps them in memory."""

@@ -97,7 +97,9 @@ def compute(
     sql = render("argdist", probes=probes, intervals=len(ends), cumulative=cumulative and len(ends) > 1, top=top)
     result = trace.query(sql, list(dict.fromkeys(notes)))
     titles = [title for _, title, _ in built]
-    return Distribution(result.columns, result.types, result.rows, sql, result.notes, len(refused), titles, ends)
+    return Distribution(
+        result.columns, result.types, result.rows, sql, result.notes, len(refused), titles=titles, ends_ns=ends
+    )
 
 
 def _count(spec: ArgdistSpec, scope: SiteScope, string_size: int) -> dict[str, object]:

@@ -102,6 +102,8 @@ REPORT = Report(
         click.Option(["-k", "--stack"], is_flag=True, help="Show the user stack of each call that has one."),
         top_option(0),
     ),
+    streams=True,
+    needs_all=("around", "stack"),
     help="""List every call in the order of time, with its arguments in words, as strace does.
 
     \b

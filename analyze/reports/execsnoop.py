@@ -83,6 +83,7 @@ REPORT = snoop_report(
 
     -n and -l take regular expressions, as in bcc's tool. -T shows UTC, and -t seconds from the start of the
     recording.""",
+    streams=True,
     options=(
         flag(["-T", "--time"], "Show the time of day (UTC)."),
         flag(["-t", "--timestamp"], "Show seconds since the start of the recording."),

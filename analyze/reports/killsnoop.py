@@ -48,6 +48,7 @@ REPORT = snoop_report(
     """Print signals that processes sent, as bcc's killsnoop does.
 
     They are calls of kill, and with -a also of tkill and tgkill. Times are UTC.""",
+    streams=True,
     options=(
         click.Option(["-T", "--tpid"], type=int, metavar="PID", help="Only signals to this process."),
         click.Option(["-s", "--signal"], type=SignalNumber(), metavar="SIGNAL", help="Only this signal: 9, or KILL."),

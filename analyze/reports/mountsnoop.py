@@ -40,6 +40,7 @@ REPORT = snoop_report(
     """Print file systems that were mounted and unmounted, as bcc's mountsnoop does.
 
     MNT_NS, the mount namespace, is not in a trace.""",
+    streams=True,
     options=(
         flag(["-P", "--parent_process", "--parent-process"], "Also show the parent process."),
         refused_option(["--cgroupmap"], "BPF maps of a live system are not in a trace; record with --cgroup PATH."),

@@ -121,6 +121,8 @@ REPORT = Report(
         refused_option(["--mntnsmap"], "BPF maps of a live system are not in a trace; choose processes with -p."),
         refused_option(["-b", "--buffer-pages"], "buffers are set when recording: record --buffer SIZE."),
     ),
+    streams=True,
+    needs_all=("timestamp", "full_path"),
     help="""Print every open of a file, as bcc's opensnoop does.
 
     Opens are calls of open, openat, openat2 and creat. -T, -U and -e add columns to the table, -F

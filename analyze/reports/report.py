@@ -81,6 +81,8 @@ class Report:
       them. It raises click.UsageError.
     - ``remarks``: what a reader of the text should know besides; it goes to standard error.
     - ``usage``: a line that explains an argument at the end of the help.
+    - ``streams``: each row is one call and needs no other, so it can be shown as soon as the call is recorded;
+      ``needs_all``: options for which that is not so, by name.
     - ``empty``: what is said of a text without rows, if it is not about calls.
     """
 
@@ -93,6 +95,8 @@ class Report:
     remarks: Callable[[Answer], Iterable[str]] = lambda _: ()
     usage: str | None = None
     empty: str | None = None
+    streams: bool = False
+    needs_all: Sequence[str] = ()
 
     def option_names(self) -> list[str]:
         """The options that ``compute`` has beside the filter."""

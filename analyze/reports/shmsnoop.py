@@ -76,5 +76,7 @@ REPORT = snoop_report(
     compute,
     _text,
     """Print calls of System V shared memory, as bcc's shmsnoop does: shmget, shmat, shmdt, shmctl.""",
+    streams=True,
+    needs_all=("timestamp",),
     options=(flag(["-T", "--timestamp"], "Show seconds since the first of them."),),
 )

@@ -32,6 +32,8 @@ REPORT = snoop_report(
     """Print files that programs looked at, as bcc's statsnoop does.
 
     They are calls of stat, lstat, newfstatat, statx and statfs with a path. FD is what the call returned.""",
+    streams=True,
+    needs_all=("timestamp",),
     options=(flag(["-t", "--timestamp"], "Show seconds since the first of them."),),
     flags={"tid": ("--tid",)},
 )

@@ -36,5 +36,7 @@ REPORT = snoop_report(
 
     -a also shows the calls that bring one file, or one file system, there, with the process, the time they took and the
     file. TIME is that of CLOCK_MONOTONIC, as in bcc's tool.""",
+    streams=True,
+    needs_all=("every",),
     options=(flag(["-a", "--all", "every"], "Also fsync, fdatasync, syncfs, msync and sync_file_range."),),
 )

@@ -100,7 +100,7 @@ def compute(
     )
     found = trace.query(sql, list(dict.fromkeys(notes)), lazy=True)
     has_messages = any(has_message for _, has_message, _ in built)
-    result = Events(found.columns, found.types, found.source, sql, found.notes, len(refused), has_messages)
+    result = Events(found.columns, found.types, found.source, sql, found.notes, len(refused), has_messages=has_messages)
     if user_stack:
         _note_stacks(trace, result)
     return result
@@ -187,6 +187,8 @@ REPORT = Report(
         refused_option(["-s", "--sym_file_list"], "give the folder with symbol files: --symbols DIR."),
         refused_option(["-b", "--buffer-pages"], "buffers are set when recording: record --buffer SIZE."),
     ),
+    streams=True,
+    needs_all=("user_stack", "aggregate"),
     usage='PROBE: [{p,r,t}:[library]:]function[(signature)] [(predicate)] ["format", expression, ...]',
     help="""Print single calls that meet a condition, as bcc's trace does.
 

@@ -15,7 +15,8 @@ enum constant {
 	CONSTANT_UID,
 	CONSTANT_NAME, /* as two little-endian words */
 	CONSTANT_NAME_REST,
-	CONSTANT_HELPER, /* a process of the recorder's that works while it records */
+	CONSTANT_HELPER, /* processes of the recorder's that work while it records */
+	CONSTANT_OTHER_HELPER,
 };
 
 #define CONSTANT 15 /* no kind of load that the kernel knows */
@@ -69,7 +70,8 @@ static __always_inline int named(u32 tgid, u32 tid)
 /* Whether the current thread passes the filters that it can come to pass, or fail to pass, at any time, but for names. */
 static __always_inline int in_scope(u32 tgid)
 {
-	if (tgid == (u32)constant(CONSTANT_SELF) || tgid == (u32)constant(CONSTANT_HELPER))
+	if (tgid == (u32)constant(CONSTANT_SELF) || tgid == (u32)constant(CONSTANT_HELPER) ||
+	    tgid == (u32)constant(CONSTANT_OTHER_HELPER))
 		return 0;
 #ifdef BY_UID
 	if ((u32)bpf_get_current_uid_gid() != (u32)constant(CONSTANT_UID))

@@ -11,6 +11,7 @@ import logging
 import os
 import pickle
 import signal
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -39,10 +40,11 @@ _BLOCK = 1 << 16
 class LiveConverter:
     """The process, which is forked here: before there are threads, rings or BPF programs that it would hold.
 
-    ``pid``: of it. Its files are in the folder of ``output``, which may not be closed before :meth:`close`.
+    ``pid``: of it. ``read_to``: up to where others have read the spool of calls, whose room is not given back before;
+    None: nobody else reads it. Its files are in the folder of ``output``, which may not be closed before :meth:`close`.
     """
 
-    def __init__(self, output: Output, *, failed_only: bool) -> None:
+    def __init__(self, output: Output, *, failed_only: bool, read_to: Callable[[], int] | None = None) -> None:
         self._output = output
         orders, self._orders = os.pipe()
         self._results, results = os.pipe()
@@ -50,7 +52,7 @@ class LiveConverter:
         def work() -> None:
             os.close(self._orders)
             os.close(self._results)
-            _run(orders, results, output, failed_only)
+            _run(orders, results, output, failed_only, read_to)
 
         self.pid = child_process.start(work, _BLOCKED, _NAME)
         os.close(orders)
@@ -131,14 +133,16 @@ def _order(size: int, *, is_last: bool) -> bytes:
     return json.dumps([size, is_last]).encode() + b"\n"
 
 
-def _run(orders: int, results: int, output: Output, failed_only: bool) -> None:
+def _run(orders: int, results: int, output: Output, failed_only: bool, read_to: Callable[[], int] | None) -> None:
     _lower_priority()
-    made = _convert(orders, output.spool(SpoolKind.CALLS), output.folder, failed_only)
+    made = _convert(orders, output.spool(SpoolKind.CALLS), output.folder, failed_only, read_to)
     with os.fdopen(results, "wb") as file:
         pickle.dump(made, file)
 
 
-def _convert(orders: int, spool: Path, folder: Path, failed_only: bool) -> Converted | None:
+def _convert(
+    orders: int, spool: Path, folder: Path, failed_only: bool, read_to: Callable[[], int] | None = None
+) -> Converted | None:
     """Obeys the orders until the last one; None: there was none."""
     parts = None
     number = rows = begin = done = 0
@@ -163,7 +167,7 @@ def _convert(orders: int, spool: Path, folder: Path, failed_only: bool) -> Conve
             if done - begin >= _PART_BYTES:
                 made = parts.close()
                 save_part(folder, made, number, done)
-                give_back(spool, done)
+                give_back(spool, done if read_to is None else min(done, read_to()))
                 parts, number, rows, begin = None, number + 1, rows + made.rows, done
     return None
 

@@ -12,6 +12,7 @@ import os
 import select
 import signal
 import time
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -90,22 +91,27 @@ def record(
     program: RecorderProgram,
     listener: Listener,
     signals: StopSignals,
-    helper: Helper | None = None,
+    helpers: Sequence[Helper] = (),
 ) -> Recorded:
     """Records what ``request`` asks for into the spools of ``output``.
 
     ``command``: that of the request, which is released here. ``program``: for :meth:`.Request.selection` of it.
-    ``signals`` is entered already. ``helper``: a process that reads the spools meanwhile.
+    ``signals`` is entered already. ``helpers``: processes that read the spools meanwhile.
 
     Raises:
         BpfrecError: recording is not possible here, the command cannot be started, or a signal came too early.
     """
-    return _Session(request, program.selection, output, command, helper).run(program, listener, signals)
+    return _Session(request, program.selection, output, command, helpers).run(program, listener, signals)
 
 
 class _Session:
     def __init__(
-        self, request: Request, selection: Selection, output: Output, command: Command | None, helper: Helper | None
+        self,
+        request: Request,
+        selection: Selection,
+        output: Output,
+        command: Command | None,
+        helpers: Sequence[Helper],
     ) -> None:
         self._request, self._command = request, command
         self._child = child = command.child if command is not None else None
@@ -122,9 +128,13 @@ class _Session:
             wanted.add(child.pid)
         command_pid = child.pid if child else None
         self._tracker = ProcessTracker(wanted, request.follow or child is not None, command_pid, request.command)
-        self._helper = helper
-        self._segments = Segments(request, output, self._spools, helper.segment_closed if helper else None)
+        self._helpers = helpers
+        self._segments = Segments(request, output, self._spools, self._tell)
         self._tracker.note = self._segments.journal.write
+
+    def _tell(self, mark: Mark) -> None:
+        for helper in self._helpers:
+            helper.segment_closed(mark)
 
     def run(self, program: RecorderProgram, listener: Listener, signals: StopSignals) -> Recorded:
         try:
@@ -270,7 +280,7 @@ class _Session:
     def _at_the_start(self) -> set[int]:
         """The processes that can be in a call to be recorded when recording begins."""
         wanted = self._tracker.wanted
-        own = {os.getpid()} | {process.pid for process in (self._child, self._helper) if process is not None}
+        own = {os.getpid()} | {process.pid for process in (self._child, *self._helpers) if process is not None}
         return (set(procfs.pids()) if wanted is None else wanted) - own
 
     def _read_descriptors(self, channels: Channels) -> None:

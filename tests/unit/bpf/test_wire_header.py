@@ -258,7 +258,15 @@ def test_constants_stand_in_the_order_of_the_program() -> None:
     source = (PROGRAMS / "targets.c").read_text()
     body = re.search(r"enum constant \{(.*?)\};", source, re.DOTALL)
     assert body, "targets.c has no enum constant"
-    names = ["CONSTANT_SELF", "CONSTANT_TGID", "CONSTANT_UID", "CONSTANT_NAME", "CONSTANT_NAME_REST", "CONSTANT_HELPER"]
+    names = [
+        "CONSTANT_SELF",
+        "CONSTANT_TGID",
+        "CONSTANT_UID",
+        "CONSTANT_NAME",
+        "CONSTANT_NAME_REST",
+        "CONSTANT_HELPER",
+        "CONSTANT_OTHER_HELPER",
+    ]
     assert re.findall(r"^\s*([A-Z_]+),", body[1], re.MULTILINE) == names, "another process would be recorded"
     assert f"#define CONSTANT {compiled.CONSTANT} " in source
 
