@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from bpfrec.analyze.flame.frame import Frame, Kind
 from bpfrec.analyze.flame.layout import Flame
 
-_OF_KIND = {
+KIND_COLORS = {
     Kind.KERNEL: "#ef8a7b",
     Kind.JIT: "#8fd08a",
     Kind.GUESS: "#c9bfdf",
@@ -17,8 +17,8 @@ _OF_KIND = {
     Kind.END: "#b5b5b5",
     Kind.ALL: "#dfe3e8",
 }
-_OF_MODULES = ("#f4b266", "#f6d860", "#c3d86b", "#84d0c4", "#a9b8f0", "#e6a8cf", "#d9b38c")
-_OTHERS = "#e8ddc8"
+MODULE_COLORS = ("#f4b266", "#f6d860", "#c3d86b", "#84d0c4", "#a9b8f0", "#e6a8cf", "#d9b38c")
+OTHER_MODULES = "#e8ddc8"
 """All are light enough for dark letters."""
 
 
@@ -41,12 +41,12 @@ def palette(flame: Flame) -> Palette:
         if frame.kind is Kind.NATIVE:
             weight[frame.module or ""] += value
     modules = sorted(weight, key=lambda module: (-weight[module], module))
-    kinds = list(_OF_KIND)
-    colors = [*_OF_KIND.values(), *_OF_MODULES[: len(modules)]]
-    of_module = {module: len(kinds) + i for i, module in enumerate(modules[: len(_OF_MODULES)])}
+    kinds = list(KIND_COLORS)
+    colors = [*KIND_COLORS.values(), *MODULE_COLORS[: len(modules)]]
+    of_module = {module: len(kinds) + i for i, module in enumerate(modules[: len(MODULE_COLORS)])}
     others = len(colors)
-    if len(modules) > len(_OF_MODULES):
-        colors.append(_OTHERS)
+    if len(modules) > len(MODULE_COLORS):
+        colors.append(OTHER_MODULES)
 
     def of(frame: Frame) -> int:
         if frame.kind is Kind.NATIVE:
@@ -56,6 +56,6 @@ def palette(flame: Flame) -> Palette:
 
     present = {frame.kind for frame in drawn}
     legend = [(place, module or "no module") for module, place in of_module.items()]
-    legend += [(others, f"{len(modules) - len(_OF_MODULES)} other modules")] if len(colors) > others else []
+    legend += [(others, f"{len(modules) - len(MODULE_COLORS)} other modules")] if len(colors) > others else []
     legend += [(i, kind.value) for i, kind in enumerate(kinds) if kind in present and kind is not Kind.ALL]
     return Palette(colors, [of(frame) for frame in flame.frames], legend)

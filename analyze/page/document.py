@@ -48,6 +48,12 @@ def page_scripts() -> list[str]:
     return [_text("vendor", "uPlot.iife.min.js"), joined_modules("main.js")]
 
 
+def viewer_scripts() -> list[str]:
+    """The scripts of the viewer: uPlot, hyparquet with fzstd, and bpfrec's own."""
+    vendored = [_text("vendor", name) for name in ("uPlot.iife.min.js", "hyparquet.min.js")]
+    return [*vendored, joined_modules("viewer.js")]
+
+
 def joined_modules(main: str) -> str:
     """The module ``main`` and all that it imports as one script, what is imported before what imports it.
 

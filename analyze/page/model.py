@@ -13,7 +13,7 @@ from bpfrec.analyze.flame.html_page import flame_data
 from bpfrec.analyze.flame.layout import hidden_note, widest
 from bpfrec.analyze.flame.text import safe
 from bpfrec.analyze.page.tables import TABLES, table
-from bpfrec.analyze.page.texts import shown
+from bpfrec.analyze.page.texts import shown, shown_lines
 from bpfrec.analyze.page.timeline import Room, timeline
 from bpfrec.analyze.reports.call_filter import CallFilter
 from bpfrec.analyze.views.recording import wall_offset_ns
@@ -65,9 +65,11 @@ def _summary(trace: Trace, options: dict[str, Any]) -> dict[str, list[list[str |
     """The rows of the report summary by section: name, value, detail, command."""
     sections: dict[str, list[list[str | None]]] = {}
     for row in trace.report("summary", top=_FINDINGS, **options).records():
-        values = [row["name"], row["value"], row["detail"], row["command"]]
+        is_file = row["section"] == "recording" and row["name"] == "file"
+        # In which folder the trace is here, nobody needs to know who gets the page.
+        values = [row["name"], trace.path.name if is_file else row["value"], row["detail"], row["command"]]
         sections.setdefault(row["section"], []).append(
-            [None if value is None else shown(value, _MOST_CHARACTERS) for value in values]
+            [None if value is None else shown_lines(value, _MOST_CHARACTERS) for value in values]
         )
     return sections
 

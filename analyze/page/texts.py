@@ -10,10 +10,17 @@ LONGEST = 600
 
 def shown(text: object, longest: int = LONGEST) -> str:
     """``text`` as the page has it."""
-    whole = str(text)
-    if len(whole) > longest:
-        return f"{safe(whole[:longest])}... [{len(whole) - longest:,} more characters]"
-    return safe(whole)
+    return safe(shorter(str(text), longest))
+
+
+def shown_lines(text: object, longest: int) -> str:
+    """The same, but line breaks stay."""
+    return "\n".join(map(safe, shorter(str(text), longest).split("\n")))
+
+
+def shorter(text: str, longest: int) -> str:
+    """``text``, cut off after ``longest`` characters; what is left out is counted."""
+    return text if len(text) <= longest else f"{text[:longest]}... [{len(text) - longest:,} more characters]"
 
 
 class Pool:

@@ -142,10 +142,11 @@ def test_names_are_text(hostile_trace: Path, tmp_path: Path) -> None:
     assert json.loads(inert({"a": "</script><!--&"})) == {"a": "</script><!--&"}
 
 
-def test_modules_are_joined_into_one_script() -> None:
-    script = joined_modules("main.js")
+@pytest.mark.parametrize("main", ["main.js", "viewer.js"])
+def test_modules_are_joined_into_one_script(main: str) -> None:
+    script = joined_modules(main)
     assert not re.search(r"^(import|export) ", script, re.MULTILINE)
-    names = re.findall(r"^(?:async )?(?:function|const|let) (\w+)", script, re.MULTILINE)
+    names = re.findall(r"^(?:async )?(?:function|const|let|class) (\w+)", script, re.MULTILINE)
     assert len(names) == len(set(names))
 
 
@@ -155,3 +156,28 @@ def test_an_existing_file_is_not_replaced(tmp_path: Path) -> None:
     done = run_bpfrec("analyze", "-i", SAMPLES / "talk.bpfrec", "html", "-o", target)
     assert (done.returncode, target.read_text()) == (1, "mine")
     assert "--force replaces it" in done.stderr
+
+
+def test_the_viewer_is_for_any_trace(tmp_path: Path) -> None:
+    target = tmp_path / "viewer.html"
+    for given in (("-i", SAMPLES / "talk.bpfrec"), ("-p", "1")):
+        done = run_bpfrec("analyze", "html", "--viewer", "-o", target, *given)
+        assert (done.returncode, target.exists()) == (2, False)
+        assert "--viewer is for any trace" in done.stderr
+    done = run_bpfrec("analyze", "html", "--viewer", "-o", target, cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    text = target.read_text()
+    (policy,) = re.findall(r'Content-Security-Policy" content="([^"]*)"', text)
+    assert len(re.findall(r"'sha256-[^']*'", policy)) == 4
+    assert "unsafe" not in policy
+    model = data_of(text)
+    assert model["facts"]["kind_names"][model["facts"]["kinds"]["futex"]] == "waits"
+    assert model["facts"]["paths"]["openat"] == 1
+    assert [table["id"] for table in model["tables"]] == [spec.name for spec in TABLES]
+
+
+def test_the_folder_of_the_trace_is_not_in_the_page(tmp_path: Path) -> None:
+    target = tmp_path / "t.html"
+    run_bpfrec("analyze", "-i", SAMPLES / "talk.bpfrec", "html", "-o", target)
+    assert data_of(target.read_text())["summary"]["recording"][0][:2] == ["file", "talk.bpfrec"]
+    assert str(SAMPLES) not in target.read_text()

@@ -193,10 +193,10 @@ function flameGraph(parts, data) {
 
   // To be called when it is first shown, and when the window has another size.
   function resize() {
-    const first = !view.style.height;
+    // The root is at the bottom, and that is in view until somebody scrolls.
+    const low = !view.style.height || view.scrollTop + view.clientHeight >= view.scrollHeight - 2;
     size();
-    // The root is at the bottom.
-    if (first) view.scrollTop = view.scrollHeight;
+    if (low) view.scrollTop = view.scrollHeight;
     draw();
   }
 

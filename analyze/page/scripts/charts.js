@@ -39,7 +39,7 @@ export function activityChart(place, activity, lengthNs, zoomed) {
       legend: { show: false },
       scales: { x: { time: false, range: [0, lengthNs / 1e9] }, y: { range: (_, low, high) => [0, Math.max(high, 1)] } },
       axes: [
-        axis({ values: (_, ticks) => ticks.map((tick) => `${+tick.toFixed(6)} s`) }),
+        axis({ size: 32, values: (_, ticks) => ticks.map((tick) => `${+tick.toFixed(6)} s`) }),
         axis({ size: 56, values: (_, ticks) => ticks.map((tick) => (Number.isInteger(tick) ? count(tick) : "")), space: 28 }),
       ],
       series: [
@@ -82,7 +82,7 @@ export function latencyChart(place, slots) {
       legend: { show: false },
       scales: { x: { time: false }, y: { range: (_, low, high) => [0, Math.max(high, 1) * 1.05] } },
       axes: [
-        axis({ incrs: [1, 2, 3, 5, 10], space: 64, values: (_, ticks) => ticks.map((tick) => nanoseconds(2 ** tick)) }),
+        axis({ size: 32, incrs: [1, 2, 3, 5, 10], space: 64, values: (_, ticks) => ticks.map((tick) => nanoseconds(2 ** tick)) }),
         axis({ size: 64, values: (_, ticks) => ticks.map((tick) => (Number.isInteger(tick) ? count(tick) : "")) }),
       ],
       series: [

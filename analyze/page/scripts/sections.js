@@ -7,7 +7,7 @@ import { dataTable } from "./tables.js";
 
 const FACTS = { file: "Trace", host: "Host", start: "Start", length: "Length", calls: "Calls", samples: "Samples", command: "Recorded by" };
 const TIME_COLORS = [
-  [/^sleeping/, "waits"],
+  [/^(sleeping|waits)/, "waits"],
   [/events$/, "sockets"],
   [/locks$/, "hit"],
   [/children$/, "muted"],
@@ -47,7 +47,7 @@ export function summarySection(model) {
     findings.length
       ? element("ul", { class: "findings" }, ...findings)
       : element("p", { class: "muted" }, model.no_findings ?? "Nothing that bpfrec knows to look for."),
-    summary.time ? element("h3", { class: "label" }, "What the threads did") : null,
+    summary.time ? element("h3", { class: "label" }, model.time_title ?? "What the threads did") : null,
     summary.time ? shares(summary.time) : null,
     losses.length ? element("h3", { class: "label" }, "Missing from this trace") : null,
     losses.length ? element("ul", { class: "losses" }, ...losses) : null,

@@ -144,11 +144,11 @@ export function timelineSection(model) {
         if ((isFound ? 2 : failed(i) ? 1 : 0) !== pass) continue;
         const from = x(at);
         const wide = Math.max(x(ends[i]) - from, 1);
-        pen.globalAlpha = state.found && !isFound ? 0.15 : calls.took[i] === null ? 0.55 : 1;
+        pen.globalAlpha = state.found && !isFound ? 0.15 : calls.took[i] === null ? 0.8 : 1;
         pen.fillStyle = isFound ? paint.hit : failed(i) ? paint.bad : paint.colors[data.of_kind[calls.name[i]]];
         // A failure that took next to no time is a short mark, which leaves to be seen what took the time.
         pen.fillRect(from, top, wide, failed(i) && !isFound && wide < 3 ? 5 : tallness);
-        if (wide > 46 && pen.globalAlpha === 1) label(i, Math.max(from, left), Math.min(from + wide, width), y);
+        if (wide > 46 && !(state.found && !isFound)) label(i, Math.max(from, left), Math.min(from + wide, width), y);
       }
     }
     pen.globalAlpha = 1;
@@ -166,6 +166,7 @@ export function timelineSection(model) {
   function label(i, from, to, y) {
     if (to - from < 40) return;
     const thing = text("objects", calls.object[i]);
+    pen.globalAlpha = 1;
     pen.fillStyle = "#ffffff";
     pen.fillText(clipped(thing ? `${callName(i)} ${thing}` : callName(i), to - from - 8), from + 4, y + LANE / 2);
   }

@@ -1,4 +1,4 @@
--- The calls that the timeline has one by one: the longest, and of the failures first one of each kind.
+-- The calls that the timeline has one by one: the longest, and of the failures one of each kind and others of all times.
 CREATE OR REPLACE TEMP TABLE page_kept AS
 WITH mine AS (
     SELECT
@@ -12,6 +12,6 @@ failures AS (
     FROM mine
     WHERE failed(ret)
 )
-(SELECT event_id FROM failures ORDER BY place, ts_ns, event_id LIMIT {{ failures }})
+(SELECT event_id FROM failures ORDER BY least(place, 2), event_id::HUGEINT * 2654435761 % 4294967296 LIMIT {{ failures }})
 UNION
 (SELECT event_id FROM mine ORDER BY took_ns DESC, event_id LIMIT {{ longest }})

@@ -1,0 +1,61 @@
+// A trace, opened in the browser: its manifest, and its tables as columns.
+
+import { members, TraceError } from "./zip.js";
+
+const VERSION = 1;
+
+export async function openTrace(file) {
+  const found = await members(file);
+  if (!found.has("manifest.json")) throw new TraceError("This is not a trace: it has no manifest.json.");
+  const text = new TextDecoder().decode(await found.get("manifest.json")());
+  let manifest;
+  try {
+    manifest = JSON.parse(text);
+  } catch {
+    throw new TraceError("The file is damaged: manifest.json cannot be read.");
+  }
+  if (!(manifest.format_version <= VERSION)) {
+    throw new TraceError(`This trace has version ${manifest.format_version} of the format. Open it with a viewer of a newer bpfrec.`);
+  }
+  // These have more digits than a number of JavaScript.
+  const exact = (name) => {
+    const match = new RegExp(`"${name}":\\s*(-?\\d{1,19})\\b`).exec(text);
+    if (!match) throw new TraceError(`The file is damaged: manifest.json has no ${name}.`);
+    return BigInt(match[1]);
+  };
+  const times = Object.fromEntries(["monotonic_ns", "wall_ns", "start_ns", "stop_ns"].map((name) => [name, exact(name)]));
+  return { name: file.name, size: file.size, manifest, times, table: (name, columns) => table(found, name, columns) };
+}
+
+// The columns of a table as arrays by name, with `rows`, how many rows there are. A column that it lacks is all null.
+async function table(found, name, columns) {
+  const read = found.get(`${name}.parquet`);
+  const values = Object.fromEntries(columns.map((column) => [column, []]));
+  if (!read) return { rows: 0, ...values };
+  try {
+    const file = await read();
+    const metadata = hyparquet.parquetMetadata(file);
+    const rows = Number(metadata.num_rows);
+    const there = new Set(metadata.schema.map((part) => part.name));
+    // Of more rows than a byte may stand for, nobody recorded them.
+    if (rows > 1000 + file.byteLength * 4000) throw new TraceError(`${name} is damaged: it has ${rows} rows.`);
+    const wanted = columns.filter((column) => there.has(column));
+    for (const column of columns) values[column] = new Array(rows).fill(null);
+    if (rows > 0 && wanted.length > 0) {
+      await hyparquet.parquetRead({
+        file: { byteLength: file.byteLength, slice: async (from, to) => file.slice(from, to) },
+        metadata,
+        columns: wanted,
+        compressors: { ZSTD: (input, length) => hyparquet.decompress(input, new Uint8Array(length)) },
+        onChunk: ({ columnName, columnData, rowStart }) => {
+          const target = values[columnName];
+          for (let i = 0; i < columnData.length; i++) target[rowStart + i] = columnData[i] ?? null;
+        },
+      });
+    }
+    return { rows, ...values };
+  } catch (error) {
+    if (error instanceof TraceError) throw error;
+    throw new TraceError(`${name} is damaged: ${error.message}`);
+  }
+}
