@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -187,6 +187,10 @@ class KnownStacks:
     def variants(self, key: Key) -> Sequence[KnownStack]:
         """The known stacks with this key."""
         return self._variants.get(key, ())
+
+    def all(self) -> Iterator[KnownStack]:
+        """All known stacks."""
+        return (stack for variants in self._variants.values() for stack in variants)
 
     def remove(self, key: Key) -> None:
         """Removes all known stacks with this key."""

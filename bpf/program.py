@@ -262,6 +262,14 @@ class RecorderProgram:
             bursts.append(LostBurst(cpu, burst, pid, tid, count, first, last))
         return sorted(bursts, key=lambda burst: (burst.first, burst.cpu, burst.tid))
 
+    def forget_losses(self, before: int) -> None:
+        """Forgets the accounts of lost calls whose last one was entered before ``before`` (ns, CLOCK_MONOTONIC)."""
+        table = self._maps["lost_runs"]
+        for key, value in list(table.items()):
+            if _LOST_RUN.unpack(value)[2] < before:
+                with suppress(KeyError):
+                    del table[key]
+
     def calls_in_progress(self) -> bytes:
         """The calls that threads are in now, as perf samples, with the flag ``wire.NO_RETURN``."""
         # numpy, which this needs, is slow to import, and need not be there when the program begins to load.

@@ -6,6 +6,7 @@ import struct
 from typing import NamedTuple
 
 from bpfrec.bpf.fragments import FRAGMENT_BYTES, Fragment, FragmentStream
+from bpfrec.bpf.perf_records import HEADER, SAMPLE
 
 REGISTERS = 8
 """How many registers a snapshot has: rip, rsp, rbp, rbx, r12 to r15, in this order."""
@@ -19,6 +20,8 @@ HEAD = struct.Struct(f"<QQIIIHH{REGISTERS}QQ{NAME_BYTES}s")
 """``struct wire_snapshot``."""
 
 _CPU_SHIFT = 48
+# A raw sample begins with its length.
+_LENGTH = struct.Struct("<I")
 
 
 class Snapshot(NamedTuple):
@@ -61,6 +64,27 @@ class Snapshot(NamedTuple):
 def snapshot_stream() -> FragmentStream[Snapshot]:
     """Puts snapshots together from their fragments."""
     return FragmentStream(_part, _joined, MOST_PARTS)
+
+
+def samples_of(snapshot: Snapshot) -> bytes:
+    """The perf samples by which the BPF program would send ``snapshot``, through the ring of :func:`cpu_of`."""
+    samples = []
+    for part in range(max(1, -(-len(snapshot.stack) // FRAGMENT_BYTES))):
+        stack = snapshot.stack[part * FRAGMENT_BYTES : (part + 1) * FRAGMENT_BYTES]
+        first = snapshot.registers[1] + part * FRAGMENT_BYTES & -PAGE_BYTES
+        missing = sum(1 << page for page in range(16) if first + page * PAGE_BYTES in snapshot.missing)
+        number = snapshot.number % (1 << _CPU_SHIFT)
+        head = (number, snapshot.time, snapshot.pid, snapshot.tid, len(stack), part, missing)
+        content = HEAD.pack(*head, *snapshot.registers, snapshot.depth, snapshot.comm) + stack
+        body = _LENGTH.pack(len(content)) + content
+        body += bytes(-(HEADER.size + len(body)) % 8)
+        samples.append(HEADER.pack(SAMPLE, 0, HEADER.size + len(body)) + body)
+    return b"".join(samples)
+
+
+def cpu_of(snapshot: Snapshot) -> int:
+    """The CPU that ``snapshot`` was taken on."""
+    return snapshot.number >> _CPU_SHIFT
 
 
 def _joined(before: Snapshot, more: Snapshot) -> Snapshot:

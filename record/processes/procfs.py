@@ -73,6 +73,11 @@ def pids() -> Iterator[int]:
                 yield int(entry.name)
 
 
+def exists(pid: int) -> bool:
+    """Whether there is a process or thread ``pid``; one that has ended is there until its parent knows."""
+    return (PROC / str(pid)).exists()
+
+
 def status(pid: int) -> ProcessStatus | None:
     """Returns the status of process ``pid``, or of the process that thread ``pid`` belongs to."""
     fields = _status_fields(pid)

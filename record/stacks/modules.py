@@ -63,6 +63,9 @@ class _Module:
     unwinding: UnwindTable | None = None
     failure: str = ""
     opening: Reply | None = None
+    used: int = 0
+    size: int = 0
+    is_held: bool = False
     reader: Reader | None = None
     symbols: Symbolizer | None = None
     debug: list[BinaryIO] = field(default_factory=list)
@@ -78,6 +81,8 @@ class Modules:
     taken too long. ``unread_symbols``: how many files have no names because their symbol tables are too large.
     ``runtimes``: what is known of the runtimes in them.
 
+    ``generation``: of what is held from now on; :meth:`forget` closes what belongs to older ones alone.
+
     Files are opened by ``helpers``. If that takes long, because a file system hangs, a module has no file until then.
     ``reads_as``: with whose rights; None: with those of the process that mapped the file.
     """
@@ -90,7 +95,7 @@ class Modules:
         self._modules: dict[Identity, _Module] = {}
         self._most_files = _files_budget() if most_files is None else most_files
         self._most_bytes = most_bytes
-        self._held = self.unheld = self.refused = 0
+        self._held = self.unheld = self.refused = self.generation = 0
         self._answering: set[tuple[int, int] | None] = set()
         self.runtimes = Runtimes(self.find_symbol, self._ask_jvm)
         self._debug_folders = DebugFolders([SYSTEM_FOLDER], search=False, open_file=self._open_debug)
@@ -103,15 +108,18 @@ class Modules:
         The process may have ended. Its ``ancestors``, nearest first, mostly share its mount namespace.
         """
         identity = _identity(mapping)
-        if identity is None or identity in self._modules:
+        if identity is None:
+            return
+        if identity in self._modules:
+            self._modules[identity].used = self.generation
             return
         if mapping.path == _VDSO:
             vdso = _vdso()
             if vdso is not None:
-                self._modules[identity] = _Module(vdso, mapping.path)
+                self._modules[identity] = _Module(vdso, mapping.path, used=self.generation)
             return
         self._modules[identity] = module = _Module(
-            io.BytesIO(), mapping.path, reader=self.reads_as or reader(mapping.pid)
+            io.BytesIO(), mapping.path, reader=self.reads_as or reader(mapping.pid), used=self.generation
         )
         # A device that has answered before will not hold up others; of a process, anything may.
         keys = (mapping.pid, *([] if mapping.device in self._answering else [mapping.device or ()]))
@@ -151,7 +159,7 @@ class Modules:
         module.failure = reply.value
         if reply.descriptor is not None:
             module.file = os.fdopen(reply.descriptor, "rb")
-            module.failure = self._refusal(module.file)
+            module.failure = self._refusal(module)
         elif reply.value == foreign_files.REFUSED:
             self.refused += 1
         else:
@@ -173,12 +181,12 @@ class Modules:
             if module.elf.build_id is not None:
                 self._modules.setdefault(("build-id", module.elf.build_id), module)
 
-    def _refusal(self, file: BinaryIO) -> str:
-        """Why ``file`` is not to be held open; empty: it is, and counts."""
+    def _refusal(self, module: _Module) -> str:
+        """Why the file of ``module`` is not to be held open; empty: it is, and counts."""
         try:
-            if os.pread(file.fileno(), len(_ELF), 0) != _ELF:
+            if os.pread(module.file.fileno(), len(_ELF), 0) != _ELF:
                 return "not an ELF file"
-            found = os.fstat(file.fileno())
+            found = os.fstat(module.file.fileno())
         except OSError as error:
             return f"cannot be read: {error.strerror}"
         size = found.st_size if found.st_nlink == 0 else 0
@@ -187,7 +195,26 @@ class Modules:
             return "too many files, or too large ones without names, are open"
         self._held += 1
         self._most_bytes -= size
+        module.is_held, module.size = True, size
         return ""
+
+    def forget(self, generation: int) -> None:
+        """Closes the files that no mapping noted in ``generation`` or later has."""
+        old = {
+            id(module): module for module in self._modules.values() if module.used < generation and not module.opening
+        }
+        self._modules = {key: module for key, module in self._modules.items() if id(module) not in old}
+        for module in old.values():
+            for file in (module.file, *module.debug):
+                file.close()
+            self._held -= module.is_held
+            self._most_bytes += module.size
+
+    def files(self) -> list[BinaryIO]:
+        """The open files, those with debug information too."""
+        held = {id(module): module for module in self._modules.values()}
+        files = [file for module in held.values() for file in (module.file, *module.debug)]
+        return [file for file in files if not file.closed and not isinstance(file, io.BytesIO)]
 
     def locate(self, mapping: Mapping, address: int) -> tuple[int | None, Symbol | None]:
         """What ``address`` of the process is in the file of ``mapping``, as the file numbers it; the function there."""

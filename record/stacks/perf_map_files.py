@@ -162,6 +162,24 @@ class PerfMaps:
                 )
         return entries
 
+    def forget(self, pids: Iterable[int]) -> None:
+        """Closes the maps of ``pids``, processes that are not asked for any more."""
+        for pid in pids:
+            for known in self._maps.pop(pid, ()):
+                known.file.close()
+            self._names.pop(pid, None)
+            self._tried.pop(pid, None)
+            self._unheld.discard(pid)
+
+    def files(self) -> list[BinaryIO]:
+        """The open files."""
+        return [one.file for known in self._maps.values() for one in known]
+
+    def use(self, helpers: Helpers) -> None:
+        """Has files opened by ``helpers`` from now on; what others were asked for is given up."""
+        self._helpers = helpers
+        self._opening.clear()
+
     def close(self) -> None:
         """Closes all maps."""
         for known in self._maps.values():

@@ -61,6 +61,12 @@ class Runtimes:
                     if is_jvm(mapping) and self._ask_jvm(mapping) is not None:
                         self._looks[pid] = _LOOKS
 
+    def forget(self, pids: Iterable[int]) -> None:
+        """Forgets what is known of ``pids``, processes that have ended."""
+        gone = set(pids)
+        self._looks = {pid: looks for pid, looks in self._looks.items() if pid not in gone}
+        self._jvms = {key: answer for key, answer in self._jvms.items() if key[0] not in gone}
+
     def keeps_frame_pointers(self, mappings: Iterable[Mapping]) -> bool:
         """Whether the JIT code of a process is known to keep frame pointers; ``mappings``: all that it executes."""
         found = set[bool]()

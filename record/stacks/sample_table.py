@@ -56,11 +56,13 @@ class SampleTable:
     """The samples of a recording. Call :meth:`read` first. ``pids``, ``tids``: seen in them; ``count``: how many.
 
     ``has_stacks``: the samples have stacks; else they only tell which thread ran.
+    ``since``: samples taken before that (ns, CLOCK_MONOTONIC) are left out.
     """
 
     history: History
     stacks: StackTable
     has_stacks: bool
+    since: int = 0
     pids: set[int] = field(default_factory=set)
     tids: set[int] = field(default_factory=set)
     count: int = 0
@@ -71,7 +73,10 @@ class SampleTable:
 
     def read(self, spool: Path, report: Callable[[float], None]) -> None:
         """Reads the samples in ``spool`` and finds their user stacks; ``report`` gets the share done, 0 to 1."""
-        for samples in read_whole(spool, sample_stream(), report):
+        for whole in read_whole(spool, sample_stream(), report):
+            samples = [sample for sample in whole if sample.time >= self.since]
+            if not samples:
+                continue
             columns = self._columns_of(samples)
             self.history.note_calls(columns.pid, columns.ts)
             self.pids.update(np.unique(columns.pid).tolist())

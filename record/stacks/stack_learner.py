@@ -34,6 +34,7 @@ _LONGEST_TURN = 0.02
 _MOST_WAITING = 512
 _MOST_PROCESSES = 256
 _EVICTED = 256
+_WORD = 8
 
 
 def read_learned(spool: Path) -> NDArray[np.void]:
@@ -43,10 +44,17 @@ def read_learned(spool: Path) -> NDArray[np.void]:
 
 
 class StackLearner:
-    """Gets snapshots by :meth:`take`, as they come out of the rings, and learns from them in :meth:`work`."""
+    """Gets snapshots by :meth:`take`, as they come out of the rings, and learns from them in :meth:`work`.
 
-    def __init__(self, known: KnownStacks, modules: Modules) -> None:
+    ``is_carried``: the recording has legs, and :meth:`carried` is called when one begins.
+    """
+
+    def __init__(self, known: KnownStacks, modules: Modules, *, is_carried: bool = False) -> None:
         self._known, self._modules = known, modules
+        self._hashes: dict[int, int] = {}
+        # When processes ended, or executed another program, of late.
+        self._is_carried, self._gone = is_carried, dict[int, int]()
+        self._since = self._last_carried = 0
         self._stream = snapshot_stream()
         self._waiting: dict[Key, Snapshot] = {}
         self._times: Counter[Key] = Counter()
@@ -64,6 +72,9 @@ class StackLearner:
         """Notes the snapshots in ``data``, drained from the ring of ``cpu``."""
         whole, _ = self._stream.feed(cpu, data)
         for snapshot in whole:
+            if snapshot.time < self._since:
+                # Its first fragment is in the spool of the leg before.
+                continue
             key = key_of(snapshot)
             if key in self._waiting or len(self._waiting) < _MOST_WAITING:
                 # The earliest: the side band is not drained up to the latest, and a busy program sends ever more.
@@ -90,6 +101,27 @@ class StackLearner:
             _log.debug("learned %d stacks: %d known, %d waiting", len(learned), self._known.count, len(self._waiting))
         return np.array(learned, LEARNED).tobytes()
 
+    def forget_gone(self) -> None:
+        """Makes the BPF program forget the stacks whose processes are gone: in a later leg, they cannot be unwound."""
+        gone = [stack.key for stack in self._known.all() if stack.snapshot.time < self._gone.get(stack.snapshot.pid, 0)]
+        for key in dict.fromkeys(gone):
+            self._drop(key)
+
+    def carried(self, now: int) -> tuple[list[Snapshot], bytes]:
+        """What the spools of a leg that begins ``now`` (ns, CLOCK_MONOTONIC) have to begin with.
+
+        The snapshots of all known stacks, no longer than unwinding needs, and the :data:`LEARNED` records.
+        """
+        self.forget_gone()
+        self._gone = {pid: when for pid, when in self._gone.items() if when >= self._last_carried}
+        self._last_carried = self._since = now
+        self._waiting.clear()
+        self._times.clear()
+        stacks = list(self._known.all())
+        self._hashes = {stack.snapshot.number: self._hashes[stack.snapshot.number] for stack in stacks}
+        learned = np.array(list(self._hashes.items()), LEARNED).tobytes()
+        return [_shortened(stack) for stack in stacks], learned
+
     @property
     def is_behind(self) -> bool:
         """Whether snapshots wait to be learned from."""
@@ -102,6 +134,8 @@ class StackLearner:
         """
         self._drained_at = drained_at
         for event in sorted((e for e in events if not isinstance(e, Lost)), key=lambda event: event.time):
+            if self._is_carried and _begins_or_ends(event):
+                self._gone[event.pid] = event.time
             match event:
                 case Comm() if event.exec:
                     self._forget(event.pid)
@@ -151,6 +185,8 @@ class StackLearner:
                 self._keys.setdefault(snapshot.pid, set()).add(key)
                 self._owners.setdefault(key, set()).add(snapshot.pid)
             learned.append((snapshot.number, inputs_hash(unwound, groups)))
+            if self._is_carried:
+                self._hashes[snapshot.number] = learned[-1][1]
 
     def _mapped_code(self, pid: int, when: int) -> MappedCode:
         """What ``pid`` has mapped since its last exec before ``when``; it may have ended meanwhile."""
@@ -202,6 +238,25 @@ class StackLearner:
             self._keys[pid].discard(key)
             if not self._keys[pid]:
                 del self._keys[pid]
+
+
+def _begins_or_ends(event: Event) -> bool:
+    """Whether the process of ``event`` begins, executes another program or ends."""
+    match event:
+        case Comm():
+            return event.exec
+        case Fork():
+            return event.pid != event.parent_pid
+    return isinstance(event, Exit) and event.pid == event.tid
+
+
+def _shortened(stack: KnownStack) -> Snapshot:
+    """The snapshot of ``stack`` as far as unwinding reads it; as a whole where its other words or its length matter."""
+    snapshot = stack.snapshot
+    if stack.groups is None or snapshot.below or snapshot.depth == snapshot.registers[1]:
+        return snapshot
+    # Unwinding ends there because the stack does, or reads no further.
+    return snapshot._replace(stack=snapshot.stack[: max(stack.offsets, default=0) + _WORD])
 
 
 def _finder(mappings: list[Mapping]) -> Callable[[int], Mapping | None]:

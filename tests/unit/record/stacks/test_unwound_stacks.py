@@ -13,8 +13,8 @@ from support import ring_bytes, snapshot_bytes
 from bpfrec.bpf import wire
 from bpfrec.bpf.known_stacks import IP_SHIFT, Key, KnownStack, KnownStacks, mixed_shifts
 from bpfrec.bpf.samples import Sample
-from bpfrec.bpf.sideband import Comm, Exit, Mapping
-from bpfrec.bpf.snapshots import snapshot_stream
+from bpfrec.bpf.sideband import Comm, Exit, Fork, Mapping
+from bpfrec.bpf.snapshots import cpu_of, samples_of, snapshot_stream
 from bpfrec.formats.symbols.perf_map import JitSymbol
 from bpfrec.record.processes.history import History
 from bpfrec.record.processes.procfs import MapsLine, ProcessStatus
@@ -318,6 +318,9 @@ class FakeKnown:
         self.stacks.setdefault(stack.key, []).append(stack)
         return True
 
+    def all(self) -> list[KnownStack]:
+        return [stack for variants in self.stacks.values() for stack in variants]
+
     def remove(self, key: Key) -> None:
         self.stacks.pop(key, None)
 
@@ -388,6 +391,43 @@ def test_a_stack_that_others_can_have_outlives_its_process(known: FakeKnown) -> 
     registers = (0x1010 + 0x6000, SP + 0x100, *snapshot_bytes.REGISTERS[2:])
     learning.take(CPU, snapshot_bytes.sample(2, moved, pid=PID + 1, registers=registers))
     assert learning.work() == b"", "another process learns it again"
+
+
+def test_a_new_leg_begins_with_what_is_known(known: FakeKnown) -> None:
+    learning = StackLearner(cast("KnownStacks", known), MODULES, is_carried=True)
+    sample = snapshot_bytes.sample(1, snapshot_bytes.words(0x2005, 0x4005, 5, 6, 7))
+    learning.take(CPU, sample)
+    rows = learning.work()
+    snapshots, learned = learning.carried(LATER)
+    assert learned == rows
+    [carried] = snapshots
+    assert carried.stack == snapshot_bytes.words(0x2005, 0x4005), "more is carried than unwinding reads"
+    [whole], _ = snapshot_stream().feed(cpu_of(carried), samples_of(carried))
+    assert whole == carried
+    assert (whole.number, whole.registers, whole.depth) == (named(1), snapshot_bytes.REGISTERS, 0x800)
+    assert len(known.stacks) == 1, "the BPF program forgets it"
+    assert learning.carried(LATER)[1] == rows, "the leg after that lacks it"
+
+
+@pytest.mark.parametrize("event", [Comm(1001, PID, PID, "new", True), Exit(1001, PID, PID), Fork(1001, PID, PID, 1, 1)])
+def test_a_stack_whose_process_is_gone_is_not_in_a_new_leg(known: FakeKnown, event: Any) -> None:
+    learning = StackLearner(cast("KnownStacks", known), MODULES, is_carried=True)
+    learning.take(CPU, snapshot_bytes.sample(1, snapshot_bytes.words(0x2005, 0x4005), ts=1000))
+    learning.work()
+    learning.notice([event], 2000)
+    assert len(known.stacks) == 1, "others can have it"
+    assert learning.carried(3000) == ([], b"")
+    assert known.stacks == {}, "calls get a stack that cannot be unwound"
+
+
+def test_no_stack_is_learned_from_a_snapshot_of_the_leg_before(known: FakeKnown) -> None:
+    learning = StackLearner(cast("KnownStacks", known), MODULES, is_carried=True)
+    learning.take(CPU, snapshot_bytes.sample(1, snapshot_bytes.words(0x2005, 0x4005), ts=1000))
+    learning.carried(1500)
+    learning.take(CPU, snapshot_bytes.sample(2, snapshot_bytes.words(0x2005, 0x4005), ts=1400))
+    assert learning.work() == b""
+    learning.take(CPU, snapshot_bytes.sample(3, snapshot_bytes.words(0x2005, 0x4005), ts=1600))
+    assert np.frombuffer(learning.work(), LEARNED)["snapshot"].tolist() == [named(3)]
 
 
 def test_a_process_that_has_ended_is_learned_from_by_what_it_had_mapped(
