@@ -63,7 +63,8 @@ class Manifest:
     (``recorded``, ``lost`` and the raw counts behind them); ``syscalls`` the number of rows per syscall name;
     ``stopped`` why the recording ended; ``command`` how a command started by it ended, where there was one;
     ``finished`` is false where the recorder itself was killed: then nothing is known after ``stop_ns``;
-    ``sharing`` what ``bpfrec share`` replaced and left out, if the trace was made by it.
+    ``recording_start_ns`` when the recorder began, where the trace has only the last part of what it recorded, from
+    ``start_ns`` on; ``sharing`` what ``bpfrec share`` replaced and left out, if the trace was made by it.
     """
 
     tool_version: str
@@ -78,6 +79,7 @@ class Manifest:
     syscalls: dict[str, int]
     command: dict[str, Any] | None = None
     finished: bool = True
+    recording_start_ns: int | None = None
     tables: dict[str, TableEntry] = field(default_factory=dict)
     sharing: dict[str, Any] | None = None
     format: str = "bpfrec"

@@ -18,6 +18,7 @@ from bpfrec.formats.errors import BpfrecError
 from bpfrec.formats.imports import interruptible_imports
 from bpfrec.record.options.choices import Duration, Ids, User
 from bpfrec.record.options.disk_size import DiskSize
+from bpfrec.record.options.last import Last, LastPart
 from bpfrec.record.options.ring_size import RingSize
 from bpfrec.record.options.syscalls import parse_calls, parse_stack_on
 from bpfrec.record.options.until import Condition, Until
@@ -71,6 +72,13 @@ RECORDING_FAILED = 125
     type=DiskSize(),
     metavar="SIZE",
     help="Stop before the recording takes more of the disk than this, such as 2G, at least 64M; a COMMAND goes on.",
+)
+@click.option(
+    "--last",
+    type=LastPart(),
+    metavar="TIME|SIZE",
+    help="Keep the last part alone, such as 60s, or as much as takes 256M of the disk, at least 64M. SIGUSR1 writes "
+    "it to FILE-TIME.bpfrec and recording goes on; the end writes FILE.",
 )
 @click.option(
     "--until",
@@ -139,6 +147,7 @@ def record(
     duration: float | None,
     max_seconds: float | None,
     max_bytes: int | None,
+    last: Last | None,
     until: tuple[Condition, ...],
     after: float | None,
     output: Path | None,
@@ -169,6 +178,8 @@ def record(
         raise click.UsageError(
             "say what to record: -p PID, -t TID, --name COMM, -u USER, --cgroup PATH, -a, or -- COMMAND ARG..."
         )
+    if show is not None and last is not None:
+        raise click.UsageError("--live shows all calls, and --last keeps the last part of them alone: leave out one")
     if comm == "":
         raise click.UsageError("--name takes the name of a process or thread, as ps -o comm shows it")
     if stack_on is not None and stacks == "off":
@@ -196,6 +207,7 @@ def record(
             seconds=duration,
             max_seconds=max_seconds,
             max_bytes=max_bytes,
+            last=last,
             until=until,
             after=after or 0.0,
             output=output,

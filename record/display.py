@@ -70,6 +70,9 @@ class Display:
             f"{seen} of {_plural(finished.processes, 'process', 'processes')} in {seconds:.1f} s, "
             f"{lost}; {target} ({size_text(finished.size)}); stopped because {_because(recorded)}"
         )
+        if recorded.recording_start_ns is not None:
+            kept = (recorded.start_ns - recorded.recording_start_ns) / 1e9
+            self.say(f"what was recorded in the first {kept:.1f} s is not kept, as --last asks")
         if not finished.calls and not finished.samples:
             self.say(f"no call was seen: {why_nothing(request, recorded)}")
         for line in loss_lines(finished.losses, recorded.start_ns):

@@ -53,6 +53,8 @@ class Attached:
     """Calls are recorded from ``start_ns`` on (CLOCK_MONOTONIC). The other members are those of the recording.
 
     ``wanted``: the pids to be recorded, None: all; ``command_pid``: the process that became the recorded command.
+    ``recording_start_ns``: this is a leg of a recording that began then; None: it is the first, or there are no legs.
+    ``counters_before``, ``lost_before``: what a mark would have said when the leg began.
     """
 
     clock: Clock
@@ -63,6 +65,9 @@ class Attached:
     ring_bytes: int
     ring_cpus: frozenset[int]
     follows_uring: bool = False
+    recording_start_ns: int | None = None
+    counters_before: dict[str, int] = field(default_factory=dict)
+    lost_before: list[int] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -104,6 +109,13 @@ class Unsent:
 
 
 @dataclass(frozen=True)
+class Ready:
+    """At ``time_ns`` (CLOCK_MONOTONIC) all had been read that a trace of this recording, or leg, begins with."""
+
+    time_ns: int
+
+
+@dataclass(frozen=True)
 class Ended:
     """Recording stopped at ``stop_ns`` (CLOCK_MONOTONIC) because of ``stopped``; only finishing was left.
 
@@ -128,6 +140,7 @@ Entry = (
     | SocketNames
     | Looked
     | Unsent
+    | Ready
     | Mark
     | Ended
 )
@@ -154,6 +167,7 @@ class Kept:
     attached: Attached | None = None
     looked: Looked | None = None
     mark: Mark | None = None
+    ready: Ready | None = None
     ended: Ended | None = None
     found: list[FoundProcess] = field(default_factory=list)
     started: list[StartedProgram] = field(default_factory=list)
@@ -173,6 +187,8 @@ class Kept:
                 self.looked = entry
             case Mark():
                 self.mark = entry
+            case Ready():
+                self.ready = entry
             case Ended():
                 self.ended = entry
             case FoundProcess():

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from bpfrec.bpf.selection import Selection, StackChoice
 from bpfrec.formats.errors import BpfrecError
+from bpfrec.record.options.last import Last
 from bpfrec.record.options.until import Condition
 from bpfrec.record.processes import procfs
 
@@ -20,7 +21,8 @@ class Request:
     ``unknown_calls``: also those whose number has no name here. ``seconds``: None: until something else ends it.
     ``data_bytes``: how many bytes to copy of what a call reads, writes, sends or receives, 0: none. ``profile``:
     samples a second on each CPU, 0: none. ``ring_bytes``: bytes of each CPU's ring, a power of two; None: by memory.
-    ``max_seconds``, ``max_bytes``: when recording stops and the command goes on; None: no limit. ``until``: it also
+    ``max_seconds``, ``max_bytes``: when recording stops and the command goes on; None: no limit. ``last``: only the
+    last part of the recording is kept; None: all. ``until``: it also
     stops so, ``after`` seconds later, when a call meets one of these.
     """
 
@@ -47,6 +49,7 @@ class Request:
     profile: int = 0
     max_seconds: float | None = None
     max_bytes: int | None = None
+    last: Last | None = None
     until: tuple[Condition, ...] = ()
     after: float = 0.0
 

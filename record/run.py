@@ -9,7 +9,8 @@ import os
 import resource
 import threading
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,10 +26,13 @@ from bpfrec.record.session.command import Command
 from bpfrec.record.session.output import Output, prepare
 from bpfrec.record.session.signals import StopSignals
 from bpfrec.record.session.sudo_user import User, user_behind_sudo
+from bpfrec.record.session.triggers import Triggers
 
 if TYPE_CHECKING:
+    from bpfrec.record.finish.finish import Finished
     from bpfrec.record.session.recorded import Recorded
     from bpfrec.record.session.session import Helper
+    from bpfrec.record.windows import WindowWriter
 
 _log = logging.getLogger(__name__)
 
@@ -61,25 +65,24 @@ def run(request: Request, show: Show | None = None) -> int:
         closing(compilation),
         prepare(request.output, request.force, user) as output,
         _following(output, show) as follower,
-        closing(
-            LiveConverter(
-                output, failed_only=request.failed_only, read_to=follower.read_to.get if follower is not None else None
-            )
-        ) as converter,
+        _converter(request, output, follower) as converter,
         Display(f"{request.subject()}{_until(request)}", shows_progress=show is None) as display,
         StopSignals(with_quit=bool(request.command)) as signals,
+        _windows(request, output, user) as windows,
     ):
         for remark in _lacking(request):
             display.say(remark)
         if not request.command:
             permit_many_files()
-            _record_and_finish(request, output, user, None, compilation, converter, follower, display, signals)
+            work = _Work(request, output, user, None, compilation, converter, follower, windows)
+            _record_and_finish(work, display, signals)
             return 0
         # The command is forked first, and keeps the limit that it would have had.
         command = Command(request.command, user, signals)
         try:
             permit_many_files()
-            _record_and_finish(request, output, user, command, compilation, converter, follower, display, signals)
+            work = _Work(request, output, user, command, compilation, converter, follower, windows)
+            _record_and_finish(work, display, signals)
         finally:
             command.close()
         return command.child.exit_code
@@ -92,6 +95,28 @@ def _following(output: Output, show: Show | None) -> Iterator[LiveFollower | Non
         return
     with closing(LiveFollower(output, show)) as follower:
         yield follower
+
+
+def _converter(
+    request: Request, output: Output, follower: LiveFollower | None
+) -> AbstractContextManager[LiveConverter | None]:
+    """The process that converts calls while they are recorded. What is not kept need not be converted."""
+    if request.last is not None:
+        return nullcontext()
+    read_to = follower.read_to.get if follower is not None else None
+    return closing(LiveConverter(output, failed_only=request.failed_only, read_to=read_to))
+
+
+@contextmanager
+def _windows(request: Request, output: Output, user: User | None) -> Iterator[WindowWriter | None]:
+    """What writes the last part of the recording whenever it is asked to."""
+    if request.last is None:
+        yield None
+        return
+    from bpfrec.record.windows import WindowWriter  # noqa: PLC0415
+
+    with Triggers() as triggers, WindowWriter(request, output, user, triggers) as windows:
+        yield windows
 
 
 def _lacking(request: Request) -> list[str]:
@@ -118,27 +143,33 @@ def permit_many_files() -> None:
             resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-def _record_and_finish(
-    request: Request,
-    output: Output,
-    user: User | None,
-    command: Command | None,
-    compilation: Compilation,
-    converter: LiveConverter,
-    follower: LiveFollower | None,
-    display: Display,
-    signals: StopSignals,
-) -> None:
-    helpers: list[Helper] = [converter, follower] if follower is not None else [converter]
+@dataclass(frozen=True)
+class _Work:
+    """Who takes part in a recording; None: nobody does that."""
+
+    request: Request
+    output: Output
+    user: User | None
+    command: Command | None
+    compilation: Compilation
+    converter: LiveConverter | None
+    follower: LiveFollower | None
+    windows: WindowWriter | None
+
+
+def _record_and_finish(work: _Work, display: Display, signals: StopSignals) -> None:
+    request, output, command = work.request, work.output, work.command
+    converter, follower = work.converter, work.follower
+    helpers: list[Helper] = [helper for helper in (converter, follower) if helper is not None]
     pids = tuple(helper.pid for helper in helpers)
     selection = request.selection(command.child.pid if command is not None else None, pids)
-    program = RecorderProgram(selection, compilation)
+    program = RecorderProgram(selection, work.compilation)
     try:
         # The kernel checks the program meanwhile.
         from bpfrec.record.session.session import record  # noqa: PLC0415
 
         with _imported_meanwhile(_FINISH):
-            recorded = record(request, output, command, program, display, signals, helpers)
+            recorded = record(request, output, command, program, display, signals, helpers, work.windows)
     except (BpfrecError, OSError) as error:
         if command is not None and command.child.is_released and not command.child.ended():
             # The command is not to blame, and goes on as if it were not recorded.
@@ -152,16 +183,8 @@ def _record_and_finish(
     if command is not None:
         _await(command, recorded, display)
     signals.finishing(_WARNING)
-    from bpfrec.record.finish.finish import finish  # noqa: PLC0415
-
     try:
-        if follower is not None:
-            follower.end()
-        if recorded.is_cut:
-            # Both spools and tables would not find room: what is spooled makes room for the tables.
-            converter.abandon()
-        converter.end(recorded.spooled_bytes)
-        finished = finish(request, recorded, output, user, display.finishing, converter.result)
+        finished = _finished(work, recorded, display)
         old = output.publish(finished.file)
     except BaseException as error:
         failure = _failure_of(output, error)
@@ -178,6 +201,24 @@ def _record_and_finish(
     if command is not None and recorded.is_limited:
         signals.finished()
         command.wait()
+
+
+def _finished(work: _Work, recorded: Recorded, display: Display) -> Finished:
+    """Makes the trace of ``recorded`` when everybody who works on its spools has done with them."""
+    from bpfrec.record.finish.finish import finish  # noqa: PLC0415
+
+    converter = work.converter
+    if work.windows is not None:
+        work.windows.finish(display)
+    if work.follower is not None:
+        work.follower.end()
+    if converter is not None:
+        if recorded.is_cut:
+            # Both spools and tables would not find room: what is spooled makes room for the tables.
+            converter.abandon()
+        converter.end(recorded.spooled_bytes)
+    result = converter.result if converter is not None else None
+    return finish(work.request, recorded, work.output, work.user, display.finishing, result)
 
 
 @contextmanager
@@ -232,6 +273,11 @@ def _cannot_write(output: Output, error: OSError) -> BpfrecError:
 
 
 def _until(request: Request) -> str:
+    ends = _ends(request)
+    return ends if request.last is None else f"{ends}; SIGUSR1 to {os.getpid()} writes what is kept"
+
+
+def _ends(request: Request) -> str:
     if request.command:
         return " until it ends"
     if request.seconds is not None:

@@ -28,6 +28,9 @@ def wall_offset_ns(manifest: Manifest) -> int:
     return manifest.clock.wall_ns - manifest.clock.monotonic_ns
 
 
+_RECORDER_START = "start of the recorder, wall clock (UTC), where it kept the last part alone; NULL: it kept all"
+
+
 def check_clock(manifest: Manifest, where: str) -> None:
     """Checks that the times of a manifest fit into a TIMESTAMP_NS.
 
@@ -35,7 +38,8 @@ def check_clock(manifest: Manifest, where: str) -> None:
         TraceFileError: they do not. ``where`` is the file's name.
     """
     offset = wall_offset_ns(manifest)
-    if not all(t in _INT64 for t in (offset, manifest.start_ns + offset, manifest.stop_ns + offset)):
+    times = (manifest.start_ns, manifest.stop_ns, manifest.recording_start_ns or 0)
+    if not all(t in _INT64 for t in (offset, *(t + offset for t in times))):
         raise TraceFileError(f"{where}: the clock in its manifest is out of range", "The file is damaged.")
 
 
@@ -52,6 +56,14 @@ def recording_view(manifest: Manifest, path: Path) -> View:
         ),
         _time("start", "start of the recording, wall clock (UTC)", manifest.start_ns + offset),
         _time("stop", "its end, wall clock (UTC)", manifest.stop_ns + offset),
+        fact(
+            "recorder_start",
+            "TIMESTAMP_NS",
+            _RECORDER_START,
+            None,
+        )
+        if manifest.recording_start_ns is None
+        else _time("recorder_start", _RECORDER_START, manifest.recording_start_ns + offset),
         fact("duration_ns", "BIGINT", "its length, ns", manifest.stop_ns - manifest.start_ns),
         fact("utc_offset_s", "BIGINT", "what the host's local time added to UTC, seconds", manifest.clock.utc_offset_s),
         fact("stopped", "VARCHAR", "why it ended", _cut(manifest.stopped)),

@@ -20,7 +20,9 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from bpfrec.bpf import wire
+from bpfrec.bpf.selection import NATIVE_ABI
 from bpfrec.formats.columns import Table
+from bpfrec.formats.kernel.syscalls import by_number
 from bpfrec.formats.numeric.run_lengths import run_starts
 from bpfrec.formats.part_files import PartFiles
 from bpfrec.formats.schema import EXEC_ARGS, SYSCALLS, TABLES
@@ -34,6 +36,11 @@ _log = logging.getLogger(__name__)
 
 _ROW_GROUP = 1 << 17
 _ROW_GROUP_BYTES = 1 << 28
+
+_EXITS = {
+    abi: [number for number, call in by_number(abi).items() if call.name in ("exit", "exit_group")]
+    for abi in (NATIVE_ABI, "i386")
+}
 
 _LATE = ("comm", "stack_id", "stack_status")
 EARLY_COLUMNS = Table("early", SYSCALLS.comment, tuple(c for c in SYSCALLS.columns if c.name not in _LATE))
@@ -84,16 +91,17 @@ class CallParts:
 
     Files are made in ``folder`` and named after ``tag``; ``first`` is the first ``event_id``. ``failed_only``: calls
     that cannot fail are left out. ``holds``: records that cannot be understood yet are held back.
+    ``since``: calls that ended before that (ns, CLOCK_MONOTONIC) are left out.
     """
 
     def __init__(
-        self, folder: Path, tag: str, *, first: int = 0, failed_only: bool = False, holds: bool = True
+        self, folder: Path, tag: str, *, first: int = 0, failed_only: bool = False, holds: bool = True, since: int = 0
     ) -> None:
         self.made = Converted(folder / f"references.{tag}.part", folder / f"held.{tag}.part")
         self._files = PartFiles(folder, tag)
         self._references = self.made.references.open("xb")
         self._held = SpoolWriter(self.made.held)
-        self._first, self._failed_only, self._holds = first, failed_only, holds
+        self._first, self._failed_only, self._holds, self._since = first, failed_only, holds, since
         self._interrupted = InterruptedCalls()
         self._pending: list[tuple[CallRows, StackReferences]] = []
         self._pending_rows = self._pending_bytes = 0
@@ -106,6 +114,9 @@ class CallParts:
                 self.made.told.append(records.processes.copy())
             if self._holds:
                 self._interrupted.note(records.calls)
+            if self._since:
+                records = records.where(~_ended_before(records.calls, self._since))
+            if self._holds:
                 records = self._without_held(cpu, when, records)
             if self._failed_only:
                 records = records.where(~returns_from_handler(records.calls))
@@ -238,6 +249,15 @@ class CallParts:
                     entry = int(calls.ts[call])
                     pid, end = int(calls.pid[call]), entry + int(calls.duration[call])
                     self.made.arguments.append(ExecArguments(pid, entry, end, argv))
+
+
+def _ended_before(calls: wire.Calls, since: int) -> NDArray[np.bool_]:
+    """Which of ``calls`` had ended by ``since``. When one that never returned did is known only of an exit."""
+    compat = (calls.flags & wire.COMPAT) != 0
+    exits = np.where(compat, np.isin(calls.nr, _EXITS["i386"]), np.isin(calls.nr, _EXITS[NATIVE_ABI]))
+    is_over = ((calls.flags & wire.NO_RETURN) == 0) | exits
+    ended: NDArray[np.bool_] = is_over & (calls.ts + calls.duration < since)
+    return ended
 
 
 def _reordered(table: pa.Table, order: pa.Array) -> pa.Table:

@@ -23,6 +23,7 @@ from bpfrec.formats.schema import (
 from bpfrec.formats.trace_writer import TraceWriter
 from bpfrec.record.finish.call_parts import CallParts, Converted
 from bpfrec.record.finish.call_writer import CallWriter, convert_spool
+from bpfrec.record.finish.gathering import gather_legs
 from bpfrec.record.finish.losses import losses_of
 from bpfrec.record.finish.manifest import manifest_of
 from bpfrec.record.finish.rows import descriptor_rows, mapping_rows, process_rows, thread_rows, thread_table_rows
@@ -75,9 +76,8 @@ def finish(
     """
     output.use_reserve()
     # The disk is full of spools, and the trace is much smaller: what is read of them makes room for it.
-    frees_spools = recorded.is_cut or output.is_short_of_room()
-    kinds = (kind for kind in SpoolKind if kind is not SpoolKind.JOURNAL)
-    stages = Stages({kind: output.spool(kind).stat().st_size for kind in kinds}, report)
+    frees_spools = not recorded.keeps_spools and (recorded.is_cut or output.is_short_of_room())
+    stages = Stages(_gathered(recorded, output, frees_spools), report)
     writer = TraceWriter(output.folder)
     tracker = recorded.tracker
     history = _history(recorded, output, user, stages)
@@ -104,7 +104,7 @@ def finish(
         elif frees_spools:
             output.free_spool(SpoolKind.CALLS)
         calls = _write_calls(request, recorded, output, writer, history, stacks, [*saved.parts, last])
-    samples = SampleTable(history, stacks, has_stacks=request.stacks != "off")
+    samples = SampleTable(history, stacks, has_stacks=request.stacks != "off", since=_since(recorded))
     with stages.optional(SpoolKind.SAMPLES) as samples_report:
         samples.read(output.spool(SpoolKind.SAMPLES), samples_report)
         writer.write(SAMPLES, samples.rows())
@@ -126,12 +126,15 @@ def finish(
             binaries.write(mapping for pid in sorted(pids) for mapping in history.mappings(pid))
         counters |= {"saved_binaries": binaries.saved, "saved_binaries_bytes": binaries.bytes}
         left_out = binaries.left_out
+    if recorded.legs and not recorded.is_cut:
+        # Which of them were in the rings when a leg began is not known, but all that was sent is in the spools.
+        counters |= {"sent_syscalls": calls.decoded, "sent_samples": samples.count}
     losses = losses_of(
         recorded,
         request,
         counters
         | {
-            **_missing(recorded, calls.decoded),
+            **_missing(recorded, counters["sent_syscalls"] - calls.decoded),
             "lost_samples": counters["lost_samples"] + counters["sent_samples"] - samples.count,
             "undecoded": calls.undecoded,
             "unread_32_bit": calls.unread_32_bit,
@@ -157,6 +160,18 @@ def finish(
     return Finished(calls.rows, samples.count, rows, counters["lost"], file, size, losses)
 
 
+def _gathered(recorded: Recorded, output: Output, consume: bool) -> dict[str, int]:
+    """Makes ``output`` read the spools of all legs, if there are several; bytes to be read, by kind."""
+    if recorded.legs:
+        folder = output.spools or output.folder
+        more = gather_legs(output, folder, recorded.legs, consume=consume)
+        recorded.more_calls = [*more, *recorded.more_calls]
+    kinds = (kind for kind in SpoolKind if kind is not SpoolKind.JOURNAL)
+    sizes: dict[str, int] = {kind: output.spool(kind).stat().st_size for kind in kinds}
+    sizes[SpoolKind.CALLS] += sum(spool.stat().st_size for spool in recorded.more_calls)
+    return sizes
+
+
 def _converted(
     request: Request,
     recorded: Recorded,
@@ -167,11 +182,21 @@ def _converted(
     consume: bool,
 ) -> Converted:
     """What is made of the calls that are not in ``saved``."""
-    parts = CallParts(output.folder, "calls", first=saved.rows, failed_only=request.failed_only)
-    convert_spool(parts, output.spool(SpoolKind.CALLS), report, start=saved.end, consume=consume)
-    for spool in recorded.more_calls:
-        convert_spool(parts, spool)
+    since = _since(recorded)
+    parts = CallParts(output.folder, "calls", first=saved.rows, failed_only=request.failed_only, since=since)
+    spools = [output.spool(SpoolKind.CALLS), *recorded.more_calls]
+    sizes = [spool.stat().st_size for spool in spools]
+    total, before, start = max(1, sum(sizes)), 0, saved.end
+    for spool, size in zip(spools, sizes, strict=True):
+        share = _share_of(report, before / total, size / total)
+        convert_spool(parts, spool, share, start=start, consume=consume)
+        before, start = before + size, 0
     return parts.close()
+
+
+def _share_of(report: Callable[[float], None], before: float, share: float) -> Callable[[float], None]:
+    """What tells ``report`` how much is done of all, given how much is done of one spool that is a ``share`` of it."""
+    return lambda done: report(before + share * done)
 
 
 def _write_calls(
@@ -194,9 +219,13 @@ def _write_calls(
     return calls
 
 
-def _missing(recorded: Recorded, decoded: int) -> dict[str, int]:
-    """The calls that were sent and are not in the spools, under the name of why."""
-    missing = recorded.counters["sent_syscalls"] - decoded
+def _since(recorded: Recorded) -> int:
+    """What ended before that (ns, CLOCK_MONOTONIC) is left out: the BPF program had it when the first leg began."""
+    return 0 if recorded.recording_start_ns is None else recorded.start_ns
+
+
+def _missing(recorded: Recorded, missing: int) -> dict[str, int]:
+    """The ``missing`` calls, which were sent and are not in the spools, under the name of why."""
     # A killed recorder had some in memory, and nobody knows how many.
     return {"unfinished": max(1, missing)} if recorded.is_unfinished else {"not_spooled": missing}
 

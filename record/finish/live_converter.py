@@ -81,9 +81,7 @@ class LiveConverter:
             self.abandon()
         if not self._is_running:
             return
-        with suppress(OSError):
-            os.sched_setscheduler(self.pid, os.SCHED_OTHER, os.sched_param(0))
-            os.setpriority(os.PRIO_PROCESS, self.pid, 0)
+        raise_priority(self.pid)
         os.set_blocking(self._orders, True)
         with suppress(BrokenPipeError):
             os.write(self._orders, _order(size, is_last=True))
@@ -134,7 +132,7 @@ def _order(size: int, *, is_last: bool) -> bytes:
 
 
 def _run(orders: int, results: int, output: Output, failed_only: bool, read_to: Callable[[], int] | None) -> None:
-    _lower_priority()
+    lower_priority()
     made = _convert(orders, output.spool(SpoolKind.CALLS), output.folder, failed_only, read_to)
     with os.fdopen(results, "wb") as file:
         pickle.dump(made, file)
@@ -172,7 +170,14 @@ def _convert(
     return None
 
 
-def _lower_priority() -> None:
+def raise_priority(pid: int) -> None:
+    """Gives the process ``pid``, which called :func:`lower_priority`, normal priority again."""
+    with suppress(OSError):
+        os.sched_setscheduler(pid, os.SCHED_OTHER, os.sched_param(0))
+        os.setpriority(os.PRIO_PROCESS, pid, 0)
+
+
+def lower_priority() -> None:
     """Takes only time that nobody else wants, if that can be undone: else, a busy machine would never finish."""
     if not has_capability("CAP_SYS_NICE"):
         return

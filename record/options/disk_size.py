@@ -23,8 +23,13 @@ class DiskSize(click.ParamType):  # type: ignore[type-arg, unused-ignore]
         """Returns the size in bytes: 2147483648 for ``2G``."""
         if isinstance(value, int):
             return value
-        match = _SIZE.fullmatch(str(value).strip())
-        size = int(float(match[1]) * UNITS[match[2].upper()]) if match else 0
-        if size < SMALLEST_SIZE:
+        size = size_in(str(value))
+        if size is None or size < SMALLEST_SIZE:
             self.fail(f"{value!r} is not a size of {SMALLEST_SIZE >> 20}M or more, such as 2G", param, ctx)
         return size
+
+
+def size_in(text: str) -> int | None:
+    """The bytes that ``text`` means, a number with a unit; None: it is no size."""
+    match = _SIZE.fullmatch(text.strip())
+    return int(float(match[1]) * UNITS[match[2].upper()]) if match else None

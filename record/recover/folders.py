@@ -12,8 +12,9 @@ from pathlib import Path
 from types import TracebackType
 
 from bpfrec.formats.errors import BpfrecError
-from bpfrec.record.journal import Kept, read_journal
-from bpfrec.record.session.working_folder import RESERVE, SpoolKind, bytes_on_disk, spool_in
+from bpfrec.record.journal import Kept
+from bpfrec.record.recover.legs_left import read_left
+from bpfrec.record.session.working_folder import RESERVE, bytes_on_disk, legs_in
 
 # As Output names it.
 _NAME = re.compile(r"\..+\.[0-9a-f]{8}", re.DOTALL)
@@ -100,7 +101,7 @@ def find_left(place: Path) -> list[LeftFolder]:
     """
     try:
         if place.is_dir():
-            if spool_in(place, SpoolKind.JOURNAL).exists():
+            if legs_in(place):
                 return [_look(place)]
             candidates = sorted(place.glob(".*.*"))
         else:
@@ -118,7 +119,7 @@ def _is_working_folder(path: Path) -> bool:
         held = {each.name for each in path.iterdir()}
         found = path.stat()
         is_ours = found.st_uid == os.geteuid() and stat.S_IMODE(found.st_mode) == stat.S_IRWXU
-        return spool_in(path, SpoolKind.JOURNAL).name in held or (is_ours and held <= {RESERVE})
+        return bool(legs_in(path)) or (is_ours and held <= {RESERVE})
     return False
 
 
@@ -133,7 +134,7 @@ def _look(path: Path) -> LeftFolder:
             is_in_use = True
         finally:
             os.close(descriptor)
-        kept = read_journal(spool_in(path, SpoolKind.JOURNAL))
+        kept = read_left(path).kept
     return LeftFolder(path, size, is_in_use, kept)
 
 

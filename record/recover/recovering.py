@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 
 from bpfrec.bpf import wire
@@ -12,9 +13,10 @@ from bpfrec.bpf.program import COUNTERS
 from bpfrec.formats.errors import BpfrecError
 from bpfrec.record.finish.finish import Finished, finish
 from bpfrec.record.finish.saved_parts import saved_parts
-from bpfrec.record.journal import Attached, Begun, Kept, boot_id, read_journal
+from bpfrec.record.journal import Attached, Begun, Kept, boot_id
 from bpfrec.record.processes.found_process import FoundProcess, StartedProgram
 from bpfrec.record.processes.procfs import reader
+from bpfrec.record.recover.legs_left import Left, read_left
 from bpfrec.record.request import Request
 from bpfrec.record.session.output import Output
 from bpfrec.record.session.recorded import Recorded
@@ -59,27 +61,32 @@ def recover_folder(folder: Path, output: Output, user: User | None, report: Call
     Raises:
         BpfrecError: nothing was recorded.
     """
-    kept = read_journal(spool_in(folder, SpoolKind.JOURNAL))
+    left = read_left(folder)
+    kept = left.kept
     if kept.begun is None or kept.attached is None:
         raise BpfrecError(
             f"nothing was recorded: the recorder ended before its first call, or {SpoolKind.JOURNAL}.spool is damaged",
             "Remove what it left with: bpfrec recover --clean",
         )
-    for kind in SpoolKind:
-        spool_in(folder, kind).touch(mode=0o600)
+    for leg in left.legs:
+        for kind in SpoolKind:
+            spool_in(folder, kind, leg).touch(mode=0o600)
     output.spools = folder
-    recorded = _recorded(kept, kept.begun, kept.attached, folder)
-    recorded.more_calls = [_write_unsent(kept, spool_in(folder, SpoolKind.CALLS), output.folder)]
+    recorded = _recorded(left, kept.begun, kept.attached, folder)
+    recorded.more_calls = [_write_unsent(left, folder, output.folder)]
     try:
         return Recovered(kept.begun.request, recorded, finish(kept.begun.request, recorded, output, user, report))
     finally:
         recorded.tracker.close()
 
 
-def _recorded(kept: Kept, begun: Begun, attached: Attached, folder: Path) -> Recorded:
-    calls = spool_in(folder, SpoolKind.CALLS)
+def _recorded(left: Left, begun: Begun, attached: Attached, folder: Path) -> Recorded:
+    kept, calls = left.kept, spool_in(folder, SpoolKind.CALLS, left.legs[-1])
     ended, mark = kept.ended, kept.mark
-    counters = dict.fromkeys((*COUNTERS, *_OTHER_COUNTERS), 0) | (mark.counters if mark else {})
+    before, lost_before = attached.counters_before, attached.lost_before
+    counters = dict.fromkeys((*COUNTERS, *_OTHER_COUNTERS), 0)
+    counters |= {name: max(0, count - before.get(name, 0)) for name, count in (mark.counters if mark else {}).items()}
+    lost = list(zip_longest(mark.lost_by_cpu if mark else [], lost_before, fillvalue=0))
     stop = (
         ended.stop_ns
         if ended
@@ -94,7 +101,7 @@ def _recorded(kept: Kept, begun: Begun, attached: Attached, folder: Path) -> Rec
         is_cut=False,
         ended_early=[],
         counters=counters,
-        lost_by_cpu=mark.lost_by_cpu if mark else [],
+        lost_by_cpu=[max(0, now - then) for now, then in lost],
         lost_bursts=[],
         ring_cpus=attached.ring_cpus,
         in_progress_at_end=_bytes(ended.in_progress) if ended else b"",
@@ -102,25 +109,25 @@ def _recorded(kept: Kept, begun: Begun, attached: Attached, folder: Path) -> Rec
         looked_ns=kept.looked.looked_ns if kept.looked else attached.start_ns,
         tracker=_tracker(kept, begun, attached),
         ring_bytes=attached.ring_bytes,
-        spooled_bytes=calls.stat().st_size,
+        spooled_bytes=sum(spool_in(folder, SpoolKind.CALLS, leg).stat().st_size for leg in left.legs),
         child=_command(kept, begun, attached),
         follows_uring=attached.follows_uring,
         kernel_symbols=read_kernel_symbols() if samples else None,
         begun=begun,
         is_unfinished=ended is None,
+        legs=left.legs if left.legs != [0] else (),
+        recording_start_ns=attached.recording_start_ns,
     )
 
 
-def _write_unsent(kept: Kept, calls: Path, folder: Path) -> Path:
+def _write_unsent(left: Left, folder: Path, made: Path) -> Path:
     """Writes the batches that had not been sent at the last mark, and were not sent later, as a spool of calls."""
-    path = folder / "unsent.spool"
+    path, kept = made / "unsent.spool", left.kept
     writer = SpoolWriter(path)
     try:
         mark = kept.mark
         if mark is not None and kept.ended is None:
-            with calls.open("rb") as file:
-                file.seek(mark.bytes.get(SpoolKind.CALLS, 0))
-                later = file.read(_MOST_LATER)
+            later = left.after_mark(folder, _MOST_LATER)
             for cpu, digits in kept.unsent.items():
                 sample = _bytes(digits)
                 # A batch that grew and was sent begins with what it held before.

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from bpfrec.formats.errors import BpfrecError
 from bpfrec.record.session.sudo_user import User
-from bpfrec.record.session.working_folder import RESERVE, SpoolKind, bytes_on_disk, spool_in, unneeded
+from bpfrec.record.session.working_folder import RESERVE, SpoolKind, bytes_on_disk, legs_in, spool_in, unneeded
 
 DEFAULT = Path("trace.bpfrec")
 
@@ -36,7 +36,7 @@ class Output:
 
     ``keep_old``: a file that stands at the target is renamed and not replaced. ``user``: who called sudo. A context
     manager that removes the working folder at its end, unless :meth:`keep_spools` was called. ``spools``: the folder
-    that has the spools, None: the working folder.
+    that has the spools, None: the working folder. ``gathered``: the files that stand for the spools of several legs.
     """
 
     target: Path
@@ -47,6 +47,7 @@ class Output:
     _folder_name: str
     _is_users: bool
     spools: Path | None = None
+    gathered: dict[SpoolKind, Path] = field(default_factory=dict)
     _is_kept: bool = field(default=False)
 
     @property
@@ -54,9 +55,14 @@ class Output:
         """The working folder: a path that stays right when somebody renames it."""
         return Path(f"/proc/self/fd/{self._folder}")
 
+    @property
+    def descriptors(self) -> tuple[int, int]:
+        """The descriptors by which it reaches its folders."""
+        return self._parent, self._folder
+
     def spool(self, kind: SpoolKind) -> Path:
         """The file for the spool of ``kind``."""
-        return spool_in(self.spools or self.folder, kind)
+        return self.gathered.get(kind) or spool_in(self.spools or self.folder, kind)
 
     @property
     def absolute_target(self) -> Path:
@@ -87,7 +93,9 @@ class Output:
     def is_short_of_room(self) -> bool:
         """Whether the disk has less free room than half of the spools: a trace is mostly smaller than that."""
         found = os.fstatvfs(self._folder)
-        spooled = bytes_on_disk(map(self.spool, SpoolKind))
+        folder = self.spools or self.folder
+        legs = (spool_in(folder, kind, leg) for leg in legs_in(folder) for kind in SpoolKind)
+        spooled = bytes_on_disk({*map(self.spool, SpoolKind), *legs})
         return found.f_bavail * found.f_frsize < spooled // 2
 
     def free_spool(self, kind: SpoolKind) -> None:

@@ -58,7 +58,10 @@ class Recorded:
     ended; None: there was none. ``kernel_symbols``: as of the end, for samples; None: there are no kernel stacks.
     ``begun``: by whom and how it was begun. ``is_unfinished``: the recorder was killed, and what it lost is not known.
     ``is_limited``: a limit of size or time was reached, and the command goes on.
-    ``more_calls``: spools of calls beside that of the output. ``follows_uring``: descriptors that io_uring closed are
+    ``more_calls``: spools of calls beside that of the output. ``legs``: the numbers of the legs whose spools are those
+    of the trace, the oldest first; empty: there is one set of spools. ``keeps_spools``: they are needed by others, too.
+    ``recording_start_ns``: when the recording began of which this is the last part; None: this is all of it.
+    ``follows_uring``: descriptors that io_uring closed are
     known.
     """
 
@@ -85,3 +88,6 @@ class Recorded:
     is_unfinished: bool = False
     is_limited: bool = False
     follows_uring: bool = False
+    legs: Sequence[int] = ()
+    keeps_spools: bool = False
+    recording_start_ns: int | None = None

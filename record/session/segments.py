@@ -14,6 +14,7 @@ from bpfrec.record.journal import (
     Journal,
     Looked,
     Mark,
+    Ready,
     SocketNames,
     Unsent,
     begun_now,
@@ -46,6 +47,11 @@ class Segments:
         self.begun = begun_now(request, output.absolute_target)
         self.journal.write(self.begun)
 
+    def begin_leg(self) -> None:
+        """Begins the journal of another leg, whose spools are empty."""
+        self._unsent.clear()
+        self.journal.write(self.begun)
+
     def attached(self, entry: Attached, in_progress: list[CallInProgress], looked_ns: int) -> None:
         """Notes that calls are recorded from now on, and which were in progress."""
         self._next_mark = time.monotonic() + _MARK_SECONDS
@@ -60,6 +66,7 @@ class Segments:
             self.journal.write(thread)
         for network, names in snapshot.names.items():
             self.journal.write(SocketNames(network, names))
+        self.journal.write(Ready(monotonic_ns()))
         self.sync()
 
     def due(self, program: RecorderProgram) -> Mark | None:

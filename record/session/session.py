@@ -13,6 +13,7 @@ import select
 import signal
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
@@ -30,6 +31,7 @@ from bpfrec.record.processes.calls_in_progress import CallInProgress, calls_in_p
 from bpfrec.record.request import Request
 from bpfrec.record.session.channel import Channels, open_channels
 from bpfrec.record.session.command import Command
+from bpfrec.record.session.flight import Flight, windowed
 from bpfrec.record.session.limits import Limits
 from bpfrec.record.session.output import Output
 from bpfrec.record.session.recorded import Progress, Recorded
@@ -76,6 +78,23 @@ class Helper(Protocol):
         """Called when a segment is spooled."""
 
 
+class Windows(Protocol):
+    """Who writes what a flight recorder keeps, while recording goes on."""
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether one is being written."""
+
+    def asked(self) -> list[int]:
+        """When it was asked for one that is not begun yet, ns on CLOCK_MONOTONIC."""
+
+    def begin(self, recorded: Recorded, unsent: list[tuple[int, bytes, int]]) -> None:
+        """Begins to write ``recorded``; ``unsent``: batches that are not spooled, as CPU, perf sample, calls."""
+
+    def step(self, listener: Listener) -> None:
+        """Called after each drain; tells ``listener`` what was written, and what has to wait."""
+
+
 class InterruptedEarlyError(BpfrecError):
     """A signal came before recording had begun; ``exit_code`` is that of a program that it killed."""
 
@@ -92,16 +111,31 @@ def record(
     listener: Listener,
     signals: StopSignals,
     helpers: Sequence[Helper] = (),
+    windows: Windows | None = None,
 ) -> Recorded:
     """Records what ``request`` asks for into the spools of ``output``.
 
     ``command``: that of the request, which is released here. ``program``: for :meth:`.Request.selection` of it.
-    ``signals`` is entered already. ``helpers``: processes that read the spools meanwhile.
+    ``signals`` is entered already. ``helpers``: processes that read the spools meanwhile. ``windows``: for a request
+    with ``last``.
 
     Raises:
         BpfrecError: recording is not possible here, the command cannot be started, or a signal came too early.
     """
-    return _Session(request, program.selection, output, command, helpers).run(program, listener, signals)
+    session = _Session(request, program.selection, output, command, helpers, windows)
+    return session.run(program, listener, signals)
+
+
+@dataclass(frozen=True)
+class _Start:
+    """How a recording began; members as those of :class:`.Recorded`."""
+
+    clock: Clock
+    start_ns: int
+    ended_early: list[int]
+    in_progress: list[CallInProgress]
+    looked_ns: int
+    ring_bytes: int
 
 
 class _Session:
@@ -112,6 +146,7 @@ class _Session:
         output: Output,
         command: Command | None,
         helpers: Sequence[Helper],
+        windows: Windows | None,
     ) -> None:
         self._request, self._command = request, command
         self._child = child = command.child if command is not None else None
@@ -121,6 +156,7 @@ class _Session:
         self._learner: StackLearner | None = None
         self._until: UntilWatch | None = None
         self._events: list[Event] = []
+        self._throttled = 0
         self._ring_cpus: frozenset[int] = frozenset()
         self._selection = selection
         wanted = request.processes()
@@ -128,7 +164,9 @@ class _Session:
             wanted.add(child.pid)
         command_pid = child.pid if child else None
         self._tracker = ProcessTracker(wanted, request.follow or child is not None, command_pid, request.command)
-        self._helpers = helpers
+        self._helpers, self._windows = helpers, windows
+        self._flight: Flight | None = None
+        self._tracker.forgets = request.last is not None
         self._segments = Segments(request, output, self._spools, self._tell)
         self._tracker.note = self._segments.journal.write
 
@@ -157,7 +195,8 @@ class _Session:
                 program.add_named_processes(_named(request.comm))
                 _warn_of_name(request.comm, listener)
             if channels.snapshots is not None:
-                self._learner = StackLearner(program.known_stacks(channels.snapshots.rings), self._tracker.modules)
+                known = program.known_stacks(channels.snapshots.rings)
+                self._learner = StackLearner(known, self._tracker.modules, is_carried=request.last is not None)
                 channels.snapshots.consumer = careful.wrapped("reading snapshots", self._learner.take)
             stop = StopCondition(
                 request.seconds, signals, request.pids, request.tids, self._command, request.follow, program.has_targets
@@ -191,7 +230,21 @@ class _Session:
         looked = monotonic_ns()
         with self._tracker.careful.about("reading descriptors"):
             self._read_descriptors(channels)
-        self._note_start(program, clock, start, channels, in_progress, looked)
+        attached = self._note_start(program, clock, start, channels, in_progress, looked)
+        if self._request.last is not None:
+            self._flight = Flight(
+                self._request.last,
+                self._output,
+                self._spools,
+                self._segments,
+                self._tracker,
+                self._learner,
+                program,
+                lambda: self._drain(channels),
+                read_clock,
+            )
+            self._flight.begin(attached, in_progress, looked, ended_early)
+        found = _Start(clock, start, ended_early, in_progress, looked, channels.calls.rings[0].size)
         _log.info("attached; %d threads were in a call that is recorded", len(in_progress))
         if signals.received:
             # Nobody knows yet that it records, and the command has not begun: that is no recording.
@@ -199,15 +252,14 @@ class _Session:
         listener.started()
         if self._child is not None:
             self._child.release()
-        reason = self._drain_until(program, channels, stop, listener, start)
+        reason = self._drain_until(program, channels, stop, listener, found)
         _log.info("stopping: %s", reason)
         channels.stop_sampling()
         program.detach()
         self._drain(channels)
         # A drain takes what is there when it looks; the last records of a busy CPU come with the second one.
         self._drain(channels)
-        counters = program.counters()
-        counters["throttled_samples"] = channels.throttled_samples()
+        counters = self._counters(program, channels)
         for cpu, sample, calls in program.unsent():
             self._spools.write(SpoolKind.CALLS, cpu, [memoryview(sample)])
             counters["sent_syscalls"] += calls
@@ -216,30 +268,49 @@ class _Session:
         self._tracker.find_perf_maps(finally_=True)
         counters["failed_reads"] = self._tracker.careful.failures
         _log.info("counters: %s", counters)
-        return Recorded(
-            clock=clock,
-            start_ns=start,
+        recorded = self._recorded(program, found, reason, counters, in_progress_at_end)
+        if self._selection.samples_stacks:
+            # Read while the program is loaded, for it may have been what ran.
+            recorded.kernel_symbols = read_kernel_symbols()
+        return recorded
+
+    def _counters(self, program: RecorderProgram, channels: Channels) -> dict[str, int]:
+        self._throttled += channels.throttled_samples()
+        return program.counters() | {"throttled_samples": self._throttled}
+
+    def _recorded(
+        self,
+        program: RecorderProgram,
+        found: _Start,
+        reason: str,
+        counters: dict[str, int],
+        in_progress_at_end: bytes,
+    ) -> Recorded:
+        """What was recorded up to now: all of it, or what the flight recorder keeps."""
+        recorded = Recorded(
+            clock=found.clock,
+            start_ns=found.start_ns,
             stop_ns=monotonic_ns(),
             stopped=reason,
             is_cut=self._spools.refused is not None,
             is_limited=self._is_limited,
-            ended_early=ended_early,
+            ended_early=found.ended_early,
             counters=counters,
             lost_by_cpu=program.lost_syscalls_by_cpu(),
             lost_bursts=program.lost_bursts(),
             in_progress_at_end=in_progress_at_end,
-            in_progress_at_start=in_progress,
-            looked_ns=looked,
+            in_progress_at_start=found.in_progress,
+            looked_ns=found.looked_ns,
             tracker=self._tracker,
             ring_cpus=self._ring_cpus & set(online_cpus()),
-            ring_bytes=channels.calls.rings[0].size,
+            ring_bytes=found.ring_bytes,
             spooled_bytes=self._spools.bytes_written(SpoolKind.CALLS),
             child=self._child,
             begun=self._segments.begun,
             follows_uring=program.reports_uring,
-            # Read while the program is loaded, for it may have been what ran.
-            kernel_symbols=read_kernel_symbols() if self._selection.samples_stacks else None,
+            kernel_symbols=None,
         )
+        return recorded if self._flight is None else windowed(recorded, self._flight)
 
     def _note_start(
         self,
@@ -249,7 +320,7 @@ class _Session:
         channels: Channels,
         in_progress: list[CallInProgress],
         looked: int,
-    ) -> None:
+    ) -> Attached:
         tracker = self._tracker
         entry = Attached(
             clock=clock,
@@ -263,6 +334,7 @@ class _Session:
         )
         self._segments.attached(entry, in_progress, looked)
         self._segments.note_descriptors(tracker.descriptors)
+        return entry
 
     def _note_end(
         self, program: RecorderProgram, counters: dict[str, int], reason: str, in_progress_at_end: bytes
@@ -292,7 +364,7 @@ class _Session:
                 next_drain = time.monotonic() + _TICK
 
     def _drain_until(
-        self, program: RecorderProgram, channels: Channels, stop: StopCondition, listener: Listener, start: int
+        self, program: RecorderProgram, channels: Channels, stop: StopCondition, listener: Listener, found: _Start
     ) -> str:
         """Drains the rings until there is a reason to stop; the reason."""
         next_report = next_maps = 0.0
@@ -302,6 +374,7 @@ class _Session:
                 epoll.register(ring.fileno(), select.EPOLLIN)
             while (reason := stop.reason()) is None:
                 is_urgent = self._tracker.is_lively or (self._learner is not None and self._learner.is_behind)
+                is_urgent = is_urgent or (self._flight is not None and self._flight.is_reading)
                 epoll.poll(stop.remaining(_SHORT_TICK if is_urgent else _TICK))
                 mark = self._segments.due(program)
                 self._drain(channels)
@@ -316,6 +389,9 @@ class _Session:
                     self._is_limited = True
                     return limit
                 self._learn()
+                if self._flight is not None and self._windows is not None:
+                    self._flight.step()
+                    self._step_windows(self._flight, self._windows, program, channels, listener, found)
                 if self._spools.refused is not None:
                     return f"the disk refused: {self._spools.refused.strerror}"
                 for pid in () if program.knows_ends else stop.ended():
@@ -325,9 +401,33 @@ class _Session:
                     self._tracker.find_perf_maps()
                     next_maps = now + _PERF_MAP_SECONDS
                 if now >= next_report:
-                    self._report(program, channels, listener, start)
+                    self._report(program, channels, listener, found.start_ns)
                     next_report = now + _REPORT_SECONDS
         return reason
+
+    def _step_windows(
+        self,
+        flight: Flight,
+        windows: Windows,
+        program: RecorderProgram,
+        channels: Channels,
+        listener: Listener,
+        found: _Start,
+    ) -> None:
+        """Begins to write what the flight recorder keeps, if that was asked for and nothing is being written."""
+        windows.step(listener)
+        asked = windows.asked()
+        # What led up to a signal is kept until it can be written.
+        flight.horizon = asked[0] if asked else None
+        if not asked or windows.is_busy or flight.is_reading:
+            return
+        flight.begin_leg()
+        # A call that ends now is in the last drain, or not at all: it counts as in progress only where it is not.
+        in_progress, unsent = program.calls_in_progress(), program.unsent()
+        counters = self._counters(program, channels)
+        self._drain(channels)
+        counters["failed_reads"] = self._tracker.careful.failures
+        windows.begin(self._recorded(program, found, "SIGUSR1", counters, in_progress), unsent)
 
     def _look_at(self, unsent: list[tuple[int, bytes, int]]) -> None:
         """Looks for the call of --until in batches that are not full, which a quiet machine does not send for long."""
@@ -350,7 +450,7 @@ class _Session:
         # The kernel closes the events of a CPU that goes offline, and does not open them when it comes back.
         self._ring_cpus &= set(online_cpus())
         sent, lost = program.sent_and_lost()
-        spooled = self._spools.bytes_written(SpoolKind.CALLS)
+        spooled = self._flight.bytes if self._flight is not None else self._spools.bytes_written(SpoolKind.CALLS)
         listener.progress(Progress((monotonic_ns() - start) / 1e9, sent, lost, spooled))
         if _log.isEnabledFor(logging.DEBUG):
             _log.debug("sent %d calls, lost %d; rings at most %s full", sent, lost, channels.levels())

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from bpfrec.bpf.clock import monotonic_ns
 from bpfrec.formats.errors import BpfrecError
 from bpfrec.record.session.output import Output
-from bpfrec.record.session.working_folder import SpoolKind
+from bpfrec.record.session.working_folder import SpoolKind, spool_in
 from bpfrec.record.spool import SpoolWriter
 
 _log = logging.getLogger(__name__)
@@ -27,7 +27,8 @@ class Spools:
 
     def __init__(self, output: Output) -> None:
         self._output = output
-        self._writers = {kind: SpoolWriter(output.spool(kind)) for kind in SpoolKind}
+        self._writers = self._new_files(0)
+        self._before: list[dict[SpoolKind, SpoolWriter]] = []
         self.refused: OSError | None = None
         self._syncing: threading.Thread | None = None
 
@@ -43,13 +44,17 @@ class Spools:
         """Appends ``rows`` to a spool that did not come from a ring. Errors as :meth:`write`."""
         self._guarded(lambda writer: writer.append([memoryview(rows)]), kind)
 
+    def begin_leg(self, number: int) -> None:
+        """Begins new files: what is written from now on is of the leg ``number``. Errors as :meth:`write`."""
+        self._guarded_call(lambda: self._replace_files(number), f"leg {number}")
+
     def bytes_written(self, kind: SpoolKind) -> int:
-        """Bytes in the spool of ``kind`` so far."""
+        """Bytes in the spool of ``kind`` so far; of the current leg alone."""
         return self._writers[kind].bytes_written
 
     @property
     def sizes(self) -> dict[str, int]:
-        """Bytes in each spool so far, by kind."""
+        """Bytes in each spool so far, by kind; of the current leg alone."""
         return {str(kind): writer.bytes_written for kind, writer in self._writers.items()}
 
     def sync(self) -> None:
@@ -62,26 +67,46 @@ class Spools:
         """Closes the files."""
         if self._syncing is not None:
             self._syncing.join()
-        for writer in self._writers.values():
-            writer.close()
+        for writers in (*self._before, self._writers):
+            for writer in writers.values():
+                writer.close()
+
+    def _new_files(self, leg: int) -> dict[SpoolKind, SpoolWriter]:
+        return {kind: SpoolWriter(spool_in(self._output.folder, kind, leg)) for kind in SpoolKind}
+
+    def _replace_files(self, leg: int) -> None:
+        made = self._new_files(leg)
+        # They are closed when the disk has what is in them, which may take it long.
+        self._before.append(self._writers)
+        self._writers = made
 
     def _sync(self) -> None:
+        while self._before:
+            self._sync_files(self._before[0])
+            for writer in self._before.pop(0).values():
+                writer.close()
+        self._sync_files(self._writers)
+
+    def _sync_files(self, writers: dict[SpoolKind, SpoolWriter]) -> None:
         # The journal tells what is in the others, so it comes last.
         for kind in sorted(SpoolKind, key=lambda kind: kind is SpoolKind.JOURNAL):
             try:
-                self._writers[kind].sync()
+                writers[kind].sync()
             except OSError as error:
                 _log.info("spool of %s: %s", kind, error.strerror)
                 if error.errno in _REFUSALS:
                     self.refused = error
 
     def _guarded(self, write: Callable[[SpoolWriter], None], kind: SpoolKind) -> None:
+        self._guarded_call(lambda: write(self._writers[kind]), kind)
+
+    def _guarded_call(self, write: Callable[[], None], what: str) -> None:
         if self.refused is not None:
             return
         try:
-            write(self._writers[kind])
+            write()
         except OSError as error:
             if error.errno not in _REFUSALS:
                 raise BpfrecError(f"cannot write beside {self._output.target}: {error.strerror}") from None
-            _log.info("spool of %s: %s; no more is spooled", kind, error.strerror)
+            _log.info("spool of %s: %s; no more is spooled", what, error.strerror)
             self.refused = error

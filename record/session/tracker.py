@@ -31,6 +31,18 @@ def in_order(events: Iterable[Event]) -> list[Event]:
 
 
 @dataclass
+class InitialState:
+    """What processes were, and had open, when the recording began, or the leg of it that comes first in the trace.
+
+    ``command_pid``: the process that was to become the recorded command; None: there was none, or it was that already.
+    """
+
+    command_pid: int | None = None
+    found: list[FoundProcess] = field(default_factory=list)
+    descriptors: DescriptorSnapshot = field(default_factory=DescriptorSnapshot)
+
+
+@dataclass
 class ProcessTracker:
     """Follows processes from their events, and opens the files they execute before they are gone.
 
@@ -38,7 +50,8 @@ class ProcessTracker:
     process that will become the recorded command ``argv``; what it maps before that is bpfrec's own. ``careful``: what
     cannot be read about one process is counted there, and the others are followed all the same. ``note``: gets what is
     read, for a journal. ``is_over``: the recording has ended, and its recorder too; the files that processes
-    executed are looked for when their mappings are read.
+    executed are looked for when their mappings are read. ``forgets``: only the last part of the recording is kept, and
+    :meth:`forget` is called now and then. ``initial``: what the history begins with.
     """
 
     wanted: set[int] | None
@@ -47,44 +60,67 @@ class ProcessTracker:
     argv: tuple[str, ...] = ()
     modules: Modules = field(default_factory=Modules)
     perf_maps: PerfMaps = field(default_factory=PerfMaps)
-    descriptors: DescriptorSnapshot = field(default_factory=DescriptorSnapshot)
     careful: Careful = field(default_factory=Careful)
     note: Callable[[FoundProcess | StartedProgram], None] = lambda _entry: None
     is_over: bool = False
-    _found: list[FoundProcess] = field(default_factory=list)
+    forgets: bool = False
+    initial: InitialState = field(init=False)
+    _born: dict[int, int] = field(default_factory=dict)
     _started: dict[tuple[int, int], tuple[str | None, str | None]] = field(default_factory=dict)
     _with_jit: set[int] = field(default_factory=set)
     _later: list[Event] = field(default_factory=list)
     _last_exec: float = -math.inf
     _parents: dict[int, int] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        self.initial = InitialState(self.command_pid)
+
+    @property
+    def descriptors(self) -> DescriptorSnapshot:
+        """What processes had open when the trace begins."""
+        return self.initial.descriptors
+
     def snapshot(self) -> None:
         """Reads the processes that exist now, and opens the files they execute."""
-        for pid in self._present():
-            with self.careful.about(f"reading process {pid}"):
-                self._read(pid)
-        _log.info("read %d processes from /proc", len(self._found))
+        for _ in self._read_all(self.initial):
+            pass
+        _log.info("read %d processes from /proc", len(self.initial.found))
         self.find_perf_maps()
 
-    def _read(self, pid: int) -> None:
+    def read_again(self, state: InitialState) -> Iterator[int]:
+        """Reads the processes that exist now, and what they have open, into ``state``, one process a step."""
+        yield from self._read_all(state)
+        yield from state.descriptors.take(self._present())
+
+    def _read_all(self, state: InitialState) -> Iterator[int]:
+        for pid in self._present():
+            with self.careful.about(f"reading process {pid}"):
+                self._read(pid, state)
+            yield pid
+
+    def _read(self, pid: int, state: InitialState) -> None:
         status = procfs.status(pid)
         if status is None:
             return
         thread = procfs.living_thread(pid)
         names, ended, namespace = procfs.thread_names(pid), procfs.ended_threads(pid), procfs.pid_namespace(thread)
-        if pid == self.command_pid:
-            self.take(FoundProcess(status, names, ended, [], None, None, namespace))
+        if pid == state.command_pid:
+            self.take(FoundProcess(status, names, ended, [], None, None, namespace), state)
             return
         maps = procfs.executable_maps(thread)
-        self.take(FoundProcess(status, names, ended, maps, procfs.exe(thread), procfs.cmdline(thread), namespace))
+        exe, cmdline = procfs.exe(thread), procfs.cmdline(thread)
+        self.take(FoundProcess(status, names, ended, maps, exe, cmdline, namespace), state)
 
-    def take(self, entry: FoundProcess | StartedProgram) -> None:
-        """Takes in what was found about a process, or read when it executed a program."""
+    def take(self, entry: FoundProcess | StartedProgram, state: InitialState | None = None) -> None:
+        """Takes in what was found about a process, or read when it executed a program.
+
+        ``state``: where a process was found for; None: :attr:`initial`.
+        """
         self.note(entry)
         if isinstance(entry, StartedProgram):
             self._started[entry.pid, entry.time] = (entry.exe, entry.cmdline)
             return
-        self._found.append(entry)
+        (state or self.initial).found.append(entry)
         for line in entry.maps:
             self._note_mapping(mapping_of(entry.status.pid, line))
 
@@ -136,7 +172,7 @@ class ProcessTracker:
     def history(self, events: list[Event]) -> History:
         """The history of the processes that matter, from what :meth:`snapshot` read and ``events`` (any order)."""
         history = History()
-        for found in self._found:
+        for found in self.initial.found:
             life = history.snapshot(found.status, found.names, found.maps, found.ended)
             life.exe, life.cmdline, life.pid_namespace = found.exe, found.cmdline, found.pid_namespace
         for event in in_order(events):
@@ -151,6 +187,27 @@ class ProcessTracker:
         if self.is_over:
             self.find_perf_maps(finally_=True)
         return history
+
+    def ended(self) -> frozenset[int]:
+        """The processes followed so far that have ended."""
+        known = self._with_jit | (self.wanted or set())
+        return frozenset(pid for pid in known if not procfs.exists(pid))
+
+    def forget(self, start_ns: int, ended: Iterable[int], generation: int) -> None:
+        """Forgets what only calls before ``start_ns`` (CLOCK_MONOTONIC) need.
+
+        ``ended``: processes that had ended by then; a later one may have the same number. ``generation``: that of the
+        files that processes executed then (:attr:`.Modules.generation`).
+        """
+        self._started = {key: program for key, program in self._started.items() if key[1] >= start_ns}
+        self._born = {pid: when for pid, when in self._born.items() if when >= start_ns}
+        gone = set(ended) - self._born.keys()
+        self._with_jit -= gone
+        if self.wanted is not None:
+            self.wanted -= gone
+        self.perf_maps.forget(gone)
+        self.modules.runtimes.forget(gone)
+        self.modules.forget(generation)
 
     def close(self) -> None:
         """Closes all files."""
@@ -172,6 +229,8 @@ class ProcessTracker:
     def _follow(self, event: Event) -> None:
         if isinstance(event, Fork) and event.pid != event.parent_pid:
             self._parents[event.pid] = event.parent_pid
+            if self.forgets:
+                self._born[event.pid] = event.time
             while len(self._parents) > _MOST_PARENTS:
                 del self._parents[next(iter(self._parents))]
         if self.follow and self.wanted is not None and isinstance(event, Fork) and event.parent_pid in self.wanted:
@@ -194,6 +253,6 @@ class ProcessTracker:
         if life is not None:
             life.executed = event.time
             life.exe, life.cmdline = self._started.get((event.pid, event.time), (None, None))
-            if event.pid == self.command_pid:
+            if event.pid == self.initial.command_pid:
                 # We know its arguments even if it ended before /proc was read. Its next execve is another program.
-                life.cmdline, self.command_pid = life.cmdline or shlex.join(self.argv), None
+                life.cmdline, self.initial.command_pid = life.cmdline or shlex.join(self.argv), None

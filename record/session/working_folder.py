@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from contextlib import suppress
 from enum import StrEnum
@@ -27,9 +28,19 @@ class SpoolKind(StrEnum):
     JOURNAL = "journal"
 
 
-def spool_in(folder: Path, kind: SpoolKind) -> Path:
-    """The spool of ``kind`` in a working folder."""
-    return folder / f"{kind}{_SPOOL}"
+def spool_in(folder: Path, kind: SpoolKind, leg: int = 0) -> Path:
+    """The spool of ``kind`` in a working folder; ``leg``: the number of the leg that it is of."""
+    return folder / (f"{kind}.{leg:06}{_SPOOL}" if leg else f"{kind}{_SPOOL}")
+
+
+def legs_in(folder: Path) -> list[int]:
+    """The numbers of the legs that have a journal in a working folder, the oldest first."""
+    first = [0] if spool_in(folder, SpoolKind.JOURNAL).exists() else []
+    later = [_LEG_JOURNAL.fullmatch(path.name) for path in folder.glob(f"{SpoolKind.JOURNAL}.*{_SPOOL}")]
+    return first + sorted(int(found[1]) for found in later if found is not None)
+
+
+_LEG_JOURNAL = re.compile(rf"{SpoolKind.JOURNAL}\.(\d{{6}})\{_SPOOL}")
 
 
 def saved_part_in(folder: Path, number: int) -> Path:

@@ -17,7 +17,10 @@ TARGET = Path("trace.bpfrec")
 
 def said(capsys: pytest.CaptureFixture[str], **members: Any) -> list[str]:
     losses = members.pop("losses", [])
-    recorded: Any = SimpleNamespace(start_ns=0, stop_ns=10**9, stopped="SIGINT", ended_early=[])
+    began = members.pop("recording_start_ns", None)
+    recorded: Any = SimpleNamespace(
+        start_ns=0, stop_ns=10**9, stopped="SIGINT", ended_early=[], recording_start_ns=began
+    )
     finished: Any = SimpleNamespace(
         **{"calls": 5, "samples": 0, "processes": 1, "size": 1000, "lost": 0, "losses": losses} | members
     )
@@ -35,6 +38,11 @@ def test_nothing_lost_is_said_only_where_nothing_was(capsys: pytest.CaptureFixtu
     assert second == "bpfrec: stacks-lost: 8,317. Record less."
     ring = {"kind": "ring-full", "severity": "data_loss", "count": 7, "remedy": "Record less."}
     assert "7 LOST" in said(capsys, losses=[ring, stacks], lost=7)[0]
+
+
+def test_what_is_not_kept_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    _, second, *_ = said(capsys, recording_start_ns=-90 * 10**9)
+    assert second == "bpfrec: what was recorded in the first 90.0 s is not kept, as --last asks"
 
 
 @pytest.mark.parametrize(

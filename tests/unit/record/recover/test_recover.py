@@ -18,6 +18,7 @@ from bpfrec.cli import root
 from bpfrec.formats.kernel.syscalls import syscalls
 from bpfrec.formats.manifest import Clock
 from bpfrec.record.journal import Attached, Ended, Looked, Mark, read_journal
+from bpfrec.record.processes.descriptors import DescriptorSnapshot
 from bpfrec.record.processes.found_process import FoundProcess, StartedProgram
 from bpfrec.record.processes.procfs import MapsLine, ProcessStatus
 from bpfrec.record.request import Request
@@ -119,6 +120,51 @@ def test_batches_that_were_not_sent_are_recovered_once(killed: Killed, tmp_path:
     killed.die()
     assert run(tmp_path / "t.bpfrec").exit_code == 0
     assert rows(tmp_path / "t.bpfrec", "SELECT ts_ns FROM syscalls ORDER BY 1") == [(1001,), (1002,)]
+
+
+def begin_leg(killed: Killed, number: int, start: int, *, is_ready: bool = True) -> None:
+    """Begins a leg at ``start`` in which the process has another name."""
+    killed.spools.begin_leg(number)
+    killed.segments.begin_leg()
+    status, maps = ProcessStatus(PID, 1, 0, PID), [MapsLine(4096, 8192, 0, (8, 1), 5, "/bin/worker")]
+    killed.segments.journal.write(FoundProcess(status, {PID: f"leg-{number}"}, set(), maps, "/bin/w", "w", None))
+    entry = Attached(
+        *(Clock(0, 0, 0), start, {PID}, False, None, 1 << 18, frozenset({0})),
+        recording_start_ns=900,
+        counters_before={"sent_syscalls": 1000, "lost_syscalls": 1},
+        lost_before=[1],
+    )
+    killed.segments.attached(entry, [], 950)
+    if is_ready:
+        killed.segments.note_descriptors(DescriptorSnapshot())
+
+
+@pytest.mark.parametrize("is_ready", [True, False])
+def test_the_legs_of_a_flight_recorder_are_recovered_from_the_first_that_is_ready(
+    killed: Killed, tmp_path: Path, is_ready: bool
+) -> None:
+    killed.attach()
+    killed.call(0)
+    begin_leg(killed, 1, 1002)
+    # The BPF program had it when the leg began.
+    killed.call(1 - 20)
+    killed.call(2)
+    unsent = [ring_bytes.sample(killed.record(number)) for number in (3, 4)]
+    killed.mark(sent=1004, unsent=((0, unsent[0], 1), (1, unsent[1], 1)))
+    begin_leg(killed, 2, 1003, is_ready=is_ready)
+    # One is sent before the next mark, and in another leg than the last mark.
+    killed.call(3)
+    killed.die()
+    for kind in SpoolKind:
+        # It was dropped.
+        spool_in(killed.folder, kind).unlink()
+    assert json.loads(run(tmp_path, "--list", "--format", "json").output)[0]["state"] == "not finished"
+    assert run(tmp_path / "t.bpfrec").exit_code == 0
+    trace = tmp_path / "t.bpfrec"
+    assert rows(trace, "SELECT ts_ns, comm FROM syscalls ORDER BY 1") == [(1000 + n, "leg-1") for n in (2, 3, 4)]
+    assert sorted(rows(trace, "SELECT kind, count FROM losses")) == [("recorder-killed", 1), ("ring-full", 1)]
+    assert rows(trace, "SELECT epoch_ns(start), epoch_ns(recorder_start) FROM recording") == [(1002, 900)]
+    assert not killed.folder.exists()
 
 
 def test_a_batch_that_was_never_sent_is_recovered(killed: Killed, tmp_path: Path) -> None:
