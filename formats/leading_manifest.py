@@ -17,12 +17,13 @@ from bpfrec.formats.manifest import MANIFEST, Manifest, TableEntry
 class LeadingManifest:
     """Writes a place for ``manifest`` into ``archive``, which is empty and on a file that can be rewritten.
 
-    ``rows``: those of each table that the manifest will list. ``most_bytes``: no table is larger.
+    ``rows``: those of each table that the manifest will list. ``most_bytes``: all of them together are not
+    larger.
     """
 
     def __init__(self, archive: zipfile.ZipFile, manifest: Manifest, rows: Mapping[str, int], most_bytes: int) -> None:
         self._archive = archive
-        entries = {name: TableEntry(count, most_bytes, "0" * 64) for name, count in rows.items()}
+        entries = {name: TableEntry(count, most_bytes, "0" * 64, most_bytes) for name, count in rows.items()}
         longest = replace(manifest, tables=entries).to_json().encode()
         self._size = len(longest)
         archive.writestr(MANIFEST, b" " * self._size)

@@ -48,11 +48,15 @@ class Clock:
 
 @dataclass
 class TableEntry:
-    """One Parquet file: number of rows, size in bytes, SHA-256 in hex."""
+    """One Parquet file: number of rows, size in bytes, SHA-256 in hex.
+
+    ``offset``: where it begins in the zip, in bytes; None in a trace of an older version.
+    """
 
     rows: int
     bytes: int
     sha256: str
+    offset: int | None = None
 
 
 @dataclass

@@ -474,4 +474,4 @@ TABLES: tuple[Table, ...] = (
     LOG_LINES,
     LOSSES,
 )
-"""Every table of a trace, in the order in which the file holds them."""
+"""Every table of a trace. The file holds them in this order, but for the losses, which come first."""

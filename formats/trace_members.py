@@ -13,8 +13,10 @@ def store_table(archive: zipfile.ZipFile, name: str, blocks: Iterable[bytes], ro
     """Stores the Parquet file that ``blocks`` are as the member ``name``, and returns its entry in the manifest."""
     digest, size = hashlib.sha256(), 0
     with archive.open(name, "w", force_zip64=True) as member:
+        # The header of the member is written by now.
+        offset = archive.fp.tell() if archive.fp else None
         for block in blocks:
             digest.update(block)
             member.write(block)
             size += len(block)
-    return TableEntry(rows, size, digest.hexdigest())
+    return TableEntry(rows, size, digest.hexdigest(), offset)

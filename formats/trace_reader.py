@@ -11,7 +11,6 @@ import hashlib
 import os
 import shutil
 import stat
-import struct
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,19 +23,9 @@ from bpfrec.formats.errors import TraceFileError
 from bpfrec.formats.manifest import MANIFEST, Manifest, parse_manifest
 from bpfrec.formats.schema import TABLES
 from bpfrec.formats.temporary import TemporaryFolder
+from bpfrec.formats.zip_members import DIRECTORY_BYTES, MANIFEST_BYTES, ZIP_ERRORS, directory_bytes
 
-# A damaged file can make zipfile raise any of these.
-_ZIP_ERRORS = (zipfile.BadZipFile, OSError, EOFError, NotImplementedError, RuntimeError, ValueError, struct.error)
 _COPY_BYTES = 1 << 20
-_MANIFEST_BYTES = 16 << 20
-"""More than a command line of the greatest length takes."""
-
-_DIRECTORY_BYTES = 1 << 20
-"""More than the directory of a zip with all tables takes. Python reads a large one for minutes."""
-
-_END_BYTES = 22 + (1 << 16) + 20 + 56
-"""The end of a zip in which its last records are: a comment of any length, and those of large files."""
-_ZIP64 = (1 << 32) - 1
 
 
 class TraceReader:
@@ -88,6 +77,16 @@ class TraceReader:
         if table.name not in self._tables:
             self._tables[table.name] = self._copy(table, self._zip) if self._zip else self._in_folder(table)
         return self._tables[table.name]
+
+    def queried(self, table: Table) -> Path | None:
+        """What queries read ``table`` from: the file that :meth:`parquet` gives."""
+        return self.parquet(table)
+
+    def size_bytes(self) -> int:
+        """The size of the trace, file or folder, in bytes."""
+        if self._zip:
+            return self.path.stat().st_size
+        return sum(path.stat().st_size for path in self.path.iterdir() if path.is_file())
 
     def verify(self) -> Iterator[tuple[str, str]]:
         """Compares the checksum of every table that the manifest lists, also of those that this version does not know.
@@ -147,8 +146,8 @@ class TraceReader:
             return self._parsed(source)
 
     def _parsed(self, source: IO[bytes]) -> Manifest:
-        text = source.read(_MANIFEST_BYTES + 1)
-        if len(text) > _MANIFEST_BYTES:
+        text = source.read(MANIFEST_BYTES + 1)
+        if len(text) > MANIFEST_BYTES:
             raise TraceFileError(f"{self.path}: {MANIFEST} is absurdly large", "The file is damaged.")
         return parse_manifest(text, str(self.path))
 
@@ -168,7 +167,7 @@ class TraceReader:
         except KeyError:
             what = "a zip, but not a bpfrec trace" if name == MANIFEST else "damaged"
             raise TraceFileError(f"{self.path}: {what}: it holds no {name}") from None
-        except _ZIP_ERRORS as error:
+        except ZIP_ERRORS as error:
             raise TraceFileError(f"{self.path}: {name} is damaged: {error}", "Ask for the file again.") from None
 
     def _in_folder(self, table: Table) -> Path:
@@ -241,28 +240,10 @@ def _regular(path: Path) -> IO[bytes]:
     return os.fdopen(descriptor, "rb")
 
 
-def _directory_bytes(file: IO[bytes]) -> int:
-    """The size that a zip gives for its directory; 0 if none is found.
-
-    Its last record says so (APPNOTE 4.3.16), or for a large file the one before (4.3.14), which a locator leads to.
-    """
-    size = file.seek(0, os.SEEK_END)
-    start = file.seek(max(size - _END_BYTES, 0))
-    tail = file.read()
-    at = tail.rfind(b"PK\x05\x06")
-    if at < 0 or len(tail) < at + 22:
-        return 0
-    found = int.from_bytes(tail[at + 12 : at + 16], "little")
-    if found == _ZIP64 and tail[max(at - 20, 0) : at][:4] == b"PK\x06\x07":
-        record = int.from_bytes(tail[at - 12 : at - 4], "little") - start
-        found = int.from_bytes(tail[record + 40 : record + 48], "little") if record >= 0 else found
-    return found
-
-
 def _open_zip(path: Path) -> zipfile.ZipFile:
     try:
         with path.open("rb") as file:
-            if stat.S_ISREG(os.fstat(file.fileno()).st_mode) and _directory_bytes(file) > _DIRECTORY_BYTES:
+            if stat.S_ISREG(os.fstat(file.fileno()).st_mode) and directory_bytes(file) > DIRECTORY_BYTES:
                 raise TraceFileError(f"{path}: its zip directory is absurdly large", "The file is damaged.")
         return zipfile.ZipFile(path)
     except FileNotFoundError:
@@ -274,7 +255,7 @@ def _open_zip(path: Path) -> zipfile.ZipFile:
         raise TraceFileError(f"{path}: not readable by this user", f"Its owner may run: chmod a+r {path}") from None
     except OSError as error:
         raise TraceFileError(f"{path}: {error.strerror or error}") from None
-    except _ZIP_ERRORS:
+    except ZIP_ERRORS:
         raise TraceFileError(
             f"{path}: not a bpfrec trace, or one cut short (no zip directory at its end)",
             "If it was copied, compare its size with the original.",

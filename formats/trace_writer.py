@@ -18,7 +18,7 @@ from bpfrec.formats.columns import Table
 from bpfrec.formats.leading_manifest import LeadingManifest
 from bpfrec.formats.manifest import Manifest, TableEntry
 from bpfrec.formats.parquet_joining import JoinedParquet
-from bpfrec.formats.schema import TABLES
+from bpfrec.formats.schema import LOSSES, TABLES
 from bpfrec.formats.trace_members import store_table
 
 _COPY_BYTES = 1 << 20
@@ -95,8 +95,10 @@ class TraceWriter:
                 tables = [table for table in TABLES if self._rows[table.name] or table.name not in _RARE]
                 rows = {table.name: self._rows[table.name] for table in tables}
                 leading = LeadingManifest(archive, manifest, rows, _LARGER * _size(self._folder))
-                for table in tables:
+                # Who reads the first 64 KiB of a file that is elsewhere knows what was lost.
+                for table in sorted(tables, key=lambda table: table is not LOSSES):
                     manifest.tables[table.name] = self._store(archive, table)
+                manifest.tables = {table.name: manifest.tables[table.name] for table in tables}
                 leading.fill(manifest)
             if owner:
                 # Some file systems have no owners; the trace matters more.
