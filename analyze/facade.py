@@ -23,7 +23,10 @@ from bpfrec.analyze.views.symbolized import DebugFiles
 from bpfrec.analyze.views.tables import parquet_pattern
 from bpfrec.formats.errors import BpfrecError
 from bpfrec.formats.manifest import Manifest
-from bpfrec.formats.trace_reader import TraceReader, table_rows
+from bpfrec.formats.remote.opening import open_reader
+from bpfrec.formats.remote.remote_reader import RemoteTraceReader
+from bpfrec.formats.remote.uri import Uri, trace_place
+from bpfrec.formats.trace_reader import table_rows
 
 if TYPE_CHECKING:
     import duckdb
@@ -31,7 +34,8 @@ if TYPE_CHECKING:
 
 
 class Trace:
-    """The trace at ``path``, a ``.bpfrec`` file or the folder that one was unzipped to; a context manager.
+    """The trace at ``path``: a ``.bpfrec`` file, the folder that one was unzipped to, or the address (http, https, s3,
+    gs, abfs) of a file that is elsewhere; a context manager.
 
     ``symbols``: folders with debug files, which can say more about the functions and source lines of frames.
     ``allow_files``: queries may read and write files, attach databases, load extensions and set options of DuckDB, as
@@ -44,12 +48,14 @@ class Trace:
         TraceFileError: missing, not a trace, damaged, or of a newer format.
     """
 
-    def __init__(self, path: str | Path, symbols: Iterable[str | Path] = (), *, allow_files: bool = False) -> None:
-        self.path = Path(path)
+    def __init__(
+        self, path: str | Path | Uri, symbols: Iterable[str | Path] = (), *, allow_files: bool = False
+    ) -> None:
+        self.path = trace_place(path)
         self.symbols = tuple(map(Path, symbols))
         self.allow_files = allow_files
         self.remarks: list[str] = []
-        self._reader = TraceReader(self.path)
+        self._reader = open_reader(self.path)
         try:
             check_clock(self.manifest, str(self.path))
         except BaseException:
@@ -216,6 +222,8 @@ class Trace:
         # A member has its plain name where its file is opened, and that as a pattern where it is looked for.
         places = [] if self.allow_files else self._reader.places()
         readable = [name for place in places for name in (place.resolve().as_posix(), parquet_pattern(place))]
-        connection = connect(self._scratch, readable, allow_files=self.allow_files)
+        remote = self._reader if isinstance(self._reader, RemoteTraceReader) else None
+        readable += remote.addresses() if remote else []
+        connection = connect(self._scratch, readable, allow_files=self.allow_files, remote=remote)
         connection.execute(f"CREATE SCHEMA {SYS_SCHEMA};" + bundled_sql("casts"))
         return connection

@@ -23,7 +23,8 @@ __all__ = ["BpfrecError", "__version__", "open"]
 def open(  # noqa: A001 - as promised
     path: str | Path = "trace.bpfrec", symbols: Iterable[str | Path] = (), *, allow_files: bool = False
 ) -> Trace:
-    """The trace at ``path``, a ``.bpfrec`` file or the folder one was unzipped to; a context manager.
+    """The trace at ``path``: a ``.bpfrec`` file, the folder one was unzipped to, or the address of a file that is
+    elsewhere (http, https, s3, gs, abfs), of which only what a question needs is read; a context manager.
 
     ``symbols``: folders with debug files, as of ``analyze --symbols``. ``allow_files``: queries may use other files
     than the trace, as with ``analyze sql --allow-files``; a query from a stranger then has all rights of this user.

@@ -8,6 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from bpfrec.formats.errors import BpfrecError
+from bpfrec.formats.remote.uri import Uri
 
 
 def work_folder(target: Path) -> TemporaryDirectory[str]:
@@ -15,7 +16,7 @@ def work_folder(target: Path) -> TemporaryDirectory[str]:
     return TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent)
 
 
-def check_target(source: Path, target: Path, force: bool) -> None:
+def check_target(source: Path | Uri, target: Path, force: bool) -> None:
     """Refuses a target before work is done for it.
 
     Raises:
@@ -25,7 +26,7 @@ def check_target(source: Path, target: Path, force: bool) -> None:
         raise BpfrecError(f"{target} is a folder", "Name a file with -o FILE.")
     if os.path.lexists(target):
         with suppress(OSError):
-            if target.samefile(source):
+            if not isinstance(source, Uri) and target.samefile(source):
                 raise BpfrecError(f"{target} is the trace itself", "Name another file with -o FILE.")
         if not force:
             raise _exists(target)

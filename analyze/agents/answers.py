@@ -18,6 +18,7 @@ from bpfrec.analyze.render.markdown import Bounds, markdown_rows
 from bpfrec.analyze.reports import REPORTS
 from bpfrec.analyze.reports.call_filter import CallFilter
 from bpfrec.formats.errors import BpfrecError, ReportError
+from bpfrec.formats.remote.uri import Uri
 
 MOST_ROWS = 500
 BOUNDS = Bounds(rows=MOST_ROWS, size=50_000, cell=1_000)
@@ -35,8 +36,8 @@ class Answers:
         BpfrecError: a trace cannot be opened, or two have the same name.
     """
 
-    def __init__(self, paths: Sequence[Path]) -> None:
-        self._paths: dict[str, Path] = {}
+    def __init__(self, paths: Sequence[Path | Uri]) -> None:
+        self._paths: dict[str, Path | Uri] = {}
         for path in paths:
             name = path.name
             if name in self._paths:

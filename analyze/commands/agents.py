@@ -8,13 +8,15 @@ from pathlib import Path
 import click
 
 from bpfrec.analyze.commands.memory import bounded_memory
+from bpfrec.analyze.commands.trace_input import TRACE_PLACE
 from bpfrec.formats.errors import BpfrecError
+from bpfrec.formats.remote.uri import Uri
 
 
 @click.command("mcp")
-@click.argument("traces", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("traces", nargs=-1, required=True, type=TRACE_PLACE)
 @click.pass_context
-def mcp(ctx: click.Context, traces: tuple[Path, ...]) -> None:
+def mcp(ctx: click.Context, traces: tuple[Path | Uri, ...]) -> None:
     """Serve traces to an AI agent by the Model Context Protocol, on standard input and output.
 
     \b

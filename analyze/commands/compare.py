@@ -12,7 +12,8 @@ import click
 from bpfrec.analyze.commands.filter_options import filter_options
 from bpfrec.analyze.commands.output import Output, note, output_options
 from bpfrec.analyze.commands.patience import Patience
-from bpfrec.analyze.commands.trace_input import given_trace
+from bpfrec.analyze.commands.trace_input import TRACE_PLACE, given_trace
+from bpfrec.formats.remote.uri import Uri
 
 
 @click.command("compare")
@@ -35,13 +36,13 @@ from bpfrec.analyze.commands.trace_input import given_trace
     help="Show at most this many rows of a section of the table; 0 shows all.",
 )
 @output_options
-@click.argument("paths", nargs=-1, type=click.Path(path_type=Path), metavar="A B")
+@click.argument("paths", nargs=-1, type=TRACE_PLACE, metavar="A B")
 @click.pass_context
 def command(
     ctx: click.Context,
     /,
     *,
-    paths: tuple[Path, ...],
+    paths: tuple[Path | Uri, ...],
     output: Output,
     ratio: float,
     exact: bool,

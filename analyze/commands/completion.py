@@ -28,10 +28,10 @@ def processes_in_trace(ctx: click.Context) -> list[tuple[int, str]]:
 def calls_in_trace(ctx: click.Context) -> list[str]:
     """The calls of the trace on the command line, else all calls; and the classes of calls."""
     from bpfrec.formats.kernel.syscalls import CLASSES, syscalls  # noqa: PLC0415
-    from bpfrec.formats.trace_reader import TraceReader  # noqa: PLC0415
+    from bpfrec.formats.remote.opening import open_reader  # noqa: PLC0415
 
     try:
-        with TraceReader(named_trace(ctx)) as reader:
+        with open_reader(named_trace(ctx)) as reader:
             names = sorted(reader.manifest.syscalls)
     except (BpfrecError, OSError):
         names = sorted(syscalls())

@@ -12,7 +12,8 @@ from bpfrec.analyze.commands.endings import ended_by_signals
 from bpfrec.analyze.commands.memory import bounded_memory
 from bpfrec.analyze.commands.output import Output, listing_options, note
 from bpfrec.analyze.commands.time_limit import bounded_time
-from bpfrec.analyze.commands.trace_input import DEFAULT_TRACE, TRACE_VARIABLE
+from bpfrec.analyze.commands.trace_input import DEFAULT_TRACE, TRACE_PLACE, TRACE_VARIABLE
+from bpfrec.formats.remote.uri import Uri
 
 if TYPE_CHECKING:
     from bpfrec.analyze.engine.result import Result
@@ -33,7 +34,7 @@ _COLUMNS = {
 
 
 @click.command("share", epilog="The classes are listed in docs/sharing.md.")
-@click.argument("trace", type=click.Path(path_type=Path), envvar=TRACE_VARIABLE, default=DEFAULT_TRACE)
+@click.argument("trace", type=TRACE_PLACE, envvar=TRACE_VARIABLE, default=DEFAULT_TRACE)
 @click.option("-o", "--output", "target", type=click.Path(path_type=Path), help="The copy. Without it, only list.")
 @click.option(
     "--redact",
@@ -57,7 +58,7 @@ _COLUMNS = {
 @click.pass_context
 def command(
     ctx: click.Context,
-    trace: Path,
+    trace: Path | Uri,
     target: Path | None,
     redact: str | None,
     keep: tuple[str, ...],

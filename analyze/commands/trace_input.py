@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+from click.shell_completion import CompletionItem
 
 from bpfrec.formats.manifest import MANIFEST
+from bpfrec.formats.remote.uri import Uri, trace_place
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -23,6 +25,28 @@ _SYMBOLS = "bpfrec.symbols"
 _OPENED = "bpfrec.opened"
 
 
+class _TracePlace(click.ParamType):  # type: ignore[type-arg] # generic only in new versions of click
+    """The name of a trace: a path, or an address."""
+
+    name = "path"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path | Uri:  # noqa: ARG002
+        """Path or address."""
+        return trace_place(value)
+
+    def shell_complete(
+        self,
+        ctx: click.Context,  # noqa: ARG002
+        param: click.Parameter,  # noqa: ARG002
+        incomplete: str,
+    ) -> list[CompletionItem]:
+        """Files."""
+        return [CompletionItem(incomplete, type="file")]
+
+
+TRACE_PLACE = _TracePlace()
+
+
 def input_options(function: F) -> F:
     """Adds ``-i`` and ``--symbols``. Groups and commands have them; what is given to any of them holds."""
 
@@ -30,13 +54,14 @@ def input_options(function: F) -> F:
         "-i",
         "--input",
         "input_path",
-        type=click.Path(path_type=Path),
+        type=TRACE_PLACE,
         multiple=True,
         metavar="TRACE",
         expose_value=False,
         is_eager=True,
         callback=_keep_input,
-        help="The trace: a .bpfrec file, or the folder one was unzipped to; -i may be left out.  "
+        help="The trace: a .bpfrec file, the folder one was unzipped to, or an address (http, https, s3, gs, abfs); -i "
+        "may be left out.  "
         f"[default: ${TRACE_VARIABLE}, else {DEFAULT_TRACE}]",
     )
     @click.option(
@@ -56,14 +81,14 @@ def input_options(function: F) -> F:
     return command  # type: ignore[return-value]
 
 
-def named_trace(ctx: click.Context) -> Path:
+def named_trace(ctx: click.Context) -> Path | Uri:
     """The trace that the command line, or else the environment, names."""
-    return given_trace(ctx) or Path(os.environ.get(TRACE_VARIABLE) or DEFAULT_TRACE)
+    return given_trace(ctx) or trace_place(os.environ.get(TRACE_VARIABLE) or DEFAULT_TRACE)
 
 
-def given_trace(ctx: click.Context) -> Path | None:
+def given_trace(ctx: click.Context) -> Path | Uri | None:
     """The trace that the command line names."""
-    given: Path | None = ctx.meta.get(_INPUT)
+    given: Path | Uri | None = ctx.meta.get(_INPUT)
     return given
 
 
@@ -84,21 +109,23 @@ def named_symbols(ctx: click.Context) -> tuple[Path, ...]:
     return given or tuple(Path(part) for part in named.split(os.pathsep) if part)
 
 
-def keep_trace(ctx: click.Context, name: str | Path) -> None:
+def keep_trace(ctx: click.Context, name: str | Path | Uri) -> None:
     """Notes that the command line names this trace.
 
     Raises:
         click.UsageError: it has named another one already.
     """
-    before: Path | None = ctx.meta.get(_INPUT)
-    if before is not None and before != Path(name):
+    before: Path | Uri | None = ctx.meta.get(_INPUT)
+    if before is not None and before != trace_place(name):
         raise click.UsageError(f"Two traces are given, {before} and {name}, and a command reads one.", ctx)
-    ctx.meta[_INPUT] = Path(name)
+    ctx.meta[_INPUT] = trace_place(name)
 
 
 def is_trace(argument: str) -> bool:
-    """Whether an argument is the name of a trace: it ends as one, or is a folder with a manifest."""
-    if argument.endswith(_SUFFIX):
+    """Whether an argument is the name of a trace: it ends as one, is an address, or is a folder with a
+    manifest.
+    """
+    if argument.endswith(_SUFFIX) or isinstance(trace_place(argument), Uri):
         return True
     try:
         return (Path(argument) / MANIFEST).is_file()
@@ -131,7 +158,7 @@ def trace_argument() -> click.Argument:
     return click.Argument(["trace_path"], required=False, metavar="[TRACE]", expose_value=False, callback=keep)
 
 
-def _keep_input(ctx: click.Context, _: click.Parameter, given: Sequence[Path]) -> None:
+def _keep_input(ctx: click.Context, _: click.Parameter, given: Sequence[Path | Uri]) -> None:
     for path in given:
         keep_trace(ctx, path)
 

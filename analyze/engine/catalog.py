@@ -7,10 +7,10 @@ import re
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
+from bpfrec.analyze.engine.errors import damage
 from bpfrec.analyze.engine.protocols import Library
 from bpfrec.analyze.engine.requirements import Requirements
 from bpfrec.analyze.engine.view import ComputedTable, View, table_statements
-from bpfrec.formats.errors import TraceFileError
 
 if TYPE_CHECKING:
     import duckdb
@@ -171,5 +171,4 @@ class Catalog:
         try:
             self._connection.execute(statement)
         except duckdb.Error as error:
-            cause = str(error).splitlines()[0]
-            raise TraceFileError(f"{self._trace}: {name} is damaged: {cause}", "Ask for the file again.") from None
+            raise damage(error, self._trace, name) from None

@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from bpfrec.formats.errors import BpfrecError
+from bpfrec.analyze.engine.remote_tables import failure_behind
+from bpfrec.formats.errors import BpfrecError, TraceFileError
 
 _HINT_LINES = 6
 OWN_ERROR = "bpfrec: "
@@ -42,14 +43,22 @@ def sql_errors() -> Iterator[None]:
         # InterruptException from the rest.
         if "interrupted" in str(error).lower():
             raise KeyboardInterrupt from None
-        if not isinstance(error, OSError) or error.errno is not None:
+        if not isinstance(error, OSError) or (error.errno is not None and not failure_behind(error)):
             raise
         raise _failed(error) from None
     except (duckdb.Error, MemoryError) as error:
         raise _failed(error) from None
 
 
+def damage(error: Exception, trace: str, name: str) -> TraceFileError:
+    """The error for the table ``name`` of ``trace``, which DuckDB could not read."""
+    cause = str(error).splitlines()[0]
+    return failure_behind(error) or TraceFileError(f"{trace}: {name} is damaged: {cause}", "Ask for the file again.")
+
+
 def _failed(error: Exception) -> BpfrecError:
+    if failure := failure_behind(error):
+        return failure
     message, _, rest = str(error).partition("\n")
     if message.startswith(_OWN_PREFIX):
         return BpfrecError(message.removeprefix(_OWN_PREFIX))

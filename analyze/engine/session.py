@@ -11,8 +11,10 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from bpfrec.analyze.engine.remote_tables import serve_tables
 from bpfrec.analyze.engine.sqltemplate import literal
 from bpfrec.formats.errors import BpfrecError
+from bpfrec.formats.remote.remote_reader import RemoteTraceReader
 from bpfrec.formats.temporary import TemporaryFolder
 
 if TYPE_CHECKING:
@@ -53,14 +55,20 @@ class Scratch:
             self._folder = None
 
 
-def connect(scratch: Scratch, readable: Iterable[str] = (), *, allow_files: bool = False) -> duckdb.DuckDBPyConnection:
+def connect(
+    scratch: Scratch,
+    readable: Iterable[str] = (),
+    *,
+    allow_files: bool = False,
+    remote: RemoteTraceReader | None = None,
+) -> duckdb.DuckDBPyConnection:
     """A session in memory that takes at most half of the memory it may have, and at most 4 GiB.
 
     ``BPFREC_MEMORY_LIMIT`` (``500MB``, ``8GB``) says otherwise. What needs more goes to ``scratch``.
 
     The session opens no file but those of ``readable`` (as DuckDB is given their names) and those in ``scratch``, loads
     no extension, and keeps its configuration, except for :data:`FREE_SETTINGS`. ``allow_files``: the user trusts the
-    queries, which may do all of this.
+    queries, which may do all of this. ``remote``: a trace that is elsewhere, whose tables can be opened by address.
 
     Raises:
         BpfrecError: the variable is no size.
@@ -84,6 +92,8 @@ def connect(scratch: Scratch, readable: Iterable[str] = (), *, allow_files: bool
     except duckdb.Error:
         connection.close()
         raise BpfrecError(f"{MEMORY_VARIABLE} is {wanted!r}, which is no size", "Say it as 500MB or 8GB.") from None
+    if remote is not None:
+        serve_tables(connection, remote)
     if not allow_files:
         _lock(connection, readable)
     return connection

@@ -11,6 +11,7 @@ from bpfrec.analyze.render.escape import printable
 from bpfrec.analyze.render.layout import Painter
 from bpfrec.analyze.render.text_columns import Record, TextColumn, Word, duration, shortened, text_table
 from bpfrec.formats.manifest import Manifest
+from bpfrec.formats.remote.uri import Uri
 from bpfrec.formats.trace_reader import table_rows
 
 _SECTIONS = {
@@ -36,7 +37,7 @@ class Side:
     ended: str
 
     @classmethod
-    def of(cls, path: Path, manifest: Manifest) -> Side:
+    def of(cls, path: Path | Uri, manifest: Manifest) -> Side:
         """What the manifest of the trace at ``path`` says."""
         length_s = (manifest.stop_ns - manifest.start_ns) / 1e9
         return cls(str(path), table_rows(manifest).get("syscalls", 0), length_s, manifest.host.name, manifest.stopped)

@@ -18,7 +18,8 @@ from bpfrec.analyze.share.selection import Selection, query_of
 from bpfrec.formats import schema
 from bpfrec.formats.columns import Table
 from bpfrec.formats.errors import TraceFileError
-from bpfrec.formats.trace_reader import TraceReader
+from bpfrec.formats.remote.opening import open_reader
+from bpfrec.formats.remote.uri import Uri
 from bpfrec.formats.trace_writer import TraceWriter
 
 _BINARIES = (schema.BINARIES, schema.BINARY_PARTS)
@@ -88,7 +89,7 @@ def _parts(trace: Trace, selection: Selection) -> Iterator[pa.RecordBatch]:
     chosen = {number for (number,) in trace.sql(numbers).fetchall()}
     if not chosen or table.name in selection.dropped:
         return
-    with TraceReader(trace.path) as reader, _damage(trace.path):
+    with open_reader(trace.path) as reader, _damage(trace.path):
         path = reader.parquet(table)
         if path is None:
             return
@@ -102,7 +103,7 @@ def _parts(trace: Trace, selection: Selection) -> Iterator[pa.RecordBatch]:
 
 
 @contextmanager
-def _damage(path: Path) -> Iterator[None]:
+def _damage(path: Path | Uri) -> Iterator[None]:
     try:
         yield
     except (pa.ArrowException, KeyError, ValueError) as error:

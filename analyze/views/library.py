@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 
 from bpfrec.analyze.decode.functions import functions, named_in
 from bpfrec.analyze.engine.catalog import SYS_SCHEMA
+from bpfrec.analyze.engine.errors import damage
 from bpfrec.analyze.engine.protocols import SqlFunction
 from bpfrec.analyze.engine.sqltemplate import bundled_sql, literal
 from bpfrec.analyze.engine.view import View
 from bpfrec.analyze.views.demangle import DEMANGLED, demangled_function
-from bpfrec.analyze.views.recording import recording_view, size_bytes, wall_offset_ns
+from bpfrec.analyze.views.recording import recording_view, wall_offset_ns
 from bpfrec.analyze.views.stack_text import STACK_TEXT, stack_text_function
 from bpfrec.analyze.views.symbolized import DebugFiles, symbolized_view
 from bpfrec.analyze.views.tables import (
@@ -28,6 +29,7 @@ from bpfrec.analyze.views.tables import (
 )
 from bpfrec.formats.errors import TraceFileError
 from bpfrec.formats.kernel.syscalls import syscalls
+from bpfrec.formats.remote.remote_reader import RemoteTable, RemoteTraceReader
 from bpfrec.formats.schema import DATA, FRAMES, TABLES
 from bpfrec.formats.trace_reader import TraceReader, table_rows
 
@@ -56,7 +58,9 @@ class TraceLibrary:
 
     main: Sequence[str] = (*_TABLES, "recording", "functions", "execs")
 
-    def __init__(self, reader: TraceReader, debug: DebugFiles, connection: duckdb.DuckDBPyConnection) -> None:
+    def __init__(
+        self, reader: TraceReader | RemoteTraceReader, debug: DebugFiles, connection: duckdb.DuckDBPyConnection
+    ) -> None:
         self._reader, self._debug, self._connection = reader, debug, connection
         self._manifest = reader.manifest
 
@@ -83,13 +87,13 @@ class TraceLibrary:
             return syscall_view(key.removeprefix(f"{SYS_SCHEMA}."), has_data=has_data)
         match key:
             case "recording":
-                return recording_view(self._manifest, self._reader.path)
+                return recording_view(self._manifest, str(self._reader.path), self._reader.size_bytes())
             case "functions":
                 return functions_view()
             case "execs":
                 return execs_view(bundled_sql("execs"))
         table = _TABLES[key]
-        parquet = self._reader.parquet(table)
+        parquet = self._reader.queried(table)
         present = set() if parquet is None else self._columns(key, parquet)
         view = table_view(table, parquet, present, wall_offset_ns(self._manifest))
         has_debug_files = bool(self._debug.folders) or self._debug.saved.exist
@@ -105,7 +109,7 @@ class TraceLibrary:
         if STACK_TEXT in lower:
             yield stack_text_function()
 
-    def _columns(self, name: str, parquet: Path) -> set[str]:
+    def _columns(self, name: str, parquet: Path | RemoteTable) -> set[str]:
         """The columns of a Parquet file, in lower case."""
         import duckdb  # noqa: PLC0415
 
@@ -116,11 +120,8 @@ class TraceLibrary:
             counted = self._connection.execute(f"SELECT num_rows FROM parquet_file_metadata({pattern})")  # noqa: S608 - a literal
             ((rows,),) = counted.fetchall()
         except duckdb.Error as error:
-            cause = str(error).splitlines()[0]
-            raise TraceFileError(
-                f"{self._reader.path}: {name} is damaged: {cause}", "Ask for the file again."
-            ) from None
-        most = ALWAYS_ROWS + MOST_ROWS_OF_A_BYTE * size_bytes(self._reader.path)
+            raise damage(error, str(self._reader.path), name) from None
+        most = ALWAYS_ROWS + MOST_ROWS_OF_A_BYTE * self._reader.size_bytes()
         if not 0 <= rows <= most:
             raise TraceFileError(
                 f"{self._reader.path}: {name} is damaged: it has {rows:,} rows, more than fit into this file",

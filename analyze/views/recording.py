@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shlex
-from pathlib import Path
 
 from bpfrec.analyze.engine.sqltemplate import literal
 from bpfrec.analyze.engine.view import View, ViewColumn, fact
@@ -43,12 +42,12 @@ def check_clock(manifest: Manifest, where: str) -> None:
         raise TraceFileError(f"{where}: the clock in its manifest is out of range", "The file is damaged.")
 
 
-def recording_view(manifest: Manifest, path: Path) -> View:
-    """The view of one row for the trace at ``path``."""
+def recording_view(manifest: Manifest, place: str, size: int) -> View:
+    """The view of one row for the trace at ``place``, which has ``size`` bytes."""
     host, offset, rows = manifest.host, wall_offset_ns(manifest), table_rows(manifest)
     columns = (
-        fact("file", "VARCHAR", "the trace, as it was named", str(path)),
-        fact("size_bytes", "BIGINT", "its size, bytes", size_bytes(path)),
+        fact("file", "VARCHAR", "the trace, as it was named", place),
+        fact("size_bytes", "BIGINT", "its size, bytes", size),
         fact("format_version", "INTEGER", "version of the trace format", manifest.format_version),
         fact("tool_version", "VARCHAR", "version of the bpfrec that recorded it", _cut(manifest.tool_version)),
         fact(
@@ -109,11 +108,6 @@ def _most_frequent(counts: dict[str, int]) -> dict[str, int]:
         most = set(sorted(names, key=lambda name: counts[name], reverse=True)[:MOST_SYSCALLS])
         names = [name for name in names if name in most]
     return {name: counts[name] for name in names}
-
-
-def size_bytes(path: Path) -> int:
-    """Size of a trace, file or folder, in bytes."""
-    return sum(p.stat().st_size for p in path.iterdir() if p.is_file()) if path.is_dir() else path.stat().st_size
 
 
 def _time(name: str, comment: str, wall_ns: int) -> ViewColumn:

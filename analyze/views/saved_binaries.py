@@ -11,6 +11,7 @@ from typing import BinaryIO
 
 from bpfrec.analyze.engine.protocols import Queries
 from bpfrec.analyze.engine.sqltemplate import bundled_sql
+from bpfrec.formats.remote.remote_reader import RemoteTraceReader
 from bpfrec.formats.schema import BINARIES, BINARY_PARTS
 from bpfrec.formats.trace_reader import TraceReader, table_rows
 
@@ -30,7 +31,7 @@ class SavedBinaries:
     ``remarks`` gets what the user has to be told.
     """
 
-    def __init__(self, reader: TraceReader, folder: Callable[[], str], remarks: list[str]) -> None:
+    def __init__(self, reader: TraceReader | RemoteTraceReader, folder: Callable[[], str], remarks: list[str]) -> None:
         self._reader, self._folder, self._remarks = reader, folder, remarks
         self._paths: dict[str, list[Path]] | None = None
 

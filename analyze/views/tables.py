@@ -23,6 +23,7 @@ from bpfrec.formats import schema
 from bpfrec.formats.columns import Column, Table
 from bpfrec.formats.kernel.descriptors import uses
 from bpfrec.formats.kernel.syscalls import Argument, Syscall, syscalls
+from bpfrec.formats.remote.remote_reader import RemoteTable
 
 _UNKNOWN = re.compile(r"unknown_-?\d{1,10}")
 _LAST = ("abi", "path_status", "path2_status", "unfinished", "entry_status", "stack_status")
@@ -32,7 +33,7 @@ _TS = Column("ts", "TIMESTAMP_NS", "entry, wall clock (UTC) of the recording hos
 _SAMPLE_TS = "when, wall clock (UTC) of the recording host"
 
 
-def table_view(table: Table, parquet: Path | None, present: Collection[str], wall_offset_ns: int) -> View:
+def table_view(table: Table, parquet: Path | RemoteTable | None, present: Collection[str], wall_offset_ns: int) -> View:
     """The view over a table: the columns of the format, with the types of the format.
 
     A column that is not ``present`` in the Parquet file is NULL. Without a file the view is empty. ``wall_offset_ns``
@@ -61,14 +62,16 @@ def table_view(table: Table, parquet: Path | None, present: Collection[str], wal
     return View("main", table.name, table.comment, tuple(columns), parquet_source(parquet))
 
 
-def parquet_source(parquet: Path) -> str:
+def parquet_source(parquet: Path | RemoteTable) -> str:
     """The SQL behind FROM for the rows ``s`` of a Parquet file."""
     # DuckDB would take folders named key=value for columns.
     return f"read_parquet({literal(parquet_pattern(parquet))}, hive_partitioning = false) AS s"
 
 
-def parquet_pattern(parquet: Path) -> str:
+def parquet_pattern(parquet: Path | RemoteTable) -> str:
     """The name of a Parquet file as DuckDB has to be given it, which takes ``*``, ``?`` and ``[`` for a pattern."""
+    if isinstance(parquet, RemoteTable):
+        return parquet.address
     return re.sub(r"([*?\[])", r"[\1]", parquet.resolve().as_posix())
 
 
