@@ -90,8 +90,16 @@ class Manifest:
     format_version: int = FORMAT_VERSION
 
     def to_json(self) -> str:
-        """Returns the text of ``manifest.json``."""
-        return json.dumps(asdict(self), indent=2) + "\n"
+        """Returns the text of ``manifest.json``, with a line for each key and for each table."""
+        fields = asdict(self)
+        tables = {name: json.dumps(entry) for name, entry in fields["tables"].items()}
+        return _object({key: json.dumps(value) for key, value in fields.items()} | {"tables": _object(tables)}) + "\n"
+
+
+def _object(texts: dict[str, str]) -> str:
+    """The JSON object whose values are ``texts``, a line for each."""
+    lines = ",\n".join(f"{json.dumps(name)}: {text}" for name, text in texts.items())
+    return f"{{\n{lines}\n}}"
 
 
 def parse_manifest(text: str | bytes, where: str) -> Manifest:

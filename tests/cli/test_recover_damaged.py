@@ -33,8 +33,8 @@ def test_what_is_whole_is_saved_and_the_rest_is_listed(cut: Path, tmp_path: Path
     assert {name: row for name, row in rows.items() if row[0] == "lost"} == {
         "processes": ("lost", "2"),
         "threads": ("lost", "1"),
-        "losses": ("lost", "3"),
     }
+    assert rows["losses"][0] == "saved", "they stand before the tables that may be long"
     with bpfrec.open(saved) as trace, bpfrec.open(tmp_path / "whole.bpfrec") as whole:
         (calls,) = trace.sql("SELECT count(*) FROM syscalls").fetchall()[0]
         assert [(calls,)] == whole.sql("SELECT count(*) FROM syscalls").fetchall()

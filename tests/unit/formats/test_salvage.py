@@ -70,16 +70,19 @@ def test_what_is_missing_is_counted(trace: Path, tmp_path: Path) -> None:
         cut_at = archive.getinfo("processes.parquet").header_offset + 10
     (tmp_path / "cut.bpfrec").write_bytes(trace.read_bytes()[:cut_at])
     found = salvage(tmp_path / "cut.bpfrec", tmp_path / "saved.bpfrec")
-    assert found.missing == {"processes": 2, "threads": 1, "losses": 3}
+    assert found.missing == {"processes": 2, "threads": 1}
     with bpfrec.open(tmp_path / "saved.bpfrec") as saved, bpfrec.open(trace) as whole:
         missing = saved.sql(
-            "SELECT kind, severity, count, split_part(remedy, ':', 1) FROM losses ORDER BY ALL"
+            """
+            SELECT kind, severity, count, split_part(remedy, ':', 1) FROM losses
+            WHERE kind = 'table-missing' ORDER BY ALL
+            """
         ).fetchall()
         assert missing == [
             ("table-missing", "notice", 1, "threads"),
             ("table-missing", "notice", 2, "processes"),
-            ("table-missing", "notice", 3, "losses"),
         ]
+        assert saved.sql("SELECT count(*) FROM losses").fetchall() == [(3 + 2,)]
         calls = "SELECT * EXCLUDE (resolved_path, resolved_path2, resolved_reason) FROM syscalls"
         assert saved.sql(calls).fetchall() == whole.sql(calls).fetchall()
         assert saved.report("syscount").rows == whole.report("syscount").rows
