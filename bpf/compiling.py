@@ -28,6 +28,7 @@ SOURCES = (
     "stacks.c",
     "samples.c",
     "uring.c",
+    "signals.c",
     "recorder.c",
 )
 """The parts of the program in ``programs/``, in the order in which they are compiled as one."""

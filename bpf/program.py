@@ -35,6 +35,7 @@ COUNTERS = (
     "sent_samples",
     "lost_samples",
     "capped_samples",
+    "lost_signals",
 )
 """The counters of the program, in the order of ``enum counter`` in ``programs/counters.c``."""
 
@@ -52,6 +53,8 @@ _POINTS = {
     "sched_process_exec": "on_process_exec",
     "sched_process_fork": "on_process_fork",
     "io_uring_submit_req": "on_uring_request",
+    "signal_generate": "on_signal_sent",
+    "signal_deliver": "on_signal",
     "sys_exit": "on_sys_exit",
     "sys_enter": "on_sys_enter",
 }
@@ -82,9 +85,11 @@ class LostBurst:
 
 def functions_of(selection: Selection, defines: Defines) -> dict[str, int]:
     """The functions of the program for ``selection``, and their types; those that take longest to load stand first."""
-    names = ["on_sys_exit", "on_sys_enter", "on_process_exec", "on_process_exit"]
+    names = ["on_sys_exit", "on_sys_enter", "on_process_exec", "on_process_exit", "on_signal"]
     if defines.reports_uring:
         names.append("on_uring_request")
+    if defines.knows_ends:
+        names.append("on_signal_sent")
     if PREPARE_EXEC in defines.flags:
         names.append("on_prepare_exec")
     if defines.reports_births:

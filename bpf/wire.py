@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from bpfrec.bpf.perf_records import HEADER, SAMPLE, perf_records
 
-KIND_SYSCALL, KIND_DATA, KIND_STACK, KIND_PROCESS, KIND_PATH = 1, 2, 3, 4, 5
+KIND_SYSCALL, KIND_DATA, KIND_STACK, KIND_PROCESS, KIND_PATH, KIND_SIGNAL = 1, 2, 3, 4, 5, 6
 
 BORN, ENDED, URING_CLOSE = 1, 2, 3
 """In ``what`` of a ``struct wire_process``."""
@@ -68,6 +68,28 @@ PROCESS = np.dtype(
     ]
 )
 """``struct wire_process``, 40 bytes."""
+
+SIGNAL = np.dtype(
+    [
+        ("size", "<u2"),
+        ("captured", "<i2"),
+        ("kind", "u1"),
+        ("flags", "u1"),
+        ("reserved", "<u2"),
+        ("ts", "<u8"),
+        ("pid", "<u4"),
+        ("tid", "<u4"),
+        ("uid", "<u4"),
+        ("signal", "<i4"),
+        ("handler", "<u8"),
+        ("comm", "V16"),
+        ("info", "V48"),
+    ]
+)
+"""``struct wire_signal``, 104 bytes."""
+
+SIGNAL_NO_INFO = 1
+"""In ``flags`` of a ``struct wire_signal``: the kernel has no siginfo for it."""
 
 SLOT_CALL, SLOT_ARGS, SLOT_DATA, SLOT_STRUCT = 16, 64, 112, 368
 """Where ``struct call_slot`` has its call, its arguments, its inline data, and a ``struct wire_struct``."""
@@ -144,7 +166,8 @@ class Records:
 
     ``extras`` (dtype :data:`EXTRA`), ``extra_data`` (where the data of each starts) and ``extra_owner`` (the index in
     ``calls`` of the call that it belongs to) run in parallel. ``processes`` (dtype :data:`PROCESS`): births and ends of
-    processes. ``consumed``: bytes that are dealt with; the rest is a perf record that is cut off, to be given again.
+    processes. ``signals`` (dtype :data:`SIGNAL`): signals that threads were given. ``consumed``: bytes that are dealt
+    with; the rest is a perf record that is cut off, to be given again.
     """
 
     data: Bytes
@@ -153,6 +176,7 @@ class Records:
     extra_data: Integers
     extra_owner: Integers
     processes: NDArray[np.void]
+    signals: NDArray[np.void]
     consumed: int
 
     def where(self, chosen: NDArray[np.bool_]) -> Records:
@@ -181,8 +205,9 @@ def decode(data: Bytes) -> Records:
         starts, heads = starts[sound], heads[sound]
     kinds = _byte(heads, 4)
     is_call = kinds == KIND_SYSCALL
-    is_process = kinds == KIND_PROCESS
-    call_positions, extra_positions = np.flatnonzero(is_call), np.flatnonzero(~(is_call | is_process))
+    is_process, is_signal = kinds == KIND_PROCESS, kinds == KIND_SIGNAL
+    is_extra = ~(is_call | is_process | is_signal)
+    call_positions, extra_positions = np.flatnonzero(is_call), np.flatnonzero(is_extra)
     owner = np.searchsorted(call_positions, extra_positions)
     owned = owner < len(call_positions)
     extra_at = starts[extra_positions[owned]]
@@ -192,7 +217,8 @@ def decode(data: Bytes) -> Records:
         extras=words[extra_at].view(EXTRA),
         extra_data=(extra_at + 1) * _WORD,
         extra_owner=owner[owned],
-        processes=_processes(words, starts[is_process]),
+        processes=_whole_records(words, starts[is_process], PROCESS),
+        signals=_whole_records(words, starts[is_signal], SIGNAL),
         consumed=consumed * _WORD,
     )
 
@@ -228,8 +254,16 @@ def few_records(
         _words=words,
         _args_at=zeros,
     )
-    nothing = np.empty(0, PROCESS)
-    return Records(words.view(np.uint8), calls, extras, starts * _WORD, owners, nothing, len(words) * _WORD)
+    return Records(
+        data=words.view(np.uint8),
+        calls=calls,
+        extras=extras,
+        extra_data=starts * _WORD,
+        extra_owner=owners,
+        processes=np.empty(0, PROCESS),
+        signals=np.empty(0, SIGNAL),
+        consumed=len(words) * _WORD,
+    )
 
 
 def samples_of(records: Records, chosen: NDArray[np.bool_]) -> list[bytes]:
@@ -328,7 +362,7 @@ def _record_starts(words: Words, first: Integers, behind: Integers) -> Integers:
 
 
 def _are_whole(heads: Words) -> NDArray[np.bool_]:
-    """Whether the sizes of records, in their first words, have room for what calls and processes always have.
+    """Whether the sizes of records, in their first words, have room for what such records always have.
 
     Only a damaged spool has others.
     """
@@ -337,6 +371,7 @@ def _are_whole(heads: Words) -> NDArray[np.bool_]:
     calls = sizes >= SYSCALL.itemsize + _WORD * _byte(heads, 6).astype(np.int32) + captured
     whole: NDArray[np.bool_] = (kinds != KIND_SYSCALL) | calls
     whole &= (kinds != KIND_PROCESS) | (sizes >= PROCESS.itemsize)
+    whole &= (kinds != KIND_SIGNAL) | (sizes >= SIGNAL.itemsize)
     return whole
 
 
@@ -362,9 +397,10 @@ def _calls(words: Words, starts: Integers) -> Calls:
     )
 
 
-def _processes(words: Words, starts: Integers) -> NDArray[np.void]:
-    rows = starts[:, None] + np.arange(PROCESS.itemsize // _WORD)
-    return words.take(rows, mode="clip").view(PROCESS).reshape(-1)
+def _whole_records(words: Words, starts: Integers, dtype: np.dtype[np.void]) -> NDArray[np.void]:
+    """The records of ``dtype`` that begin at ``starts``, in words."""
+    rows = starts[:, None] + np.arange(dtype.itemsize // _WORD)
+    return words.take(rows, mode="clip").view(dtype).reshape(-1)
 
 
 def _byte(words: Words, index: int) -> NDArray[np.uint8]:

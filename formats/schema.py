@@ -349,6 +349,52 @@ URING_CLOSES = table(
     ("fd", "INTEGER", "number of the descriptor", "dictionary"),
 )
 
+SIGNALS = table(
+    "signals",
+    (
+        "One row each time that a recorded thread was given a signal: what its siginfo says, see sigaction(2). One "
+        "that ends a process has a row of one of its threads."
+    ),
+    ("ts_ns", "BIGINT", "when, ns on CLOCK_MONOTONIC of the recording host", "delta"),
+    ("pid", "INTEGER", "process (thread group) id of the thread that got it", "dictionary"),
+    ("tid", "INTEGER", "thread that got it", "dictionary"),
+    ("comm", "VARCHAR", "name of the thread then", "codes"),
+    ("uid", "INTEGER", "real user id; one of 2^31 and more is negative: uid & 4294967295", "dictionary"),
+    ("signal", "INTEGER", "number of the signal", "dictionary"),
+    (
+        "code",
+        "INTEGER",
+        "si_code: why it was sent; NULL: the kernel does not say",
+        "dictionary",
+    ),
+    ("error", "INTEGER", "si_errno; NULL: 0", "dictionary"),
+    (
+        "sender_pid",
+        "INTEGER",
+        "si_pid: process that sent it, or child that it is about, in the receiver's pid namespace",
+        "dictionary",
+    ),
+    ("sender_uid", "INTEGER", "si_uid: real user id of that process, as uid", "dictionary"),
+    ("status", "INTEGER", "si_status of SIGCHLD: exit status of the child, or signal", "dictionary"),
+    ("user_ticks", "BIGINT", "si_utime of SIGCHLD: user time of the child in clock ticks", "dictionary"),
+    ("system_ticks", "BIGINT", "si_stime of SIGCHLD: system time of the child in clock ticks", "dictionary"),
+    (
+        "address",
+        "UBIGINT",
+        "si_addr of a fault: the address it is about; si_call_addr of SIGSYS: where the call was made",
+        "dictionary",
+    ),
+    ("value", "UBIGINT", "si_ptr: what sigqueue(3), a timer or a message queue sent with it", "dictionary"),
+    ("timer", "INTEGER", "si_timerid of a timer's signal", "dictionary"),
+    ("overrun", "INTEGER", "si_overrun of a timer's signal: how often it ran out besides", "dictionary"),
+    ("band", "BIGINT", "si_band of SIGPOLL: events as poll(2) has them", "dictionary"),
+    ("fd", "INTEGER", "si_fd of SIGPOLL", "dictionary"),
+    ("nr", "INTEGER", "si_syscall of SIGSYS: number of the call that was refused", "dictionary"),
+    ("arch", "BIGINT", "si_arch of SIGSYS: AUDIT_ARCH of that call", "dictionary"),
+    ("action", "VARCHAR", "what happens: handler (it is called), default, ignored", "codes"),
+    ("handler", "UBIGINT", "address of the handler; NULL: there is none", "dictionary"),
+)
+
 THREAD_TABLES = table(
     "thread_tables",
     (
@@ -465,6 +511,7 @@ TABLES: tuple[Table, ...] = (
     PROCESSES,
     DESCRIPTORS,
     URING_CLOSES,
+    SIGNALS,
     THREAD_TABLES,
     THREADS,
     MAPPINGS,

@@ -138,7 +138,8 @@ class Catalog:
             if join.computed:
                 self._declare(join.computed)
         statement = view.create()
-        if view.schema == SYS_SCHEMA:
+        # Deferred columns that need no join are texts of numbers.
+        if view.schema == SYS_SCHEMA or any(column.joins == () for column in view.columns):
             self._make_functions(statement)
         self._run(statement, view.name)
         _log.debug("view %s with %s", key, ", ".join(sorted(wanted)) or "no deferred column")

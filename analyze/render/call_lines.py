@@ -13,6 +13,8 @@ from bpfrec.analyze.render.text_columns import Record
 def call_lines(rows: Iterable[Record], marked: int | None = None, paint: Painter | None = None) -> Iterator[str]:
     """A line for each of ``rows``, those of the report calls, and one for each frame of its stack.
 
+    A row without an event_id is a signal.
+
     ``marked``: the event_id of a call that is pointed at. ``paint`` colours calls that failed.
     """
     for row in rows:
@@ -23,5 +25,6 @@ def call_lines(rows: Iterable[Record], marked: int | None = None, paint: Painter
         call = shown(row["call"])
         if paint and row["errno"] is not None:
             call = paint("ERROR", call)
-        yield f"{pointer}{clock} {thread} {call} {took}"
+        is_signal = row["event_id"] is None
+        yield f"{pointer}{clock} {thread} {call}" if is_signal else f"{pointer}{clock} {thread} {call} {took}"
         yield from (f"    > {printable(frame)}" for frame in (row.get("stack") or "").splitlines())

@@ -16,7 +16,7 @@ FILTERS = ("pid", "tid", "uid", "name", "syscall", "failed", "path", "since", "u
 """The options of a report that choose calls, as :meth:`CallFilter.of` takes them."""
 
 CALLS_ONLY = ("syscall", "failed", "path")
-"""Those of them that samples have nothing for."""
+"""Those of them that samples and signals have nothing for."""
 
 _UID_SIGN = 2**31
 _PATHS = ("path", "path2", "resolved_path", "resolved_path2")
@@ -69,8 +69,15 @@ class CallFilter:
             until=until,
         )
 
+    @property
+    def is_about_calls(self) -> bool:
+        """Whether one of :data:`CALLS_ONLY` is given."""
+        return bool(self.syscalls or self.failed or self.paths)
+
     def conditions(self, manifest: Manifest, table: str = "") -> list[Fragment]:
-        """SQL conditions on ``syscalls`` (or ``samples``, unless it is about :data:`CALLS_ONLY`), in a fixed order.
+        """SQL conditions on ``syscalls``, in a fixed order.
+
+        They fit ``samples`` and ``signals`` too where :attr:`is_about_calls` is false.
 
         ``manifest`` is that of the trace: it says what times mean. ``table`` stands before the columns if it is given.
 

@@ -16,6 +16,8 @@ from bpfrec.analyze.reports.call_texts import call_words
 from bpfrec.analyze.reports.moments import event_of, moment_ns
 from bpfrec.analyze.reports.option_types import top_option
 from bpfrec.analyze.reports.report import Answer, Options, Report
+from bpfrec.formats.schema import SIGNALS
+from bpfrec.formats.trace_reader import table_rows
 from bpfrec.formats.units import whole_number
 
 
@@ -28,8 +30,9 @@ def compute(
     stack: bool = False,
     top: int = 0,
 ) -> Result:
-    """The calls by the time of their entry, each as the text that strace would write.
+    """The calls by the time of their entry, and signals that threads were given, each as strace would write it.
 
+    Signals are left out where ``calls`` is about what only calls have: names, failures or paths.
     ``around``: only the ``context`` calls before and after one call, an event_id, or before and after a moment, see
     :func:`~bpfrec.analyze.reports.moments.moment_sql`; digits alone are an event_id. ``stack``: with the column stack.
     ``top``: at most this many calls, the first; 0 for all.
@@ -38,7 +41,10 @@ def compute(
     Raises:
         BpfrecError: ``around`` is neither a call of the trace nor a time.
     """
-    return trace.query(calls_sql(trace, calls, around=around, context=context, stack=stack, top=top), lazy=True)
+    wanted = not calls.is_about_calls and table_rows(trace.manifest).get(SIGNALS.name, 0) > 0
+    signals = calls.where(trace.manifest) if wanted else None
+    query = calls_sql(trace, calls, around=around, context=context, stack=stack, top=top, signals=signals)
+    return trace.query(query, lazy=True)
 
 
 def calls_sql(
@@ -49,18 +55,24 @@ def calls_sql(
     context: int = 10,
     stack: bool = False,
     top: int = 0,
+    signals: Fragment | None = None,
 ) -> str:
-    """The query of :func:`compute`, for those that join more columns to it."""
+    """The query of :func:`compute`, for those that join more columns to it.
+
+    ``signals``: the condition on rows of ``signals`` that are listed too; None for none.
+    """
     around_ns = None if around is None else moment_ns(_moment(around), trace)
     chosen = calls.where(trace.manifest)
-    parts = {"where": chosen, "around_ns": around_ns, "context": context, "top": top, "stack": stack}
+    parts = {"where": chosen, "around_ns": around_ns, "context": context, "top": top}
     names = "SELECT DISTINCT syscall FROM syscalls WHERE abi = 'x86_64' AND {} ORDER BY syscall"
     near = [chosen]
     if around_ns is not None:
-        ids = [row[0] for row in trace.query(render("calls", **call_words([]), **(parts | {"stack": False}))).rows]
+        ids = [
+            row[0] for row in trace.query(render("calls", **call_words([]), stack=False, signals=None, **parts)).rows
+        ]
         near.append(Fragment(f"event_id IN {literal(ids)}"))
     wanted = [name for (name,) in trace.query(names.format(where(near))).rows if name]
-    return render("calls", **call_words(wanted), **parts)
+    return render("calls", **call_words(wanted), stack=stack, signals=signals, **parts)
 
 
 def _moment(around: str | float) -> str | float:
@@ -111,5 +123,6 @@ REPORT = Report(
     calls --around 1234 -C 5
     calls --syscall connect -x -k
 
-    A line has the time of entry (UTC), the thread, the call and its result, and the seconds it took.""",
+    A line has the time of entry (UTC), the thread, the call and its result, and the seconds it took. Signals that
+    threads were given stand between them, unless calls are chosen by name, path or failure.""",
 )

@@ -23,11 +23,15 @@ WITH chosen AS (
 {% endif %}
 texts AS (
     {{ rows }}
-)
+){% if signals is not none %},
+listed AS (
+{% else %}
+
+{% endif %}
 SELECT
-    -- the call, in syscalls
+    -- the call, in syscalls{% if signals is not none %}; NULL: a signal{% endif +%}
     s.event_id,
-    -- entry, wall clock (UTC)
+    -- {% if signals is not none %}of a call the entry, {% else %}entry, {% endif %}wall clock (UTC)
     s.ts,
     -- process id
     s.pid,
@@ -35,9 +39,9 @@ SELECT
     s.tid,
     -- name of the thread
     s.comm,
-    -- name of the system call
+    -- name of the system call{% if signals is not none %}; NULL: a signal{% endif +%}
     s.syscall,
-    -- the whole call, as strace -v writes it
+    -- the whole call{% if signals is not none %} or signal{% endif %}, as strace -v writes it
     {{ words }} AS call,
     -- return value, -errno on failure; NULL: never returned
     s.ret,
@@ -49,7 +53,23 @@ SELECT
     -- the user stack, a line for each frame, innermost first; NULL: none was taken
     , stack_text(s.stack_id) AS stack
 {% endif %}
+{% if signals is not none %}
+    , s.ts_ns
+{% endif %}
 FROM chosen
 JOIN syscalls AS s USING (event_id)
 LEFT JOIN texts ON texts.event_id = chosen.event_id
+{% if signals is not none %}
+UNION ALL
+SELECT NULL, ts, pid, tid, comm, NULL, text, NULL, NULL, NULL{% if stack %}, NULL{% endif %}, ts_ns
+FROM signals
+WHERE {{ signals }}
+{% if around_ns is not none or top %}
+    AND ts_ns BETWEEN (SELECT min(ts_ns) FROM chosen) AND (SELECT max(ts_ns) FROM chosen)
+{% endif %}
+)
+SELECT * EXCLUDE (ts_ns) FROM listed
+ORDER BY ts_ns, event_id NULLS FIRST
+{% else %}
 ORDER BY s.ts_ns, s.event_id
+{% endif %}

@@ -54,8 +54,9 @@ def compute(
     The thread is the one that ``calls`` names, else that of the call ``around``, else the one with most calls near the
     moment. ``context``: this many of its calls before and after. ``span_s``: instead, those that were in progress
     within so many seconds before and after. ``top``: at most this many rows, 0 for all.
-    Columns: kind (call, wake, birth, exec, end), offset_ns, gap_ns, event_id, ts, pid, tid, comm, syscall, what, ret,
-    errno, duration_ns, waited_for, woken_by. Births, executions and ends are those of the process and its children.
+    Columns: kind (call, signal, wake, birth, exec, end), offset_ns, gap_ns, event_id, ts, pid, tid, comm, syscall,
+    what, ret, errno, duration_ns, waited_for, woken_by. Births, executions and ends are those of the process and its
+    children.
 
     Raises:
         ReportError: ``around`` is no moment of the trace, or several threads are named.
@@ -157,6 +158,6 @@ REPORT = Report(
     The thread is that of -t, else that of the call, else the one with most calls near the time. AT is the distance from
     the moment, GAP the time since the call before: the thread's own code ran, or it did not run. The bar shows where
     the call lies in all the time that is shown. Below a wait stands what it was for, and who ended it, if the trace
-    knows. Births, executions and ends of children stand in between. On a
+    knows. Signals that the thread was given, and births, executions and ends of children stand in between. On a
     terminal long calls are cut; --full shows them whole.""",
 )

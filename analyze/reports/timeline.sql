@@ -33,6 +33,11 @@ happened AS (
     WHERE start_ns BETWEEN first_ns AND last_ns
     UNION ALL
     SELECT
+        'signal', ts_ns, NULL, NULL, pid, tid, comm, NULL, text, NULL, NULL, NULL, NULL, NULL
+    FROM signals, limits
+    WHERE tid = {{ tid }} AND ts_ns BETWEEN first_ns AND last_ns
+    UNION ALL
+    SELECT
         'exec', s.ts_ns + s.duration_ns, NULL, s.event_id, s.pid, s.tid, s.comm, s.syscall,
         'process ' || s.pid || ' executes ' || coalesce(s.resolved_path, s.path, '?'), s.ret, NULL, NULL, NULL, NULL
     FROM syscalls AS s, limits
@@ -51,7 +56,7 @@ happened AS (
     WHERE end_ns BETWEEN first_ns AND last_ns
 )
 SELECT
-    -- call (of the thread), wake (a call of another thread that ended a wait), birth, exec or end (of a child, or of the process)
+    -- call (of the thread), signal (that it was given), wake (a call of another thread that ended a wait), birth, exec or end (of a child, or of the process)
     kind,
     -- ns from the moment; negative: before it
     ts_ns - {{ around_ns }} AS offset_ns,

@@ -48,9 +48,9 @@ class Selection:
             found.append(Fragment(f"syscall IN {literal(list(self.syscalls))}"))
         return where(found if at_all_times else [*found, *self._times()])
 
-    def samples(self) -> Fragment:
-        """The SQL condition on rows of ``samples``, which are of no system call."""
-        if self.syscalls or schema.SAMPLES.name in self.dropped:
+    def beside_calls(self, table: Table) -> Fragment:
+        """The SQL condition on rows of ``table``, one of :data:`_BESIDE_CALLS`, which are of no system call."""
+        if self.syscalls or table.name in self.dropped:
             return Fragment("FALSE")
         return where([*([self._of_processes()] if self.processes else []), *self._times()])
 
@@ -114,8 +114,13 @@ def prepare(trace: Trace, selection: Selection) -> None:
     if not _is_partial(selection):
         return
     template = files(__package__).joinpath("selection.sql").read_text("utf-8")
-    trace.execute(render_text(template, calls=selection.calls(), samples=selection.samples(), lives=_LIVES))
+    beside = [(Fragment(table.name), selection.beside_calls(table)) for table in _BESIDE_CALLS]
+    samples = selection.beside_calls(schema.SAMPLES)
+    trace.execute(render_text(template, calls=selection.calls(), beside=beside, samples=samples, lives=_LIVES))
 
+
+_BESIDE_CALLS = (schema.SAMPLES, schema.SIGNALS)
+"""Tables with what happened to threads besides calls, and when."""
 
 _LIVES = ((Fragment("processes"), Fragment("pid")), (Fragment("threads"), Fragment("tid")))
 """Tables with a row for each life of an id, and that id."""
@@ -153,7 +158,7 @@ def query_of(table: Table, selection: Selection) -> str:
 
 
 _LEFT_CALLS = " LEFT JOIN syscalls AS c ON c.event_id = t.event_id"
-_SCANNED = (schema.SYSCALLS, schema.SAMPLES)
+_SCANNED = (schema.SYSCALLS, *_BESIDE_CALLS)
 
 
 def _conditions(selection: Selection) -> dict[str, str]:
@@ -168,7 +173,7 @@ def _conditions(selection: Selection) -> dict[str, str]:
     }
     return conditions | {
         schema.SYSCALLS.name: selection.calls(),
-        schema.SAMPLES.name: selection.samples(),
+        **{table.name: selection.beside_calls(table) for table in _BESIDE_CALLS},
         schema.STACKS.name: of_stacks,
         schema.FRAMES.name: of_stacks,
         schema.PROCESSES.name: _LIFE.format(table="processes", key="pid", time="start_ns"),

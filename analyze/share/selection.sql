@@ -4,8 +4,10 @@ SELECT event_id FROM syscalls WHERE {{ calls }};
 
 CREATE OR REPLACE TEMP TABLE share_moments AS
 SELECT pid, tid, ts_ns FROM syscalls WHERE {{ calls }}
+{% for table, condition in beside %}
 UNION ALL
-SELECT pid, tid, ts_ns FROM samples WHERE {{ samples }};
+SELECT pid, tid, ts_ns FROM {{ table }} WHERE {{ condition }}
+{% endfor %};
 
 CREATE OR REPLACE TEMP TABLE share_stacks AS
 SELECT DISTINCT stack_id

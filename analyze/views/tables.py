@@ -13,6 +13,7 @@ from pathlib import Path
 from bpfrec.analyze.decode.argument_types import ULONG, argument_type
 from bpfrec.analyze.decode.calls import argument_text, call_text, return_text
 from bpfrec.analyze.decode.captures.kinds import capture_columns
+from bpfrec.analyze.decode.captures.signals import delivered
 from bpfrec.analyze.decode.functions import functions
 from bpfrec.analyze.engine.catalog import SYS_SCHEMA
 from bpfrec.analyze.engine.sqltemplate import identifier, literal
@@ -30,7 +31,8 @@ _LAST = ("abi", "path_status", "path2_status", "unfinished", "entry_status", "st
 _BEFORE_ARGUMENTS = ("event_id", "ts", "ts_ns", "duration_ns", "pid", "tid", "comm", "uid", "cpu")
 _AFTER_ARGUMENTS = ("ret", "errno", "path", "path2", "stack_id")
 _TS = Column("ts", "TIMESTAMP_NS", "entry, wall clock (UTC) of the recording host")
-_SAMPLE_TS = "when, wall clock (UTC) of the recording host"
+_OTHER_TS = "when, wall clock (UTC) of the recording host"
+_WITH_WALL_CLOCK = (schema.SYSCALLS, schema.SAMPLES, schema.SIGNALS)
 
 
 def table_view(table: Table, parquet: Path | RemoteTable | None, present: Collection[str], wall_offset_ns: int) -> View:
@@ -48,18 +50,31 @@ def table_view(table: Table, parquet: Path | RemoteTable | None, present: Collec
         )
         for c in table.columns
     ]
-    if table in (schema.SYSCALLS, schema.SAMPLES):
+    if table in _WITH_WALL_CLOCK:
         place, ts_ns = next((i, c.expression) for i, c in enumerate(columns) if c.name == "ts_ns")
-        comment = _TS.comment if table is schema.SYSCALLS else _SAMPLE_TS
+        comment = _TS.comment if table is schema.SYSCALLS else _OTHER_TS
         ts = ViewColumn(_TS.name, _TS.sql_type, comment, f"make_timestamp_ns({ts_ns} + {literal(wall_offset_ns)})")
         columns.insert(place, ts)
     if table is schema.SYSCALLS:
         columns.sort(key=lambda c: c.name in _LAST)
         first, second = (next(c.expression for c in columns if c.name == name) for name in ("path", "path2"))
         columns += resolved_columns(paths=(first, second))
-    if parquet is None:
-        return View("main", table.name, table.comment, tuple(columns), "(SELECT 1) AS s", "FALSE")
-    return View("main", table.name, table.comment, tuple(columns), parquet_source(parquet))
+    source, rows = ("(SELECT 1) AS s", "FALSE") if parquet is None else (parquet_source(parquet), "TRUE")
+    view = View("main", table.name, table.comment, tuple(columns), source, rows)
+    return _with_texts(view) if table is schema.SIGNALS else view
+
+
+def _with_texts(signals: View) -> View:
+    """The view of the table signals with the columns that make text of the others."""
+    texts = (
+        ("name", "name of the signal, as SIGCHLD", "signal_name(s.signal)"),
+        ("text", "the signal as strace -v writes it: --- SIGCHLD {si_signo=SIGCHLD, ...} ---", delivered()),
+    )
+    named = ", ".join(f"{c.expression} AS {identifier(c.name)}" for c in signals.columns)
+    columns = [replace(c, expression=f"s.{identifier(c.name)}") for c in signals.columns]
+    columns += [ViewColumn(name, "VARCHAR", comment, text, ()) for name, comment, text in texts]
+    source = f"(SELECT {named} FROM {signals.source} WHERE {signals.where}) AS s"  # noqa: S608 - our own views
+    return replace(signals, columns=tuple(columns), source=source, where="TRUE")
 
 
 def parquet_source(parquet: Path | RemoteTable) -> str:

@@ -117,3 +117,22 @@ static __always_inline void add_record(struct wire_batch *batch, u16 *size, u32 
 	*size = bytes;
 	batch->used += bytes;
 }
+
+/*
+ * The batch of this CPU, with room for a short record that is of no call; 0: there is none, and `lost` counts that. A batch
+ * that cannot be sent takes no more calls, and has room for some hundreds of these.
+ */
+static __always_inline struct wire_batch *batch_beside_calls(void *ctx, u32 lost)
+{
+	int zero = 0;
+	struct wire_batch *batch = batches.lookup(&zero);
+
+	if (!batch)
+		return 0;
+	if (batch->state & BATCH_BUSY ||
+	    (batch->used > WIRE_BATCH_FULL && !send(ctx, batch) && batch->used >= BATCH_LAST)) {
+		count(lost);
+		return 0;
+	}
+	return batch;
+}

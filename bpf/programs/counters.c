@@ -12,6 +12,7 @@ enum counter {
 	SENT_SAMPLES,
 	LOST_SAMPLES,	/* for which there was no room */
 	CAPPED_SAMPLES, /* without a copy of the stack: there was much of others */
+	LOST_SIGNALS,	/* for which there was no room */
 	COUNTERS,
 };
 

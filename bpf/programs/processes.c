@@ -25,20 +25,13 @@ static __always_inline u32 kernel_u32(u64 address)
 	return value;
 }
 
-/* A batch that cannot be sent takes no more calls, and has room for some hundreds of these. */
 static __always_inline void tell(void *ctx, const struct wire_process *told)
 {
-	int zero = 0;
-	struct wire_batch *batch = batches.lookup(&zero);
+	struct wire_batch *batch = batch_beside_calls(ctx, LOST_PROCESSES);
 	struct wire_process *record;
 
 	if (!batch)
 		return;
-	if (batch->state & BATCH_BUSY ||
-	    (batch->used > WIRE_BATCH_FULL && !send(ctx, batch) && batch->used >= BATCH_LAST)) {
-		count(LOST_PROCESSES);
-		return;
-	}
 	record = next_record(batch);
 	*record = *told;
 	add_record(batch, &record->size, sizeof(*record));

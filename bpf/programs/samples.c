@@ -33,20 +33,6 @@ struct sample_room {
 BPF_PERF_OUTPUT(samples);
 BPF_PERCPU_ARRAY(sample_scratch, struct sample_room, 1);
 
-/* Whether the current thread is one whose calls are recorded, if it makes any. */
-static __always_inline int is_sampled(u32 tgid, u32 tid)
-{
-#ifdef ONLY_TGID
-	if (tgid != (u32)constant(CONSTANT_TGID))
-		return 0;
-#endif
-#ifdef BY_NAME
-	if (!has_name(tgid, tid))
-		return 0;
-#endif
-	return in_scope(tgid) && already_targeted(tgid, tid) && !is_own(tid);
-}
-
 #ifdef PROFILE_FULL
 /* Where the registers are that the current thread left user code with; 0: the kernel does not say. */
 static __always_inline const void *left_registers(void)
@@ -173,7 +159,7 @@ int on_sample(struct sample_context *ctx)
 	struct sample_room *room;
 	int zero = 0, sent;
 
-	if (!is_sampled(id >> 32, id))
+	if (!is_recorded(id >> 32, id))
 		return 0;
 	room = sample_scratch.lookup(&zero);
 	if (!room)

@@ -55,6 +55,20 @@ static __always_inline int is_own(u32 tid)
 	return slot && slot->own;
 }
 
+/* Whether the current thread is one whose calls are recorded, if it makes any. */
+static __always_inline int is_recorded(u32 tgid, u32 tid)
+{
+#ifdef ONLY_TGID
+	if (tgid != (u32)constant(CONSTANT_TGID))
+		return 0;
+#endif
+#ifdef BY_NAME
+	if (!has_name(tgid, tid))
+		return 0;
+#endif
+	return in_scope(tgid) && already_targeted(tgid, tid) && !is_own(tid);
+}
+
 static __always_inline struct call_slot *crowded_slot(struct call_slot *taken, u32 tid)
 {
 	int zero = 0;

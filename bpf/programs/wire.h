@@ -25,6 +25,7 @@ enum wire_kind {
 	WIRE_STACK = 3,
 	WIRE_PROCESS = 4,
 	WIRE_PATH = 5,
+	WIRE_SIGNAL = 6,
 };
 
 enum wire_flags {
@@ -133,6 +134,29 @@ struct wire_process {
 	u32 pid_ns;
 	u32 uid; /* of one that was born: its real user id */
 	u32 tid; /* of a close by io_uring: the thread that asked for it */
+};
+
+#define WIRE_SIGNAL_INFO 48
+
+enum signal_flags {
+	SIGNAL_NO_INFO = 1, /* the kernel has no siginfo for it: `info` is 0 */
+};
+
+/* A signal that a thread was given, between the records of calls. */
+struct wire_signal {
+	u16 size;
+	s16 captured; /* 0 */
+	u8 kind;
+	u8 flags; /* enum signal_flags */
+	u16 reserved;
+	u64 ts; /* ns, CLOCK_MONOTONIC */
+	u32 pid;
+	u32 tid;
+	u32 uid;
+	s32 signal;
+	u64 handler; /* sa_handler of its action: 0 is the default, 1 ignores it */
+	u8 comm[16];
+	u8 info[WIRE_SIGNAL_INFO]; /* the kernel's siginfo, from si_signo on: include/uapi/asm-generic/siginfo.h */
 };
 
 /* A thread's call from entry to exit. User space reads the slots that are in a call when recording stops. */

@@ -25,10 +25,11 @@ from bpfrec.formats.columns import Table
 from bpfrec.formats.kernel.syscalls import by_number
 from bpfrec.formats.numeric.run_lengths import run_starts
 from bpfrec.formats.part_files import PartFiles
-from bpfrec.formats.schema import EXEC_ARGS, SYSCALLS, TABLES
+from bpfrec.formats.schema import EXEC_ARGS, SIGNALS, SYSCALLS, TABLES
 from bpfrec.record.decode.calls import CallRows, call_rows
 from bpfrec.record.decode.captures import SideRows
 from bpfrec.record.decode.interrupted import InterruptedCalls, returns_from_handler
+from bpfrec.record.decode.signals import signal_rows
 from bpfrec.record.decode.stack_references import StackReferences, joined, references_in
 from bpfrec.record.spool import SpoolWriter
 
@@ -105,6 +106,8 @@ class CallParts:
         self._interrupted = InterruptedCalls()
         self._pending: list[tuple[CallRows, StackReferences]] = []
         self._pending_rows = self._pending_bytes = 0
+        self._signals: list[NDArray[np.void]] = []
+        self._pending_signals = 0
 
     def take(self, cpu: int, when: int, records: wire.Records) -> None:
         """Takes ``records``, drained from the ring of ``cpu`` at ``when``. Disk errors come as OSError."""
@@ -112,6 +115,7 @@ class CallParts:
         with self._failing_alone(len(records.calls)):
             if len(records.processes):
                 self.made.told.append(records.processes.copy())
+            self._take_signals(records.signals)
             if self._holds:
                 self._interrupted.note(records.calls)
             if self._since:
@@ -131,6 +135,7 @@ class CallParts:
         """Writes what is collected as one row group."""
         with self._failing_alone(0):
             try:
+                self._write_signals()
                 if self._pending_rows:
                     self._write_pending()
             finally:
@@ -173,6 +178,23 @@ class CallParts:
             gone = before + added - self.made.rows - self._pending_rows
             _log.info("decoding %d calls failed", gone, exc_info=True)
             self.made.undecoded += gone
+
+    def _take_signals(self, signals: NDArray[np.void]) -> None:
+        if not len(signals):
+            return
+        self._signals.append(signals.copy())
+        self._pending_signals += len(signals)
+        self.made.pids.update(distinct(signals["pid"].astype(np.int32)))
+        self.made.tids.update(distinct(signals["tid"].astype(np.int32)))
+        if self._pending_signals >= _ROW_GROUP:
+            self._write_signals()
+
+    def _write_signals(self) -> None:
+        if self._pending_signals:
+            signals = np.concatenate(self._signals)
+            self._signals.clear()
+            self._pending_signals = 0
+            self._files.write(SIGNALS, signal_rows(signals))
 
     def _write_pending(self) -> None:
         self._pending.sort(key=lambda pending: pending[0].ends)

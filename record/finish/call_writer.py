@@ -127,10 +127,9 @@ class CallWriter:
         last = self._last.close()
         for number, made in enumerate((*self._converted, last)):
             self._sum_up(made)
-            if not made.rows:
-                continue
-            late = self._late.write(made, str(number))
-            self._writer.add_part(SYSCALLS, [made.parts[EARLY_COLUMNS.name], late], made.rows)
+            if made.rows:
+                late = self._late.write(made, str(number))
+                self._writer.add_part(SYSCALLS, [made.parts[EARLY_COLUMNS.name], late], made.rows)
             for table in TABLES:
                 if table.name in made.parts:
                     self._writer.add_part(table, [made.parts[table.name]], made.table_rows[table.name])

@@ -73,6 +73,18 @@ def process(what: int, *, pid: int = 100, ts: int = 1000, **columns: int) -> byt
     return _record(row.tobytes(), b"")
 
 
+def signal(number: int, code: int, fields: bytes = b"", **columns: int) -> bytes:
+    """One struct wire_signal; ``fields``: of its siginfo behind the code. ``columns``: its other members."""
+    row = np.zeros(1, wire.SIGNAL)
+    row["kind"], row["signal"], row["pid"], row["tid"], row["ts"] = wire.KIND_SIGNAL, number, 100, 101, 1000
+    info = struct.pack("<iiii", number, 0, code, 0) + fields
+    row["comm"] = np.void(b"worker".ljust(16, b"\0"))
+    row["info"] = np.void(info.ljust(48, b"\0"))
+    for name, value in columns.items():
+        row[name] = value
+    return _record(row.tobytes(), b"")
+
+
 def decode(*records: bytes) -> wire.Records:
     """The records of one whole piece that holds one batch."""
     return wire.decode(np.frombuffer(sample(*records), np.uint8))

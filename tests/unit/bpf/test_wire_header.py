@@ -91,6 +91,9 @@ def test_wire_structs_and_constants(tmp_path: Path) -> None:
         "offsetof(struct wire_snapshot, depth)": 96,
         "offsetof(struct wire_snapshot, comm)": 104,
         "WIRE_PROCESS": wire.KIND_PROCESS,
+        "WIRE_SIGNAL": wire.KIND_SIGNAL,
+        "SIGNAL_NO_INFO": wire.SIGNAL_NO_INFO,
+        "sizeof(struct wire_signal)": wire.SIGNAL.itemsize,
         "PROCESS_BORN": wire.BORN,
         "PROCESS_ENDED": wire.ENDED,
         "sizeof(struct wire_process)": wire.PROCESS.itemsize,
@@ -131,6 +134,7 @@ def test_wire_structs_and_constants(tmp_path: Path) -> None:
         ("wire_data", wire.EXTRA),
         ("wire_stack", wire.EXTRA),
         ("wire_process", wire.PROCESS),
+        ("wire_signal", wire.SIGNAL),
     ):
         for name in dtype.names or ():
             field, offset = dtype.fields[name][:2]

@@ -120,5 +120,5 @@ def test_every_decoder_is_used() -> None:
     chosen = {name for decoder in decoders().values() for name in decoder.choices.values()}
     needed = {name for function in functions().values() for name in function.needs}
     structs = {"open_how_flags", "resolve_flags", "clone3_flags", "child_code", "epoll_events", "poll_events"}
-    structs |= {"sigaction_flags", "signal_handler", "signal_stack_flags"}
+    structs |= {"sigaction_flags", "signal_handler", "signal_stack_flags", "signal_code", "signal_source"}
     assert set(decoders()) <= direct | chosen | needed | structs | {"errno_name", "futex_bitset"}
