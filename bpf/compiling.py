@@ -29,6 +29,7 @@ SOURCES = (
     "samples.c",
     "uring.c",
     "signals.c",
+    "sched.c",
     "recorder.c",
 )
 """The parts of the program in ``programs/``, in the order in which they are compiled as one."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from bpfrec.bpf.btf import has_name, kernel_types
 from bpfrec.bpf.known_stacks import MAX_KNOWN_STACKS
 from bpfrec.bpf.selection import MOST_HELPERS, Selection
-from bpfrec.bpf.task_offsets import register_defines, stack_defines, task_defines, uring_defines
+from bpfrec.bpf.task_offsets import register_defines, sched_defines, stack_defines, task_defines, uring_defines
 from bpfrec.formats.errors import BpfrecError
 
 MAX_THREADS = 32768
@@ -16,6 +16,9 @@ MAX_THREADS = 32768
 
 MAX_LOST_RUNS = 65536
 """How many bursts of lost calls the program keeps account of; beyond that they are counted per CPU only."""
+
+MAX_OFF_CPU, MAX_OFF_CPU_WITH_STACKS = 32768, 8192
+"""How many threads may be off their CPUs at a time, without and with kernel stacks."""
 
 PREPARE_EXEC = "PREPARE_EXEC"
 """The define that says that the kernel has the tracepoint sched_prepare_exec."""
@@ -60,7 +63,7 @@ def constants_of(selection: Selection) -> list[int]:
     name = os.fsencode(selection.comm or "")[: _COMM_BYTES - 1].ljust(_COMM_BYTES, b"\0")
     words = (int.from_bytes(name[:8], "little"), int.from_bytes(name[8:], "little"))
     helpers = (*selection.helper_pids, 0, 0)[:MOST_HELPERS]
-    return [os.getpid(), only_tgid(selection) or 0, selection.uid or 0, *words, *helpers]
+    return [os.getpid(), only_tgid(selection) or 0, selection.uid or 0, *words, *helpers, selection.kernel_stacks_ns or 0]
 
 
 def only_tgid(selection: Selection) -> int | None:
@@ -107,7 +110,15 @@ def selection_defines(selection: Selection, types: bytes | None = None) -> list[
         defines += [f"DATA_BYTES={selection.data_bytes}", f"VECTORS_MAX={_VECTORS}"]
     if selection.environment:
         defines.append("ENVIRONMENT")
-    return defines + _stacks_and_samples(selection, types)
+    return defines + _stacks_and_samples(selection, types) + _sched(selection, types)
+
+
+def _sched(selection: Selection, types: bytes | None) -> list[str]:
+    if not selection.sched:
+        return []
+    with_stacks = selection.kernel_stacks_ns is not None
+    room = MAX_OFF_CPU_WITH_STACKS if with_stacks else MAX_OFF_CPU
+    return ["SCHED", f"MAX_OFF_CPU={room}", *(["KERNEL_STACKS"] if with_stacks else []), *sched_defines(types)]
 
 
 def _stacks_and_samples(selection: Selection, types: bytes | None) -> list[str]:

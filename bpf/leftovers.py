@@ -1,4 +1,4 @@
-"""What the BPF program holds and has not sent: calls in progress, and batches that are not full."""
+"""What the BPF program holds and has not sent: calls in progress, batches that are not full, threads off their CPUs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from bpfrec.bpf import wire
+from bpfrec.bpf import off_cpu, wire
 from bpfrec.bpf.maps import Map
 
 _IN_CALL = 1
@@ -38,6 +38,12 @@ def unsent_batches(maps: Mapping[str, Map]) -> list[tuple[int, bytes, int]]:
             records = batch[_BATCH_HEAD.size : _BATCH_HEAD.size + used]
             found.append((cpu, wire.batch_sample(records, calls), calls))
     return found
+
+
+def still_off_cpu(maps: Mapping[str, Map]) -> list[tuple[int, bytes]]:
+    """The times off the CPU that last, as CPU and perf sample."""
+    rooms = [room for _, room in maps["off_cpu"].items()]
+    return [(int(np.frombuffer(room, off_cpu.OFF_CPU, 1)["cpu"][0]), off_cpu.sample(room)) for room in rooms]
 
 
 def _kept_aside(spilled: Map, slot: bytes) -> list[bytes]:

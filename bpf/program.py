@@ -36,6 +36,8 @@ COUNTERS = (
     "lost_samples",
     "capped_samples",
     "lost_signals",
+    "sent_off_cpu",
+    "lost_off_cpu",
 )
 """The counters of the program, in the order of ``enum counter`` in ``programs/counters.c``."""
 
@@ -47,18 +49,22 @@ _TAILS = ("on_stack", "on_candidate", "on_snapshot")
 """The functions in which others end, in the order of ``enum tail`` in ``programs/stacks.c``."""
 
 
-_POINTS = {
-    "sched_process_exit": "on_process_exit",
-    "sched_prepare_exec": "on_prepare_exec",
-    "sched_process_exec": "on_process_exec",
-    "sched_process_fork": "on_process_fork",
-    "io_uring_submit_req": "on_uring_request",
-    "signal_generate": "on_signal_sent",
-    "signal_deliver": "on_signal",
-    "sys_exit": "on_sys_exit",
-    "sys_enter": "on_sys_enter",
-}
-"""Functions by the tracepoints at which they run, in the order of attaching."""
+_POINTS = (
+    # Of two functions, that which is attached first runs first, and a thread that has ended is forgotten by the second.
+    ("sched_process_exit", "on_last_run"),
+    ("sched_process_exit", "on_process_exit"),
+    ("sched_prepare_exec", "on_prepare_exec"),
+    ("sched_process_exec", "on_process_exec"),
+    ("sched_process_fork", "on_process_fork"),
+    ("io_uring_submit_req", "on_uring_request"),
+    ("signal_generate", "on_signal_sent"),
+    ("signal_deliver", "on_signal"),
+    ("sys_exit", "on_sys_exit"),
+    ("sys_enter", "on_sys_enter"),
+    ("sched_waking", "on_waking"),
+    ("sched_switch", "on_switch"),
+)
+"""Tracepoints and the functions that run there, in the order of attaching."""
 
 _U64 = struct.Struct("<Q")
 # struct call_plan and struct capture of plans.c; struct lost_key and struct lost_run of batches.c.
@@ -94,6 +100,8 @@ def functions_of(selection: Selection, defines: Defines) -> dict[str, int]:
         names.append("on_prepare_exec")
     if defines.reports_births:
         names.append("on_process_fork")
+    if selection.sched:
+        names += ("on_switch", "on_waking", "on_last_run")
     if selection.has_full_stacks:
         names += _TAILS
     kinds = dict.fromkeys(names, RAW_TRACEPOINT)
@@ -203,6 +211,10 @@ class RecorderProgram:
         self._connect("samples", rings)
         return self.wait()[_SAMPLE]
 
+    def connect_switches(self, rings: list[Ring]) -> None:
+        """Makes the program tell ``rings`` when threads were off their CPUs. For a selection with ``sched``."""
+        self._connect("switches", rings)
+
     def attach(self) -> None:
         """Starts recording. Exits are attached before entries: a call whose entry is seen has its exit seen too.
 
@@ -210,7 +222,7 @@ class RecorderProgram:
             BpfrecError: the kernel refuses.
         """
         functions = self.wait()
-        for point, name in _POINTS.items():
+        for point, name in _POINTS:
             if name in functions:
                 try:
                     self._attached.append((point, attach_raw_tracepoint(point, functions[name])))
@@ -287,6 +299,12 @@ class RecorderProgram:
         from bpfrec.bpf.leftovers import unsent_batches  # noqa: PLC0415
 
         return unsent_batches(self._maps)
+
+    def still_off_cpu(self) -> list[tuple[int, bytes]]:
+        """Times off the CPU that last: the CPU that was left, and the perf sample. For a selection with ``sched``."""
+        from bpfrec.bpf.leftovers import still_off_cpu  # noqa: PLC0415
+
+        return still_off_cpu(self._maps)
 
     def close(self) -> None:
         """Detaches and unloads."""

@@ -71,8 +71,9 @@ class Selection:
     copy of what a call reads, writes, sends or receives, 0: none. ``environment``: copy the environments of executed
     programs. ``stacks``: how stacks are found, ``fp``, ``full`` or ``off``; ``stack_on``: for which calls.
     ``until_exec``: record the processes of ``tgids`` from their next execve on. ``follow``: also record children.
-    ``profile``: samples a second on each CPU, 0: none; they do not depend on ``calls``. ``helper_pids``: processes
-    that are never recorded, as the recorder itself; at most :data:`MOST_HELPERS`.
+    ``sched``: also when threads are off their CPUs; ``kernel_stacks_ns``: with kernel stacks where a call waits so
+    long, None: without. ``profile``: samples a second on each CPU, 0: none; they do not depend on ``calls``.
+    ``helper_pids``: processes that are never recorded, as the recorder itself; at most :data:`MOST_HELPERS`.
     """
 
     tgids: frozenset[int] = frozenset()
@@ -91,6 +92,8 @@ class Selection:
     cgroup: Path | None = None
     profile: int = 0
     helper_pids: tuple[int, ...] = ()
+    sched: bool = False
+    kernel_stacks_ns: int | None = None
 
     @property
     def has_stacks(self) -> bool:
@@ -101,6 +104,11 @@ class Selection:
     def has_full_stacks(self) -> bool:
         """Whether any call has a stack that is unwound by unwind tables."""
         return self.has_stacks and self.stacks == "full"
+
+    @property
+    def has_kernel_stacks(self) -> bool:
+        """Whether anything has a kernel stack."""
+        return self.samples_stacks or self.kernel_stacks_ns is not None
 
     @property
     def samples_stacks(self) -> bool:

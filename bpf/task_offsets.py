@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from itertools import chain
 
 from bpfrec.bpf.btf import has_name, member_offsets, offset_of_run
@@ -24,6 +26,8 @@ _DEFINES = {
     "BPRM_INTERP": ("linux_binprm", "interp"),
     "BPRM_P": ("linux_binprm", "p"),
 }
+# The kernel whose sched_switch has a fourth argument.
+_SWITCH_TELLS_STATE = (5, 19)
 # A member of a struct that is a member of another.
 _NESTED = {
     "PID_NAMESPACE_INUM": (("pid_namespace", "ns"), ("ns_common", "inum")),
@@ -44,6 +48,28 @@ def task_defines(types: bytes | None = None) -> list[str]:
     found = {name: offsets[place] for name, place in _DEFINES.items()}
     found |= {name: sum(offsets[place] for place in places) for name, places in _NESTED.items()}
     return [f"{name}={offset}" for name, offset in found.items()]
+
+
+def sched_defines(types: bytes | None = None) -> list[str]:
+    """The defines that say what sched_switch tells, and where a thread's times are.
+
+    Raises:
+        BpfrecError: the kernel's type information is missing or lacks a member.
+    """
+    # TASK_STATE is called __state since Linux 5.14. Its value may have changed by the time that it is read.
+    state = "__state" if has_name("__state", types) else "state"
+    offsets = member_offsets(
+        {"task_struct": ("pid", state, "utime", "stime", "se"), "sched_entity": ("sum_exec_runtime",)}, types
+    )
+    run = offsets["task_struct", "se"] + offsets["sched_entity", "sum_exec_runtime"]
+    places = {"TASK_PID": "pid", "TASK_STATE": state, "TASK_UTIME": "utime", "TASK_STIME": "stime"}
+    tells = ["SWITCH_TELLS_STATE"] if _version() >= _SWITCH_TELLS_STATE else []
+    return [*tells, f"TASK_RUN={run}", *(f"{name}={offsets['task_struct', place]}" for name, place in places.items())]
+
+
+def _version() -> tuple[int, ...]:
+    """Major and minor number of the running kernel."""
+    return tuple(int(part) for part in re.findall(r"[0-9]+", os.uname().release)[:2])
 
 
 def uring_defines(types: bytes | None = None) -> list[str]:

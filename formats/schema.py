@@ -298,6 +298,61 @@ SAMPLES = table(
     ),
 )
 
+SCHED = table(
+    "sched",
+    (
+        "One row for each time that a recorded thread was off its CPU (record --sched), about in the order in which "
+        "these times ended, and one for the end of a thread."
+    ),
+    ("ts_ns", "BIGINT", "when it left its CPU, or ended, ns on CLOCK_MONOTONIC of the recording host", "delta"),
+    (
+        "duration_ns",
+        "BIGINT",
+        "ns until it ran again; NULL: it had not when recording stopped, or it ended",
+        "plain",
+    ),
+    (
+        "state",
+        "VARCHAR",
+        (
+            "why: preempted (it could have run on), yielded (the same, in sched_yield), sleeping, uninterruptible, "
+            "idle, stopped, traced, parked, frozen (it waited), exited (the thread ended), other"
+        ),
+        "codes",
+    ),
+    ("blocked_ns", "BIGINT", "ns until it was woken, 0 if it did not wait; NULL: not known", "plain"),
+    ("wait_ns", "BIGINT", "ns that it then waited for a CPU; NULL: not known", "plain"),
+    ("pid", "INTEGER", "process (thread group) id", "dictionary"),
+    ("tid", "INTEGER", "thread id", "dictionary"),
+    ("comm", "VARCHAR", "name of the thread then", "codes"),
+    ("uid", "INTEGER", "real user id; one of 2^31 and more is negative: uid & 4294967295", "dictionary"),
+    ("cpu", "SMALLINT", "CPU that it left", "dictionary"),
+    ("next_cpu", "SMALLINT", "CPU on which it ran again; NULL: on none", "dictionary"),
+    (
+        "waker_pid",
+        "INTEGER",
+        "process that woke it, or in whose time an interrupt did; 0: an interrupt of an idle CPU; NULL: not woken",
+        "dictionary",
+    ),
+    ("waker_tid", "INTEGER", "thread of that process", "dictionary"),
+    ("syscall", "VARCHAR", "system call that it was in; NULL: in none that is recorded", "codes"),
+    ("call_ns", "BIGINT", "ts_ns of that call in syscalls, for the same tid", "plain"),
+    ("run_ns", "BIGINT", "ns that the thread had run since it was born, by then", "plain"),
+    (
+        "user_ns",
+        "BIGINT",
+        "ns of these in user code as the kernel counts them, by its timer tick on most systems",
+        "plain",
+    ),
+    ("system_ns", "BIGINT", "ns of these in the kernel", "plain"),
+    (
+        "kernel_stack_id",
+        "BIGINT",
+        "where it waited: kernel stack in frames and stacks; NULL: none was asked for, or it did not wait long enough",
+        "dictionary",
+    ),
+)
+
 PROCESSES = table(
     "processes",
     "The processes recorded; a pid used twice has two rows.",
@@ -508,6 +563,7 @@ TABLES: tuple[Table, ...] = (
     STACKS,
     FRAMES,
     SAMPLES,
+    SCHED,
     PROCESSES,
     DESCRIPTORS,
     URING_CLOSES,

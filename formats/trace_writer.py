@@ -26,7 +26,7 @@ _ROWS_AT_ONCE = 1 << 15
 _LARGER = 100
 """No table is so many times as large as all files in the folder."""
 
-_RARE = frozenset(("binaries", "binary_parts", "log_lines", "signals", "thread_tables", "uring_closes"))
+_RARE = frozenset(("binaries", "binary_parts", "log_lines", "sched", "signals", "thread_tables", "uring_closes"))
 
 
 class TraceWriter:

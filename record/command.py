@@ -126,6 +126,19 @@ RECORDING_FAILED = 125
     help="Also sample what runs on each CPU, with its stacks, HZ times a second; 99 is usual.",
 )
 @click.option(
+    "--sched",
+    is_flag=True,
+    help="Also record when threads do not run: what they wait for, how long for a CPU, and who wakes them.",
+)
+@click.option(
+    "--kernel-stacks",
+    type=Duration(),
+    is_flag=False,
+    flag_value="1ms",
+    metavar="[TIME]",
+    help="With that, where threads wait in the kernel: stacks of calls that wait so long. [1ms]",
+)
+@click.option(
     "--buffer",
     "ring_bytes",
     type=RingSize(),
@@ -158,6 +171,8 @@ def record(
     environment: bool,
     save_binaries: bool,
     profile: int | None,
+    sched: bool,
+    kernel_stacks: float | None,
     ring_bytes: int | None,
     command: tuple[str, ...],
     show: Show | None = None,
@@ -218,6 +233,8 @@ def record(
             environment=environment,
             save_binaries=save_binaries,
             profile=profile or 0,
+            sched=sched,
+            kernel_stacks=kernel_stacks,
             ring_bytes=ring_bytes,
             command=command,
             follow=follow,

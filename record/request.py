@@ -20,10 +20,11 @@ class Request:
     ``follow``: also record children that the processes :attr:`pids` start from now on. ``calls``: names, None: all;
     ``unknown_calls``: also those whose number has no name here. ``seconds``: None: until something else ends it.
     ``data_bytes``: how many bytes to copy of what a call reads, writes, sends or receives, 0: none. ``profile``:
-    samples a second on each CPU, 0: none. ``ring_bytes``: bytes of each CPU's ring, a power of two; None: by memory.
-    ``max_seconds``, ``max_bytes``: when recording stops and the command goes on; None: no limit. ``last``: only the
-    last part of the recording is kept; None: all. ``until``: it also
-    stops so, ``after`` seconds later, when a call meets one of these.
+    samples a second on each CPU, 0: none. ``sched``: also when threads are off their CPUs; ``kernel_stacks``: with
+    kernel stacks where a call waits so many seconds, None: without. ``ring_bytes``: bytes of each CPU's ring, a power
+    of two; None: by memory. ``max_seconds``, ``max_bytes``: when recording stops and the command goes on; None: no
+    limit. ``last``: only the last part of the recording is kept; None: all. ``until``: it also stops so, ``after``
+    seconds later, when a call meets one of these.
     """
 
     pids: tuple[int, ...] = ()
@@ -47,6 +48,8 @@ class Request:
     follow: bool = False
     cgroup: Path | None = None
     profile: int = 0
+    sched: bool = False
+    kernel_stacks: float | None = None
     max_seconds: float | None = None
     max_bytes: int | None = None
     last: Last | None = None
@@ -75,6 +78,8 @@ class Request:
             until_exec=command_pid is not None,
             profile=self.profile,
             helper_pids=helper_pids,
+            sched=self.sched or self.kernel_stacks is not None,
+            kernel_stacks_ns=None if self.kernel_stacks is None else round(self.kernel_stacks * 1e9),
         )
 
     def processes(self) -> set[int] | None:

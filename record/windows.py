@@ -241,7 +241,7 @@ def _work(
         _separate(recorded.tracker, positions)
         last = spool_in(window.folder, SpoolKind.CALLS, recorded.legs[-1])
         recorded.in_progress_at_end = _still_in_progress(recorded.in_progress_at_end, [last, *recorded.more_calls])
-        if request.selection(None).samples_stacks:
+        if request.selection(None).has_kernel_stacks:
             recorded.kernel_symbols = read_kernel_symbols()
         finish: Callable[..., object] = importlib.import_module(_FINISH).finish
         finished = finish(request, recorded, window, user, lambda _share: None)

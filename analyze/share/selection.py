@@ -114,12 +114,15 @@ def prepare(trace: Trace, selection: Selection) -> None:
     if not _is_partial(selection):
         return
     template = files(__package__).joinpath("selection.sql").read_text("utf-8")
+    having = [
+        (Fragment(table.name), Fragment(columns), selection.beside_calls(table))
+        for table, columns in ((schema.SAMPLES, "[stack_id, kernel_stack_id]"), (schema.SCHED, "[kernel_stack_id]"))
+    ]
     beside = [(Fragment(table.name), selection.beside_calls(table)) for table in _BESIDE_CALLS]
-    samples = selection.beside_calls(schema.SAMPLES)
-    trace.execute(render_text(template, calls=selection.calls(), beside=beside, samples=samples, lives=_LIVES))
+    trace.execute(render_text(template, calls=selection.calls(), beside=beside, having_stacks=having, lives=_LIVES))
 
 
-_BESIDE_CALLS = (schema.SAMPLES, schema.SIGNALS)
+_BESIDE_CALLS = (schema.SAMPLES, schema.SCHED, schema.SIGNALS)
 """Tables with what happened to threads besides calls, and when."""
 
 _LIVES = ((Fragment("processes"), Fragment("pid")), (Fragment("threads"), Fragment("tid")))

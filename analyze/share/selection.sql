@@ -13,8 +13,10 @@ CREATE OR REPLACE TEMP TABLE share_stacks AS
 SELECT DISTINCT stack_id
 FROM (
     SELECT stack_id FROM syscalls WHERE {{ calls }}
+{% for table, columns, condition in having_stacks %}
     UNION ALL
-    SELECT unnest([stack_id, kernel_stack_id]) FROM samples WHERE {{ samples }}
+    SELECT unnest({{ columns }}) FROM {{ table }} WHERE {{ condition }}
+{% endfor %}
 )
 WHERE stack_id IS NOT NULL;
 

@@ -25,6 +25,7 @@ STEPS = (
     Step("saved binaries", (schema.BINARIES.name, schema.BINARY_PARTS.name), (("save_binaries", False),)),
     Step("contents of reads and writes", (schema.DATA.name,), (("data_bytes", 0),)),
     Step("samples", (schema.SAMPLES.name,), (("profile_hz", None),)),
+    Step("times off the CPU", (schema.SCHED.name,), (("sched", False), ("kernel_stacks_s", None))),
     Step(
         "call stacks",
         (schema.STACKS.name, schema.FRAMES.name, schema.JIT_SYMBOLS.name, schema.MAPPINGS.name),

@@ -32,7 +32,7 @@ _BEFORE_ARGUMENTS = ("event_id", "ts", "ts_ns", "duration_ns", "pid", "tid", "co
 _AFTER_ARGUMENTS = ("ret", "errno", "path", "path2", "stack_id")
 _TS = Column("ts", "TIMESTAMP_NS", "entry, wall clock (UTC) of the recording host")
 _OTHER_TS = "when, wall clock (UTC) of the recording host"
-_WITH_WALL_CLOCK = (schema.SYSCALLS, schema.SAMPLES, schema.SIGNALS)
+_WITH_WALL_CLOCK = (schema.SYSCALLS, schema.SAMPLES, schema.SCHED, schema.SIGNALS)
 
 
 def table_view(table: Table, parquet: Path | RemoteTable | None, present: Collection[str], wall_offset_ns: int) -> View:

@@ -13,6 +13,8 @@ enum counter {
 	LOST_SAMPLES,	/* for which there was no room */
 	CAPPED_SAMPLES, /* without a copy of the stack: there was much of others */
 	LOST_SIGNALS,	/* for which there was no room */
+	SENT_OFF_CPU,
+	LOST_OFF_CPU, /* times off the CPU for which there was no room */
 	COUNTERS,
 };
 

@@ -17,6 +17,7 @@ enum constant {
 	CONSTANT_NAME_REST,
 	CONSTANT_HELPER, /* processes of the recorder's that work while it records */
 	CONSTANT_OTHER_HELPER,
+	CONSTANT_STACK_NS, /* how long a thread is off its CPU for its kernel stack to be kept, ns */
 };
 
 #define CONSTANT 15 /* no kind of load that the kernel knows */

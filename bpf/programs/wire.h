@@ -159,6 +159,40 @@ struct wire_signal {
 	u8 info[WIRE_SIGNAL_INFO]; /* the kernel's siginfo, from si_signo on: include/uapi/asm-generic/siginfo.h */
 };
 
+#define WIRE_KERNEL_STACK 1016 /* bytes of WIRE_FRAMES addresses */
+
+/*
+ * A time that a thread was not running, or its end. `kernel` bytes of return addresses in the kernel follow, innermost
+ * first: where it left. Sent by itself, through rings of its own.
+ */
+struct wire_off_cpu {
+	u64 ts;	   /* when it left its CPU, ns, CLOCK_MONOTONIC */
+	u64 back;  /* when it ran again; 0: it has not */
+	u64 woken; /* when it was woken; 0: it was not, or that was not seen */
+	u64 call;  /* entry of the call that it was in; 0: of none that is recorded */
+	u64 run;   /* ns that it had run by then, as the scheduler counts them */
+	u64 user;  /* ... and as the kernel counts them by kind */
+	u64 system;
+	u32 pid;
+	u32 tid;
+	u32 uid;
+	s32 nr;
+	u32 state; /* task_struct.__state, and enum off_cpu_state */
+	u32 waker_pid;
+	u32 waker_tid;
+	u16 cpu;
+	u16 back_cpu;
+	u8 call_flags; /* enum wire_flags */
+	u8 reserved[3];
+	s32 kernel; /* -errno where the walk failed */
+	u8 comm[16];
+};
+
+enum off_cpu_state {
+	OFF_CPU_PREEMPTED = 1 << 30, /* it was to run on, but another thread was let run */
+	OFF_CPU_ENDED = 1 << 29,     /* the thread ends */
+};
+
 /* A thread's call from entry to exit. User space reads the slots that are in a call when recording stops. */
 struct call_slot {
 	u32 tid;       /* whose it is; 0: nobody's */

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from bpfrec.bpf import wire
 from bpfrec.formats.schema import SIGNALS
-from bpfrec.record.decode.text import choice
+from bpfrec.record.decode.text import choice, thread_names
 
 _SI_KERNEL, _SI_TIMER, _SI_SIGIO, _SI_TKILL = 0x80, -2, -5, -6
 
@@ -59,7 +59,7 @@ def signal_rows(signals: NDArray[np.void]) -> pa.Table:
     columns: dict[str, pa.Array] = {
         "ts_ns": pa.array(signals["ts"].astype(np.int64)),
         **{name: pa.array(signals[name].astype(np.int32)) for name in ("pid", "tid")},
-        "comm": _names(signals["comm"]),
+        "comm": thread_names(signals["comm"]),
         "uid": pa.array(np.ascontiguousarray(signals["uid"]).view(np.int32)),
         "signal": pa.array(number.astype(np.int32)),
         "code": _where(code, known),
@@ -97,14 +97,6 @@ def _layouts(number: NDArray[np.int32], code: NDArray[np.int32], known: Mask) ->
     is_timer = known & (code == _SI_TIMER)
     is_queued = known & (code < 0) & ~np.isin(code, [_SI_TIMER, _SI_SIGIO, _SI_TKILL])
     return is_fault, is_child, is_poll, is_sys, is_timer, is_queued
-
-
-def _names(comm: NDArray[np.void]) -> pa.Array:
-    found, codes = np.unique(np.ascontiguousarray(comm).view("S16"), return_inverse=True)
-    names = [name.partition(b"\0")[0].decode("utf-8", "backslashreplace") for name in found.tolist()]
-    distinct = list(dict.fromkeys(names))
-    number = np.array([distinct.index(name) for name in names], np.int32)
-    return choice(number[codes.reshape(-1)], distinct)
 
 
 def _where(values: NDArray[np.generic], having: Mask) -> pa.Array:

@@ -74,3 +74,12 @@ def status(conditions: list[tuple[NDArray[np.bool_], str]], rows: int) -> pa.Arr
     for number in range(len(conditions) - 1, -1, -1):
         index[conditions[number][0]] = number
     return choice(index, [name for _, name in conditions])
+
+
+def thread_names(comm: NDArray[np.void]) -> pa.Array:
+    """Returns the names of threads, given as ``char comm[16]`` each, as a dictionary array."""
+    found, codes = np.unique(np.ascontiguousarray(comm).view("S16"), return_inverse=True)
+    names = [name.partition(b"\0")[0].decode("utf-8", "backslashreplace") for name in found.tolist()]
+    distinct = list(dict.fromkeys(names))
+    number = np.array([distinct.index(name) for name in names], np.int32)
+    return choice(number[codes.reshape(-1)], distinct)

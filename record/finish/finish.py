@@ -29,6 +29,7 @@ from bpfrec.record.finish.manifest import manifest_of
 from bpfrec.record.finish.rows import descriptor_rows, mapping_rows, process_rows, thread_rows, thread_table_rows
 from bpfrec.record.finish.saved_binaries import BinaryWriter
 from bpfrec.record.finish.saved_parts import SavedParts, saved_parts
+from bpfrec.record.finish.sched_writer import SchedWriter
 from bpfrec.record.finish.stages import Stages
 from bpfrec.record.finish.unseen_entries import UnseenEntries
 from bpfrec.record.processes.history import History
@@ -105,20 +106,19 @@ def finish(
             output.free_spool(SpoolKind.CALLS)
         calls = _write_calls(request, recorded, output, writer, history, stacks, [*saved.parts, last])
     samples = SampleTable(history, stacks, has_stacks=request.stacks != "off", since=_since(recorded))
-    with stages.optional(SpoolKind.SAMPLES) as samples_report:
-        samples.read(output.spool(SpoolKind.SAMPLES), samples_report)
-        writer.write(SAMPLES, samples.rows())
+    sched = _write_samples(output, writer, samples, stages)
     gaps = JitGaps()
     with stages.optional("symbols"):
         _write_stacks(writer, recorded, stacks, samples, gaps)
     counters = recorded.counters | {
         "recorded": calls.rows,
         "samples": samples.count,
+        "off_cpu": sched.count,
         "sideband_lost": history.lost_events,
     }
-    pids = calls.pids | samples.pids | set(request.pids)
+    pids = calls.pids | samples.pids | sched.pids | set(request.pids)
     with stages.optional("processes"):
-        _write_processes(writer, tracker, history, pids, calls.tids | samples.tids)
+        _write_processes(writer, tracker, history, pids, calls.tids | samples.tids | sched.tids)
     left_out = 0
     if request.save_binaries:
         binaries = BinaryWriter(writer, tracker.modules)
@@ -136,6 +136,7 @@ def finish(
         | {
             **_missing(recorded, counters["sent_syscalls"] - calls.decoded),
             "lost_samples": counters["lost_samples"] + counters["sent_samples"] - samples.count,
+            "lost_off_cpu": counters["lost_off_cpu"] + counters["sent_off_cpu"] - sched.read,
             "undecoded": calls.undecoded,
             "unread_32_bit": calls.unread_32_bit,
             "failed_parts": len(stages.failed) + calls.failed_groups,
@@ -242,6 +243,17 @@ def _history(recorded: Recorded, output: Output, user: User | None, stages: Stag
         for life in history.lives(recorded.child.pid)[:1]:
             life.uid = user.uid
     return history
+
+
+def _write_samples(output: Output, writer: TraceWriter, samples: SampleTable, stages: Stages) -> SchedWriter:
+    """Writes the samples, and what has numbers of stacks behind theirs: the times off the CPU."""
+    with stages.optional(SpoolKind.SAMPLES) as samples_report:
+        samples.read(output.spool(SpoolKind.SAMPLES), samples_report)
+        writer.write(SAMPLES, samples.rows())
+    sched = SchedWriter(samples.history, samples.kernel, samples.stacks.count, samples.since)
+    with stages.optional(SpoolKind.SCHED) as sched_report:
+        sched.write(output.spool(SpoolKind.SCHED), writer, sched_report)
+    return sched
 
 
 def _write_stacks(

@@ -11,7 +11,7 @@ from bpfrec.record.session.working_folder import SpoolKind, spool_in
 from bpfrec.record.spool import give_back
 
 _BLOCK = 1 << 22
-_JOINED = (SpoolKind.SIDE_BAND, SpoolKind.SNAPSHOTS, SpoolKind.SAMPLES, SpoolKind.LEARNED)
+_JOINED = (SpoolKind.SIDE_BAND, SpoolKind.SNAPSHOTS, SpoolKind.SAMPLES, SpoolKind.SCHED, SpoolKind.LEARNED)
 
 
 def gather_legs(output: Output, folder: Path, legs: Sequence[int], *, consume: bool) -> list[Path]:

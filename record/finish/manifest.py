@@ -40,6 +40,8 @@ def manifest_of(
         "environment": request.environment,
         "save_binaries": request.save_binaries,
         "profile_hz": request.profile or None,
+        "sched": request.sched or request.kernel_stacks is not None,
+        "kernel_stacks_s": request.kernel_stacks,
         "command": list(map(text_of_argument, request.command)) or None,
         "ring_bytes_per_cpu": recorded.ring_bytes,
         "follows_uring": recorded.follows_uring,

@@ -92,7 +92,7 @@ def _recorded(left: Left, begun: Begun, attached: Attached, folder: Path) -> Rec
         if ended
         else max(mark.time_ns if mark else 0, last_drain(calls, saved_parts(folder).end) or attached.start_ns)
     )
-    samples = begun.request.selection(None).samples_stacks and begun.boot == boot_id()
+    samples = begun.request.selection(None).has_kernel_stacks and begun.boot == boot_id()
     return Recorded(
         clock=attached.clock,
         start_ns=attached.start_ns,

@@ -23,6 +23,8 @@ _SIDE_BAND_BYTES = 1 << 20
 _SNAPSHOT_BYTES = 1 << 25
 # A new stack is to be learned soon: until then, each call with it sends a snapshot.
 _SNAPSHOT_WATERMARK = 1 << 14
+# Room for what a CPU that switches 100,000 times a second does in one.
+_SCHED_BYTES = 1 << 24
 # By --stacks. A sample without a copy of the stack has at most 2 KiB.
 _SAMPLE_BYTES = {"full": 1 << 24, "fp": 1 << 21, "off": 1 << 18}
 
@@ -86,10 +88,11 @@ class Channels:
     calls: Channel
     snapshots: Channel | None = None
     samples: Channel | None = None
+    sched: Channel | None = None
     sampling: Sampling | None = None
 
     def __iter__(self) -> Iterator[Channel]:
-        return (c for c in (self.calls, self.snapshots, self.samples, self.side_band) if c is not None)
+        return (c for c in (self.calls, self.snapshots, self.samples, self.sched, self.side_band) if c is not None)
 
     def rings(self) -> Iterator[Ring]:
         """All rings."""
@@ -152,6 +155,10 @@ def open_channels(program: RecorderProgram, selection: Selection, size: int | No
             rings = open_event_rings(cpus, sizes[SpoolKind.SAMPLES])
             channels.samples = channel(SpoolKind.SAMPLES, rings)
             channels.sampling = Sampling(cpus, selection.profile, program.sampling(rings))
+        if SpoolKind.SCHED in sizes:
+            rings = open_event_rings(cpus, sizes[SpoolKind.SCHED])
+            channels.sched = channel(SpoolKind.SCHED, rings)
+            program.connect_switches(rings)
     except BaseException as error:
         for each in opened:
             each.close()
@@ -170,4 +177,6 @@ def _ring_sizes(selection: Selection, calls: int, default: int) -> dict[SpoolKin
         sizes[SpoolKind.SNAPSHOTS] = min(_SNAPSHOT_BYTES, default)
     if selection.profile:
         sizes[SpoolKind.SAMPLES] = min(_SAMPLE_BYTES[selection.stacks], default)
+    if selection.sched:
+        sizes[SpoolKind.SCHED] = min(_SCHED_BYTES, default)
     return sizes

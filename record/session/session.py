@@ -263,13 +263,17 @@ class _Session:
         for cpu, sample, calls in program.unsent():
             self._spools.write(SpoolKind.CALLS, cpu, [memoryview(sample)])
             counters["sent_syscalls"] += calls
+        if self._selection.sched:
+            for cpu, sample in program.still_off_cpu():
+                self._spools.write(SpoolKind.SCHED, cpu, [memoryview(sample)])
+                counters["sent_off_cpu"] += 1
         in_progress_at_end = program.calls_in_progress()
         self._note_end(program, counters, reason, in_progress_at_end)
         self._tracker.find_perf_maps(finally_=True)
         counters["failed_reads"] = self._tracker.careful.failures
         _log.info("counters: %s", counters)
         recorded = self._recorded(program, found, reason, counters, in_progress_at_end)
-        if self._selection.samples_stacks:
+        if self._selection.has_kernel_stacks:
             # Read while the program is loaded, for it may have been what ran.
             recorded.kernel_symbols = read_kernel_symbols()
         return recorded
@@ -457,8 +461,9 @@ class _Session:
 
     def _drain(self, channels: Channels) -> None:
         channels.calls.drain()
-        if channels.samples is not None:
-            channels.samples.drain()
+        for channel in (channels.samples, channels.sched):
+            if channel is not None:
+                channel.drain()
         now = monotonic_ns()
         channels.side_band.drain()
         events, self._events = self._events, []

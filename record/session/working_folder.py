@@ -18,12 +18,13 @@ _BLOCK = 512
 
 
 class SpoolKind(StrEnum):
-    """The spools of a recording: what four kinds of rings held, what the learner told the BPF program, the journal."""
+    """The spools of a recording: what five kinds of rings held, what the learner told the BPF program, the journal."""
 
     CALLS = "calls"
     SIDE_BAND = "sideband"
     SNAPSHOTS = "snapshots"
     SAMPLES = "samples"
+    SCHED = "sched"
     LEARNED = "learned"
     JOURNAL = "journal"
 

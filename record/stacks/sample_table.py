@@ -1,4 +1,4 @@
-"""Samples: from their spool to rows of ``samples``, and kernel stacks to rows of ``stacks`` and ``frames``."""
+"""Samples: from their spool to rows of ``samples``."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 
 from bpfrec.bpf import samples as wire
 from bpfrec.bpf.samples import Sample, sample_stream
-from bpfrec.bpf.wire import FRAMES
 from bpfrec.formats.schema import SAMPLES
 from bpfrec.record.decode.text import choice
 from bpfrec.record.processes.history import History
 from bpfrec.record.spool import read_whole
-from bpfrec.record.stacks.frames import StackRows, TableRow, within
+from bpfrec.record.stacks.frames import StackRows
+from bpfrec.record.stacks.kernel_stacks import KernelStacks
 from bpfrec.record.stacks.kernel_symbols import KernelSymbols
 from bpfrec.record.stacks.stack_table import StackTable
 
@@ -55,8 +55,8 @@ class _Columns:
 class SampleTable:
     """The samples of a recording. Call :meth:`read` first. ``pids``, ``tids``: seen in them; ``count``: how many.
 
-    ``has_stacks``: the samples have stacks; else they only tell which thread ran.
-    ``since``: samples taken before that (ns, CLOCK_MONOTONIC) are left out.
+    ``has_stacks``: the samples have stacks; else they only tell which thread ran. ``kernel``: the kernel stacks of the
+    recording. ``since``: samples taken before that (ns, CLOCK_MONOTONIC) are left out.
     """
 
     history: History
@@ -66,10 +66,9 @@ class SampleTable:
     pids: set[int] = field(default_factory=set)
     tids: set[int] = field(default_factory=set)
     count: int = 0
+    kernel: KernelStacks = field(default_factory=KernelStacks)
     _columns: list[_Columns] = field(default_factory=list)
     _names: dict[bytes, int] = field(default_factory=dict)
-    _kernel: dict[tuple[int, bytes], int] = field(default_factory=dict)
-    _kernel_seen: list[int] = field(default_factory=list)
 
     def read(self, spool: Path, report: Callable[[float], None]) -> None:
         """Reads the samples in ``spool`` and finds their user stacks; ``report`` gets the share done, 0 to 1."""
@@ -123,17 +122,7 @@ class SampleTable:
 
     def kernel_stacks(self, symbols: KernelSymbols) -> StackRows:
         """The rows for the kernel stacks, with their functions."""
-        stacks: list[TableRow] = []
-        frames: list[TableRow] = []
-        for number, ((error, addresses), seen) in enumerate(
-            zip(self._kernel, self._kernel_seen, strict=True), self.stacks.count
-        ):
-            ips = np.frombuffer(addresses, "<u8").tolist()
-            frames += [_kernel_frame(number, depth, ip, symbols) for depth, ip in enumerate(ips)]
-            status = "too-deep" if len(ips) == FRAMES else "no-kernel-symbols" if symbols.are_hidden else "root"
-            status = f"error-{error}" if error else status
-            stacks.append({"stack_id": number, "ts_ns": seen, "depth": len(ips), "status": status})
-        return StackRows(stacks, frames, [])
+        return self.kernel.rows(self.stacks.count, symbols)
 
     def _columns_of(self, samples: list[Sample]) -> _Columns:
         status = np.array([self._status(sample) for sample in samples], np.int32)
@@ -168,27 +157,8 @@ class SampleTable:
     def _kernel_stack(self, sample: Sample) -> int:
         if not self.has_stacks or not sample.flags & wire.IN_KERNEL:
             return -1
-        whole = len(sample.kernel) // 8 * 8
-        key = (max(-sample.kernel_bytes, 0), sample.kernel[:whole])
-        number = self._kernel.setdefault(key, len(self._kernel))
-        if number == len(self._kernel_seen):
-            self._kernel_seen.append(sample.time)
-        self._kernel_seen[number] = min(self._kernel_seen[number], sample.time)
-        return number
+        return self.kernel.number(sample.time, sample.kernel_bytes, sample.kernel)
 
 
 def _numbers(values: Iterable[int]) -> NDArray[np.int32]:
     return np.array(list(values), np.uint32).view(np.int32)
-
-
-def _kernel_frame(stack_id: int, depth: int, ip: int, symbols: KernelSymbols) -> TableRow:
-    symbol = symbols.at(within(ip, not depth))
-    return {
-        "stack_id": stack_id,
-        "depth": depth,
-        "ip": ip,
-        "symbol": symbol.name,
-        "symbol_offset": None if symbol.address is None else ip - symbol.address,
-        "module": symbol.module,
-        "source": "kernel",
-    }

@@ -18,6 +18,7 @@ from bpfrec.bpf import (
     fragments,
     known_stacks,
     leftovers,
+    off_cpu,
     perf_event,
     perf_records,
     program,
@@ -92,6 +93,9 @@ def test_wire_structs_and_constants(tmp_path: Path) -> None:
         "offsetof(struct wire_snapshot, comm)": 104,
         "WIRE_PROCESS": wire.KIND_PROCESS,
         "WIRE_SIGNAL": wire.KIND_SIGNAL,
+        "sizeof(struct wire_off_cpu)": off_cpu.OFF_CPU.itemsize,
+        "OFF_CPU_PREEMPTED": off_cpu.PREEMPTED,
+        "OFF_CPU_ENDED": off_cpu.ENDED,
         "SIGNAL_NO_INFO": wire.SIGNAL_NO_INFO,
         "sizeof(struct wire_signal)": wire.SIGNAL.itemsize,
         "PROCESS_BORN": wire.BORN,
@@ -135,6 +139,7 @@ def test_wire_structs_and_constants(tmp_path: Path) -> None:
         ("wire_stack", wire.EXTRA),
         ("wire_process", wire.PROCESS),
         ("wire_signal", wire.SIGNAL),
+        ("wire_off_cpu", off_cpu.OFF_CPU),
     ):
         for name in dtype.names or ():
             field, offset = dtype.fields[name][:2]
@@ -270,6 +275,7 @@ def test_constants_stand_in_the_order_of_the_program() -> None:
         "CONSTANT_NAME_REST",
         "CONSTANT_HELPER",
         "CONSTANT_OTHER_HELPER",
+        "CONSTANT_STACK_NS",
     ]
     assert re.findall(r"^\s*([A-Z_]+),", body[1], re.MULTILINE) == names, "another process would be recorded"
     assert f"#define CONSTANT {compiled.CONSTANT} " in source
