@@ -63,7 +63,14 @@ def constants_of(selection: Selection) -> list[int]:
     name = os.fsencode(selection.comm or "")[: _COMM_BYTES - 1].ljust(_COMM_BYTES, b"\0")
     words = (int.from_bytes(name[:8], "little"), int.from_bytes(name[8:], "little"))
     helpers = (*selection.helper_pids, 0, 0)[:MOST_HELPERS]
-    return [os.getpid(), only_tgid(selection) or 0, selection.uid or 0, *words, *helpers, selection.kernel_stacks_ns or 0]
+    return [
+        os.getpid(),
+        only_tgid(selection) or 0,
+        selection.uid or 0,
+        *words,
+        *helpers,
+        selection.kernel_stacks_ns or 0,
+    ]
 
 
 def only_tgid(selection: Selection) -> int | None:

@@ -32,7 +32,7 @@ record_running() {
 }
 
 cp -r "$workloads/nodey" "$workloads/server.c" "$workloads/mapit.c" "$workloads/spinning.c" \
-    "$workloads/leaking.c" "$workloads/locking.c" "$work"
+    "$workloads/leaking.c" "$workloads/locking.c" "$workloads/sleeping.c" "$work"
 cd "$work"
 for name in server mapit; do
     gcc -g -fno-omit-frame-pointer -O0 "$name.c" -o "$name"
@@ -107,11 +107,12 @@ chmod 755 .
 record running --profile 100 -e execve -- sh -c 'gzip -c random >/dev/null &
     setpriv --reuid=nobody --regid=nogroup --clear-groups ./spinning 800 >/dev/null & wait'
 
-for name in leaking locking; do
+for name in leaking locking sleeping; do
     gcc -g -fno-omit-frame-pointer -O0 -pthread "$name.c" -o "$name"
 done
 mkdir sessions files
 record leaking --stack-on all -d 1 -- ./leaking sessions 3
 record locking -d 2 -- ./locking files deadlock 4
+record sleeping --kernel-stacks --stack-on all -- ./sleeping
 
 mv ./*.bpfrec "$here"

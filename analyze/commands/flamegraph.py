@@ -13,7 +13,7 @@ from bpfrec.analyze.commands.options import pass_trace
 from bpfrec.analyze.commands.output import note, write_lines
 from bpfrec.analyze.commands.trace_input import trace_argument
 from bpfrec.analyze.facade import Trace
-from bpfrec.analyze.reports.stacks import STACK_OPTIONS
+from bpfrec.analyze.reports.stacks import MEASURES, STACK_OPTIONS
 
 _SUFFIXES = {
     ".svg": "svg",
@@ -61,6 +61,7 @@ def command(
     \b
     flamegraph -o calls.svg              a picture, which a browser zooms and searches
     flamegraph -o calls.html --by time   a page, which does that and more
+    flamegraph --by blocked              where threads waited (record --sched, --kernel-stacks)
     flamegraph | flamegraph.pl           folded stacks, for other programs
     flamegraph -o calls.json             for https://www.speedscope.app
 
@@ -99,5 +100,12 @@ def _format_of(output: Path | None) -> str:
     return _SUFFIXES[output.suffix.lower()]
 
 
-command.params[2:2] = [*filter_options({}), *STACK_OPTIONS]
+_BY = click.Option(
+    ["--by"],
+    type=click.Choice([*MEASURES, "blocked"]),
+    default="calls",
+    show_default=True,
+    help="What is counted: calls, the time in them, failed calls, or the time that threads waited in them.",
+)
+command.params[2:2] = [*filter_options({}), _BY, *(option for option in STACK_OPTIONS if option.name != "by")]
 command.params.append(trace_argument())

@@ -13,9 +13,20 @@ from bpfrec.analyze.flame.layout import Flame, flame_of
 from bpfrec.analyze.flame.speedscope import speedscope
 from bpfrec.analyze.flame.svg import svg
 from bpfrec.analyze.flame.text import amount_text
-from bpfrec.analyze.flame.weights import measure_calls, measure_samples
+from bpfrec.analyze.flame.weights import (
+    MeasuredStacks,
+    measure_blocked,
+    measure_calls,
+    measure_long_calls,
+    measure_samples,
+)
 from bpfrec.analyze.reports.call_filter import CALLS_ONLY, CallFilter
 from bpfrec.formats.errors import ReportError
+from bpfrec.formats.schema import SCHED
+from bpfrec.formats.trace_reader import table_rows
+
+_LONG_CALL_NS = 100_000
+"""Calls that take so long have probably waited: it is what the report waiting takes for a wait."""
 
 
 def measured(
@@ -30,7 +41,8 @@ def measured(
 ) -> tuple[Flame, str]:
     """The flame graph of a trace, and its title. ``chosen`` chooses calls as ``CallFilter.of`` does.
 
-    ``samples``: CPU samples instead of calls; ``by`` is calls (their number) or time. The other options are those of
+    ``samples``: CPU samples instead of calls; ``by`` is calls (their number) or time. Calls are measured by failures
+    and blocked too: the time that their threads waited. The other options are those of
     :func:`bpfrec.analyze.flame.weights.measure_calls`.
 
     Raises:
@@ -40,7 +52,9 @@ def measured(
     if samples:
         _check_samples(by, chosen)
     conditions = CallFilter.of(**chosen).conditions(trace.manifest)
-    if samples:
+    if by == "blocked":
+        stacks, what = _blocked(trace, chosen, comm=comm, call=call, lines=lines)
+    elif samples:
         period_ns = _period_ns(trace) if by == "time" else None
         stacks = measure_samples(trace, conditions, period_ns, comm=comm, lines=lines)
         what = "time on CPU" if period_ns else "CPU samples"
@@ -56,8 +70,22 @@ def measured(
     return flame, f"{what[0].upper()}{what[1:]} of {trace.path.name}: {amount_text(flame.total, flame.unit)}"
 
 
+def _blocked(trace: Trace, chosen: Mapping[str, Any], **options: bool) -> tuple[MeasuredStacks, str]:
+    """The stacks in which threads were blocked, and what that is called."""
+    calls = CallFilter.of(**chosen)
+    if not table_rows(trace.manifest).get(SCHED.name, 0):
+        conditions = calls.conditions(trace.manifest)
+        return measure_long_calls(trace, conditions, _LONG_CALL_NS, **options), "time in long system calls"
+    asked = [name for name in ("failed", "path") if chosen.get(name)]
+    if asked:
+        raise ReportError(f"times off the CPU have no {asked[0]}", "That is about system calls: leave it out.")
+    conditions = calls.conditions(trace.manifest, SCHED.name)
+    return measure_blocked(trace, conditions, trace.manifest.stop_ns, **options), "time blocked in system calls"
+
+
 def _check_samples(by: str, chosen: Mapping[str, Any]) -> None:
-    asked = [name for name in CALLS_ONLY if chosen.get(name)] + (["by failures"] if by == "failures" else [])
+    asked = [name for name in CALLS_ONLY if chosen.get(name)]
+    asked += [f"by {by}"] if by in ("failures", "blocked") else []
     if asked:
         raise ReportError(f"samples have no {asked[0]}", "That is about system calls: leave it out, or the samples.")
 

@@ -60,6 +60,53 @@ def measure_calls(
     return _measured(trace, rows, lines, unit, missing_notes(trace, chosen, by))
 
 
+def measure_blocked(
+    trace: Queries, chosen: list[Fragment], stop_ns: int, *, comm: bool = True, call: bool = True, lines: bool = False
+) -> MeasuredStacks:
+    """The stacks of the calls in which threads waited, measured by the time until they were woken, of ``sched``.
+
+    ``chosen``: conditions on ``sched``. Kernel frames stand on the call, and that on the user stack. What had not ended
+    at ``stop_ns`` lasted until then. The other options are those of :func:`measure_calls`.
+    """
+    rows = f"""
+        SELECT {_comm(comm)} AS comm, NULL AS gap, made.stack_id AS user_stack_id, kernel_stack_id,
+            {"syscall" if call else "NULL"} AS call,
+            sum(coalesce(blocked_ns, if(duration_ns IS NULL, {stop_ns} - sched.ts_ns, 0)))::BIGINT AS amount
+        FROM sched
+        LEFT JOIN (
+            SELECT tid, ts_ns, any_value(stack_id) AS stack_id FROM syscalls WHERE stack_id IS NOT NULL GROUP BY ALL
+        ) AS made ON made.tid = sched.tid AND made.ts_ns = sched.call_ns
+        WHERE sched.syscall IS NOT NULL AND sched.state != 'exited' AND {where(chosen)} GROUP BY ALL
+    """  # noqa: S608 - only literals
+    return _measured(trace, rows, lines, "ns", _blocked_notes(trace, chosen))
+
+
+def _blocked_notes(trace: Queries, chosen: list[Fragment]) -> list[str]:
+    query = f"""
+        SELECT count(*) FILTER (blocked_ns IS NULL AND duration_ns IS NOT NULL), count(*)
+        FROM sched WHERE syscall IS NOT NULL AND state != 'exited' AND {where(chosen)}
+    """  # noqa: S608 - only literals
+    ((unknown, total),) = trace.query(query).rows
+    lost = [f"of {unknown} of {total} times off the CPU it is not known how long they were blocked"] if unknown else []
+    return ["widths are the time that threads were blocked in calls (record --sched)", *lost]
+
+
+def measure_long_calls(
+    trace: Queries, chosen: list[Fragment], least_ns: int, *, comm: bool = True, call: bool = True, lines: bool = False
+) -> MeasuredStacks:
+    """The stacks of calls that took ``least_ns`` or more, by their durations: in place of :func:`measure_blocked`."""
+    found = measure_calls(
+        trace, [*chosen, Fragment(f"duration_ns >= {least_ns}")], "time", comm=comm, call=call, lines=lines
+    )
+    least = f"{least_ns / 1000:g} us"
+    found.notes.insert(
+        0,
+        f"when threads were blocked was not recorded (record --sched): widths are the durations of calls of {least} or "
+        "more, in which threads may have run too",
+    )
+    return found
+
+
 def measure_samples(
     trace: Queries, chosen: list[Fragment], period_ns: int | None = None, *, comm: bool = True, lines: bool = False
 ) -> MeasuredStacks:
@@ -134,8 +181,8 @@ def _measured(trace: Queries, rows: str, lines: bool, unit: str, notes: list[str
         single["comm"],
         single["gap"],
         *stacks.parts(_integers(measured, "user_stack_id")),
-        *stacks.parts(_integers(measured, "kernel_stack_id")),
         single["call"],
+        *stacks.parts(_integers(measured, "kernel_stack_id")),
     )
     starts = np.column_stack([part[0] for part in parts])
     lengths = np.column_stack([part[1] for part in parts])

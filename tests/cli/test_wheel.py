@@ -35,6 +35,7 @@ OF_OTHER_CALLS = {
     "mountsnoop",
     "netstat",
     "network",
+    "offcpu",
     "shmsnoop",
     "solisten",
     "statsnoop",

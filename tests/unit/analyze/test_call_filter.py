@@ -24,6 +24,7 @@ LACKING = {
     "exitsnoop": ("syscall", "failed", "path"),
     "lsof": NO_CALLS,
     "netstat": NO_CALLS,
+    "offcpu": ("failed", "path"),
     "startup": ("tid", "syscall", "failed"),
 }
 """Filters that have no meaning where rows are no calls."""
