@@ -103,6 +103,13 @@ class Trace:
         self._reader.close()
 
     @property
+    def reads(self) -> tuple[int, int]:
+        """What was read of a trace that is elsewhere: bytes, and in how many requests; zeros for one that is here."""
+        if isinstance(self._reader, RemoteTraceReader):
+            return self._reader.object.bytes_read, self._reader.object.requests
+        return 0, 0
+
+    @property
     def manifest(self) -> Manifest:
         """What the trace says about its own making."""
         return self._reader.manifest

@@ -22,6 +22,7 @@ _ENTRIES = {
     ),
     "report": Entry("bpfrec.analyze.commands.report:command", "short for analyze report: ready-made answers"),
     "sql": Entry("bpfrec.analyze.commands.sql:command", "short for analyze sql: ask in SQL"),
+    "fleet": Entry("bpfrec.analyze.commands.fleet:command", "ask many traces one question, wherever they are"),
     "man": Entry("bpfrec.manual:command", "write the manual pages"),
     "completion": Entry("bpfrec.completion:command", "print or install what a shell needs to complete words"),
     "mcp": Entry("bpfrec.analyze.commands.agents:mcp", "serve traces to an AI agent (Model Context Protocol)"),

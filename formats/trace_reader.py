@@ -96,6 +96,21 @@ class TraceReader:
         for name in self.manifest.tables:
             yield name, self._fault(name)
 
+    def blocks(self, name: str) -> Iterator[bytes]:
+        """The bytes of the Parquet file of a table that the manifest lists, some at a time; not more than it says.
+
+        Raises:
+            TraceFileError: it is damaged or missing.
+        """
+        member, left = f"{name}.parquet", self.manifest.tables[name].bytes
+        try:
+            with self._member(self._zip, member) if self._zip else _regular(self.path / member) as source:
+                while left > 0 and (block := source.read(min(_COPY_BYTES, left))):
+                    left -= len(block)
+                    yield block
+        except OSError as error:
+            raise TraceFileError(f"{self.path}: {member}: {error.strerror}") from None
+
     def _fault(self, name: str) -> str:
         entry, member = self.manifest.tables[name], f"{name}.parquet"
         digest, size = hashlib.sha256(), 0

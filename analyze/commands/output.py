@@ -223,12 +223,17 @@ def output_options(function: F) -> F:
     return command  # type: ignore[return-value]
 
 
+def format_of(path: Path) -> str:
+    """The format that the suffix of a file says; table if it says none."""
+    return _SUFFIXES.get(path.suffix.lower(), "table")
+
+
 def _output(form: str | None, target: Path | None, force: bool, show_sql: bool) -> Output:
     path = None if target is None or str(target) == "-" else target
     if force and path is None:
         raise click.UsageError("--force replaces the file of --output, and none is given.")
     if form is None and path is not None:
-        form = _SUFFIXES.get(path.suffix.lower(), "table")
+        form = format_of(path)
     if form is None and agent.for_agent():
         return Output("markdown", show_sql, is_bounded=True)
     return Output(form or "table", show_sql, path, force)

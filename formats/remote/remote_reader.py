@@ -157,7 +157,7 @@ class RemoteTraceReader:
         for name, entry in self.manifest.tables.items():
             try:
                 digest = hashlib.sha256()
-                for block in self._blocks(name):
+                for block in self.blocks(name):
                     digest.update(block)
                 yield name, "" if digest.hexdigest() == entry.sha256 else f"{name}.parquet: its checksum is wrong"
             except TraceFileError as error:
@@ -245,7 +245,7 @@ class RemoteTraceReader:
         try:
             target = self._copies_folder() / table.member
             with target.open("wb") as copy:
-                for block in self._blocks(table.name):
+                for block in self.blocks(table.name):
                     digest.update(block)
                     copy.write(block)
         except OSError as error:
@@ -256,7 +256,12 @@ class RemoteTraceReader:
             raise self._damaged(f"{table.member}: its checksum is wrong")
         return target
 
-    def _blocks(self, name: str) -> Iterator[bytes]:
+    def blocks(self, name: str) -> Iterator[bytes]:
+        """The bytes of the Parquet file of a table that the manifest lists, some at a time.
+
+        Raises:
+            TraceFileError: it is damaged or missing, or cannot be read.
+        """
         start, size = self._place(name)
         for at in range(start, start + size, _COPY_BYTES):
             yield self.object.read(at, min(_COPY_BYTES, start + size - at))

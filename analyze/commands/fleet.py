@@ -1,0 +1,395 @@
+"""``bpfrec fleet``: one question to many traces."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from bpfrec.analyze.commands.endings import ended_by_signals
+from bpfrec.analyze.commands.lazygroup import Entry, LazyGroup
+from bpfrec.analyze.commands.output import Output, note, output_options
+from bpfrec.analyze.reports import REPORTS, find
+from bpfrec.formats.errors import BpfrecError
+
+if TYPE_CHECKING:
+    from bpfrec.analyze.engine.result import Result
+    from bpfrec.analyze.fleet.question import Question, Status
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+FLEET_VARIABLE = "BPFREC_FLEET"
+DEFAULT_FLEET = "fleet.parquet"
+_TIME_LIMIT_S = 600.0
+_CLEAR = "\r\x1b[K"
+
+
+class _Group(LazyGroup):
+    """The commands of this module."""
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """The command of that name."""
+        return _COMMANDS.get(cmd_name)
+
+
+class _Reports(LazyGroup):
+    """The reports as commands that ask many traces."""
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """The command of the report of that name."""
+        return _report_command(cmd_name) if cmd_name in REPORTS else None
+
+
+@click.group(
+    "fleet",
+    cls=_Group,
+    entries={
+        "index": Entry("", "make a table with a row for each trace: host, time, command, calls, losses"),
+        "report": Entry("", "ask many traces for a report"),
+        "sql": Entry("", "ask many traces in SQL"),
+        "export": Entry("", "copy the tables of many traces into one lake of Parquet"),
+    },
+)
+def command() -> None:
+    """Ask many traces one question, wherever they are.
+
+    \b
+    bpfrec fleet index s3://incidents/4711/ -o fleet.parquet
+    bpfrec fleet report failed-opens --fleet fleet.parquet --where "host LIKE 'web%'"
+    """
+
+
+def _fleet_options(function: F) -> F:
+    """Adds what chooses traces: the command gets their names as ``traces``."""
+
+    @click.option(
+        "--fleet",
+        metavar="PLACE",
+        help="The traces: an index, a folder, a prefix of a store (s3://...), a file that lists them, or - for a list "
+        f"on standard input.  [default: ${FLEET_VARIABLE}, else {DEFAULT_FLEET}]",
+    )
+    @click.option(
+        "--where",
+        metavar="SQL",
+        help="Only traces for whose row in the index this holds, as \"host = 'a' AND calls > 1000\"; without an index "
+        "the rows are made first.",
+    )
+    @wraps(function)
+    def command(*args: Any, fleet: str | None, where: str | None, **kwargs: Any) -> Any:
+        from bpfrec.analyze.fleet.index import chosen_traces  # noqa: PLC0415
+
+        click.get_current_context().with_resource(ended_by_signals())
+        traces = chosen_traces(fleet or os.environ.get(FLEET_VARIABLE) or DEFAULT_FLEET, where)
+        if not traces:
+            raise BpfrecError("no trace is chosen", "Look at the index, or name another place with --fleet.")
+        return function(*args, traces=traces, **kwargs)
+
+    return command  # type: ignore[return-value]
+
+
+def _asking_options(function: F) -> F:
+    """Adds how many traces are asked at a time, how long one may take, and where the list of how it went goes."""
+
+    @_fleet_options
+    @click.option(
+        "--jobs",
+        type=click.IntRange(1),
+        metavar="N",
+        default=None,
+        help="Ask so many traces at a time.  [default: as many as there are CPUs]",
+    )
+    @click.option(
+        "--time-limit",
+        "time_limit_s",
+        type=click.FloatRange(0, min_open=True),
+        metavar="SECONDS",
+        default=_TIME_LIMIT_S,
+        show_default=True,
+        help="Give a trace up that takes longer.",
+    )
+    @click.option(
+        "--status",
+        "status_file",
+        type=click.Path(dir_okay=False, path_type=Path),
+        metavar="FILE",
+        help="Write a row for each trace to FILE: status, message, rows, bytes read, seconds. In the format that its "
+        "suffix says; an existing file is replaced.",
+    )
+    @wraps(function)
+    def command(*args: Any, **kwargs: Any) -> Any:
+        return function(*args, **kwargs)
+
+    return command  # type: ignore[return-value]
+
+
+class _Run:
+    """Asks ``traces`` and gives the answers; notes how it went for each."""
+
+    def __init__(self, traces: Sequence[str], question: Question, jobs: int | None, time_limit_s: float) -> None:
+        self._traces, self._question = traces, question
+        self._jobs, self._time_limit_s = jobs or _cpus(), time_limit_s
+        self.statuses: list[Status] = []
+
+    def results(self) -> Iterator[Result]:
+        """The answers with rows, as they come."""
+        from bpfrec.analyze.fleet.local_runner import run_local  # noqa: PLC0415
+
+        progress = _Progress(len(self._traces), "asked")
+        try:
+            for answer in run_local(self._traces, self._question, jobs=self._jobs, time_limit_s=self._time_limit_s):
+                self.statuses.append(answer.status)
+                progress.show(len(self.statuses))
+                if answer.result is not None:
+                    yield answer.result
+        finally:
+            progress.clear()
+
+    def finish(self, status_file: Path | None) -> None:
+        """Says how many traces were not answered, and why; exits with 1 if there are any."""
+        from bpfrec.analyze.fleet.question import OK  # noqa: PLC0415
+
+        if status_file is not None:
+            _write_statuses(self.statuses, status_file)
+        lacking = [status for status in self.statuses if status.status == OK and "lacks" in status.message]
+        if lacking:
+            note(f"{len(lacking)} of {len(self.statuses)} traces lack events")
+        failed = [status for status in self.statuses if status.status != OK]
+        for status in failed[:3]:
+            note(f"{status.status}: {status.message}")
+        if failed:
+            more = "" if status_file else "; --status FILE lists them"
+            note(f"{len(failed)} of {len(self.statuses)} traces gave no whole answer{more}")
+            raise click.exceptions.Exit(1)
+
+
+def _write_statuses(statuses: Sequence[Status], path: Path) -> None:
+    from dataclasses import astuple  # noqa: PLC0415
+
+    from bpfrec.analyze.commands.output import format_of  # noqa: PLC0415
+    from bpfrec.analyze.engine.result import Result  # noqa: PLC0415
+
+    columns = ["trace", "status", "message", "rows", "bytes_read", "requests", "seconds"]
+    types = ["VARCHAR", "VARCHAR", "VARCHAR", "BIGINT", "BIGINT", "BIGINT", "DOUBLE"]
+    rows = sorted(astuple(status) for status in statuses)
+    Output(format_of(path), False, path, force=True).write(Result(columns, types, rows, ""))
+
+
+class _Progress:
+    """A line on the terminal that counts."""
+
+    def __init__(self, total: int, what: str) -> None:
+        self._total, self._what = total, what
+        self._is_shown = sys.stderr.isatty() and os.environ.get("TERM", "dumb") != "dumb"
+
+    def show(self, done: int) -> None:
+        """Shows how many are done."""
+        if self._is_shown:
+            sys.stderr.write(f"{_CLEAR}bpfrec: {done:,} of {self._total:,} traces {self._what}")
+            sys.stderr.flush()
+
+    def clear(self) -> None:
+        """Removes the line."""
+        if self._is_shown:
+            sys.stderr.write(_CLEAR)
+            sys.stderr.flush()
+
+
+def _cpus() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _write_answers(run: _Run, output: Output) -> None:
+    """Writes the rows of all answers as they come."""
+    from bpfrec.analyze.engine.result import Result  # noqa: PLC0415
+
+    results = run.results()
+    first = next(results, None)
+    if first is None:
+        return
+    columns = first.columns
+
+    def rows() -> Iterator[tuple[Any, ...]]:
+        yield from first.rows
+        for result in results:
+            if result.columns != columns:
+                raise BpfrecError("the answers of two traces have different columns", "Name the columns in the query.")
+            yield from result.rows
+
+    output.write(Result(columns, first.types, rows(), first.sql))
+
+
+@click.group(
+    "report",
+    cls=_Reports,
+    entries={name: Entry("", line) for name, line in REPORTS.items()},
+    invoke_without_command=True,
+    subcommand_metavar="NAME [OPTIONS]",
+)
+@click.pass_context
+def report(ctx: click.Context) -> None:
+    """Ask many traces for a report. The first column, trace, says which trace a row is from.
+
+    Without NAME, the reports whose answers --merged makes one of.
+    """
+    if ctx.invoked_subcommand is None:
+        from bpfrec.analyze.fleet.merging import mergeable  # noqa: PLC0415
+
+        for name in mergeable():
+            click.echo(f"{name:<14}{REPORTS[name]}")
+
+
+def _report_command(name: str) -> click.Command:
+    from bpfrec.analyze.commands.filter_options import filter_options  # noqa: PLC0415
+    from bpfrec.analyze.reports.call_filter import FILTERS  # noqa: PLC0415
+
+    chosen = find(name)
+    asked = {*chosen.filter_names(FILTERS), *chosen.option_names()}
+
+    @click.command(name, help=chosen.help, epilog=chosen.usage)
+    @output_options
+    @_asking_options
+    @click.option("--merged", is_flag=True, help="Make one answer of all: counts are added, histograms too.")
+    def command(
+        *,
+        traces: list[str],
+        output: Output,
+        jobs: int | None,
+        time_limit_s: float,
+        status_file: Path | None,
+        merged: bool,
+        **options: Any,
+    ) -> None:
+        from bpfrec.analyze.fleet.merging import merge, reduce_sql  # noqa: PLC0415
+        from bpfrec.analyze.fleet.question import Question  # noqa: PLC0415
+
+        options = chosen.settle(options | {"format": output.format, "show_sql": False})
+        wanted = {option: value for option, value in options.items() if option in asked}
+        sql = reduce_sql(name, wanted) if merged else ""
+        if output.show_sql:
+            if not merged:
+                raise click.UsageError("--sql prints how answers are merged: add --merged.")
+            click.echo(sql)
+            return
+        top = int(wanted.get("top") or 0)
+        if merged and "top" in wanted:
+            # The greatest of all need not be among the greatest of any.
+            wanted["top"] = 0
+        run = _Run(traces, Question(name, wanted), jobs, time_limit_s)
+        if merged:
+            result = merge(sql, run.results(), top)
+            if result.columns:
+                output.write(result)
+        else:
+            _write_answers(run, output)
+        run.finish(status_file)
+
+    own = [flag for param in chosen.options for flag in (*param.opts, *param.secondary_opts)]
+    for param in command.params:
+        param.opts[:] = [flag for flag in param.opts if flag not in own]
+    command.params[:0] = [*filter_options(chosen.flags, own), *chosen.options]
+    return command
+
+
+@click.command("sql")
+@click.argument("query")
+@output_options
+@_asking_options
+def sql(
+    traces: list[str],
+    output: Output,
+    query: str,
+    jobs: int | None,
+    time_limit_s: float,
+    status_file: Path | None,
+) -> None:
+    """Ask many traces in SQL. The first column, trace, says which trace a row is from.
+
+    QUERY is asked each trace by itself; "bpfrec analyze schema" lists the views. Add up what it gives with another
+    tool: --format parquet -o FILE.
+    """
+    from bpfrec.analyze.fleet.question import Question  # noqa: PLC0415
+
+    if output.show_sql:
+        click.echo(query.strip())
+        return
+    run = _Run(traces, Question(sql=query), jobs, time_limit_s)
+    _write_answers(run, output)
+    run.finish(status_file)
+
+
+@click.command("index")
+@click.argument("places", nargs=-1, required=True, metavar="PLACE...")
+@click.option(
+    "-o",
+    "--output",
+    "target",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=DEFAULT_FLEET,
+    show_default=True,
+    metavar="FILE",
+    help="The index. If it is there, traces that have not changed are not read again.",
+)
+@click.option("--failures", is_flag=True, help="Also count failed calls by error, for which more is read.")
+@click.pass_context
+def index(ctx: click.Context, places: tuple[str, ...], target: Path, failures: bool) -> None:
+    """Make a table with a row for each trace, of which 64 KiB are read.
+
+    PLACE is a folder, a prefix of a store (s3://...), a trace, a file that lists traces, or - for a list on standard
+    input. A trace that cannot be read is a row too: its status says so.
+    """
+    import pyarrow.parquet as pq  # noqa: PLC0415
+
+    from bpfrec.analyze.commands.files import output_file  # noqa: PLC0415
+    from bpfrec.analyze.fleet.index import IndexBuilder, read_index  # noqa: PLC0415
+
+    ctx.with_resource(ended_by_signals())
+    before = read_index(target) if target.exists() else None
+    progress = _Progress(0, "indexed")
+
+    def show(done: int, total: int) -> None:
+        progress._total = total
+        progress.show(done)
+
+    builder = IndexBuilder(places, before, failures=failures, progress=show)
+    rows = builder.rows()
+    progress.clear()
+    if not rows.num_rows:
+        raise BpfrecError(f"no trace is in {', '.join(places)}", "A trace is called *.bpfrec.")
+    with output_file(target, force=True, binary=True) as file:
+        pq.write_table(rows, file, compression="zstd")
+    unreadable = f", {builder.unreadable} of them unreadable" if builder.unreadable else ""
+    note(f"{target}: {rows.num_rows:,} traces{unreadable}; {rows.num_rows - builder.kept:,} were read")
+
+
+@click.command("export")
+@click.option("--to", "target", required=True, metavar="PLACE", help="A folder, or a place in a store.")
+@_fleet_options
+def export(traces: list[str], target: str) -> None:
+    """Copy the tables of many traces into one lake of Parquet: TABLE/trace=ID/part.parquet.
+
+    DuckDB, Spark, Trino and ClickHouse read it. Members are copied byte for byte, and their checksums compared.
+    traces.parquet says which trace an ID is; views.sql makes views for DuckDB.
+    """
+    from bpfrec.analyze.fleet.lake import Lake  # noqa: PLC0415
+
+    lake = Lake(target)
+    progress = _Progress(len(traces), "copied")
+    faults = []
+    for done, (_, fault) in enumerate(lake.add(traces), 1):
+        progress.show(done)
+        if fault:
+            faults.append(fault)
+    progress.clear()
+    for fault in faults[:3]:
+        note(fault)
+    note(f"{target}: {len(traces) - len(faults):,} of {len(traces):,} traces, {lake.bytes_copied:,} bytes")
+    if faults:
+        raise click.exceptions.Exit(1)
+
+
+_COMMANDS = {"index": index, "report": report, "sql": sql, "export": export}

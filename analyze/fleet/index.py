@@ -1,0 +1,214 @@
+"""The index of a fleet: a row for each trace, made of the first 64 KiB of it."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from bpfrec.analyze.engine.errors import sql_errors
+from bpfrec.analyze.engine.session import Scratch, connect
+from bpfrec.analyze.fleet.places import Found, find_traces
+from bpfrec.analyze.views.recording import check_clock, wall_offset_ns
+from bpfrec.formats.errors import BpfrecError
+from bpfrec.formats.remote.opening import open_reader
+from bpfrec.formats.remote.remote_reader import RemoteTable, RemoteTraceReader
+from bpfrec.formats.remote.uri import trace_place
+from bpfrec.formats.schema import LOSSES, SYSCALLS
+from bpfrec.formats.trace_reader import TraceReader, table_rows
+
+if TYPE_CHECKING:
+    import duckdb
+
+INDEX_SUFFIX = ".parquet"
+_THREADS = 16
+_COUNTS = pa.map_(pa.string(), pa.int64())
+SCHEMA = pa.schema(
+    [
+        ("trace", pa.string()),
+        ("size_bytes", pa.int64()),
+        ("modified_ns", pa.int64()),
+        ("version", pa.string()),
+        ("status", pa.string()),
+        ("message", pa.string()),
+        ("host", pa.string()),
+        ("kernel", pa.string()),
+        ("arch", pa.string()),
+        ("start", pa.timestamp("ns")),
+        ("stop", pa.timestamp("ns")),
+        ("stopped", pa.string()),
+        ("finished", pa.bool_()),
+        ("command_line", pa.string()),
+        ("tool_version", pa.string()),
+        ("calls", pa.int64()),
+        ("events_lost", pa.int64()),
+        ("syscalls", _COUNTS),
+        ("failures", _COUNTS),
+        ("bytes_read", pa.int64()),
+    ]
+)
+"""``status``: ok, or unreadable with a ``message``. ``syscalls``: calls by name. ``failures``: failed calls by error;
+NULL if they were not to be counted. ``bytes_read``: what was read of a trace that is elsewhere, to make the row.
+"""
+
+
+def index_row(found: Found, *, failures: bool = False) -> dict[str, Any]:
+    """The row of one trace. ``failures``: also count failed calls by error, which reads a column of the calls."""
+    row: dict[str, Any] = {"trace": found.trace, "size_bytes": found.size, "modified_ns": found.modified_ns}
+    try:
+        with open_reader(trace_place(found.trace)) as reader:
+            manifest = reader.manifest
+            check_clock(manifest, str(reader.path))
+            offset = wall_offset_ns(manifest)
+            row |= {
+                "size_bytes": reader.size_bytes(),
+                "status": "ok",
+                "host": manifest.host.name,
+                "kernel": manifest.host.kernel,
+                "arch": manifest.host.arch,
+                "start": manifest.start_ns + offset,
+                "stop": manifest.stop_ns + offset,
+                "stopped": manifest.stopped,
+                "finished": manifest.finished,
+                "command_line": shlex.join(manifest.command_line),
+                "tool_version": manifest.tool_version,
+                "calls": table_rows(manifest).get(SYSCALLS.name, 0),
+                "events_lost": _events_lost(reader),
+                "syscalls": sorted(manifest.syscalls.items()),
+                "failures": _failures(reader) if failures else None,
+            }
+            if isinstance(reader, RemoteTraceReader):
+                row |= {"version": reader.object.version, "bytes_read": reader.object.bytes_read}
+    except (BpfrecError, OSError, pa.ArrowException) as error:
+        message = error.message if isinstance(error, BpfrecError) else str(error).partition("\n")[0]
+        return {**row, "status": "unreadable", "message": message}
+    return row
+
+
+def _events_lost(reader: TraceReader | RemoteTraceReader) -> int:
+    path = reader.parquet(LOSSES)
+    if path is None:
+        return 0
+    rows = pq.read_table(path, columns=["severity", "count"])
+    lost = rows.filter(pc.equal(rows["severity"].cast(pa.string()), "data_loss"))
+    return int(pc.sum(lost["count"]).as_py() or 0)
+
+
+def _failures(reader: TraceReader | RemoteTraceReader) -> list[tuple[str, int]]:
+    table = reader.queried(SYSCALLS)
+    if table is None:
+        return []
+    source = pa.PythonFile(table.open(), mode="r") if isinstance(table, RemoteTable) else table
+    counts: dict[str, int] = {}
+    with pq.ParquetFile(source, pre_buffer=False) as file:
+        for batch in file.iter_batches(columns=["errno"]):
+            for entry in pc.value_counts(batch["errno"].cast(pa.string()).drop_null()).to_pylist():
+                counts[entry["values"]] = counts.get(entry["values"], 0) + entry["counts"]
+    return sorted(counts.items())
+
+
+def read_index(path: Path) -> pa.Table:
+    """The rows of an index.
+
+    Raises:
+        BpfrecError: it is none.
+    """
+    try:
+        rows = pq.read_table(path)
+    except (OSError, pa.ArrowException) as error:
+        cause = getattr(error, "strerror", None) or str(error).partition("\n")[0]
+        raise BpfrecError(f"{path}: {cause}", "Make an index with: bpfrec fleet index PLACE -o FILE.parquet") from None
+    if not set(SCHEMA.names) <= set(rows.column_names):
+        raise BpfrecError(f"{path}: no index of traces", "Make one with: bpfrec fleet index PLACE -o FILE.parquet")
+    return rows.select(SCHEMA.names)
+
+
+class IndexBuilder:
+    """Makes the rows of an index of the traces that ``places`` name. ``before``: those of an index made earlier.
+
+    A trace whose size and time of change are those of before is not read again. ``progress`` is called with the number
+    of traces that are done and that there are.
+    """
+
+    def __init__(
+        self,
+        places: Sequence[str],
+        before: pa.Table | None = None,
+        *,
+        failures: bool = False,
+        progress: Callable[[int, int], None] = lambda _done, _all: None,
+    ) -> None:
+        self._failures, self._progress = failures, progress
+        self._before = {} if before is None else {row["trace"]: row for row in _rows(before)}
+        self._found = {found.trace: found for place in places for found in find_traces(place)}
+        self.kept = 0
+        self.unreadable = 0
+
+    def rows(self) -> pa.Table:
+        """The rows, in the order in which the traces were found."""
+        known = {trace: row for trace, found in self._found.items() if (row := self._same(found)) is not None}
+        new = [found for trace, found in self._found.items() if trace not in known]
+        self.kept = len(known)
+        made: dict[str, dict[str, Any]] = {}
+        pool = ThreadPoolExecutor(_THREADS)
+        try:
+            for row in pool.map(lambda found: index_row(found, failures=self._failures), new):
+                made[row["trace"]] = row
+                self._progress(self.kept + len(made), len(self._found))
+        finally:
+            pool.shutdown(cancel_futures=True)
+        rows = [known.get(trace) or made[trace] for trace in self._found]
+        self.unreadable = sum(row["status"] != "ok" for row in rows)
+        return pa.Table.from_pylist(rows, schema=SCHEMA)
+
+    def _same(self, found: Found) -> dict[str, Any] | None:
+        row = self._before.get(found.trace)
+        if row is None or row["status"] != "ok" or found.modified_ns is None:
+            return None
+        if (row["size_bytes"], row["modified_ns"]) != (found.size, found.modified_ns):
+            return None
+        return None if self._failures and row["failures"] is None else row
+
+
+def _rows(index: pa.Table) -> list[dict[str, Any]]:
+    """The rows with times as ns: Python's datetime ends at microseconds."""
+    whole = [pa.int64() if pa.types.is_timestamp(field.type) else field.type for field in index.schema]
+    rows: list[dict[str, Any]] = index.cast(pa.schema(zip(index.column_names, whole, strict=True))).to_pylist()
+    return rows
+
+
+def chosen_traces(place: str, where: str | None) -> list[str]:
+    """The traces of an index, a folder, a prefix or a list for whose rows in the index ``where`` (SQL) holds.
+
+    Raises:
+        BpfrecError: there is none, or the condition is wrong.
+    """
+    is_index = place.endswith(INDEX_SUFFIX)
+    if not is_index and where is None:
+        return [found.trace for found in find_traces(place)]
+    rows = read_index(Path(place)) if is_index else IndexBuilder([place]).rows()
+    with session(rows) as connection, sql_errors():
+        relation = connection.view("traces")
+        # The line break ends a comment.
+        chosen = relation.filter(f"({where}\n)") if where else relation
+        return [trace for (trace,) in chosen.project("trace").fetchall()]
+
+
+@contextmanager
+def session(rows: pa.Table) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A SQL session that reads no files, with the table ``traces``."""
+    scratch = Scratch()
+    connection = connect(scratch)
+    try:
+        connection.register("traces", rows)
+        yield connection
+    finally:
+        connection.close()
+        scratch.remove()
