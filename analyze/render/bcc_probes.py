@@ -9,6 +9,9 @@ from typing import Any
 from bpfrec.analyze.render.bcc import log2_histogram, shown
 from bpfrec.analyze.render.escape import printable
 
+_STACKS = {"kernel_stack": "[no kernel stack recorded]", "stack": "[no stack recorded]"}
+"""Columns with stacks, in the order in which bcc prints them, and what stands for one that is not there."""
+
 
 def argdist_text(
     rows: Iterable[Mapping[str, Any]], titles: Sequence[tuple[bool, str]], clocks: Sequence[str]
@@ -46,10 +49,11 @@ def trace_text(rows: Iterable[Mapping[str, Any]], clock: str | None, cpu: bool, 
         line += f"{shown(row['cpu']):<3} " if cpu else ""
         line += f"{shown(row['pid']):<7} {shown(row['tid']):<7} {shown(row['comm']):<15} {shown(row['func']):<16} "
         yield line + ("" if row["message"] is None else printable(row["message"]))
-        if "stack" in row:
-            for frame in row["stack"] or ["[no stack recorded]"]:
-                yield " " * 8 + printable(frame)
+        for column, missing in _STACKS.items():
+            if column in row:
+                for frame in row[column] or [missing]:
+                    yield " " * 8 + printable(frame)
         if "count" in row:
             yield f"-->COUNT {row['count']}"
-        if "stack" in row or "count" in row:
+        if "count" in row or not _STACKS.keys().isdisjoint(row):
             yield ""

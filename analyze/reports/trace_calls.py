@@ -45,6 +45,7 @@ def compute(
     clock: str | None = None,
     print_cpu: bool = False,
     user_stack: bool = False,
+    kernel_stack: bool = False,
     address: bool = False,
     aggregate: bool = False,
     bin_cmp: bool = False,
@@ -54,10 +55,11 @@ def compute(
     ``msg_filter``: only events whose message contains it. ``string_size``: strings are cut after this many characters.
     ``max_events``: only the first so many. ``clock`` adds the column time: ``offset`` (seconds since the start),
     ``unix`` (since the epoch) or ``utc`` (HH:MM:SS). ``print_cpu`` adds cpu, ``user_stack``
-    adds stack (a list, innermost first; NULL: none was recorded), with ``address`` in its lines. ``aggregate`` counts
+    adds stack (a list, innermost first; NULL: none was recorded), ``kernel_stack`` adds kernel_stack, where the call
+    waited longest, both with ``address`` in their lines. ``aggregate`` counts
     equal events, the most frequent first, in the column count. A probe that is wrong, or asks for what is not in a
     trace, is left out; a note says why. ``bin_cmp``: the constant of STRCMP is a list of bytes.
-    Columns: ts (not with ``aggregate``), time, cpu, pid, tid, comm, func, message, stack, count.
+    Columns: ts (not with ``aggregate``), time, cpu, pid, tid, comm, func, message, kernel_stack, stack, count.
 
     Raises:
         ReportError: no probe can be answered.
@@ -93,6 +95,7 @@ def compute(
         time=_time(trace, clock),
         print_cpu=print_cpu,
         user_stack=user_stack,
+        kernel_stack=kernel_stack,
         address=address,
         msg_filter=msg_filter,
         max_events=max_events,
@@ -103,6 +106,8 @@ def compute(
     result = Events(found.columns, found.types, found.source, sql, found.notes, len(refused), has_messages=has_messages)
     if user_stack:
         _note_stacks(trace, result)
+    if kernel_stack:
+        _note_kernel_stacks(result)
     return result
 
 
@@ -130,11 +135,21 @@ def _note_stacks(trace: Queries, result: Result) -> None:
         result.notes.append(f"no stack was recorded with {without} of {len(result.rows)} events{how}")
 
 
+def _note_kernel_stacks(result: Result) -> None:
+    column = result.columns.index("kernel_stack")
+    without = sum(row[column] is None for row in result.rows)
+    if without:
+        result.notes.append(
+            f"no kernel stack was recorded with {without} of {len(result.rows)} events: record --kernel-stacks has "
+            "those of calls that wait"
+        )
+
+
 def _settle(options: Options) -> Options:
     if options["aggregate"] and options["max_events"] is None:
         raise click.UsageError("-A needs -M: say how many events to count.")
-    if options["address"] and not options["user_stack"]:
-        raise click.UsageError("-a shows the addresses of a stack and needs -U.")
+    if options["address"] and not (options["user_stack"] or options["kernel_stack"]):
+        raise click.UsageError("-a shows the addresses of a stack and needs -U or -K.")
     clocks = (("unix", "unix_timestamp"), ("offset", "timestamp"), ("utc", "time_of_day"))
     return options | {"clock": next((clock for clock, option in clocks if options[option]), None)}
 
@@ -171,9 +186,11 @@ REPORT = Report(
         click.Option(["-T", "--time", "time_of_day"], is_flag=True, help="Show the time of day (UTC)."),
         click.Option(["-C", "--print_cpu", "--print-cpu"], is_flag=True, help="Show the CPU."),
         click.Option(["-f", "--msg-filter"], metavar="TEXT", help="Only events whose message contains TEXT."),
-        refused_option(["-K", "--kernel-stack"], "kernel stacks are not recorded; -U shows user stacks.", is_flag=True),
+        click.Option(
+            ["-K", "--kernel-stack"], is_flag=True, help="Show where the call waited (record --kernel-stacks)."
+        ),
         click.Option(["-U", "--user-stack"], is_flag=True, help="Show the user stack."),
-        click.Option(["-a", "--address"], is_flag=True, help="With -U: show addresses."),
+        click.Option(["-a", "--address"], is_flag=True, help="With -U or -K: show addresses."),
         click.Option(["-A", "--aggregate"], is_flag=True, help="With -M: count equal events."),
         click.Option(
             ["-B", "--bin_cmp", "--bin-cmp"],
@@ -188,7 +205,7 @@ REPORT = Report(
         refused_option(["-b", "--buffer-pages"], "buffers are set when recording: record --buffer SIZE."),
     ),
     streams=True,
-    needs_all=("user_stack", "aggregate"),
+    needs_all=("user_stack", "kernel_stack", "aggregate"),
     usage='PROBE: [{p,r,t}:[library]:]function[(signature)] [(predicate)] ["format", expression, ...]',
     help="""Print single calls that meet a condition, as bcc's trace does.
 

@@ -33,8 +33,19 @@ shown AS (
     LIMIT {{ max_events }}
 {% endif %}
 )
-{% if user_stack %}
-, user_stacks AS (
+{% if kernel_stack %}
+, waits AS (
+    -- where a call waited longest
+    SELECT shown.event_id, arg_max(sched.kernel_stack_id, sched.duration_ns) AS kernel_stack_id
+    FROM shown
+    JOIN syscalls AS made ON made.event_id = shown.event_id
+    JOIN sched ON sched.tid = made.tid AND sched.call_ns = made.ts_ns
+    WHERE sched.kernel_stack_id IS NOT NULL
+    GROUP BY shown.event_id
+)
+{% endif %}
+{% if user_stack or kernel_stack %}
+, frame_lists AS (
     SELECT
         stack_id,
         list(
@@ -44,12 +55,21 @@ shown AS (
 {% endif %}
                 coalesce(demangled(symbol) || printf('+0x%x', coalesce(symbol_offset, 0)), '[unknown]'),
                 -- bcc calls no memory a module that is no file
-                ' [' || CASE WHEN NOT starts_with(module, '//anon') THEN regexp_replace(module, '^.*/', '') END || ']'
+                ' [' || CASE
+                    WHEN source = 'kernel' THEN trim(module, '[]')
+                    WHEN NOT starts_with(module, '//anon') THEN regexp_replace(module, '^.*/', '')
+                END || ']'
             )
             ORDER BY depth
-        ) AS stack
+        ) AS frames
     FROM frames
-    WHERE stack_id IN (SELECT stack_id FROM shown)
+    WHERE FALSE
+{% if user_stack %}
+        OR stack_id IN (SELECT stack_id FROM shown)
+{% endif %}
+{% if kernel_stack %}
+        OR stack_id IN (SELECT kernel_stack_id FROM waits)
+{% endif %}
     GROUP BY stack_id
 )
 {% endif %}
@@ -76,9 +96,13 @@ SELECT
     func,
     -- what the probe's format says
     message
+{% if kernel_stack %}
+    -- frames in the kernel where the call waited, innermost first; NULL: none was recorded
+    , in_kernel.frames AS kernel_stack
+{% endif %}
 {% if user_stack %}
     -- frames, innermost first; NULL: no stack was recorded
-    , stack
+    , of_user.frames AS stack
 {% endif %}
 {% if aggregate %}
     -- how often
@@ -86,11 +110,15 @@ SELECT
 {% endif %}
 FROM shown
 {% if user_stack %}
-LEFT JOIN user_stacks USING (stack_id)
+LEFT JOIN frame_lists AS of_user ON of_user.stack_id = shown.stack_id
+{% endif %}
+{% if kernel_stack %}
+LEFT JOIN waits ON waits.event_id = shown.event_id
+LEFT JOIN frame_lists AS in_kernel ON in_kernel.stack_id = waits.kernel_stack_id
 {% endif %}
 {% if aggregate %}
 GROUP BY ALL
-ORDER BY "count" DESC, min(at_ns), min(event_id)
+ORDER BY "count" DESC, min(at_ns), min(shown.event_id)
 {% else %}
-ORDER BY at_ns, event_id, probe
+ORDER BY at_ns, shown.event_id, probe
 {% endif %}

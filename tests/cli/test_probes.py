@@ -186,7 +186,6 @@ def test_the_printed_query_gives_the_same_rows(nodey_trace, arguments):
         (["argdist", "-C", "p:c:open()", "-c"], 2, "-c needs -i"),
         (["argdist", "-C", "p:c:open()", "-T", "0"], 2, "Invalid value"),
         (["trace"], 2, "Missing argument"),
-        (["trace", "open", "-K"], 2, "kernel stacks are not recorded"),
         (["trace", "open", "-A"], 2, "-A needs -M"),
         (["trace", "open", "-a"], 2, "needs -U"),
         (["trace", 'open "%K", arg1'], 1, "symbol table"),

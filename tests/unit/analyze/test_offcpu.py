@@ -105,3 +105,13 @@ def test_the_flame_graph_of_blocked_time(trace: Trace) -> None:
         measured(trace, by="blocked", failed=True)
     with pytest.raises(ReportError, match="samples have no by blocked"):
         measured(trace, by="blocked", samples=True)
+
+
+def test_trace_shows_where_a_call_waited(trace: Trace) -> None:
+    probe = 't:syscalls:sys_enter_read "%d", args->fd'
+    (row,) = trace.report("trace", probes=[probe], kernel_stack=True, user_stack=True).dicts()
+    assert row["kernel_stack"] == ["schedule+0x0 [app]"]
+    assert row["stack"] == ["main+0x0 [app]"]
+    found = trace.report("trace", probes=["t:syscalls:sys_exit_read"], kernel_stack=True)
+    assert [row["kernel_stack"] for row in found.dicts()] == [["schedule+0x0 [app]"]]
+    assert not any("no kernel stack" in note for note in found.notes)
