@@ -18,6 +18,7 @@ from bpfrec.bpf.compilation import Compilation
 from bpfrec.bpf.permission import lacking_for_others
 from bpfrec.bpf.program import RecorderProgram, start_compiling
 from bpfrec.formats.errors import BpfrecError
+from bpfrec.record.confinement.identity import Identity, Unchanged, identity_for
 from bpfrec.record.display import Display
 from bpfrec.record.finish.live_converter import LiveConverter
 from bpfrec.record.finish.live_follower import LiveFollower, Show
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 # Made of slow imports, pyarrow among them, which recording does not wait for; but which a busy start should not have.
-_FINISH = "bpfrec.record.finish.finish"
+_FINISH = "bpfrec.record.finish.apart"
 _MOMENT = 1.0
 # Seconds that a command has to end when its recording is over before it is.
 _PATIENCE = 5.0
@@ -65,7 +66,7 @@ def run(request: Request, show: Show | None = None) -> int:
         closing(compilation),
         prepare(request.output, request.force, user) as output,
         _following(output, show) as follower,
-        _converter(request, output, follower) as converter,
+        _converter(request, output, identity := _identity(user, output), follower) as converter,
         Display(f"{request.subject()}{_until(request)}", shows_progress=show is None) as display,
         StopSignals(with_quit=bool(request.command)) as signals,
         _windows(request, output, user) as windows,
@@ -74,14 +75,14 @@ def run(request: Request, show: Show | None = None) -> int:
             display.say(remark)
         if not request.command:
             permit_many_files()
-            work = _Work(request, output, user, None, compilation, converter, follower, windows)
+            work = _Work(request, output, user, identity, None, compilation, converter, follower, windows)
             _record_and_finish(work, display, signals)
             return 0
         # The command is forked first, and keeps the limit that it would have had.
         command = Command(request.command, user, signals)
         try:
             permit_many_files()
-            work = _Work(request, output, user, command, compilation, converter, follower, windows)
+            work = _Work(request, output, user, identity, command, compilation, converter, follower, windows)
             _record_and_finish(work, display, signals)
         finally:
             command.close()
@@ -98,13 +99,13 @@ def _following(output: Output, show: Show | None) -> Iterator[LiveFollower | Non
 
 
 def _converter(
-    request: Request, output: Output, follower: LiveFollower | None
+    request: Request, output: Output, identity: Identity | Unchanged, follower: LiveFollower | None
 ) -> AbstractContextManager[LiveConverter | None]:
     """The process that converts calls while they are recorded. What is not kept need not be converted."""
     if request.last is not None:
         return nullcontext()
     read_to = follower.read_to.get if follower is not None else None
-    return closing(LiveConverter(output, failed_only=request.failed_only, read_to=read_to))
+    return closing(LiveConverter(output, identity, failed_only=request.failed_only, read_to=read_to))
 
 
 @contextmanager
@@ -117,6 +118,17 @@ def _windows(request: Request, output: Output, user: User | None) -> Iterator[Wi
 
     with Triggers() as triggers, WindowWriter(request, output, user, triggers) as windows:
         yield windows
+
+
+def _identity(user: User | None, output: Output) -> Identity | Unchanged:
+    """As whom the processes work that need no rights; the folder of ``output`` is opened to them."""
+    identity = identity_for((user.uid, user.groups) if user else None)
+    if isinstance(identity, Identity):
+        try:
+            output.open_to(identity.gid)
+        except OSError as error:
+            return Unchanged(f"the folder of {output.target} cannot be opened to others: {error.strerror}")
+    return identity
 
 
 def _lacking(request: Request) -> list[str]:
@@ -150,6 +162,7 @@ class _Work:
     request: Request
     output: Output
     user: User | None
+    identity: Identity | Unchanged
     command: Command | None
     compilation: Compilation
     converter: LiveConverter | None
@@ -205,7 +218,7 @@ def _record_and_finish(work: _Work, display: Display, signals: StopSignals) -> N
 
 def _finished(work: _Work, recorded: Recorded, display: Display) -> Finished:
     """Makes the trace of ``recorded`` when everybody who works on its spools has done with them."""
-    from bpfrec.record.finish.finish import finish  # noqa: PLC0415
+    from bpfrec.record.finish.apart import finish_apart  # noqa: PLC0415
 
     converter = work.converter
     if work.windows is not None:
@@ -218,7 +231,8 @@ def _finished(work: _Work, recorded: Recorded, display: Display) -> Finished:
             converter.abandon()
         converter.end(recorded.spooled_bytes)
     result = converter.result if converter is not None else None
-    return finish(work.request, recorded, work.output, work.user, display.finishing, result)
+    report = display.finishing
+    return finish_apart(work.request, recorded, work.output, work.user, report, result, work.identity)
 
 
 @contextmanager

@@ -49,14 +49,18 @@ class Chunk:
 
 
 class SpoolWriter:
-    """Appends to a new file at ``path``, readable by its owner alone. Disk errors come as OSError.
+    """Appends to a new file at ``path``, which its owner may use, and ``group`` if there is one. Disk errors come as
+    OSError.
 
     ``bytes_written``: so far.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, group: int | None = None) -> None:
         self.bytes_written = 0
         self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        if group is not None:
+            os.fchown(self._descriptor, -1, group)
+            os.fchmod(self._descriptor, 0o660)
 
     def write(self, cpu: int, when: int, slices: Sequence[memoryview]) -> None:
         """Appends one chunk: ``slices`` of the ring of ``cpu``, drained at ``when`` (ns, CLOCK_MONOTONIC)."""

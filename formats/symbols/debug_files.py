@@ -79,7 +79,7 @@ def linked_file(
     if link is None:
         return None
     name, checksum = link
-    for place in (path.parent, path.parent / ".debug", folder / str(path.parent).lstrip("/")):
+    for place in debug_places(path, folder):
         file = open_file(place / name)
         if file is None:
             continue
@@ -87,6 +87,11 @@ def linked_file(
             return file
         file.close()
     return None
+
+
+def debug_places(path: Path, folder: Path = SYSTEM_FOLDER) -> tuple[Path, ...]:
+    """The folders where the debug file may be that the file at ``path`` has a link to."""
+    return path.parent, path.parent / ".debug", folder / str(path.parent).lstrip("/")
 
 
 def _is_linked(file: BinaryIO, build_id: str | None, checksum: int) -> bool:

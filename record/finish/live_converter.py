@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING
 
 from bpfrec.bpf import child_process
 from bpfrec.bpf.permission import has_capability
+from bpfrec.record.confinement.confine import confine
+from bpfrec.record.confinement.identity import Identity, Unchanged
 from bpfrec.record.session.output import Output
 from bpfrec.record.session.signals import ENDING
 from bpfrec.record.session.working_folder import SpoolKind, saved_part_in
@@ -42,9 +44,17 @@ class LiveConverter:
 
     ``pid``: of it. ``read_to``: up to where others have read the spool of calls, whose room is not given back before;
     None: nobody else reads it. Its files are in the folder of ``output``, which may not be closed before :meth:`close`.
+    It works as ``identity``, and may do nothing else than its work.
     """
 
-    def __init__(self, output: Output, *, failed_only: bool, read_to: Callable[[], int] | None = None) -> None:
+    def __init__(
+        self,
+        output: Output,
+        identity: Identity | Unchanged,
+        *,
+        failed_only: bool,
+        read_to: Callable[[], int] | None = None,
+    ) -> None:
         self._output = output
         orders, self._orders = os.pipe()
         self._results, results = os.pipe()
@@ -52,7 +62,7 @@ class LiveConverter:
         def work() -> None:
             os.close(self._orders)
             os.close(self._results)
-            _run(orders, results, output, failed_only, read_to)
+            _run(orders, results, output, identity, failed_only, read_to)
 
         self.pid = child_process.start(work, _BLOCKED, _NAME)
         os.close(orders)
@@ -131,8 +141,16 @@ def _order(size: int, *, is_last: bool) -> bytes:
     return json.dumps([size, is_last]).encode() + b"\n"
 
 
-def _run(orders: int, results: int, output: Output, failed_only: bool, read_to: Callable[[], int] | None) -> None:
+def _run(
+    orders: int,
+    results: int,
+    output: Output,
+    identity: Identity | Unchanged,
+    failed_only: bool,
+    read_to: Callable[[], int] | None,
+) -> None:
     lower_priority()
+    confine(identity, output.descriptor)
     made = _convert(orders, output.spool(SpoolKind.CALLS), output.folder, failed_only, read_to)
     with os.fdopen(results, "wb") as file:
         pickle.dump(made, file)

@@ -113,6 +113,14 @@ class Helpers:
         self._helpers.clear()
         self._waiting.clear()
 
+    def leave(self) -> None:
+        """Has nothing to do with the helpers any more, which go on: for a process that was forked, and may less."""
+        for helper in self._helpers:
+            helper.end.close()
+        self._helpers.clear()
+        self._waiting.clear()
+        self.most = 0
+
     def _started(self, reply: Reply) -> bool:
         """Gives a question to a helper, if one is free and no question with the same keys is open."""
         open_keys = {key for helper in self._helpers if helper.reply for key in helper.reply.keys}

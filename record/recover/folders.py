@@ -14,10 +14,11 @@ from types import TracebackType
 from bpfrec.formats.errors import BpfrecError
 from bpfrec.record.journal import Kept
 from bpfrec.record.recover.legs_left import read_left
-from bpfrec.record.session.working_folder import RESERVE, bytes_on_disk, legs_in
+from bpfrec.record.session.working_folder import RESERVE, bytes_on_disk, is_private, legs_in
 
 # As Output names it.
 _NAME = re.compile(r"\..+\.[0-9a-f]{8}", re.DOTALL)
+_MODES = (0o700, 0o770)
 _FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -59,7 +60,7 @@ class OpenFolder:
             ) from None
         try:
             found = os.fstat(self._descriptor)
-            if found.st_uid != os.geteuid() or found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+            if found.st_uid != os.geteuid() or not is_private(found):
                 raise BpfrecError(
                     f"{path} belongs to another user, or others may write to it", "Recover as who recorded."
                 )
@@ -118,7 +119,7 @@ def _is_working_folder(path: Path) -> bool:
             return False
         held = {each.name for each in path.iterdir()}
         found = path.stat()
-        is_ours = found.st_uid == os.geteuid() and stat.S_IMODE(found.st_mode) == stat.S_IRWXU
+        is_ours = found.st_uid == os.geteuid() and is_private(found) and stat.S_IMODE(found.st_mode) in _MODES
         return bool(legs_in(path)) or (is_ours and held <= {RESERVE})
     return False
 

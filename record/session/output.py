@@ -37,6 +37,7 @@ class Output:
     ``keep_old``: a file that stands at the target is renamed and not replaced. ``user``: who called sudo. A context
     manager that removes the working folder at its end, unless :meth:`keep_spools` was called. ``spools``: the folder
     that has the spools, None: the working folder. ``gathered``: the files that stand for the spools of several legs.
+    ``group``: who else may work in the working folder, see :meth:`open_to`.
     """
 
     target: Path
@@ -48,6 +49,7 @@ class Output:
     _is_users: bool
     spools: Path | None = None
     gathered: dict[SpoolKind, Path] = field(default_factory=dict)
+    group: int | None = None
     _is_kept: bool = field(default=False)
 
     @property
@@ -59,6 +61,23 @@ class Output:
     def descriptors(self) -> tuple[int, int]:
         """The descriptors by which it reaches its folders."""
         return self._parent, self._folder
+
+    @property
+    def descriptor(self) -> int:
+        """Of the working folder; it stays open until the end."""
+        return self._folder
+
+    def open_to(self, group: int) -> None:
+        """Lets processes with the id ``group`` work in the folder: helpers of the recorder, who alone have it.
+
+        Raises:
+            OSError: the file system of the folder has no groups.
+        """
+        os.fchown(self._folder, -1, group)
+        if os.fstat(self._folder).st_gid != group:
+            raise OSError(errno.ENOTSUP, "files have no groups there")
+        os.fchmod(self._folder, 0o770)
+        self.group = group
 
     def spool(self, kind: SpoolKind) -> Path:
         """The file for the spool of ``kind``."""
@@ -113,10 +132,14 @@ class Output:
             OSError: renaming failed; the target is as it was.
         """
         waiting = f"{self._folder_name}.{secrets.token_hex(_SUFFIX_BYTES)}"
-        if self.user is not None:
+        found = os.stat(made.name, dir_fd=self._folder, follow_symlinks=False)
+        if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1:
+            raise OSError(errno.EPERM, "the finished trace is no file of its own")
+        if os.geteuid() == 0:
+            owner, group = (self.user.uid, self.user.gid) if self.user else (0, os.getegid())
             # Not every file system knows owners. In a shared folder such as /tmp, only the owner may rename a file.
             with suppress(PermissionError):
-                os.chown(made.name, self.user.uid, self.user.gid, dir_fd=self._folder, follow_symlinks=False)
+                os.chown(made.name, owner, group, dir_fd=self._folder, follow_symlinks=False)
         # The working folder is root's: only root can take the file out of it.
         os.rename(made.name, waiting, src_dir_fd=self._folder, dst_dir_fd=self._parent)
         try:

@@ -72,7 +72,8 @@ class Spools:
                 writer.close()
 
     def _new_files(self, leg: int) -> dict[SpoolKind, SpoolWriter]:
-        return {kind: SpoolWriter(spool_in(self._output.folder, kind, leg)) for kind in SpoolKind}
+        output = self._output
+        return {kind: SpoolWriter(spool_in(output.folder, kind, leg), output.group) for kind in SpoolKind}
 
     def _replace_files(self, leg: int) -> None:
         made = self._new_files(leg)

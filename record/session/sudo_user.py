@@ -23,13 +23,18 @@ class User:
     name: str
     home: str
 
+    @property
+    def groups(self) -> list[int]:
+        """The groups that the user is in."""
+        return os.getgrouplist(self.name, self.gid)
+
     @contextmanager
     def acting(self) -> Iterator[None]:
         """Acts as this user meanwhile: files are found, made and renamed with their permissions and no others.
 
         It concerns all threads of the process, and only root can do it.
         """
-        with acting_as(self.uid, self.gid, os.getgrouplist(self.name, self.gid)):
+        with acting_as(self.uid, self.gid, self.groups):
             yield
 
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import re
+import stat
 from collections.abc import Iterable
 from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
+
+from bpfrec.record.confinement.identity import PRIVATE_GROUPS
 
 RESERVE = "reserve"
 """The file that keeps some room on the disk for the end."""
@@ -27,6 +31,12 @@ class SpoolKind(StrEnum):
     SCHED = "sched"
     LEARNED = "learned"
     JOURNAL = "journal"
+
+
+def is_private(found: os.stat_result) -> bool:
+    """Whether nobody but its owner, and the helpers of a recorder, can write to a file or folder."""
+    shared = found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+    return not shared or (shared == stat.S_IWGRP and found.st_gid in PRIVATE_GROUPS)
 
 
 def spool_in(folder: Path, kind: SpoolKind, leg: int = 0) -> Path:

@@ -11,14 +11,14 @@ import io
 import logging
 import os
 import resource
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
 from bpfrec.bpf.sideband import Mapping
-from bpfrec.formats.symbols.debug_files import SYSTEM_FOLDER, DebugFolders, linked_file
+from bpfrec.formats.symbols.debug_files import SYSTEM_FOLDER, DebugFolders, debug_places, linked_file
 from bpfrec.formats.symbols.dwarf_lines import SourceLine
 from bpfrec.formats.symbols.elf import ElfFile, NotElfError
 from bpfrec.formats.symbols.elf_symbols import Symbol
@@ -50,6 +50,9 @@ _DELETED = " (deleted)"
 _NO_FILES = ("//anon", "/memfd:", "/dev/zero", "/anon_hugepage")
 
 Identity = tuple[str, ...]
+
+OpenDebug = Callable[[Path, Reader | None], BinaryIO | None]
+"""Opens a debug file as a user may; None: as nobody."""
 
 MappedAddress = tuple[Mapping, int]
 """A mapping, and an address in it."""
@@ -84,7 +87,8 @@ class Modules:
     ``generation``: of what is held from now on; :meth:`forget` closes what belongs to older ones alone.
 
     Files are opened by ``helpers``. If that takes long, because a file system hangs, a module has no file until then.
-    ``reads_as``: with whose rights; None: with those of the process that mapped the file.
+    ``reads_as``: with whose rights; None: with those of the process that mapped the file. ``open_debug`` opens debug
+    files; it is replaced in a process that may not.
     """
 
     def __init__(
@@ -96,9 +100,12 @@ class Modules:
         self._most_files = _files_budget() if most_files is None else most_files
         self._most_bytes = most_bytes
         self._held = self.unheld = self.refused = self.generation = 0
+        self.open_debug: OpenDebug = self.open_debug_file
         self._answering: set[tuple[int, int] | None] = set()
         self.runtimes = Runtimes(self.find_symbol, self._ask_jvm)
-        self._debug_folders = DebugFolders([SYSTEM_FOLDER], search=False, open_file=self._open_debug)
+        self._debug_folders = DebugFolders(
+            [SYSTEM_FOLDER], search=False, open_file=lambda path: self.open_debug(path, None)
+        )
         self.unread_lines = self.unread_symbols = 0
         self._symbols_left = SYMBOLS_BUDGET
 
@@ -336,10 +343,15 @@ class Modules:
         return answer
 
     def _linked_file(self, elf: ElfFile, module: _Module) -> BinaryIO | None:
-        path = Path(module.path.removesuffix(_DELETED))
-        return linked_file(elf, path, open_file=lambda place: self._open_debug(place, module.reader))
+        return linked_file(elf, _named(module), open_file=lambda place: self.open_debug(place, module.reader))
 
-    def _open_debug(self, path: Path, user: Reader | None = None) -> BinaryIO | None:
+    def may_be_debug(self, path: Path, user: Reader | None) -> bool:
+        """Whether a debug file at ``path`` can be that of a file which was opened as ``user``; None: as nobody."""
+        mapped = (_named(module) for module in self._modules.values() if user is not None and module.reader == user)
+        may = user is None or any(path.parent in debug_places(name) for name in mapped)
+        return may and ".." not in path.parts
+
+    def open_debug_file(self, path: Path, user: Reader | None) -> BinaryIO | None:
         """Opens a debug file as ``user`` may: nobody, if it is not known. It may be on a file system that hangs."""
         if self.helpers.busy(("debug",)):
             return None
@@ -349,6 +361,10 @@ class Modules:
         if not reply.is_there:
             self.helpers.settle()
         return None if reply.descriptor is None else os.fdopen(reply.descriptor, "rb")
+
+
+def _named(module: _Module) -> Path:
+    return Path(module.path.removesuffix(_DELETED))
 
 
 def _in_file(module: _Module | None, mapping: Mapping, address: int) -> int | None:

@@ -180,6 +180,10 @@ class PerfMaps:
         self._helpers = helpers
         self._opening.clear()
 
+    def leave_helpers(self) -> None:
+        """As :meth:`.Helpers.leave`."""
+        self._helpers.leave()
+
     def close(self) -> None:
         """Closes all maps."""
         for known in self._maps.values():

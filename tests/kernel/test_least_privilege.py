@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -110,3 +111,30 @@ def test_a_process_of_another_user_needs_more_and_it_is_said(python: list[str], 
     found = rows(folder / "t.bpfrec", "SELECT DISTINCT exe FROM processes, descriptors")
     assert found == [(os.path.realpath(sys.executable),)]
     waiting.go()
+
+
+@pytest.mark.parametrize("sudo", [True, False], ids=["behind sudo", "root"])
+def test_what_reads_foreign_bytes_is_not_root(python: list[str], tmp_path: Path, sudo: bool) -> None:
+    for parent in (tmp_path, *tmp_path.parents[:2]):
+        parent.chmod(parent.stat().st_mode | 0o055)
+    output = tmp_path / "t.bpfrec"
+    caller = [f"SUDO_UID={NOBODY}", f"SUDO_GID={NOBODY}", "SUDO_USER=nobody"] if sudo else []
+    at_least_two_segments = "import os, time; [(os.path.exists('/missing'), time.sleep(0.1)) for _ in range(25)]"
+    command = [python[0], *caller, *python[1:], "-v", "record", "-o", str(output), "--", python[-3], "-c"]
+    done = subprocess.run(
+        [*command, at_least_two_segments], capture_output=True, text=True, timeout=90, check=False, cwd="/"
+    )
+    assert done.returncode == 0, done.stderr
+    became = re.findall(r"works as user (\d+) and group (\d+)", done.stderr)
+    assert len(became) == 2, done.stderr
+    for user, group in became:
+        assert int(user) == (NOBODY if sudo else int(group))
+        assert int(group) >= 0x70000000
+    assert "not wholly confined" not in done.stderr
+    assert "Traceback" not in done.stderr
+    found = output.stat()
+    assert (found.st_uid, found.st_mode & 0o777, found.st_nlink) == (NOBODY if sudo else 0, 0o600, 1)
+    assert rows(output, "SELECT count(*) FROM syscalls WHERE path = '/missing'") == [(25,)]
+    assert rows(output, "SELECT count(*) FROM losses") == [(0,)]
+    assert rows(output, "SELECT count(*) > 0 FROM frames WHERE symbol IS NOT NULL") == [(True,)]
+    assert [path.name for path in tmp_path.iterdir()] == ["t.bpfrec"]

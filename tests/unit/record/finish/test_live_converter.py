@@ -17,6 +17,7 @@ from support.recorded_calls import OTHER, PID, recorded
 import bpfrec
 from bpfrec.bpf import wire
 from bpfrec.formats.kernel.syscalls import syscalls
+from bpfrec.record.confinement.identity import Unchanged
 from bpfrec.record.finish import live_converter
 from bpfrec.record.finish.call_parts import CallParts
 from bpfrec.record.finish.call_writer import decoded
@@ -57,7 +58,10 @@ def calls() -> list[bytes]:
 def trace_of(folder: Path, *, live: bool, kill_after: int | None = None, failed_only: bool = False) -> list[Any]:
     """All rows of ``syscalls`` of a recording of :func:`calls`, but for their numbers."""
     target = folder / f"{live}-{kill_after}.bpfrec"
-    with prepare(target, force=True) as output, closing(LiveConverter(output, failed_only=failed_only)) as converter:
+    with (
+        prepare(target, force=True) as output,
+        closing(LiveConverter(output, Unchanged("a test"), failed_only=failed_only)) as converter,
+    ):
         spools = Spools(output)
         for number, call in enumerate(calls()):
             spools.write(SpoolKind.CALLS, number % 3, [memoryview(ring_bytes.sample(call))])
@@ -122,7 +126,10 @@ def test_the_parts_of_a_finish_that_failed_make_the_trace_later(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(live_converter, "_PART_BYTES", 1)
-    with prepare(tmp_path / "t.bpfrec", force=True) as output, closing(LiveConverter(output, failed_only=False)) as one:
+    with (
+        prepare(tmp_path / "t.bpfrec", force=True) as output,
+        closing(LiveConverter(output, Unchanged("a test"), failed_only=False)) as one,
+    ):
         spools = Spools(output)
         for number, call in enumerate(calls()):
             spools.write(SpoolKind.CALLS, 0, [memoryview(ring_bytes.sample(call))])
@@ -171,7 +178,7 @@ def test_many_calls_of_one_batch_can_be_held_back(tmp_path: Path) -> None:
 
 def test_a_converter_whose_recorder_gives_up_ends(tmp_path: Path) -> None:
     with prepare(tmp_path / "t.bpfrec", force=True) as output:
-        converter = LiveConverter(output, failed_only=False)
+        converter = LiveConverter(output, Unchanged("a test"), failed_only=False)
         converter.close()
         with pytest.raises(ProcessLookupError):
             os.kill(converter.pid, 0)
