@@ -1,4 +1,4 @@
-"""docs/trust.md: every promise has a name and a test, and the test is there."""
+"""docs/trust.md and SECURITY.md: every promise has a name and a test, and the test is there."""
 
 from __future__ import annotations
 
@@ -22,3 +22,16 @@ def test_the_test_of_a_promise_is_there(name: str, test: str) -> None:
     text = (ROOT / file).read_text("utf-8")
     assert name
     assert f"def {function or 'test_'}" in text
+
+
+def test_security_names_every_promise_and_no_other() -> None:
+    text = (ROOT / "SECURITY.md").read_text("utf-8")
+    promised = text.partition("## What we promise today")[2].partition("\n## ")[0]
+    bullets = re.split(r"^- ", promised, flags=re.M)[1:]
+    assert len(bullets) > 10
+    named: set[str] = set()
+    for bullet in bullets:
+        last = re.search(r"\(([a-z\s,-]+)\)\.\s*$", bullet)
+        assert last, f"it names no promise: {bullet}"
+        named.update(re.split(r",\s+", last[1]))
+    assert named == set(dict(PROMISES))
