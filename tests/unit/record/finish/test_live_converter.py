@@ -157,7 +157,10 @@ def _await_parts(folder: Path) -> None:
 
 def test_a_converter_sleeps_until_there_is_enough_to_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(live_converter, "_FIRST_BYTES", 1 << 20)
-    with prepare(tmp_path / "t.bpfrec", force=True) as output, closing(LiveConverter(output, failed_only=False)) as one:
+    with (
+        prepare(tmp_path / "t.bpfrec", force=True) as output,
+        closing(LiveConverter(output, Unchanged("a test"), failed_only=False)) as one,
+    ):
         one.segment_closed(Mark(1, {SpoolKind.CALLS: (1 << 20) - 1}, {}, []))
         one.end((1 << 20) - 1)
         assert one.result() is None
