@@ -19,6 +19,7 @@ from bpfrec.analyze.imports.perf_lines import (
     parse_head,
     parse_lost,
 )
+from bpfrec.analyze.imports.text_lines import text_lines
 from bpfrec.formats.errors import BpfrecError
 from bpfrec.formats.manifest import Clock, Host, Manifest
 from bpfrec.formats.new_trace import check_target, publish, work_folder
@@ -67,8 +68,7 @@ def import_perf(
     script = _Script()
     with work_folder(target) as folder:
         writer = TraceWriter(Path(folder))
-        with log.open(encoding="utf-8", errors="surrogateescape", newline="\n") as file:
-            writer.write_rows(SAMPLES, script.samples(line.rstrip("\r\n") for line in file))
+        writer.write_rows(SAMPLES, script.samples(text_lines(log)))
         if not script.count:
             raise BpfrecError(f"{log} has no sample", "Make it with: perf script --header -F +pid > perf.txt")
         for table, rows in (

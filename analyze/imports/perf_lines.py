@@ -6,18 +6,19 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+# Runs are bounded or possessive (++): a line of anybody's may not take more time than its length.
 _HEAD = re.compile(
-    r"(?P<comm>\S.*?|)\s+(?:(?P<pid>-?\d{1,9})/)?(?P<tid>-?\d{1,9})\s+(?:\[(?P<cpu>\d{1,4})\]\s+)?"
-    r"(?P<seconds>\d{1,9})\.(?P<fraction>\d{1,9}):\s+(?:(?P<period>\d{1,18})\s+)?(?P<event>\S+?):?(?:\s.*)?"
+    r"(?P<comm>\S.{0,63}?|)\s{1,64}(?:(?P<pid>-?\d{1,9})/)?(?P<tid>-?\d{1,9})\s{1,64}(?:\[(?P<cpu>\d{1,4})\]\s{1,64})?"
+    r"(?P<seconds>\d{1,9})\.(?P<fraction>\d{1,9}):\s{1,64}(?:(?P<period>\d{1,18})\s{1,64})?(?P<event>\S++)(?:\s.*)?"
 )
-_LOST = re.compile(r".*\sPERF_RECORD_LOST(?:_SAMPLES)?\s+(?:lost\s+)?(?P<count>\d{1,18})\b.*")
+_LOST = re.compile(r".*\sPERF_RECORD_LOST(?:_SAMPLES)?\s{1,64}(?:lost\s{1,64})?(?P<count>\d{1,18})\b.*")
 _RECORD = re.compile(r".*\sPERF_RECORD_\w+.*")
 _FRAME = re.compile(
-    r"\s+(?P<address>[0-9a-f]{1,16})\s+(?P<symbol>.*?)(?:\+0x(?P<offset>[0-9a-f]{1,12}))?"
-    r"(?: \((?P<module>[^()]*(?:\([^()]*\))?[^()]*)\))?"
+    r"\s++(?P<address>[0-9a-f]{1,16})\s++(?P<symbol>.*?)(?:\+0x(?P<offset>[0-9a-f]{1,12}))?"
+    r"(?: \((?P<module>[^()]*+(?:\([^()]*+\)[^()]*+)?)\))?"
 )
 _TRACEPOINT = re.compile(r"[a-z_][\w-]*:(?![ukhGHpPSDIWeb]+$)[\w-]+")
-_FACT = re.compile(r"# (?P<name>[\w ]+?)\s*:\s+(?P<value>.*)")
+_FACT = re.compile(r"# (?P<name>[\w ]{1,64}?)\s{0,64}:\s++(?P<value>.*)")
 _KERNEL_FILE = re.compile(r"(?:.*/)?(?P<name>[\w-]+)\.ko(?:\.\w+)?")
 _KERNEL = ("[kernel.kallsyms]", "[kernel]", "[kernel.vmlinux]", "[guest.kernel.kallsyms]")
 _NOT_KERNEL = ("[vdso]", "[vsyscall]", "[unknown]", "[heap]", "[stack]", "[anon]", "[uprobes]")

@@ -24,6 +24,7 @@ _MEMORY = ('"', "[", "{", "@", "~")
 _LABEL = re.compile(r"([a-z_][a-z0-9_]*)=(?![=>])")
 _UNKNOWN = re.compile(r"syscall_(0x[0-9a-f]{1,8}|0|[1-9][0-9]{0,9})")
 _MOST_CACHED = 1 << 12
+_LONGEST_CACHED = 1 << 12
 _ERRNOS = errno_numbers()
 
 Path: TypeAlias = tuple[str | None, str | None]
@@ -83,7 +84,13 @@ class CallText:
     seen: dict[tuple[str, int | None, str], Parsed] = field(default_factory=dict)
 
     def parse(self, text: str, ret: int | None, remark: str) -> Parsed:
-        """Parses the text between the parentheses of a call that returned ``ret``. The answer may be given again."""
+        """Parses the text between the parentheses of a call that returned ``ret``. The answer may be given again.
+
+        Raises:
+            NestedError: that of :func:`.split_arguments`.
+        """
+        if len(text) > _LONGEST_CACHED:
+            return self._parse(text, ret, remark)
         key = (text, ret if self.captured else 0, remark)
         parsed = self.seen.get(key)
         if parsed is None:

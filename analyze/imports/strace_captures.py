@@ -99,7 +99,7 @@ def _given_back(call: Syscall, values: list[Value], remark: str) -> dict[int, Va
     return {}
 
 
-_READY = re.compile(r"\b(in|out|except) (\[[^]]*\])")
+_READY = re.compile(r"\b(in|out|except) (\[[^][]*\])")
 _SETS = ((1, "in"), (2, "out"), (3, "except"))
 
 

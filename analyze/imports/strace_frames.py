@@ -10,6 +10,8 @@ _FRAME = re.compile(
     r"(?: (?P<file>\S+):(?P<line>\d{1,9}))? \[(?P<address>0x[0-9a-f]{1,16})\]"
     r"(?: (?P<file_behind>\S+):(?P<line_behind>\d{1,9}))?$"
 )
+# Characters. Names of C++ are long; a line of brackets takes time with the square of its length.
+_LONGEST = 1 << 13
 
 
 class LoggedStacks:
@@ -34,7 +36,7 @@ class LoggedStacks:
 
 def _frame(stack: int, depth: int, line: str) -> dict[str, Any]:
     row: dict[str, Any] = {"stack_id": stack, "depth": depth, "source": "ip" if depth == 0 else "cfi"}
-    if match := _FRAME.match(line):
+    if len(line) <= _LONGEST and (match := _FRAME.match(line)):
         source, number = match["file"] or match["file_behind"], match["line"] or match["line_behind"]
         row |= {
             "symbol": match["symbol"] or None,

@@ -21,6 +21,7 @@ from bpfrec.analyze.imports.strace_clock import LogClock
 from bpfrec.analyze.imports.strace_lines import is_like_a_call, time_of
 from bpfrec.analyze.imports.strace_log import COLUMNS, StraceLog
 from bpfrec.analyze.imports.strace_threads import Thread
+from bpfrec.analyze.imports.text_lines import text_lines
 from bpfrec.formats.arrow import arrow_schema
 from bpfrec.formats.errors import BpfrecError
 from bpfrec.formats.kernel.errnos import errno_numbers
@@ -95,7 +96,7 @@ def import_strace(
 def _lines(logs: Sequence[Path]) -> Iterator[tuple[int | None, str]]:
     """The lines of all files; of several, in the order of their times."""
     if len(logs) == 1:
-        yield from ((None, text) for text in _text_lines(logs[0]))
+        yield from ((None, text) for text in text_lines(logs[0]))
         return
     merged = heapq.merge(*(_timed(path) for path in logs), key=lambda entry: entry[:2])
     yield from (line for _, _, line in merged)
@@ -105,16 +106,9 @@ def _timed(path: Path) -> Iterator[tuple[str, int, tuple[int | None, str]]]:
     match = _FILE_PID.search(path.name)
     pid = int(match[1]) if match else None
     last = ""
-    for number, text in enumerate(_text_lines(path)):
+    for number, text in enumerate(text_lines(path)):
         last = time_of(text) or last
         yield last, number, (pid, text)
-
-
-def _text_lines(path: Path) -> Iterator[str]:
-    # Only a newline ends a line: strings of programs may hold what else Python takes for one.
-    with path.open(encoding="utf-8", errors="surrogateescape", newline="\n") as file:
-        for text in file:
-            yield text.rstrip("\r\n")
 
 
 class _Writer:

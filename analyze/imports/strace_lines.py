@@ -47,19 +47,19 @@ class Line:
     spent: str = ""
 
 
-# A pid has at most 7 digits (PID_MAX_LIMIT), so a longer number that begins a line is a time.
+# A pid has at most 7 digits (PID_MAX_LIMIT), so a longer number that begins a line is a time. Runs are bounded or
+# possessive (++): a line of anybody's may not take more time than its length.
 _PREFIX = (
-    r"(?:\[pid +(?P<pid>\d{1,9})(?:<(?P<comm>[^>]*)>)?\] +|(?P<bare>\d{1,7})(?:<(?P<name_of_bare>[^>]*)>)? +)?"
-    r"(?:(?P<time>\d\d:\d\d:\d\d(?:\.\d+)?|\d{9,10}(?:\.\d+)?) +)?"
-    r"(?:\(\+ *(?P<beside>\d{1,9}\.\d+)\) +| *(?P<since>\d{1,9}\.\d+) +)?"
-    r"(?:\[ *[0-9a-fx?]+\] +){0,2}"
+    r"(?:\[pid ++(?P<pid>\d{1,9})(?:<(?P<comm>[^>]*+)>)?\] {1,64}|"
+    r"(?P<bare>\d{1,7})(?:<(?P<name_of_bare>[^>]*+)>)? {1,64})?"
+    r"(?:(?P<time>\d\d:\d\d:\d\d(?:\.\d{1,9})?|\d{9,10}(?:\.\d{1,9})?) {1,64})?"
+    r"(?:\(\+ {0,64}(?P<beside>\d{1,9}\.\d{1,9})\) {1,64}| {0,64}(?P<since>\d{1,9}\.\d{1,9}) {1,64})?"
+    r"(?:\[ {0,64}[0-9a-fx?]{1,64}\] {1,64}){0,2}"
 )
 _NAME = r"(?P<call>[a-z_][a-z0-9_]*)"
 _CALL = re.compile(_PREFIX + _NAME + r"\((?P<arguments>.*)\) += (?P<result>-?[0-9?].*)", re.S)
 _PART = re.compile(_PREFIX + r"(?P<rest>.*)", re.S)
-_UNFINISHED = re.compile(
-    _NAME + r"\((?P<arguments>.*?),? *<(?:unfinished|detached|pid changed to \d{1,9}) \.\.\.>$", re.S
-)
+_UNFINISHED = re.compile(_NAME + r"\((?P<arguments>.*)<(?:unfinished|detached|pid changed to \d{1,9}) \.\.\.>$", re.S)
 _RESUMED = re.compile(r"<\.\.\. " + _NAME + r" resumed>(?P<arguments>.*)\) += (?P<result>-?[0-9?].*)", re.S)
 _EXITED = re.compile(r"\+\+\+ exited with (\d{1,9}) \+\+\+")
 _KILLED = re.compile(r"\+\+\+ killed by (\w+)(?: \(core dumped\))? \+\+\+")
@@ -69,11 +69,12 @@ _ATTACHED = re.compile(r"(?:strace: )?Process (\d{1,9}) (attached|detached|suspe
 _MODE = re.compile(r"(?:strace: )?\[ Process PID=(\d{1,9}) runs in (.+?) mode\. \]")
 _FRAME = re.compile(r" > (.+)")
 _GLUED = re.compile(r"(?:strace: )?Process \d{1,9} (?:attached|detached|suspended)[^\n]*$")
-_RESULT = re.compile(r"(?P<value>.*?)(?: <(?P<spent>\d{1,9}\.\d+)>)?$", re.S)
+_RESULT = re.compile(r"(?P<value>.*?)(?: <(?P<spent>\d{1,9}\.\d{1,9})>)?$", re.S)
 _BEGINNING = re.compile(_PREFIX + _NAME + r"\(")
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 _SUMMARY = re.compile(
-    r"% time +seconds|[- ]{20,}$| *\d+\.\d+ +\d+\.\d+ +\d+ |strace: Can't|strace: \S+: |strace: exec: "
+    r"% time +seconds|[- ]{20,}$| {0,64}\d{1,9}\.\d{1,9} {1,64}\d{1,9}\.\d{1,9} {1,64}\d{1,18} |"
+    r"strace: Can't|strace: \S+: |strace: exec: "
 )
 
 
@@ -99,7 +100,7 @@ def _parse_part(part: re.Match[str], rest: str) -> Line | None:
         arguments = match["arguments"].removesuffix(" ").removesuffix("<unfinished ...>")
         return _made(Kind.RESUMED, part, match["call"], arguments, match["result"])
     if match := _UNFINISHED.match(rest):
-        return _made(Kind.UNFINISHED, part, match["call"], match["arguments"])
+        return _made(Kind.UNFINISHED, part, match["call"], match["arguments"].rstrip(" ").removesuffix(","))
     for kind, pattern in _EVENTS:
         if match := pattern.fullmatch(rest):
             return _made(kind, part, match[1], match[2] if pattern.groups > 1 else "")

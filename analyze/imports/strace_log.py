@@ -13,7 +13,7 @@ from bpfrec.analyze.imports.strace_frames import LoggedStacks
 from bpfrec.analyze.imports.strace_lines import Kind, Line, attached_in, parse_line
 from bpfrec.analyze.imports.strace_numbers import parse_signal
 from bpfrec.analyze.imports.strace_threads import Thread, Threads
-from bpfrec.analyze.imports.strace_values import annotation, unescaped
+from bpfrec.analyze.imports.strace_values import NestedError, annotation, unescaped
 from bpfrec.formats.columns import Table
 from bpfrec.formats.kernel.errnos import errno_numbers
 from bpfrec.formats.schema import EXEC_ARGS, STRINGS
@@ -31,7 +31,7 @@ _EXECUTES = frozenset({"execve", "execveat"})
 _TELLS_UID = frozenset({"getuid", "setuid", "setreuid", "setresuid"})
 _TELLS_TID = frozenset({"getpid", "gettid", "set_tid_address"})
 _SPECIAL = _TELLS_TID | _MAKES | _EXECUTES | _TELLS_UID | {"prctl", "rt_sigreturn", "sigreturn"}
-_DESCRIPTOR = re.compile(r"(?<![\w\"/])(AT_FDCWD|\d{1,9})<([^>]*(?:->[^>]*)*)>")
+_DESCRIPTOR = re.compile(r"(?<![\w\"/])(AT_FDCWD|\d{1,9})<((?:[^>]|(?<=-)>)*)>")
 _DEEPEST = 64
 _REST = re.compile(r"(.*)\) += (-?[0-9?].*)", re.S)
 _SPENT = re.compile(r" <(\d{1,9}\.\d+)>$")
@@ -103,7 +103,10 @@ class StraceLog:
                 continue
             if self._frames:
                 self._end_stack()
-            self._read(text, file_pid)
+            try:
+                self._read(text, file_pid)
+            except (NestedError, RecursionError):
+                self.not_understood.append((self.counts.lines, text))
             if len(self._rows) >= BATCH:
                 yield self._taken()
         self._end_stack()
@@ -293,7 +296,8 @@ class StraceLog:
     def _note_descriptors(self, thread: Thread, arguments: str) -> None:
         """What a process had open when the log began: ``-y`` names it where it is used."""
         process = thread.process
-        for written, target in _DESCRIPTOR.findall(arguments):
+        # Behind the last > none can end, and looking for it from each < would take long.
+        for written, target in _DESCRIPTOR.findall(arguments, 0, arguments.rfind(">") + 1):
             if written == "AT_FDCWD":
                 if process.cwd is None:
                     process.cwd = unescaped(target).decode("utf-8", "backslashreplace")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TypeAlias
 
 Value: TypeAlias = "str | Text | Changed | dict[str, Value] | list[Value]"
@@ -43,12 +44,20 @@ class Changed:
     after: Value
 
 
-_STRING = re.compile(r'"((?:[^"\\]|\\.)*)"(\.\.\.)?', re.S)
+MOST_NESTED = 64
+"""So many structs, lists and unions may be inside one another; strace writes a handful."""
+
+
+class NestedError(ValueError):
+    """More is nested than strace writes."""
+
+
+_STRING = re.compile(r'"((?:[^"\\]|\\.)*+)"(\.\.\.)?', re.S)
 _PLAIN = re.compile(r'(?:[^"\[\]{}()<>,/]|/(?!\*))+')
 _ESCAPE = re.compile(rb"\\(x[0-9a-fA-F]{2}|[0-7]{1,3}|.)", re.S)
 _ESCAPED = {b"n": b"\n", b"t": b"\t", b"r": b"\r", b"v": b"\v", b"f": b"\f", b"a": b"\a", b"b": b"\b", b"e": b"\x1b"}
 _COMMENT = re.compile(r" ?/\*.*?\*/")
-_FLAT = re.compile(r'((?:"(?:[^"\\]|\\.)*"(?:\.\.\.)?|<(?:[^<>]|<[^<>]*>)*>|[^",<>])*)(?:, |,$|$)', re.S)
+_FLAT = re.compile(r'((?:"(?:[^"\\]|\\.)*+"(?:\.\.\.)?|<(?:[^<>]|<[^<>]*+>)*+>|[^",<>])*+)(?:, |,$|$)', re.S)
 _GROUPS = frozenset("[]{}()")
 _NESTING = frozenset("[]{}()<>")
 _CLOSING = {"[": "]", "{": "}", "(": ")"}
@@ -56,16 +65,30 @@ _MEMBER = re.compile(r"(\w+)=(?!>)")
 
 
 def split_arguments(text: str) -> list[str]:
-    """Splits what stands between the parentheses of a call at its commas, not at those of structs and strings."""
+    """Splits what stands between the parentheses of a call at its commas, not at those of structs and strings.
+
+    Raises:
+        NestedError: it has more than :data:`MOST_NESTED` things inside one another.
+    """
     if not text:
         return []
     if _GROUPS.isdisjoint(text) and not any(mark in text for mark in ("->", "<<", "/*")):
         if "," not in text:
             return [text]
-        parts: list[str] = _FLAT.findall(text)[:-1]
+        parts = _flat_parts(text)
         if ", ".join(parts) == text:
             return parts
     return _split(text)
+
+
+def _flat_parts(text: str) -> list[str]:
+    """The parts of ``text`` that commas separate, as far as every string and name of a descriptor in it ends."""
+    parts: list[str] = []
+    at = 0
+    while at < len(text) and (match := _FLAT.match(text, at)):
+        parts.append(match[1])
+        at = match.end()
+    return parts
 
 
 def _split(text: str) -> list[str]:
@@ -89,7 +112,7 @@ def _split(text: str) -> list[str]:
     return parts
 
 
-def skip_value(text: str, at: int, stops: str = ",") -> int:
+def skip_value(text: str, at: int, stops: str = ",", depth: int = 0) -> int:
     """Returns where the value that begins at ``at`` ends: at a comma, a closing bracket, or the end of ``text``."""
     end = len(text)
     while at < end:
@@ -101,7 +124,7 @@ def skip_value(text: str, at: int, stops: str = ",") -> int:
             match = _STRING.match(text, at)
             at = match.end() if match else end
         elif mark in _CLOSING:
-            at = _skip_group(text, at + 1, _CLOSING[mark])
+            at = _skip_group(text, at + 1, _CLOSING[mark], depth + 1)
         elif mark == "<":
             at = _skip_annotation(text, at)
         elif mark == "/":
@@ -114,10 +137,12 @@ def skip_value(text: str, at: int, stops: str = ",") -> int:
     return end
 
 
-def _skip_group(text: str, at: int, closing: str) -> int:
+def _skip_group(text: str, at: int, closing: str, depth: int = 1) -> int:
+    if depth > MOST_NESTED:
+        raise NestedError
     end = len(text)
     while at < end:
-        at = skip_value(text, at, stops=closing)
+        at = skip_value(text, at, closing, depth)
         if at < end and text[at] == closing:
             return at + 1
         at += 1
@@ -126,16 +151,20 @@ def _skip_group(text: str, at: int, closing: str) -> int:
 
 def _skip_annotation(text: str, at: int) -> int:
     """Skips what a descriptor leads to: ``</etc/passwd>``, ``<TCP:[10.0.0.1:1->10.0.0.2:2]>``, ``<x<char 1:3>>``."""
-    if text[at : at + 2] == "<<":
-        return at + 2
-    depth = 0
-    for match in _ANGLE.finditer(text, at):
-        if match[0] == "->":
-            continue
-        depth += 1 if match[0] == "<" else -1
-        if depth == 0:
-            return match.end()
-    return at + 1
+    return at + 2 if text[at : at + 2] == "<<" else _ends_of_annotations(text).get(at, at + 1)
+
+
+@lru_cache(maxsize=1)
+def _ends_of_annotations(text: str) -> dict[int, int]:
+    """Where each ``<`` of ``text`` is closed: looked for once, for it may have many that never are."""
+    ends: dict[int, int] = {}
+    waiting: list[int] = []
+    for match in _ANGLE.finditer(text):
+        if match[0] == "<":
+            waiting.append(match.start())
+        elif match[0] == ">" and waiting:
+            ends[waiting.pop()] = match.end()
+    return ends
 
 
 _ANGLE = re.compile(r"->|[<>]")
@@ -223,7 +252,9 @@ def _byte(match: re.Match[bytes]) -> bytes:
 def without_remarks(text: str) -> str:
     """Returns a word without the comments and the names of descriptors that strace adds to it."""
     if "/*" in text:
-        text = _COMMENT.sub("", text)
+        # Behind the last of these no comment can end, and looking for it from each /* would take long.
+        before, end, rest = text.rpartition("*/")
+        text = _COMMENT.sub("", before + end) + rest
     if "<" in text and "<<" not in text:
         text = text[: text.index("<")]
     return text.strip()
