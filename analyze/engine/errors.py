@@ -19,6 +19,10 @@ _REFUSED = (
     re.compile(r'Cannot change (configuration option "\w+") - the configuration has been locked'),
 )
 """What DuckDB says of what a locked session may not do."""
+_TOO_LARGE = re.compile(
+    r"(?:Conversion Error: Type \w+ with value|Out of Range Error:).*?(?:out of range|overflow)", re.I
+)
+"""What DuckDB says of numbers that do not fit: times and sums of a trace whose values make no sense."""
 
 
 def files_refused(what: str) -> BpfrecError:
@@ -66,6 +70,11 @@ def _failed(error: Exception) -> BpfrecError:
         return BpfrecError(
             "this takes more memory than is allowed",
             "Ask for fewer columns or rows, or allow more: BPFREC_MEMORY_LIMIT=16GB",
+        )
+    if _TOO_LARGE.match(message):
+        return BpfrecError(
+            f"a number in this trace is too large for what is asked: {message.partition(': ')[2]}",
+            "Such values are those of a damaged trace. In SQL of your own, a sum that is cast to DOUBLE takes them.",
         )
     for pattern in _REFUSED:
         if refused := pattern.search(str(error)):

@@ -136,6 +136,18 @@ def test_the_error_names_the_member_at_fault(name: str, member: str, tmp_path: P
     assert "\n" not in caught.value.message + caught.value.hint
 
 
+@pytest.mark.parametrize(
+    "asked",
+    [("report", "latency"), ("report", "syscount", "-L"), ("flamegraph", "--format", "speedscope", "--by", "time")],
+)
+def test_numbers_that_do_not_fit_are_one_error(asked: tuple[str, ...], tmp_path: Path) -> None:
+    trace = HOSTILE["the_least_and_the_greatest"](tmp_path / "hostile")
+    answer = ask(trace, asked, tmp_path, memory=MEMORY, address_space=ADDRESS_SPACE, seconds=60)
+    _check(answer)
+    assert answer.status == 1
+    assert "a number in this trace is too large for what is asked" in answer.err
+
+
 def test_processes_in_a_loop_or_a_long_chain_are_all_shown(tmp_path: Path) -> None:
     for name, count in (("loops_of_parents", 20_002), ("a_chain_of_parents", 20_000)):
         trace = HOSTILE[name](tmp_path / name)
