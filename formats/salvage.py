@@ -22,6 +22,7 @@ from bpfrec.formats.arrow import arrow_schema, parquet_writer, written_schema
 from bpfrec.formats.errors import TraceFileError
 from bpfrec.formats.leading_manifest import LeadingManifest
 from bpfrec.formats.manifest import MANIFEST, Clock, Host, Manifest, parse_manifest
+from bpfrec.formats.salvage_rows import rows_before_cut
 from bpfrec.formats.schema import LOSSES, SYSCALLS, TABLES
 from bpfrec.formats.trace_members import store_table
 
@@ -46,53 +47,69 @@ class _Member:
     start: int
     size: int
     crc: int
+    is_cut: bool = False
+
+
+@dataclass(frozen=True)
+class _Source:
+    """A table: ``rows`` rows as a Parquet file, the ``member`` of ``file``."""
+
+    file: IO[bytes]
+    member: _Member
+    rows: int
 
 
 @dataclass
 class Salvaged:
-    """What was found: rows of tables that are whole, and rows of those that are missing (None: nobody knows).
+    """What was found: rows of tables that are whole, and rows of those that are not (None: nobody knows).
 
+    ``partial``: how many of the latter are saved, for they stood before the place where the file was cut.
     ``has_manifest``: whether the manifest was found. Without it, host, options and the wall clock are not known.
     """
 
     kept: dict[str, int] = field(default_factory=dict)
     missing: dict[str, int | None] = field(default_factory=dict)
+    partial: dict[str, int] = field(default_factory=dict)
     has_manifest: bool = False
 
 
 def salvage(source: Path, target: Path) -> Salvaged:
     """Makes the trace ``target``, mode 0600, of what is whole in ``source``; a table is kept if its checksum is right.
 
-    What is missing stands in the table ``losses``.
+    Of a table in the middle of which the file was cut, the rows are kept that stand before the cut; they have no
+    checksum. What is missing stands in the table ``losses``.
 
     Raises:
         TraceFileError: nothing can be read, or it is of a newer format.
         OSError: a file cannot be read or written, or ``target`` exists.
     """
     found = Salvaged()
-    with source.open("rb") as file:
+    with source.open("rb") as file, TemporaryFile() as begun:
         members = {member.name: member for member in _members(file)}
         manifest = _manifest(file, members, str(source))
         found.has_manifest = manifest is not None
         tables = _whole_tables(file, members, manifest)
-        found.kept = {name: rows for name, (_, rows) in tables.items()}
+        found.kept = {name: kept.rows for name, kept in tables.items()}
+        listed = {name: entry.rows for name, entry in manifest.tables.items()} if manifest else {}
+        for table in TABLES:
+            if table.name not in tables and (manifest is None or listed.get(table.name)):
+                found.missing[table.name] = listed.get(table.name)
+        tables |= _rows_before_cut(file, members, begun, found)
         if not tables:
             raise TraceFileError(
                 f"{source}: nothing in it can be saved: no table is whole",
                 "Copy it again from where it was recorded.",
             )
-        listed = {name: entry.rows for name, entry in manifest.tables.items()} if manifest else {}
-        for table in TABLES:
-            if table.name not in tables and (manifest is None or listed.get(table.name)):
-                found.missing[table.name] = listed.get(table.name)
         if manifest is None:
-            manifest = _stand_in(file, tables)
+            manifest = _stand_in(tables)
         _write(file, tables, manifest, found, target)
     return found
 
 
 def _members(file: IO[bytes]) -> Iterator[_Member]:
-    """The members whose headers can be read, one after the other from the start, that end within the file."""
+    """The members whose headers can be read, one after the other from the start; of the last one, the file may lack
+    the end.
+    """
     size = file.seek(0, os.SEEK_END)
     at, seen = 0, set()
     while at + _HEADER.size <= size:
@@ -107,7 +124,11 @@ def _members(file: IO[bytes]) -> Iterator[_Member]:
         length = _long_size(extra) if length == _ZIP64 else length
         at = start + length
         text = name.decode("ascii", "replace")
-        if method != zipfile.ZIP_STORED or flags & _SIZE_FOLLOWS or at > size or text in seen:
+        if method != zipfile.ZIP_STORED or flags & _SIZE_FOLLOWS or text in seen:
+            return
+        if at > size:
+            if text in _MEMBERS and start < size:
+                yield _Member(text, start, size - start, crc, is_cut=True)
             return
         seen.add(text)
         if text in _MEMBERS:
@@ -135,21 +156,19 @@ def _blocks(file: IO[bytes], member: _Member) -> Iterator[bytes]:
 
 def _manifest(file: IO[bytes], members: dict[str, _Member], where: str) -> Manifest | None:
     member = members.get(MANIFEST)
-    if member is None or member.size > _MOST_MANIFEST_BYTES:
+    if member is None or member.is_cut or member.size > _MOST_MANIFEST_BYTES:
         return None
     content = b"".join(_blocks(file, member))
     return parse_manifest(content, where) if zlib.crc32(content) == member.crc else None
 
 
-def _whole_tables(
-    file: IO[bytes], members: dict[str, _Member], manifest: Manifest | None
-) -> dict[str, tuple[_Member, int]]:
-    """Each table whose checksums are right, with its number of rows."""
+def _whole_tables(file: IO[bytes], members: dict[str, _Member], manifest: Manifest | None) -> dict[str, _Source]:
+    """Each table whose checksums are right."""
     found = {}
     for table in TABLES:
         member = members.get(table.member)
         entry = manifest.tables.get(table.name) if manifest else None
-        if member is None or (manifest is not None and entry is None):
+        if member is None or member.is_cut or (manifest is not None and entry is None):
             continue
         crc, digest = 0, hashlib.sha256()
         for block in _blocks(file, member):
@@ -158,8 +177,23 @@ def _whole_tables(
         if crc == member.crc and (entry is None or entry.sha256 == digest.hexdigest()):
             with suppress(pa.ArrowException, OSError):
                 rows = _parquet(file, member).metadata.num_rows
-                found[table.name] = (member, rows)
+                found[table.name] = _Source(file, member, rows)
     return found
+
+
+def _rows_before_cut(
+    file: IO[bytes], members: dict[str, _Member], target: IO[bytes], found: Salvaged
+) -> dict[str, _Source]:
+    """The table in the middle of which ``file`` ends, as far as it goes, if it is one of those that are missing."""
+    table = next((_MEMBERS[member.name] for member in members.values() if member.is_cut), None)
+    if table is None or table.name not in found.missing:
+        return {}
+    rows = rows_before_cut(file, members[table.member].start, table, target)
+    listed = found.missing[table.name]
+    if not rows or (listed is not None and rows > listed):
+        return {}
+    found.partial[table.name] = rows
+    return {table.name: _Source(target, _Member(table.member, 0, target.seek(0, os.SEEK_END), 0), rows)}
 
 
 def _parquet(file: IO[bytes], member: _Member) -> pq.ParquetFile:
@@ -205,15 +239,16 @@ class _Window:
         pass
 
 
-def _stand_in(file: IO[bytes], tables: dict[str, tuple[_Member, int]]) -> Manifest:
+def _stand_in(tables: dict[str, _Source]) -> Manifest:
     """A manifest that says what the calls say; the wall clock begins with 1970."""
     first, last, total = 0, 0, 0
     calls: dict[str, int] = {}
     if SYSCALLS.name in tables:
-        member, total = tables[SYSCALLS.name]
+        source = tables[SYSCALLS.name]
+        total = source.rows
         times: list[int] = []
         with suppress(pa.ArrowException, KeyError):
-            for batch in _parquet(file, member).iter_batches(columns=["ts_ns", "syscall"]):
+            for batch in _parquet(source.file, source.member).iter_batches(columns=["ts_ns", "syscall"]):
                 ends = pc.min_max(batch["ts_ns"]).as_py()
                 times += [ends["min"], ends["max"]]
                 for entry in pc.value_counts(batch["syscall"]).to_pylist():
@@ -234,33 +269,39 @@ def _stand_in(file: IO[bytes], tables: dict[str, tuple[_Member, int]]) -> Manife
     )
 
 
-def _write(
-    file: IO[bytes], tables: dict[str, tuple[_Member, int]], manifest: Manifest, found: Salvaged, target: Path
-) -> None:
+def _saved(found: Salvaged, name: str) -> str:
+    """What was saved of a table that is not whole, as the beginning of a remedy."""
+    rows = found.partial.get(name)
+    columns = " Names of threads and stacks of some of them may be missing." if name == SYSCALLS.name else ""
+    return f"only the first {rows:,} rows were saved.{columns} " if rows else ""
+
+
+def _write(file: IO[bytes], tables: dict[str, _Source], manifest: Manifest, found: Salvaged, target: Path) -> None:
     rows: list[dict[str, Any]] = []
     if LOSSES.name in tables:
-        member, _ = tables.pop(LOSSES.name)
+        losses = tables.pop(LOSSES.name)
         with suppress(pa.ArrowException):
-            rows = _parquet(file, member).read().to_pylist()
+            rows = _parquet(losses.file, losses.member).read().to_pylist()
     rows += [
         {
             "kind": _KIND,
-            "severity": "data_loss" if name == SYSCALLS.name else "notice",
-            "count": 1 if lost is None else lost,
-            "remedy": f"{name}: {_REMEDY}",
+            "severity": "data_loss" if name == SYSCALLS.name and lost != found.partial.get(name) else "notice",
+            "count": 1 if lost is None else lost - found.partial.get(name, 0),
+            "remedy": f"{name}: {_saved(found, name)}{_REMEDY}",
         }
         for name, lost in found.missing.items()
     ]
     descriptor = os.open(target, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         with os.fdopen(descriptor, "w+b") as made, zipfile.ZipFile(made, "w", zipfile.ZIP_STORED) as archive:
-            counts = {name: count for name, (_, count) in tables.items()} | {LOSSES.name: len(rows)}
+            counts = {name: source.rows for name, source in tables.items()} | {LOSSES.name: len(rows)}
             leading = LeadingManifest(archive, manifest, counts, file.seek(0, os.SEEK_END) + _MOST_LOSS_BYTES)
             manifest.tables = {}
             for table in TABLES:
                 if table.name in tables:
-                    member, count = tables[table.name]
-                    manifest.tables[table.name] = store_table(archive, table.member, _blocks(file, member), count)
+                    source = tables[table.name]
+                    blocks = _blocks(source.file, source.member)
+                    manifest.tables[table.name] = store_table(archive, table.member, blocks, source.rows)
             with TemporaryFile() as parquet:
                 with parquet_writer(LOSSES, parquet) as writer:
                     writer.write_table(pa.Table.from_pylist(rows, arrow_schema(LOSSES)).cast(written_schema(LOSSES)))

@@ -117,6 +117,12 @@ def read_struct(data: bytes) -> Struct:
     return _Reader(data).struct()
 
 
+def read_struct_and_size(data: bytes) -> tuple[Struct, int]:
+    """The struct at the start of ``data``, and how many bytes it takes. Raises ValueError as :func:`read_struct`."""
+    reader = _Reader(data)
+    return reader.struct(), reader._at
+
+
 def write_struct(struct: Struct) -> bytes:
     """The bytes of ``struct``."""
     out = bytearray()

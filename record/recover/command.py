@@ -59,8 +59,9 @@ def recover(place: Path, output: Path | None, force: bool, listing: bool, clean:
     it that the recorder left. The new trace has the calls up to the recorder's end; "analyze info" says that it is not
     finished.
 
-    For a trace that was damaged or cut short, name it, and another FILE with -o. FILE gets every table that is whole;
-    what was saved and lost is listed, and the table "losses" says it too.
+    For a trace that was damaged or cut short, name it, and another FILE with -o. FILE gets every table that is whole,
+    and the rows before the place where the file was cut; what was saved and lost is listed, and the table "losses" says
+    it too.
     """
     if listing and clean:
         raise click.UsageError("--list changes nothing, and --clean removes: leave out one")
@@ -132,13 +133,16 @@ def _salvage(damaged: Path, named: Path | None, force: bool, form: str) -> None:
 
     found = salvage_trace(damaged, named, force, user_behind_sudo())
     rows = [{"table": name, "state": "saved", "rows": count} for name, count in found.kept.items()]
-    rows += [{"table": name, "state": "lost", "rows": count} for name, count in found.missing.items()]
+    rows += [{"table": name, "state": "saved in part", "rows": count} for name, count in found.partial.items()]
+    for name, count in found.missing.items():
+        left = None if count is None else count - found.partial.get(name, 0)
+        rows.append({"table": name, "state": "lost", "rows": left})
     click.echo(_listing(rows, form, ("table", "state", "rows")), nl=False)
     if not found.has_manifest:
         click.echo("bpfrec: the manifest is lost: the host, the options and the wall clock are not known", err=True)
     click.echo(
         f"bpfrec: {len(found.kept)} tables of {printable(str(damaged))} are saved in {printable(str(named))}, "
-        f"{len(found.missing)} are lost",
+        f"{len(found.missing) - len(found.partial)} are lost, {len(found.partial)} in part",
         err=True,
     )
 
