@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
+from support.hostile import HOSTILE
 from support.program import run_bpfrec
 
 import bpfrec
@@ -239,5 +240,35 @@ def test_the_viewer_opens_a_dropped_trace(browser: Browser, hostile_trace: Path,
     expect(page).to_have_title(re.compile("^talk.bpfrec: 560 calls"), timeout=60_000)
     assert "127.0.0.1:40057" in page.locator("#network").inner_text()
     assert [said for said in seen.requests if said != viewer.as_uri()] == []
+    assert seen.complaints == []
+    page.close()
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("a_table_twice", "it holds syscalls.parquet twice"),
+        ("rows_that_repeat_to_billions", "4,096,000,000 rows, more than this viewer holds"),
+        ("texts_for_all", "damaged"),
+        ("a_chain_of_parents", None),
+        ("a_stack_of_300_000_frames", None),
+        ("evil_texts", None),
+    ],
+)
+def test_the_viewer_shows_what_strangers_made_or_says_why_not(
+    browser: Browser, tmp_path: Path, name: str, said: str | None
+) -> None:
+    viewer = tmp_path / "viewer.html"
+    run_bpfrec("analyze", "html", "--viewer", "-o", viewer, cwd=tmp_path)
+    trace = HOSTILE[name](tmp_path / "hostile")
+    page, seen = opened(browser, viewer)
+    page.locator("#file").set_input_files(trace)
+    shown = page.locator("#stacks, [role=alert]").first
+    shown.wait_for(timeout=90_000)
+    if said is None:
+        assert texts(page, "section > h2") == SECTIONS
+    else:
+        expect(page.get_by_role("alert")).to_contain_text(said)
+    assert [url for url in seen.requests if url != viewer.as_uri()] == []
     assert seen.complaints == []
     page.close()

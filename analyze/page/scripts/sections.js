@@ -6,6 +6,7 @@ import { count, nanoseconds } from "./format.js";
 import { dataTable } from "./tables.js";
 
 const FACTS = { file: "Trace", host: "Host", start: "Start", length: "Length", calls: "Calls", samples: "Samples", command: "Recorded by" };
+const LOSSES = 200;
 const TIME_COLORS = [
   [/^(sleeping|waits)/, "waits"],
   [/events$/, "sockets"],
@@ -37,7 +38,8 @@ export function summarySection(model) {
       more ? command(`${more} ${model.trace}`) : null,
     ),
   );
-  const losses = (summary.losses ?? []).map(([kind, number, detail]) => element("li", {}, `${kind} ${number}: ${detail ?? ""}`));
+  const lost = summary.losses ?? [];
+  const losses = lost.slice(0, LOSSES).map(([kind, number, detail]) => element("li", {}, `${kind} ${number}: ${detail ?? ""}`));
   return element(
     "div",
     {},
@@ -51,6 +53,7 @@ export function summarySection(model) {
     summary.time ? shares(summary.time) : null,
     losses.length ? element("h3", { class: "label" }, "Missing from this trace") : null,
     losses.length ? element("ul", { class: "losses" }, ...losses) : null,
+    lost.length > LOSSES ? element("p", { class: "note" }, `${count(lost.length - LOSSES)} further lines are left out.`) : null,
   );
 }
 

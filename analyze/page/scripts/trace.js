@@ -3,6 +3,7 @@
 import { members, TraceError } from "./zip.js";
 
 const VERSION = 1;
+const MOST_ROWS = 10000000;
 
 export async function openTrace(file) {
   const found = await members(file);
@@ -37,8 +38,10 @@ async function table(found, name, columns) {
     const metadata = hyparquet.parquetMetadata(file);
     const rows = Number(metadata.num_rows);
     const there = new Set(metadata.schema.map((part) => part.name));
-    // Of more rows than a byte may stand for, nobody recorded them.
-    if (rows > 1000 + file.byteLength * 4000) throw new TraceError(`${name} is damaged: it has ${rows} rows.`);
+    if (!(rows >= 0)) throw new TraceError(`${name} is damaged: it has ${rows} rows.`);
+    if (rows > MOST_ROWS) {
+      throw new TraceError(`${name} has ${rows.toLocaleString("en")} rows, more than this viewer holds. bpfrec reads them.`);
+    }
     const wanted = columns.filter((column) => there.has(column));
     for (const column of columns) values[column] = new Array(rows).fill(null);
     if (rows > 0 && wanted.length > 0) {

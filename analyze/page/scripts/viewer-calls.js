@@ -1,6 +1,6 @@
 // The calls of a trace as columns of numbers, and what is known of them without bpfrec.
 
-import { printable } from "./printable.js";
+import { shown } from "./printable.js";
 
 // `facts`: what the package knows of system calls: `kinds` by name, `paths`: which argument is a path, by name.
 export async function readCalls(trace, facts) {
@@ -42,7 +42,7 @@ async function addresses(trace) {
   for (let i = 0; i < raw.rows; i++) {
     const [family, address, port] = [raw.family[i], raw.address[i], raw.port[i]];
     const texts = { 1: `unix:${address}`, 2: `${address}:${port}`, 10: `[${address}]:${port}` };
-    if (address && texts[family]) given.set(Number(raw.event_id[i]), { text: printable(texts[family]), family });
+    if (address && texts[family]) given.set(Number(raw.event_id[i]), { text: shown(texts[family]), family });
   }
   return given;
 }
@@ -50,7 +50,7 @@ async function addresses(trace) {
 // What a call is about: its path as it was passed, an address, a process, a lock, a descriptor.
 function about(calls, i, facts) {
   const name = calls.syscall[i] ?? "";
-  if (calls.path[i] !== null) return printable(calls.path[i]);
+  if (calls.path[i] !== null) return shown(calls.path[i]);
   if (name.startsWith("futex")) return `lock 0x${BigInt(calls.arg0[i] ?? 0).toString(16)} of process ${calls.pid[i]}`;
   if (name === "wait4") return calls.ret[i] > 0n ? `process ${calls.ret[i]}` : "a child";
   if (name === "waitid") return "a child";
@@ -61,15 +61,15 @@ function about(calls, i, facts) {
 }
 
 function callText(calls, i, facts) {
-  const name = printable(calls.syscall[i] ?? "[unknown]");
-  const shown = [];
+  const name = shown(calls.syscall[i] ?? "[unknown]");
+  const parts = [];
   for (let place = 0; place < 6; place++) {
     const value = calls[`arg${place}`][i];
     if (value === null) break;
     const isPath = facts.paths[calls.syscall[i]] === place && calls.path[i] !== null;
-    shown.push(isPath ? JSON.stringify(printable(calls.path[i])) : `0x${BigInt.asUintN(64, BigInt(value)).toString(16)}`);
+    parts.push(isPath ? JSON.stringify(shown(calls.path[i])) : `0x${BigInt.asUintN(64, BigInt(value)).toString(16)}`);
   }
   const result = calls.ret[i] === null ? "?" : calls.failed(i) ? `-1 ${calls.errno[i]}` : String(calls.ret[i]);
-  return `${name}(${shown.join(", ")}) = ${result}`;
+  return `${name}(${parts.join(", ")}) = ${result}`;
 }
 

@@ -1,8 +1,10 @@
 // Call stacks of a trace that is read in the browser, and the flame graphs of them, as analyze/flame/ makes them.
 
-import { printable } from "./printable.js";
+import { shown } from "./printable.js";
 
 const MOST = 8000;
+const FRAMES_LISTED = 64;
+const DEEPEST = 1000;
 
 // Frames by stack, innermost first; `text` writes one of them.
 export async function readStacks(trace) {
@@ -13,26 +15,30 @@ export async function readStacks(trace) {
     if (!stacks.has(stack)) stacks.set(stack, []);
     stacks.get(stack).push(i);
   }
-  for (const frames of stacks.values()) frames.sort((a, b) => raw.depth[a] - raw.depth[b]);
+  for (const frames of stacks.values()) frames.sort((a, b) => Number(raw.depth[a]) - Number(raw.depth[b]));
   const module = (i) => (raw.module[i] === null ? null : raw.module[i].startsWith("//anon") ? "[anon]" : raw.module[i].replace(/^.*\//s, ""));
   const name = (i) => {
-    if (raw.symbol[i] !== null) return printable(raw.symbol[i]);
+    if (raw.symbol[i] !== null) return shown(raw.symbol[i]);
     const address = raw.module_address[i] === null ? "" : `+0x${BigInt(raw.module_address[i]).toString(16)}`;
-    return printable(`${module(i) ?? "[not mapped]"}${address}`);
+    return shown(`${module(i) ?? "[not mapped]"}${address}`);
   };
   const text = (i) => {
     if (raw.symbol[i] === null) return name(i);
-    if (raw.file[i] !== null) return `${name(i)} ${printable(raw.file[i])}:${raw.line[i]}`;
+    if (raw.file[i] !== null) return `${name(i)} ${shown(raw.file[i])}:${raw.line[i]}`;
     const offset = raw.symbol_offset[i] === null ? "" : `+0x${BigInt(raw.symbol_offset[i]).toString(16)}`;
-    return `${name(i)}${offset}${module(i) === null ? "" : ` (${printable(module(i))})`}`;
+    return `${name(i)}${offset}${module(i) === null ? "" : ` (${shown(module(i))})`}`;
   };
   const kind = (i) => {
     if (raw.source[i] === "kernel") return "kernel";
     if (/^(perf-\d+\.map|\[anon\])$/.test(module(i) ?? "")) return "JIT code";
     return raw.source[i] === "fp" ? "found by frame pointer: a guess" : "compiled code";
   };
-  const texts = (stack) => (stacks.get(stack) ?? []).map(text);
-  return { stacks, texts, name, kind, module: (i) => (module(i) === null ? "" : printable(module(i))) };
+  const texts = (stack) => {
+    const frames = stacks.get(stack) ?? [];
+    const more = frames.length > FRAMES_LISTED ? [`... [${frames.length - FRAMES_LISTED} more frames]`] : [];
+    return [...frames.slice(0, FRAMES_LISTED).map(text), ...more];
+  };
+  return { stacks, texts, name, kind, module: (i) => (module(i) === null ? "" : shown(module(i))) };
 }
 
 export async function flamesOf(trace, calls, found, palette) {
@@ -85,11 +91,13 @@ function graph(measured, unit, found, palette) {
   };
   const root = { frame: frame("all", "all", ""), value: 0, children: new Map() };
   for (const { comm, call, stacks, amount } of measured) {
-    const path = [frame(printable(comm ?? "[unknown]"), "name of the thread", "")];
+    const path = [frame(shown(comm ?? "[unknown]"), "name of the thread", "")];
     for (const stack of stacks) {
-      for (const i of [...(found.stacks.get(stack) ?? [])].reverse()) path.push(frame(found.name(i), found.kind(i), found.module(i)));
+      const all = found.stacks.get(stack) ?? [];
+      // Of a deeper stack, the outermost frames.
+      for (const i of all.slice(Math.max(all.length - DEEPEST, 0)).reverse()) path.push(frame(found.name(i), found.kind(i), found.module(i)));
     }
-    if (call !== null) path.push(frame(printable(call), "system call", ""));
+    if (call !== null) path.push(frame(shown(call), "system call", ""));
     let node = root;
     node.value += amount;
     for (const place of path) {

@@ -1,7 +1,7 @@
 // The model of a trace that is read in the browser: what analyze/page/model.py makes, as far as the tables alone tell.
 
 import { count, seconds, wallClock } from "./format.js";
-import { printable } from "./printable.js";
+import { printable, shown } from "./printable.js";
 import { readCalls } from "./viewer-calls.js";
 import { flamesOf, readStacks } from "./viewer-flames.js";
 import { latenciesOf, tablesOf } from "./viewer-tables.js";
@@ -55,7 +55,7 @@ export async function modelOf(trace, data, progress) {
 function filled(spec, rows, processes) {
   const value = (row, { name, kind }) => {
     const found = row[name] ?? null;
-    return typeof found === "string" && kind !== "time" ? printable(found) : found;
+    return typeof found === "string" && kind !== "time" ? shown(found) : found;
   };
   return {
     ...spec,
@@ -73,7 +73,7 @@ async function readProcesses(trace, calls) {
   const lives = Array.from({ length: raw.rows }, (_, i) => ({
     pid: raw.pid[i],
     ppid: raw.ppid[i],
-    name: printable(raw.cmdline[i] ?? raw.comm[i] ?? "[unknown]"),
+    name: shown(raw.cmdline[i] ?? raw.comm[i] ?? "[unknown]"),
     start: since(raw.start_ns[i]),
     end: since(raw.end_ns[i]),
     code: raw.exit_code[i],
@@ -104,15 +104,19 @@ async function readProcesses(trace, calls) {
     else roots.push(life);
   }
   const placed = new Set();
-  const place = (life, depth) => {
-    if (placed.has(life)) return;
-    life.depth = depth;
-    placed.add(life);
-    for (const child of life.children) place(child, depth + 1);
+  // Without recursion, for a chain of parents can be long. What no root leads to is a loop that somebody made up.
+  const place = (root) => {
+    const waiting = [[root, 0]];
+    while (waiting.length) {
+      const [life, depth] = waiting.pop();
+      if (placed.has(life)) continue;
+      life.depth = depth;
+      placed.add(life);
+      for (const child of life.children.toReversed()) waiting.push([child, depth + 1]);
+    }
   };
-  roots.forEach((life) => place(life, 0));
-  // Those of a loop that somebody made up.
-  lives.forEach((life) => place(life, 0));
+  roots.forEach(place);
+  lives.forEach(place);
   return [...placed];
 }
 
@@ -123,7 +127,7 @@ async function readLosses(trace) {
   for (let i = 0; i < raw.rows; i++) {
     const number = Number(raw.count[i] ?? 0);
     if (raw.severity[i] === "data_loss") missing += number;
-    rows.push([printable(raw.kind[i] ?? ""), String(number), printable([raw.severity[i], raw.remedy[i]].filter(Boolean).join(": ")), null]);
+    rows.push([shown(raw.kind[i] ?? ""), String(number), shown([raw.severity[i], raw.remedy[i]].filter(Boolean).join(": ")), null]);
   }
   return { rows, said: missing > 0 ? [`This trace lacks ${count(missing)} events; the summary says which.`] : [] };
 }
@@ -131,7 +135,7 @@ async function readLosses(trace) {
 function summary(trace, calls, processes, losses, startWall, facts) {
   const { manifest } = trace;
   const host = manifest.host ?? {};
-  const text = (value) => printable(String(value ?? ""));
+  const text = (value) => shown(String(value ?? ""));
   const quotedAll = (words) => (Array.isArray(words) ? words.map((word) => quoted(String(word))).join(" ") : "");
   const recording = [
     ["file", printable(trace.name), `${count(trace.size)} bytes`, null],

@@ -1,7 +1,7 @@
 // The timeline of a trace that is read in the browser: the same model as analyze/page/timeline.py makes.
 
 import { count } from "./format.js";
-import { printable } from "./printable.js";
+import { shown } from "./printable.js";
 
 const ROOM = { calls: 20000, lanes: 400, buckets: 60000, stacks: 2000 };
 const ACTIVITY_BUCKETS = 300;
@@ -48,10 +48,10 @@ export function timelineOf(trace, calls, processes, stackText, facts) {
     if (stack !== null && !(stack in stacks) && Object.keys(stacks).length < ROOM.stacks) {
       stacks[stack] = stackText(stack).map((text) => frames.number(text));
     }
-    const path = calls.path[i] === null ? null : printable(calls.path[i]);
+    const path = calls.path[i] === null ? null : shown(calls.path[i]);
     const ret = calls.ret[i] === null ? null : String(calls.ret[i]);
     const row = [
-      ...[calls.event_id[i], lane(i), at[i], calls.took[i], pools.names.number(printable(calls.syscall[i] ?? "[unknown]"))],
+      ...[calls.event_id[i], lane(i), at[i], calls.took[i], pools.names.number(shown(calls.syscall[i] ?? "[unknown]"))],
       ...[pools.errnos.number(calls.errno[i]), ret, calls.text(i), pools.objects.number(path)],
       ...[pools.objects.number(calls.object(i)), stack, pools.remarks.number(calls.unfinished[i] ?? calls.entry_status[i])],
     ];
@@ -72,7 +72,7 @@ export function timelineOf(trace, calls, processes, stackText, facts) {
   return {
     length_ns: calls.length,
     kinds: facts.kind_names,
-    lanes: kept.map(([, thread]) => ({ ...thread, comm: printable(thread.comm ?? "[unknown]") })),
+    lanes: kept.map(([, thread]) => ({ ...thread, comm: shown(thread.comm ?? "[unknown]") })),
     lives: processes.map(({ pid, name, start, end, code, signal }) => ({ pid, name: name.slice(0, 200), start, end, code, signal })),
     calls: listed,
     names,

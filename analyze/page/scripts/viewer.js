@@ -33,9 +33,8 @@ async function open(file) {
     const model = await modelOf(await openTrace(file), data, progress);
     drawPage(model);
   } catch (error) {
-    if (!(error instanceof TraceError)) console.warn(error);
     document.getElementById("links").replaceChildren();
-    invite(error instanceof TraceError ? error.message : `The trace cannot be shown: ${error.message}`);
+    invite(error instanceof TraceError ? error.message : `The file is damaged, or this viewer cannot read it: ${error.message}`);
   }
 }
 
