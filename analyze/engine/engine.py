@@ -6,7 +6,7 @@ import json
 import logging
 import re
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -75,9 +75,10 @@ class Engine:
                 # The message lists columns with a name near to one that is not found: deferred ones are among them.
                 if not _is_one_select(self.statements(sql)) or not self._catalog.complete(sql):
                     raise
-                relation = self._connection.sql(sql)
+                self._connection.sql(sql)
         self._compute(self._catalog.computed(sql))
-        return relation
+        with sql_errors():
+            return self._connection.sql(sql)
 
     def query(self, sql: str, notes: Sequence[str] = (), *, lazy: bool = False) -> Result:
         """The rows of one query, with ``notes`` for the reader.
@@ -130,6 +131,39 @@ class Engine:
                 self._connection.execute(f"INSERT INTO {table} SELECT * FROM appended_rows")  # noqa: S608 - ours
             finally:
                 self._connection.unregister("appended_rows")
+
+    def batches(self, sql: str, rows: int) -> Iterator[pa.Table]:
+        """The rows of one query, about ``rows`` at a time. They are to be read before the next query.
+
+        Raises:
+            BpfrecError: the query is wrong or fails.
+        """
+        import pyarrow as pa  # noqa: PLC0415
+
+        relation = self.relation(sql)
+        if relation is None:
+            raise BpfrecError("the query is empty")
+        reader = SelectedRows(self._connection, relation.sql_query()).reader()
+        waiting: list[pa.RecordBatch] = []
+        for batch in reader:
+            waiting.append(batch)
+            if sum(one.num_rows for one in waiting) >= rows:
+                yield pa.Table.from_batches(waiting)
+                waiting = []
+        if waiting:
+            yield pa.Table.from_batches(waiting)
+
+    def define(
+        self, name: str, function: Callable[[pa.ChunkedArray], pa.Array], parameters: Sequence[str], result: str
+    ) -> None:
+        """Makes a SQL function of one for columns of Arrow, in place of the macro of that name.
+
+        ``parameters``, ``result``: SQL types.
+        """
+        with sql_errors():
+            self._connection.execute(f"DROP MACRO IF EXISTS {identifier(name)}")
+            # The constant for this type has its place in another module in every second version of DuckDB.
+            self._connection.create_function(name, function, list(parameters), result, type="arrow")  # type: ignore[call-overload]
 
     def listing(self, only: str | None = None) -> list[Row]:
         """View, column, SQL type and comment of every column that SQL can use; see :meth:`.Catalog.listing`."""
@@ -229,9 +263,10 @@ class SelectedRows:
         Many rows take a tenth of the time in columns, but a few less than it takes to load Arrow. Some types
         (DECIMAL, HUGEINT, MAP) have other values there. The batches are to be read, or closed, before the next query.
         """
-        return self._batches() if self._expected() >= _MANY_ROWS else None
+        return self.reader() if self._expected() >= _MANY_ROWS else None
 
-    def _batches(self) -> Iterator[pa.RecordBatch]:
+    def reader(self) -> Iterator[pa.RecordBatch]:
+        """The rows as Arrow's columns. The batches are to be read, or closed, before the next query."""
         count, begin = 0, time.perf_counter()
         with sql_errors(), interruptible(self.connection):
             reader = self.connection.sql(self.select).to_arrow_reader(_ROWS_IN_BATCH)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -37,6 +37,21 @@ class Queries(Protocol):
 
     def append(self, table: str, rows: pa.Table) -> None:
         """Appends ``rows`` to a table, column by column."""
+
+
+class Session(Queries, Protocol):
+    """What fills a computed table gets."""
+
+    def batches(self, sql: str, rows: int) -> Iterator[pa.Table]:
+        """The rows of one query, about ``rows`` at a time. They are to be read before the next query."""
+
+    def define(
+        self, name: str, function: Callable[[pa.ChunkedArray], pa.Array], parameters: Sequence[str], result: str
+    ) -> None:
+        """Makes a SQL function of one for columns of Arrow, in place of the macro of that name.
+
+        ``parameters``, ``result``: SQL types.
+        """
 
 
 @dataclass(frozen=True)

@@ -11,18 +11,20 @@ from bpfrec.analyze.engine.sqltemplate import Fragment, identifier, literal
 from bpfrec.formats.columns import Table
 
 if TYPE_CHECKING:
-    from bpfrec.analyze.engine.protocols import Queries
+    from bpfrec.analyze.engine.protocols import Session
 
 
 @dataclass(frozen=True)
 class ComputedTable:
     """A table that code computes from the trace when a query first requires it; it is empty until then.
 
-    SQL finds it as ``computed.NAME``. ``fill`` puts the rows in. It gets queries for which no table is computed.
+    SQL finds it as ``computed.NAME``. ``fill`` puts the rows in. It gets a session for which no table is computed.
+    ``macros``: SQL that makes macros of the same names as the functions that ``fill`` defines, for views to be made.
     """
 
     table: Table
-    fill: Callable[[Queries], None]
+    fill: Callable[[Session], None]
+    macros: str = ""
 
 
 @dataclass(frozen=True)
@@ -112,7 +114,7 @@ def table_statements(computed: ComputedTable) -> str:
     columns = ", ".join(f"{identifier(c.name)} {c.sql_type}" for c in table.columns)
     comments = "".join(f"COMMENT ON COLUMN {name}.{identifier(c.name)} IS {literal(c.comment)};" for c in table.columns)
     made = f"CREATE SCHEMA IF NOT EXISTS computed; CREATE TABLE {name} ({columns});"
-    return f"{made} COMMENT ON TABLE {name} IS {literal(table.comment)}; {comments}"
+    return f"{made} COMMENT ON TABLE {name} IS {literal(table.comment)}; {comments} {computed.macros}"
 
 
 def fact(name: str, sql_type: str, comment: str, value: object) -> ViewColumn:

@@ -2,33 +2,25 @@
 
 from __future__ import annotations
 
-from bpfrec.analyze.engine.protocols import Queries
+from bpfrec.analyze.engine.protocols import Session
 from bpfrec.analyze.engine.sqltemplate import literal
 from bpfrec.analyze.engine.view import ComputedTable, Join, ViewColumn
 from bpfrec.analyze.names.paths import joined_expression
 from bpfrec.analyze.names.reasons import REASONS
 from bpfrec.formats.columns import Column, Table
 
-RESOLVED = Table(
-    "resolved",
-    "The names of what calls are about, by number.",
-    (
-        Column("event_id", "BIGINT", "the call"),
-        Column("name", "INTEGER", "of its descriptor, or of what its path starts at; NULL: see reason"),
-        Column("is_path", "BOOLEAN", "whether the path has to be put behind it"),
-        Column("name2", "INTEGER", "the same for the second"),
-        Column("is_path2", "BOOLEAN", "the same for the second"),
-        Column("reason", "UTINYINT", "why a name is NULL, by its place in the list of reasons; NULL: none is"),
-    ),
-)
+FIRST_NAME, SECOND_NAME = "first_name", "second_name"
+"""SQL functions: the code of the first and of the second thing that a call names, by its number."""
 
 NAMES = Table(
     "names",
-    "The names of what descriptors stand for.",
+    "The names of what calls are about, by code.",
     (
-        Column("id", "INTEGER", "the number of the name"),
-        Column("name", "VARCHAR", "the name"),
+        Column("code", "INTEGER", "the number that stands for the rest of the row"),
+        Column("name", "VARCHAR", "of a descriptor, or of what a path starts at; NULL: see reason"),
         Column("canonical", "BOOLEAN", "whether it is known that no symbolic link stands in it"),
+        Column("is_path", "BOOLEAN", "whether the call's path has to be put behind it"),
+        Column("reason", "UTINYINT", "why the name is NULL, by its place in the list of reasons; NULL: it is not"),
     ),
 )
 
@@ -41,15 +33,15 @@ def resolved_columns(most: int = 2, paths: tuple[str, str] = ("s.path", "s.path2
     first, second = _shown("", paths[0]), _shown("2", paths[1])
     listed = "[" + ", ".join(literal(reason) for reason in REASONS) + "]"
     columns = (
-        ViewColumn("resolved_path", "VARCHAR", _comment("path, or of its descriptor"), first, (_CALLS, _NAME)),
-        ViewColumn("resolved_path2", "VARCHAR", _comment("second path or descriptor"), second, (_CALLS, _NAME2)),
+        ViewColumn("resolved_path", "VARCHAR", _comment("path, or of its descriptor"), first, (_NAME,)),
+        ViewColumn("resolved_path2", "VARCHAR", _comment("second path or descriptor"), second, (_NAME2,)),
     )
     reason = ViewColumn(
         "resolved_reason",
         "VARCHAR",
         f"why a resolved path is NULL although the call names something: {', '.join(REASONS)}",
-        f"list_extract({listed}, resolved.reason)",
-        (_CALLS,),
+        f"list_extract({listed}, {'name.reason' if most == 1 else 'coalesce(name.reason, name2.reason)'})",
+        (_NAME, _NAME2)[:most],
     )
     return (*columns[:most], reason) if most else ()
 
@@ -64,26 +56,21 @@ def _comment(what: str) -> str:
 def _shown(which: str, path: str) -> str:
     table = f"name{which}"
     joined = joined_expression(f"{table}.name", f"{table}.canonical", path)
-    return f"CASE WHEN resolved.is_path{which} THEN {joined} ELSE {table}.name END"
+    return f"CASE WHEN {table}.is_path THEN {joined} ELSE {table}.name END"
 
 
-def _fill_resolved(queries: Queries) -> None:
+def _fill(queries: Session) -> None:
     # Most queries do not need numpy.
-    from bpfrec.analyze.names.resolve import fill_resolved  # noqa: PLC0415
-
-    fill_resolved(queries)
-
-
-def _fill_names(queries: Queries) -> None:
     from bpfrec.analyze.names.resolve import fill_names  # noqa: PLC0415
 
     fill_names(queries)
 
 
-_CALLS = Join(
-    "LEFT JOIN computed.resolved AS resolved ON resolved.event_id = s.event_id",
-    computed=ComputedTable(RESOLVED, _fill_resolved),
-)
-_NAMES = ComputedTable(NAMES, _fill_names)
-_NAME = Join("LEFT JOIN computed.names AS name ON name.id = resolved.name", computed=_NAMES)
-_NAME2 = Join("LEFT JOIN computed.names AS name2 ON name2.id = resolved.name2", computed=_NAMES)
+def _join(name: str, function: str) -> Join:
+    # A call has its code by a function, for to join so many rows by event_id takes longer, and a lot of memory.
+    return Join(f"LEFT JOIN computed.names AS {name} ON {name}.code = {function}(s.event_id)", computed=_NAMES)
+
+
+_UNKNOWN_YET = "".join(f"CREATE MACRO {name}(call) AS NULL::INTEGER;" for name in (FIRST_NAME, SECOND_NAME))
+_NAMES = ComputedTable(NAMES, _fill, _UNKNOWN_YET)
+_NAME, _NAME2 = _join("name", FIRST_NAME), _join("name2", SECOND_NAME)

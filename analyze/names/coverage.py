@@ -85,6 +85,11 @@ class Losses:
         parts = np.split(ended, heads[1:]) if len(ended) else []
         self._ended = np.concatenate([np.maximum.accumulate(part) for part in parts]) if parts else ended
 
+    @property
+    def none(self) -> bool:
+        """Whether none were."""
+        return not len(self._ended)
+
     def any_between(self, pids: Integers, after: Integers, until: Integers) -> Booleans:
         """Whether calls of each process may be missing between two times."""
         if not len(self._ended):

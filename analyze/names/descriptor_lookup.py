@@ -78,6 +78,16 @@ class DescriptorLookup:
         self._slots = AsOf(_slot(self.table, changes.fd), changes.at)
         self._set_breaks(breaks)
         self._uring = self._beginning_of_uring(rings)
+        # Where nothing else can have happened to a descriptor, its change says it all.
+        self._is_calm = bool(
+            len(self._slots.order)
+            and losses.none
+            and not len(self._ranges.order)
+            and (tables.split == FOREVER).all()
+            and (self._uring == FOREVER).all()
+            and self._whole.all()
+        )
+        self._stays = ((changes.kind != CLOSED) & ~changes.close_on_exec)[self._slots.order]
 
     def find(self, callers: Integers, fds: Integers, times: Integers) -> tuple[Integers, Integers]:
         """The change that made each number what it is to a thread at that time (-1: none); a reason where none did."""
@@ -120,6 +130,8 @@ class DescriptorLookup:
         table, time, rows = tables.copy(), times.copy(), np.flatnonzero(tables >= 0)
         executed = np.zeros(len(fds), bool)
         reason[table < 0] = OPENED_BEFORE
+        if self._is_calm:
+            rows = self._find_undisturbed(rows, fds, table, time, found)
         while len(rows):
             rows = self._step(rows, fds, table, time, executed, found, reason)
         return found, reason
@@ -172,6 +184,16 @@ class DescriptorLookup:
                 begins[self._tables.pid == pid] = at
         return begins
 
+    def _find_undisturbed(
+        self, rows: Integers, fds: Integers, table: Integers, time: Integers, found: Integers
+    ) -> Integers:
+        """Finds what the table itself says, and no exec can have closed since; the rows that are left."""
+        position = self._slots.last(_slot(table[rows], fds[rows]), time[rows])
+        stays = (position >= 0) & self._stays[np.maximum(position, 0)]
+        found[rows[stays]] = self._slots.order[position[stays]]
+        left: Integers = rows[~stays]
+        return left
+
     def _step(
         self,
         rows: Integers,
@@ -186,8 +208,7 @@ class DescriptorLookup:
         tables, changes = self._tables, self.changes
         mine, until, fd = table[rows], time[rows], fds[rows]
         slot = _slot(mine, fd)
-        position = self._slots.last(slot, until)
-        later = self._slots.next(slot, until)
+        position, later = self._slots.around(slot, until)
         change = self._slots.order[np.maximum(position, 0)] if len(self._slots.order) else position
         after = self._slots.order[np.maximum(later, 0)] if len(self._slots.order) else later
         # What nothing changed between now and the snapshot was then what it is now.
@@ -198,7 +219,11 @@ class DescriptorLookup:
         since, end = np.minimum(made, until), np.maximum(np.where(known, made, until), until)
 
         closed = self._range_closed(mine, fd, since, until, executed[rows])
-        executed[rows] |= self._executes.any_between(mine, since, until)
+        # An exec matters to descriptors that it closes, and to those looked for in the table this one was copied from.
+        touched = ~known if not len(self._ranges.order) else np.ones(len(rows), bool)
+        touched |= known & (changes.close_on_exec[change] if len(changes.kind) else False)
+        touched = np.flatnonzero(touched)
+        executed[rows[touched]] |= self._executes.any_between(mine[touched], since[touched], until[touched])
         closed |= known & (changes.kind[change] == CLOSED) if len(changes.kind) else closed
         closed |= known & executed[rows] & (changes.close_on_exec[change] if len(changes.kind) else False)
         lost = self._losses.any_between(tables.pid[mine], since, end)

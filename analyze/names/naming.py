@@ -82,6 +82,15 @@ class Naming:
 
     def find(self, callers: Integers, fds: Integers, times: Integers) -> tuple[Integers, Integers]:
         """The name of what each number means to a thread at that time, -1 for none, and the reason then."""
+        if self.names.one_root and (is_root := fds == ROOT).any():
+            # All have the same: most calls that name something say an absolute path.
+            name, reason = np.full(len(callers), OWN_ROOT), np.full(len(callers), NONE)
+            rest = np.flatnonzero(~is_root)
+            name[rest], reason[rest] = self._find(callers[rest], fds[rest], times[rest])
+            return name, reason
+        return self._find(callers, fds, times)
+
+    def _find(self, callers: Integers, fds: Integers, times: Integers) -> tuple[Integers, Integers]:
         change, reason = self.lookup.find(callers, fds, times)
         origin = np.where(change >= 0, self._origin[change] if len(self._origin) else -1, -1)
         reason = np.where(change >= 0, self._reason_of(origin, change), reason)
@@ -106,9 +115,9 @@ class Naming:
         """Every number that was a descriptor, working directory or root of some process, in order."""
         return np.unique(self._changes.fd[self._changes.fd >= ROOT]).astype(np.int64)
 
-    def is_place(self, names: Integers) -> Booleans:
+    def are_places(self) -> Booleans:
         """Whether each name can have paths behind it."""
-        return np.array([text.startswith("/") for text in self.names.text], bool)[names]
+        return np.array([text.startswith("/") for text in self.names.text], bool)
 
     def _name_plainly(self) -> None:
         """Gives names to what is called as the change says."""
@@ -179,7 +188,10 @@ class Naming:
         """Names what paths opened, those first whose directory's name does not hang on others."""
         changes = self._changes
         paths = np.flatnonzero(changes.kind == OPENED)
-        base, reason = self.lookup.find(changes.caller[paths], changes.source[paths], changes.entered[paths])
+        base, reason = np.full(len(paths), -1), np.full(len(paths), NONE)
+        asked = np.flatnonzero((changes.source[paths] != ROOT) | (not self.names.one_root))
+        rows = paths[asked]
+        base[asked], reason[asked] = self.lookup.find(changes.caller[rows], changes.source[rows], changes.entered[rows])
         own = (changes.source[paths] == ROOT) & (base < 0)
         origin = np.where(base >= 0, self._origin[base] if len(self._origin) else -1, -1)
         reason = np.where(base >= 0, self._reason_of(origin, base), reason)

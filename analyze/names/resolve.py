@@ -1,28 +1,37 @@
-"""Fills the computed tables ``resolved`` and ``names``: the name of what each call is about."""
+"""Fills the computed table ``names``: the name of what each call is about."""
 
 from __future__ import annotations
 
+import os
+from collections import deque
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache
 from importlib.resources import files
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
-from bpfrec.analyze.engine.protocols import Queries
+from bpfrec.analyze.engine.protocols import Queries, Session
 from bpfrec.analyze.engine.sqltemplate import Fragment, literal, render_text
 from bpfrec.analyze.names import kinds, reasons
 from bpfrec.analyze.names.callers import callers, numbers
+from bpfrec.analyze.names.codes import Codes, Codes32, code_of
+from bpfrec.analyze.names.columns import FIRST_NAME, SECOND_NAME
 from bpfrec.analyze.names.coverage import FORKING, MAKING, MOVING, Coverage, Losses
 from bpfrec.analyze.names.descriptor_lookup import Changes, DescriptorLookup
 from bpfrec.analyze.names.descriptor_tables import flags, tables_of
-from bpfrec.analyze.names.naming import Addresses, Naming
+from bpfrec.analyze.names.naming import Addresses, Names, Naming
 from bpfrec.analyze.names.sockets import TYPE_SQL
 from bpfrec.formats.kernel.descriptors import O_CLOEXEC, makers, uses
 from bpfrec.formats.kernel.syscalls import syscalls
-from bpfrec.formats.numeric.asof import FOREVER
+from bpfrec.formats.numeric.asof import FOREVER, Booleans, Integers
 
 _ROWS_AT_ONCE = 1 << 20
+_WORKERS = min(os.cpu_count() or 1, 4)
+_NOTHING = 255
+"""In place of a reason: the call names nothing."""
 _O_TMPFILE, _O_NOFOLLOW, _MAP_ANONYMOUS = 0o20000000, 0o400000, 0x20
 _F_SETFD, _F_DUPFD_CLOEXEC = 2, 1030
 _FIONCLEX, _FIOCLEX = 0x5450, 0x5451
@@ -52,27 +61,65 @@ _LEADS_ELSEWHERE = Fragment(
 """Whether the flags of an openat2 (column ``resolve``) make its ``path`` lead elsewhere than its text says."""
 
 
-def fill_resolved(queries: Queries) -> None:
-    """Puts the rows into ``computed.resolved``, and keeps the names for :func:`fill_names`."""
+class _Found(NamedTuple):
+    """What the calls of some rows of ``uses.sql`` are about: codes by the number of the call and the place."""
+
+    call: Integers
+    place: Integers
+    code: Codes32
+
+
+def fill_names(queries: Session) -> None:
+    """Puts the names into ``computed.names``, and defines the functions that say which of them a call has."""
+    codes, names = _resolved(queries)
+    queries.append("computed.names", names)
+    for function, of_place in zip((FIRST_NAME, SECOND_NAME), codes, strict=True):
+        queries.define(function, of_place.arrow, ["BIGINT"], "INTEGER")
+
+
+def _resolved(queries: Session) -> tuple[tuple[Codes, Codes], pa.Table]:
+    """The codes of the two things that calls can name, and the rows for ``computed.names``."""
     queries.execute(_sql("rules"))
     queries.append("world_rules", _rules())
-    _make(queries, "uses")
     naming = naming_of(queries)
-    queries.execute(_sql("results"))
-    (rows,) = queries.arrow("SELECT count(*) AS n FROM world_uses")["n"].to_pylist()
-    for begin in range(0, rows, _ROWS_AT_ONCE):
-        _resolve(queries, naming, begin)
-    queries.execute(_sql("resolved"))
-    names = naming.names
-    queries.append(
-        "world_names",
-        pa.table({"id": np.arange(len(names.text), dtype=np.int32), "name": names.text, "canonical": names.canonical}),
+    codes, used = (Codes(), Codes()), np.zeros(2 * len(naming.names.text) + 1, bool)
+    is_place, seen = naming.are_places(), 0
+
+    def keep(found: _Found) -> None:
+        nonlocal seen
+        seen += len(found.call)
+        used[found.code[found.code > 0]] = True
+        for place, of_place in enumerate(codes):
+            rows = np.flatnonzero((found.place == place) & (found.code != 0))
+            of_place.add(found.call[rows], found.code[rows], seen)
+
+    with ThreadPoolExecutor(_WORKERS) as workers:
+        waiting: deque[Future[_Found]] = deque()
+        for rows in queries.batches(_sql("uses"), _ROWS_AT_ONCE):
+            if len(waiting) > _WORKERS:
+                keep(waiting.popleft().result())
+            waiting.append(workers.submit(_resolve, rows, naming, is_place))
+        while waiting:
+            keep(waiting.popleft().result())
+    queries.execute("DROP TABLE world_rules")
+    return codes, _names(naming.names, np.flatnonzero(used))
+
+
+def _names(names: Names, used: Integers) -> pa.Table:
+    """The rows of ``computed.names`` for the codes that are used, and for all reasons."""
+    why = np.arange(1, len(reasons.REASONS) + 1)
+    code = np.concatenate([used, -why]).astype(np.int32)
+    name = (used - 1 >> 1).tolist()
+    missing = [None] * len(why)
+    return pa.table(
+        {
+            "code": code,
+            "name": pa.array([names.text[number] for number in name] + missing, pa.string()),
+            "canonical": pa.array([names.canonical[number] for number in name] + missing, pa.bool_()),
+            "is_path": (code > 0) & (code & 1 == 0),
+            "reason": pa.array(np.maximum(-code, 0).astype(np.uint8), mask=code > 0),
+        }
     )
-
-
-def fill_names(queries: Queries) -> None:
-    """Puts the names into ``computed.names``: the columns that need them need ``computed.resolved`` first."""
-    queries.execute("INSERT INTO computed.names SELECT id, name, canonical FROM world_names; DROP TABLE world_names")
 
 
 def opened_at(queries: Queries, at_ns: int) -> Iterator[tuple[int, int, str | None]]:
@@ -91,9 +138,8 @@ def opened_at(queries: Queries, at_ns: int) -> Iterator[tuple[int, int, str | No
             yield int(pid), int(fds[fd]), text
 
 
-def _resolve(queries: Queries, naming: Naming, begin: int) -> None:
-    end = begin + _ROWS_AT_ONCE
-    rows = queries.arrow(f"SELECT * FROM world_uses WHERE rowid >= {begin} AND rowid < {end}")  # noqa: S608 - numbers
+def _resolve(rows: pa.Table, naming: Naming, is_place: Booleans) -> _Found:
+    """The codes of the names in rows of ``uses.sql``; ``is_place``: which names can have paths behind them."""
     reason = numbers(rows, "reason", 0)
     asked = np.flatnonzero(reason == reasons.NONE)
     name = np.full(len(reason), -1)
@@ -103,16 +149,11 @@ def _resolve(queries: Queries, naming: Naming, begin: int) -> None:
     is_path = flags(rows, "is_path")
     is_open = (reason == reasons.NOT_OPEN) & ~flags(rows, "refused")
     reason[is_open] = reasons.NOT_FOLLOWED
-    nowhere = is_path & (name >= 0) & ~naming.is_place(name)
+    nowhere = is_path & (name >= 0)
+    nowhere[nowhere] = ~is_place[name[nowhere]]
     name[nowhere], reason[nowhere] = -1, reasons.BASE_UNKNOWN
-    found = {
-        "event_id": rows["event_id"],
-        "place": rows["place"],
-        "name": pa.array(name.astype(np.int32), mask=name < 0),
-        "is_path": rows["is_path"],
-        "reason": pa.array(reason.astype(np.uint8), mask=name >= 0),
-    }
-    queries.append("world_found", pa.table(found))
+    reason[reason == _NOTHING] = reasons.NONE
+    return _Found(numbers(rows, "event_id", -1), numbers(rows, "place", 0), code_of(name, is_path, reason))
 
 
 def naming_of(queries: Queries) -> Naming:
@@ -151,13 +192,23 @@ def _makers() -> Fragment:
 def _rules() -> pa.Table:
     """What each call names, with the columns of ``world_rules``."""
     rows = [
-        (call.name, abi, place, use.role, use.fd, place == 1 and use.path is not None)
+        (
+            call.name,
+            abi,
+            place,
+            use.role in ("path", "text"),
+            use.role == "text",
+            use.role == "fd?",
+            use.role == "mapped",
+            use.fd,
+            place == 1 and use.path is not None,
+        )
         for call in syscalls().values()
         if call.arguments is not None
         for abi in ([None] if call.i386_arguments is None else ["x86_64", "i386"])
         for place, use in enumerate(uses(call.name, abi or "x86_64"))
     ]
-    names = ("syscall", "abi", "place", "role", "fd", "is_second")
+    names = ("syscall", "abi", "place", "is_path", "is_text", "is_optional", "is_mapped", "fd", "is_second")
     return pa.table(dict(zip(names, map(list, zip(*rows, strict=True)), strict=True)))
 
 
@@ -177,6 +228,7 @@ def _sql(name: str, **values: object) -> str:
         "RESOLVE_NO_SYMLINKS": _RESOLVE_NO_SYMLINKS,
         "RESOLVE_IN_ROOT": _RESOLVE_IN_ROOT,
         "leads_elsewhere": _LEADS_ELSEWHERE,
+        "NOTHING": _NOTHING,
     }
     text = files("bpfrec.analyze.names").joinpath(f"{name}.sql").read_text("utf-8")
     return render_text(text, **(named | values))

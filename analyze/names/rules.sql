@@ -1,4 +1,5 @@
--- What each call names: its place among them, its role, and the argument that has the descriptor.
+-- What each call names: its place among them, what it is, and the argument that has the descriptor.
 CREATE OR REPLACE TEMP TABLE world_rules (
-    syscall VARCHAR, abi VARCHAR, place TINYINT, role VARCHAR, fd TINYINT, is_second BOOLEAN
+    syscall VARCHAR, abi VARCHAR, place TINYINT, is_path BOOLEAN, is_text BOOLEAN, is_optional BOOLEAN,
+    is_mapped BOOLEAN, fd TINYINT, is_second BOOLEAN
 )

@@ -59,6 +59,17 @@ class AsOf:
         at[at == len(self.order)] = -1
         return np.where((at >= 0) & (self.keys[at] == keys), at, -1)
 
+    def around(self, keys: NDArray[np.signedinteger], times: Integers) -> tuple[Integers, Integers]:
+        """What :meth:`last` and :meth:`next` give, in one search."""
+        if not len(self.order):
+            return np.full(len(keys), -1), np.full(len(keys), -1)
+        after = self._ends(keys, times)
+        before = after - 1
+        after[after == len(self.order)] = -1
+        before[self.keys[before] != keys] = -1
+        after[self.keys[after] != keys] = -1
+        return before, after
+
     def any_between(self, keys: NDArray[np.signedinteger], after: Integers, until: Integers) -> Booleans:
         """Whether each key has an entry later than ``after`` and not later than ``until``."""
         if not len(self.order):

@@ -1,0 +1,53 @@
+"""Codes of names: what is added for a call is found again, whatever numbers calls have."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bpfrec.analyze.names.codes import Codes, code_of
+from bpfrec.formats.numeric.asof import Integers
+
+_BLOCK = 1000
+_NUMBERS = st.one_of(st.integers(0, 50), st.integers(-(2**63), 2**63 - 1), st.integers(2**20 - 5, 2**22 + 5))
+_CODES = st.integers(-11, 2**31 - 1).filter(bool)
+
+
+@given(st.dictionaries(_NUMBERS, _CODES, max_size=40), st.lists(_NUMBERS, max_size=20), st.integers(1, 7))
+def test_codes_are_found_by_the_numbers_of_calls(known: dict[int, int], others: list[int], at_once: int) -> None:
+    codes = Codes()
+    pairs = list(known.items())
+    for begin in range(0, len(pairs), at_once):
+        some = pairs[begin : begin + at_once]
+        codes.add(_integers([call for call, _ in some]), _int32([code for _, code in some]), begin + at_once)
+        asked = [call for call, _ in pairs[: begin + at_once]]
+        assert codes.find(_integers(asked)).tolist() == [known[call] for call in asked]
+    asked = [*known, *others]
+    assert codes.find(_integers(asked)).tolist() == [known.get(call, 0) for call in asked]
+    found = [
+        pair for calls, values in codes.blocks(_BLOCK) for pair in zip(calls.tolist(), values.tolist(), strict=True)
+    ]
+    assert sorted(found) == sorted(known.items())
+
+
+def test_arrow_columns_are_looked_up_and_null_has_none() -> None:
+    codes = Codes()
+    codes.add(_integers([0, 2]), _int32([7, -3]), 2)
+    column = pa.chunked_array([pa.array([2, None], pa.int64()), pa.array([0, 1], pa.int64())])
+    assert codes.arrow(column).to_pylist() == [-3, 0, 7, 0]
+    assert codes.arrow(column).type == pa.int32()
+
+
+def test_a_code_tells_names_from_paths_below_them_and_from_reasons() -> None:
+    name, is_path, reason = _integers([0, 0, 5, -1, -1]), np.array([False, True, True, True, False]), [0, 0, 0, 4, 0]
+    assert code_of(name, is_path, _integers(reason)).tolist() == [1, 2, 12, -4, 0]
+
+
+def _integers(values: list[int]) -> Integers:
+    return np.array(values, np.int64)
+
+
+def _int32(values: list[int]) -> np.ndarray:
+    return np.array(values, np.int32)
