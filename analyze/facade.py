@@ -222,7 +222,7 @@ class Trace:
         saved = SavedBinaries(self._reader, self._scratch.path, self.remarks)
         library = TraceLibrary(self._reader, DebugFiles(self.symbols, saved, self.remarks), self._connection)
         catalog = Catalog(library, self._connection, str(self.path))
-        return Engine(self._connection, catalog, self.manifest, copies=self.allow_files)
+        return Engine(self._connection, catalog, self.manifest, copies=self.allow_files, identity=self._reader.identity)
 
     @cached_property
     def _connection(self) -> duckdb.DuckDBPyConnection:

@@ -88,6 +88,13 @@ class TraceReader:
             return self.path.stat().st_size
         return sum(path.stat().st_size for path in self.path.iterdir() if path.is_file())
 
+    @property
+    def identity(self) -> str | None:
+        """The checksum of the manifest, which has those of all tables; None for a folder, whose tables are not compared
+        with theirs.
+        """
+        return self._digest if self._zip else None
+
     def verify(self) -> Iterator[tuple[str, str]]:
         """Compares the checksum of every table that the manifest lists, also of those that this version does not know.
 
@@ -164,6 +171,7 @@ class TraceReader:
         text = source.read(MANIFEST_BYTES + 1)
         if len(text) > MANIFEST_BYTES:
             raise TraceFileError(f"{self.path}: {MANIFEST} is absurdly large", "The file is damaged.")
+        self._digest = hashlib.sha256(text).hexdigest()
         return parse_manifest(text, str(self.path))
 
     @contextmanager

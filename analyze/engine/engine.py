@@ -37,7 +37,8 @@ class Engine:
     """Queries over the views of ``catalog`` in ``connection``.
 
     ``computes``: whether a table is computed when a query requires it. The engine that such tables are filled by
-    computes none: it sees them as they are. ``copies``: whether COPY may be used.
+    computes none: it sees them as they are. ``copies``: whether COPY may be used. ``identity``: tells the trace from
+    all others; None: its tables can be changed while its manifest stays the same.
     """
 
     def __init__(
@@ -48,16 +49,22 @@ class Engine:
         *,
         computes: bool = True,
         copies: bool = False,
+        identity: str | None = None,
     ) -> None:
         self._connection, self._catalog, self._manifest = connection, catalog, manifest
-        self._copies = copies
-        self._filler = Engine(connection, catalog, manifest, computes=False) if computes else None
+        self._copies, self._identity = copies, identity
+        self._filler = Engine(connection, catalog, manifest, computes=False, identity=identity) if computes else None
         self._filled: set[str] = set()
 
     @property
     def manifest(self) -> Manifest:
         """What the trace says about its own making."""
         return self._manifest
+
+    @property
+    def identity(self) -> str | None:
+        """Tells the trace from all others; None: its tables can be changed while its manifest stays the same."""
+        return self._identity
 
     def relation(self, sql: str) -> duckdb.DuckDBPyRelation | None:
         """The relation of one statement; None if it gives no rows.

@@ -42,6 +42,10 @@ class Queries(Protocol):
 class Session(Queries, Protocol):
     """What fills a computed table gets."""
 
+    @property
+    def identity(self) -> str | None:
+        """Tells the trace from all others; None: its tables can be changed while its manifest stays the same."""
+
     def batches(self, sql: str, rows: int) -> Iterator[pa.Table]:
         """The rows of one query, about ``rows`` at a time. They are to be read before the next query."""
 

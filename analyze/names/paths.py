@@ -47,7 +47,12 @@ def joined_expression(base: str, canonical: str, path: str) -> str:
         cleaned = f"regexp_replace({cleaned}, {literal(needless)}, {literal(less)}, 'g')"
     tests = ("contains({0}, '//')", "contains({0}, './')", "ends_with({0}, '/')", "ends_with({0}, '.')")
     odd = " OR ".join(test.format(path) for test in tests)
-    return f"CASE WHEN {base} IS NULL THEN NULL WHEN {odd} THEN coalesce(nullif({cleaned}, ''), '/') ELSE {plain} END"
+    # Most paths are absolute, and name what they say.
+    as_said = f"{base} = '/' AND starts_with({path}, '/')"
+    return (
+        f"CASE WHEN {base} IS NULL THEN NULL WHEN {odd} THEN coalesce(nullif({cleaned}, ''), '/')"
+        f" WHEN {as_said} THEN {path} ELSE {plain} END"
+    )
 
 
 _DOTS = r"^/*(\.\.?(/+|$))*"

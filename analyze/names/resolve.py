@@ -1,4 +1,4 @@
-"""Fills the computed table ``names``: the name of what each call is about."""
+"""Finds the name of what each call is about."""
 
 from __future__ import annotations
 
@@ -17,12 +17,11 @@ from bpfrec.analyze.engine.protocols import Queries, Session
 from bpfrec.analyze.engine.sqltemplate import Fragment, literal, render_text
 from bpfrec.analyze.names import kinds, reasons
 from bpfrec.analyze.names.callers import callers, numbers
-from bpfrec.analyze.names.codes import Codes, Codes32, code_of
-from bpfrec.analyze.names.columns import FIRST_NAME, SECOND_NAME
+from bpfrec.analyze.names.codes import Codes, Codes32, code_of, names_table, paired
 from bpfrec.analyze.names.coverage import FORKING, MAKING, MOVING, Coverage, Losses
 from bpfrec.analyze.names.descriptor_lookup import Changes, DescriptorLookup
 from bpfrec.analyze.names.descriptor_tables import flags, tables_of
-from bpfrec.analyze.names.naming import Addresses, Names, Naming
+from bpfrec.analyze.names.naming import Addresses, Naming
 from bpfrec.analyze.names.sockets import TYPE_SQL
 from bpfrec.formats.kernel.descriptors import O_CLOEXEC, makers, uses
 from bpfrec.formats.kernel.syscalls import syscalls
@@ -69,29 +68,20 @@ class _Found(NamedTuple):
     code: Codes32
 
 
-def fill_names(queries: Session) -> None:
-    """Puts the names into ``computed.names``, and defines the functions that say which of them a call has."""
-    codes, names = _resolved(queries)
-    queries.append("computed.names", names)
-    for function, of_place in zip((FIRST_NAME, SECOND_NAME), codes, strict=True):
-        queries.define(function, of_place.arrow, ["BIGINT"], "INTEGER")
-
-
-def _resolved(queries: Session) -> tuple[tuple[Codes, Codes], pa.Table]:
-    """The codes of the two things that calls can name, and the rows for ``computed.names``."""
+def find_names(queries: Session) -> tuple[Codes, pa.Table]:
+    """What each call is about, as a code, and the rows of ``computed.names``."""
     queries.execute(_sql("rules"))
     queries.append("world_rules", _rules())
     naming = naming_of(queries)
-    codes, used = (Codes(), Codes()), np.zeros(2 * len(naming.names.text) + 1, bool)
-    is_place, seen = naming.are_places(), 0
+    places, seen = (Codes(), Codes()), 0
+    is_place = naming.are_places()
 
     def keep(found: _Found) -> None:
         nonlocal seen
         seen += len(found.call)
-        used[found.code[found.code > 0]] = True
-        for place, of_place in enumerate(codes):
+        for place, codes in enumerate(places):
             rows = np.flatnonzero((found.place == place) & (found.code != 0))
-            of_place.add(found.call[rows], found.code[rows], seen)
+            codes.add(found.call[rows], found.code[rows], seen)
 
     with ThreadPoolExecutor(_WORKERS) as workers:
         waiting: deque[Future[_Found]] = deque()
@@ -102,24 +92,9 @@ def _resolved(queries: Session) -> tuple[tuple[Codes, Codes], pa.Table]:
         while waiting:
             keep(waiting.popleft().result())
     queries.execute("DROP TABLE world_rules")
-    return codes, _names(naming.names, np.flatnonzero(used))
-
-
-def _names(names: Names, used: Integers) -> pa.Table:
-    """The rows of ``computed.names`` for the codes that are used, and for all reasons."""
-    why = np.arange(1, len(reasons.REASONS) + 1)
-    code = np.concatenate([used, -why]).astype(np.int32)
-    name = (used - 1 >> 1).tolist()
-    missing = [None] * len(why)
-    return pa.table(
-        {
-            "code": code,
-            "name": pa.array([names.text[number] for number in name] + missing, pa.string()),
-            "canonical": pa.array([names.canonical[number] for number in name] + missing, pa.bool_()),
-            "is_path": (code > 0) & (code & 1 == 0),
-            "reason": pa.array(np.maximum(-code, 0).astype(np.uint8), mask=code > 0),
-        }
-    )
+    names = naming.names
+    codes, pairs = paired(*places, 2 * len(names.text) + 1)
+    return codes, names_table(codes, pairs, names.text, names.canonical)
 
 
 def opened_at(queries: Queries, at_ns: int) -> Iterator[tuple[int, int, str | None]]:

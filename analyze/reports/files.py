@@ -11,7 +11,9 @@ from bpfrec.analyze.render.text_columns import TextColumn, scaled
 from bpfrec.analyze.reports.call_filter import CallFilter
 from bpfrec.analyze.reports.option_types import top_option
 from bpfrec.analyze.reports.report import Report, in_columns
+from bpfrec.formats.kernel.descriptors import uses
 from bpfrec.formats.kernel.roles import calls_that
+from bpfrec.formats.kernel.syscalls import syscalls
 
 SORTS = {
     "time": "total_ns",
@@ -41,11 +43,21 @@ def compute(trace: Queries, calls: CallFilter, *, sort: str = "time", top: int =
             writing=calls_that("writes", "copies_back"),
             reading_second=calls_that("copies_back"),
             writing_second=calls_that("copies"),
+            about_two=_about_two(),
             sort=identifier(SORTS[sort]),
             top=top,
         ),
         lazy=True,
     )
+
+
+def _about_two() -> list[str]:
+    """The calls that can be about two files."""
+    return [
+        name
+        for name, call in syscalls().items()
+        if len(call.paths) > 1 or any(len(uses(name, abi)) > 1 for abi in ("x86_64", "i386"))
+    ]
 
 
 _COLUMNS = (

@@ -29,6 +29,7 @@ uses AS (
         syscall IN {{ reading_second }} AND ret > 0,
         syscall IN {{ writing_second }} AND ret > 0
     FROM calls
+    WHERE syscall IN {{ about_two }}
 )
 SELECT
     -- opens of it that worked

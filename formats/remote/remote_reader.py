@@ -102,6 +102,11 @@ class RemoteTraceReader:
         """The size of the trace in bytes."""
         return self.object.size
 
+    @property
+    def identity(self) -> None:
+        """None: what is read in part cannot be compared with the checksums in the manifest."""
+        return None
+
     def queried(self, table: Table) -> Path | RemoteTable | None:
         """What queries read ``table`` from: a copy of a small table, else the ranges of a large one; None if this trace
         has no such table.

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 import pyarrow as pa
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bpfrec.analyze.names.codes import Codes, code_of
+from bpfrec.analyze.names.codes import Codes, code_of, names_table, paired
 from bpfrec.formats.numeric.asof import Integers
 
-_BLOCK = 1000
+_BLOCK = 1 << 20
 _NUMBERS = st.one_of(st.integers(0, 50), st.integers(-(2**63), 2**63 - 1), st.integers(2**20 - 5, 2**22 + 5))
 _CODES = st.integers(-11, 2**31 - 1).filter(bool)
 
 
+@settings(max_examples=25)
 @given(st.dictionaries(_NUMBERS, _CODES, max_size=40), st.lists(_NUMBERS, max_size=20), st.integers(1, 7))
 def test_codes_are_found_by_the_numbers_of_calls(known: dict[int, int], others: list[int], at_once: int) -> None:
     codes = Codes()
@@ -30,6 +31,32 @@ def test_codes_are_found_by_the_numbers_of_calls(known: dict[int, int], others: 
         pair for calls, values in codes.blocks(_BLOCK) for pair in zip(calls.tolist(), values.tolist(), strict=True)
     ]
     assert sorted(found) == sorted(known.items())
+    for call in known:
+        codes.add(_integers([call]), _int32([77]), 1 << 20)
+    assert set(codes.find(_integers(list(known))).tolist()) <= {77}, "what is added again is replaced"
+    again = [call for calls, _ in codes.blocks(_BLOCK) for call in calls.tolist()]
+    assert sorted(again) == sorted(known)
+
+
+@settings(max_examples=25)
+@given(st.dictionaries(_NUMBERS, st.tuples(st.integers(-3, 9), st.integers(-3, 9)), max_size=40))
+def test_a_call_that_names_two_things_has_a_code_for_the_pair(known: dict[int, tuple[int, int]]) -> None:
+    texts = [f"/{number}" for number in range(5)]
+    places = Codes(), Codes()
+    for place, codes in enumerate(places):
+        some = {call: pair[place] for call, pair in known.items() if pair[place]}
+        codes.add(_integers(list(some)), _int32(list(some.values())), len(some))
+    codes, pairs = paired(*places, 2 * len(texts) + 1)
+    rows = {row.pop("code"): row for row in names_table(codes, pairs, texts, [True] * len(texts)).to_pylist()}
+    nothing = dict.fromkeys(("name", "name2", "reason"))
+    for call, found in zip(known, codes.find(_integers(list(known))).tolist(), strict=True):
+        first, second = known[call]
+        row = rows.get(found, nothing)
+        assert row["name"] == (texts[(first - 1) // 2] if first > 0 else None)
+        assert row["name2"] == (texts[(second - 1) // 2] if second > 0 else None)
+        assert row["reason"] == (-first if first < 0 else -second if second < 0 else None)
+        if first > 0:
+            assert row["is_path"] == (first % 2 == 0)
 
 
 def test_arrow_columns_are_looked_up_and_null_has_none() -> None:
