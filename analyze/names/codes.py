@@ -7,9 +7,12 @@ code of their pair, which is larger than those.
 
 from __future__ import annotations
 
+import logging
+import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import IO
 
 import numpy as np
 import pyarrow as pa
@@ -17,6 +20,8 @@ from numpy.typing import NDArray
 
 from bpfrec.analyze.names.reasons import REASONS
 from bpfrec.formats.numeric.asof import Booleans, Integers
+
+_log = logging.getLogger(__name__)
 
 Codes32 = NDArray[np.int32]
 
@@ -80,10 +85,13 @@ def names_table(codes: Codes, pairs: Pairs, text: Sequence[str], canonical: Sequ
 
 
 class Codes:
-    """Codes by the numbers of calls. They stand in a temporary file, so the system need not keep them in memory."""
+    """Codes by the numbers of calls. They stand in a temporary file, so the system need not keep them in memory; where
+    there is no room for one, in memory.
+    """
 
     def __init__(self) -> None:
-        self._file = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as this
+        self._file: IO[bytes] | None = None
+        self._spills = hasattr(os, "posix_fallocate")
         self._codes: Codes32 = np.zeros(0, np.int32)
         self._end = 0
         self._far: list[tuple[Integers, Codes32]] = []
@@ -134,11 +142,27 @@ class Codes:
             yield self._far[0]
 
     def _make_room(self) -> None:
-        if self._end > len(self._codes):
-            room = max(self._end, 2 * len(self._codes), _FEWEST)
-            self._file.truncate(room * _BYTES)
-            # An array of the class memmap is slower.
-            self._codes = np.asarray(np.memmap(self._file, np.int32, "r+", shape=(room,)))
+        if self._end <= len(self._codes):
+            return
+        room = max(self._end, 2 * len(self._codes), _FEWEST)
+        if self._spills:
+            try:
+                self._codes = self._in_file(room)
+            except OSError as error:
+                _log.info("names stand in memory: %s", error)
+                self._spills = False
+        if not self._spills:
+            codes = np.zeros(room, np.int32)
+            codes[: len(self._codes)] = self._codes
+            self._codes = codes
+
+    def _in_file(self, room: int) -> Codes32:
+        if self._file is None:
+            self._file = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as this
+        # What is written to a place that a full disk has no room for ends the process.
+        os.posix_fallocate(self._file.fileno(), 0, room * _BYTES)
+        # An array of the class memmap is slower.
+        return np.asarray(np.memmap(self._file, np.int32, "r+", shape=(room,)))
 
     def _find_far(self, calls: Integers, found: Codes32) -> None:
         self._sort_far()

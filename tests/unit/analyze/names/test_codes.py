@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+import os
+
 import numpy as np
 import pyarrow as pa
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -78,3 +82,18 @@ def _integers(values: list[int]) -> Integers:
 
 def _int32(values: list[int]) -> np.ndarray:
     return np.array(values, np.int32)
+
+
+def test_codes_stand_in_memory_where_a_file_has_no_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    codes, allocate = Codes(), os.posix_fallocate
+
+    def nearly_full(file: int, begin: int, size: int) -> None:
+        if size > 1 << 22:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        allocate(file, begin, size)
+
+    monkeypatch.setattr(os, "posix_fallocate", nearly_full)
+    numbers = [3, 1 << 20, 1 << 21, 1 << 22]
+    for call in numbers:
+        codes.add(_integers([call]), _int32([call + 1]), 1 << 22)
+    assert codes.find(_integers(numbers)).tolist() == [call + 1 for call in numbers]
