@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from bpfrec.analyze.engine.errors import sql_errors
+
 if TYPE_CHECKING:
     import pyarrow as pa
 
@@ -14,11 +16,21 @@ _ROWS_AT_ONCE = 1 << 16
 
 
 def batches(trace: Trace, sql: str) -> Iterator[list[list[Any]]]:
-    """The columns of the query, some rows at a time, as lists of Python values."""
+    """The columns of the query, some rows at a time, as lists of Python values.
+
+    Raises:
+        BpfrecError: the query fails at what is in the trace.
+    """
     relation = trace.sql(sql)
     # Older versions of DuckDB have it by another name.
-    reader = getattr(relation, "to_arrow_reader", None) or relation.fetch_record_batch
-    for batch in reader(_ROWS_AT_ONCE):
+    make_reader = getattr(relation, "to_arrow_reader", None) or relation.fetch_record_batch
+    with sql_errors():
+        reader = iter(make_reader(_ROWS_AT_ONCE))
+    while True:
+        with sql_errors():
+            batch = next(reader, None)
+        if batch is None:
+            return
         yield [_values(column) for column in batch.columns]
 
 

@@ -138,7 +138,12 @@ def test_the_error_names_the_member_at_fault(name: str, member: str, tmp_path: P
 
 @pytest.mark.parametrize(
     "asked",
-    [("report", "latency"), ("report", "syscount", "-L"), ("flamegraph", "--format", "speedscope", "--by", "time")],
+    [
+        ("report", "latency"),
+        ("report", "syscount", "-L"),
+        ("flamegraph", "--format", "speedscope", "--by", "time"),
+        ("bpftrace", "-e", 't:syscalls:sys_exit_openat /args->ret < 0/ { @h = hist(args->ret); printf("%s", comm); }'),
+    ],
 )
 def test_numbers_that_do_not_fit_are_one_error(asked: tuple[str, ...], tmp_path: Path) -> None:
     trace = HOSTILE["the_least_and_the_greatest"](tmp_path / "hostile")
