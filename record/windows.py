@@ -69,7 +69,7 @@ class WindowWriter:
         self._window: Output | None = None
         self._pid = self._results = -1
         self._told: list[bytes] = []
-        self._waiting = 0
+        self._answered = self._waiting = 0
 
     def __enter__(self) -> WindowWriter:
         return self
@@ -93,7 +93,7 @@ class WindowWriter:
 
         What makes that impossible is told at the next :meth:`step`.
         """
-        self._waiting = self._triggers.take() - 1
+        self._answered, self._waiting = self._triggers.take(), 0
         self._told = []
         try:
             self._window = window = _prepared(self._output.target, self._user)
@@ -162,6 +162,8 @@ class WindowWriter:
         self._close()
         for line in lines:
             listener.say(line)
+        if self._answered > 1:
+            listener.say(f"{NUMBER.name} came {self._answered} times before that trace was begun: there is one for all")
 
     def _close(self) -> None:
         if self._results >= 0:

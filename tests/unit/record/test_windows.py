@@ -5,17 +5,22 @@ from __future__ import annotations
 import os
 import signal
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pytest
 from support import ring_bytes
 
 from bpfrec.bpf import child_process, wire
+from bpfrec.formats.errors import BpfrecError
+from bpfrec.record import windows
 from bpfrec.record.finish.gathering import copy_start, gather_legs
+from bpfrec.record.request import Request
 from bpfrec.record.session.output import prepare
 from bpfrec.record.session.triggers import Triggers
 from bpfrec.record.session.working_folder import SpoolKind, legs_in, spool_in
 from bpfrec.record.spool import SpoolWriter, read_chunks
-from bpfrec.record.windows import _let_go, _prepared, _separate, _still_in_progress, _write_unsent
+from bpfrec.record.windows import WindowWriter, _let_go, _prepared, _separate, _still_in_progress, _write_unsent
 
 
 def spool(path: Path, *samples: bytes) -> Path:
@@ -77,6 +82,42 @@ def test_two_windows_of_one_second_have_two_names(tmp_path: Path) -> None:
             assert one.target != other.target
             assert {path.suffix for path in (one.target, other.target)} == {".bpfrec"}
             assert one.target.name.startswith("my.trace-")
+
+
+class Said:
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def say(self, text: str) -> None:
+        self.lines.append(text)
+
+
+def test_no_signal_is_lost_in_silence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise BpfrecError("the folder is read-only")
+
+    monkeypatch.setattr(windows, "_prepared", refuse)
+    recorded: Any = None
+    said = Said()
+    with (
+        prepare(tmp_path / "t.bpfrec", force=True) as output,
+        Triggers() as triggers,
+        WindowWriter(Request(), output, None, triggers) as writer,
+    ):
+        triggers.pending += [1, 2]
+        assert writer.asked() == [1, 2]
+        writer.begin(recorded, [])
+        assert writer.asked() == []
+        writer.step(said)
+        refused, all_of_them = said.lines
+        assert refused == "SIGUSR1: nothing is written, for the folder is read-only"
+        assert "came 2 times" in all_of_them
+        assert not writer.is_busy
+        writer.step(said)
+        assert len(said.lines) == 2
+        triggers.pending.append(3)
+        writer.finish(said)
+        assert "the trace of the end has what led up to it" in said.lines[2]
 
 
 def test_signals_are_counted() -> None:

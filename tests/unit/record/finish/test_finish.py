@@ -13,6 +13,7 @@ from support import ring_bytes
 from support.recorded_calls import OTHER, PID, recorded
 
 import bpfrec
+from bpfrec.bpf import wire
 from bpfrec.formats.kernel.syscalls import syscalls
 from bpfrec.record.finish import call_parts, finish
 from bpfrec.record.request import Request
@@ -60,6 +61,30 @@ def test_all_calls_are_there(tmp_path: Path, stacks: str) -> None:
     rows = finished(tmp_path, stacks=stacks)
     assert rows("SELECT pid, count(*) FROM syscalls GROUP BY 1 ORDER BY 1") == [(PID, CALLS), (OTHER, CALLS)]
     assert rows(LOSSES) == []
+
+
+def test_what_ended_before_the_first_leg_is_left_out(tmp_path: Path) -> None:
+    exits, read = (syscalls()[name].numbers["x86_64"] for name in ("exit_group", "read"))
+    calls = [
+        *(ring_bytes.call(GETPID, ts=ts, pid=PID, tid=PID) for ts in (1000, 1389, 1390, 1500)),
+        ring_bytes.call(GETPID, ts=100, duration=2000, pid=PID, tid=PID),
+        # When they ended is not known; but a process that exits is gone at once.
+        ring_bytes.call(exits, ts=1000, duration=0, flags=wire.NO_RETURN, pid=OTHER, tid=OTHER),
+        ring_bytes.call(read, ts=1000, duration=0, flags=wire.NO_RETURN, pid=OTHER, tid=OTHER),
+    ]
+    with prepare(tmp_path / "t.bpfrec", force=True) as output:
+        spools = Spools(output)
+        recording = recorded(spools, calls)
+        spools.close()
+        recording.start_ns, recording.recording_start_ns, recording.legs = 1400, 900, [0]
+        # The counter began with the leg, whose first batch was sent before.
+        recording.counters["sent_syscalls"] = 5
+        done = finish.finish(Request(pids=(PID, OTHER)), recording, output, None, lambda _share: None)
+        output.publish(done.file)
+    with bpfrec.open(tmp_path / "t.bpfrec") as trace:
+        found = trace.sql("SELECT syscall, ts_ns FROM syscalls ORDER BY 1, 2").fetchall()
+        assert found == [("getpid", 100), ("getpid", 1390), ("getpid", 1500), ("read", 1000)]
+        assert trace.sql(LOSSES).fetchall() == []
 
 
 @pytest.mark.parametrize("failed_only", [False, True])

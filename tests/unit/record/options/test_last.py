@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import click
 import pytest
+from click.testing import CliRunner
 
+from bpfrec.cli import root
 from bpfrec.record.options.last import Last, LastPart
 
 
@@ -40,3 +42,9 @@ def test_what_is_kept(text: str, expected: Last) -> None:
 def test_what_cannot_be_kept(text: str, said: str) -> None:
     with pytest.raises(click.BadParameter, match=said):
         LastPart().convert(text, None, None)
+
+
+def test_what_is_shown_as_it_comes_is_all_of_it() -> None:
+    done = CliRunner().invoke(root, ["record", "--last", "60s", "--live", "opensnoop", "-p", "1"])
+    assert done.exit_code == 2
+    assert "leave out one" in done.output

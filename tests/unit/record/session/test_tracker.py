@@ -89,3 +89,18 @@ def test_messages_for_the_user_are_passed_on() -> None:
     careful.wrapped("telling", told.append)(3)
     careful.wrapped("failing", told.remove)(9)
     assert (told, careful.failures) == ([3], 1)
+
+
+def test_what_only_dropped_calls_need_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(procfs, "exists", lambda pid: pid == 7)
+    monkeypatch.setattr(procfs, "exe", lambda pid: f"/bin/{pid}")
+    known = ProcessTracker({7}, follow=True, forgets=True)
+    early = [Fork(10, 8, 8, 7, 7), Fork(11, 9, 9, 7, 7), Comm(12, 8, 8, "early", exec=True)]
+    known.notice(early, 15)
+    ended = known.ended()
+    assert ended == {8, 9}
+    # Another process gets the number 9.
+    known.notice([Fork(30, 9, 9, 7, 7), Comm(31, 9, 9, "late", exec=True)], 40)
+    known.forget(20, ended, 0)
+    assert known.wanted == {7, 9}
+    assert list(known._started) == [(9, 31)]

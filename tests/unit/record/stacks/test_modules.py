@@ -99,3 +99,21 @@ def test_a_file_that_cannot_be_read_has_no_code(tmp_path: Path, monkeypatch: pyt
         modules.hold(other)
     assert modules.file(other) is None
     modules.close()
+
+
+def test_files_that_nobody_has_mapped_lately_are_closed(tmp_path: Path) -> None:
+    modules, before = Modules(most_files=2), descriptors()
+    one, other, third = (program(tmp_path / name) for name in ("one", "other", "third"))
+    modules.hold(one)
+    modules.hold(other)
+    held = descriptors()
+    modules.generation = 1
+    modules.hold(other)
+    modules.forget(1)
+    assert modules.file(one) is None
+    assert modules.file(other) is not None
+    assert descriptors() == held - 1
+    modules.hold(third)
+    assert (modules.file(third) is not None, modules.unheld) == (True, 0), "what was closed counts as open"
+    modules.close()
+    assert descriptors() <= before + 2
