@@ -28,8 +28,9 @@ from bpfrec.record.stacks.stack_learner import StackLearner
 
 _log = logging.getLogger(__name__)
 
-# The rings are not drained while processes are read: seconds that this may last.
-_LONGEST_TURN = 0.02
+# The rings are not drained while processes are read: seconds that this may last. It takes as long as all else did since
+# the last time, within these bounds, so that a busy machine gets on with it too.
+_SHORTEST_TURN, _LONGEST_TURN = 0.02, 0.2
 
 
 @dataclass
@@ -54,6 +55,7 @@ class Flight:
         self._reading: Iterator[int] | None = None
         self._reading_ns = self._looked_ns = 0
         self._attached: Attached | None = None
+        self._last_turn = time.monotonic()
         self.horizon: int | None = None
         """The time (ns, CLOCK_MONOTONIC) that must stay as far back as ``last`` says, if it is earlier than now."""
 
@@ -84,13 +86,15 @@ class Flight:
         """Begins a leg if it is time for one, reads on for the current one, and removes what is not needed."""
         if self._reading is None and self.legs.is_due(monotonic_ns(), self._size()):
             self.begin_leg()
-        self._read_on(time.monotonic() + _LONGEST_TURN)
+        now = time.monotonic()
+        self._read_on(now + min(_LONGEST_TURN, max(_SHORTEST_TURN, now - self._last_turn)))
+        self._last_turn = time.monotonic()
         while self.legs.is_too_large(self._size()) and len(self.legs.kept) > 1 and not self.legs.kept[1].is_ready:
             # There is no room for what the processes may do meanwhile.
             self._read_on(time.monotonic() + _LONGEST_TURN)
             self.drain()
-        now = monotonic_ns()
-        for leg in self.legs.drop(now if self.horizon is None else min(now, self.horizon), self._size()):
+        until = monotonic_ns()
+        for leg in self.legs.drop(until if self.horizon is None else min(until, self.horizon), self._size()):
             self._remove(leg)
 
     def begin_leg(self) -> None:
