@@ -11,7 +11,7 @@ from bpfrec.analyze.engine.protocols import Queries
 from bpfrec.analyze.engine.result import Result
 from bpfrec.analyze.render.bcc_lines import UNKNOWN, Field, Record, bcc_lines, decimals
 from bpfrec.analyze.reports.call_filter import CallFilter
-from bpfrec.analyze.reports.option_types import Ports
+from bpfrec.analyze.reports.option_types import Ports, map_options
 from bpfrec.analyze.reports.report import Answer
 from bpfrec.analyze.reports.snoop import flag, snoop, snoop_report
 
@@ -79,6 +79,7 @@ REPORT = snoop_report(
     OPTS are options that were set on the socket before: F IP_FREEBIND, T IP_TRANSPARENT, N IP_BIND_ADDRESS_NO_PORT,
     R SO_REUSEADDR, r SO_REUSEPORT. IF, the interface, is not in a trace.""",
     options=(
+        *map_options(),
         flag(["-t", "--timestamp"], "Show seconds since the first of them."),
         flag(["-w", "--wide"], "Leave room for addresses of IPv6."),
         flag(["-E", "--errors"], "Also show those that failed."),

@@ -11,6 +11,7 @@ from bpfrec.analyze.engine.protocols import Queries
 from bpfrec.analyze.engine.result import Result
 from bpfrec.analyze.render.bcc_lines import Field, Record, bcc_lines, clock, decimals
 from bpfrec.analyze.reports.call_filter import CallFilter
+from bpfrec.analyze.reports.option_types import map_options
 from bpfrec.analyze.reports.report import Answer
 from bpfrec.analyze.reports.snoop import flag, snoop, snoop_report
 
@@ -85,6 +86,7 @@ REPORT = snoop_report(
     recording.""",
     streams=True,
     options=(
+        *map_options(),
         flag(["-T", "--time"], "Show the time of day (UTC)."),
         flag(["-t", "--timestamp"], "Show seconds since the start of the recording."),
         flag(["-U", "--print-uid"], "Show the user id."),

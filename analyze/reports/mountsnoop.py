@@ -9,7 +9,7 @@ from bpfrec.analyze.engine.sqltemplate import render
 from bpfrec.analyze.render.bcc_lines import UNKNOWN, Field
 from bpfrec.analyze.reports.call_filter import CallFilter
 from bpfrec.analyze.reports.intervals import intervals
-from bpfrec.analyze.reports.option_types import refused_option
+from bpfrec.analyze.reports.option_types import map_options
 from bpfrec.analyze.reports.snoop import flag, in_lines, snoop_report
 
 _RETURN = "s.ts_ns + coalesce(s.duration_ns, 0)"
@@ -43,7 +43,6 @@ REPORT = snoop_report(
     streams=True,
     options=(
         flag(["-P", "--parent_process", "--parent-process"], "Also show the parent process."),
-        refused_option(["--cgroupmap"], "BPF maps of a live system are not in a trace; record with --cgroup PATH."),
-        refused_option(["--mntnsmap"], "BPF maps of a live system are not in a trace; choose processes with -p."),
+        *map_options(),
     ),
 )

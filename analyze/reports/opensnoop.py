@@ -17,7 +17,7 @@ from bpfrec.analyze.render import bcc
 from bpfrec.analyze.render.escape import printable
 from bpfrec.analyze.reports.call_filter import CallFilter
 from bpfrec.analyze.reports.intervals import duration_option
-from bpfrec.analyze.reports.option_types import OpenFlag, limit_option, refused_option
+from bpfrec.analyze.reports.option_types import OpenFlag, limit_option, map_options, refused_option
 from bpfrec.analyze.reports.report import Answer, Options, Report
 from bpfrec.formats.kernel.open_flags import OPEN_FLAGS
 from bpfrec.formats.kernel.roles import calls_that
@@ -117,8 +117,7 @@ REPORT = Report(
         click.Option(["-F", "--full-path"], is_flag=True, help="Show absolute paths instead of paths as passed."),
         duration_option(),
         limit_option(),
-        refused_option(["--cgroupmap"], "BPF maps of a live system are not in a trace; record with --cgroup PATH."),
-        refused_option(["--mntnsmap"], "BPF maps of a live system are not in a trace; choose processes with -p."),
+        *map_options(),
         refused_option(["-b", "--buffer-pages"], "buffers are set when recording: record --buffer SIZE."),
     ),
     streams=True,

@@ -50,6 +50,14 @@ def refused_option(flags: list[str], why: str, *, is_flag: bool = False) -> clic
     return click.Option(flags, is_flag=is_flag, callback=refuse, expose_value=False, help=f"Refused: {why}")
 
 
+def map_options() -> tuple[click.Option, click.Option]:
+    """``--cgroupmap`` and ``--mntnsmap`` of bcc's tools, which choose by a map of the live system: both are refused."""
+    return (
+        refused_option(["--cgroupmap"], "BPF maps of a live system are not in a trace; record with --cgroup PATH."),
+        refused_option(["--mntnsmap"], "BPF maps of a live system are not in a trace; choose processes with -p."),
+    )
+
+
 class Time(click.ParamType):  # type: ignore[type-arg] # generic only in new versions of click
     """A time: a number in ``unit``, or one with units, as ``500ms``, ``5m``, ``1m30s``; converts to seconds."""
 

@@ -10,7 +10,7 @@ from bpfrec.analyze.engine.protocols import Queries
 from bpfrec.analyze.engine.result import Result
 from bpfrec.analyze.render.bcc_lines import Field, clock, decimals
 from bpfrec.analyze.reports.call_filter import CallFilter
-from bpfrec.analyze.reports.option_types import Ports
+from bpfrec.analyze.reports.option_types import Ports, map_options
 from bpfrec.analyze.reports.snoop import flag, in_lines, snoop, snoop_report
 from bpfrec.analyze.reports.tcpconnect import FAMILY_OPTIONS, settle_family
 
@@ -50,6 +50,7 @@ REPORT = snoop_report(
 
     RADDR and RPORT are "?" where the program did not ask accept for them.""",
     options=(
+        *map_options(),
         flag(["-T", "--time"], "Show the time of day (UTC)."),
         flag(["-t", "--timestamp"], "Show seconds since the first of them."),
         click.Option(

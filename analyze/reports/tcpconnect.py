@@ -10,7 +10,7 @@ from bpfrec.analyze.engine.protocols import Queries
 from bpfrec.analyze.engine.result import Result
 from bpfrec.analyze.render.bcc_lines import Field, bcc_lines, decimals
 from bpfrec.analyze.reports.call_filter import CallFilter
-from bpfrec.analyze.reports.option_types import Ports, refused_option
+from bpfrec.analyze.reports.option_types import Ports, map_options, refused_option
 from bpfrec.analyze.reports.report import Answer, Options
 from bpfrec.analyze.reports.snoop import flag, snoop, snoop_report
 
@@ -79,6 +79,7 @@ REPORT = snoop_report(
 
     SADDR and LPORT are "?" where no call of the program (bind, getsockname) told them. -c counts connections.""",
     options=(
+        *map_options(),
         flag(["-t", "--timestamp"], "Show seconds since the first of them."),
         flag(["-U", "--print-uid"], "Show the user id."),
         flag(["-L", "--lport"], "Show the local port."),

@@ -93,6 +93,14 @@ def test_execsnoop(trace: Path) -> None:
     assert text(trace, "execsnoop", "-n", "dog") == text(trace, "execsnoop", "-l", "^dog") == [head]
 
 
+@pytest.mark.parametrize("name", ["opensnoop", "execsnoop", "mountsnoop", "bindsnoop", "tcpconnect", "tcpaccept"])
+@pytest.mark.parametrize("option", ["--cgroupmap", "--mntnsmap"])
+def test_maps_of_a_live_system_are_refused_by_name(trace: Path, name: str, option: str) -> None:
+    done = run_bpfrec("report", name, trace, option, "/sys/fs/bpf/map")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert f"{option}: BPF maps of a live system are not in a trace" in done.stderr
+
+
 def test_exitsnoop(trace: Path) -> None:
     form = "%-16s %-7s %-7s %-7s %-7s %-10s"
     row = "%-16s %-7d %-7d %-7d %-7.2f "
