@@ -115,7 +115,7 @@ def test_the_table_of_losses_says_what_each_kind_needs() -> None:
     assert len({kind.counter for kind in kinds}) == len(kinds), "a counter that is told twice"
     assert {kind.severity for kind in kinds} == {"data_loss", "notice"}
     assert {name for kind in kinds for name in kind.remedies} == set(_REMEDIES), "a remedy that is never offered"
-    no_losses = {"sent_syscalls", "lost_syscalls", "sent_samples"}
+    no_losses = {"sent_syscalls", "lost_syscalls", "sent_samples", "sent_off_cpu"}
     unheard = set(COUNTERS) - {kind.counter for kind in kinds} - no_losses
     assert not unheard, "a counter of the BPF program that no loss is told of"
 
