@@ -135,5 +135,7 @@ def test_argdist(both: tuple[Path, dict[str, list[str]], int]) -> None:
     trace, said, pid = both
     table = "\n".join(said["argdist"]).split("\n[")[-2].splitlines()
     mine = ours(trace, "argdist", "-p", str(pid), "-C", WRITES)
-    assert mine[1:] == table[1:]
+    # Values that are as frequent come in any order from bcc.
+    assert mine[1:3] == table[1:3]
+    assert sorted(mine[3:]) == sorted(table[3:])
     assert len(mine) == 7
