@@ -113,6 +113,16 @@ class Helpers:
         self._helpers.clear()
         self._waiting.clear()
 
+    def renew(self) -> None:
+        """Ends helpers that have nothing to do; the next question starts others.
+
+        The BPF program knows helpers by their birth: those that are older than it would be recorded.
+        """
+        for helper in [one for one in self._helpers if one.reply is None]:
+            helper.end.close()
+            child_process.reap(helper.pid)
+            self._helpers.remove(helper)
+
     def leave(self) -> None:
         """Has nothing to do with the helpers any more, which go on: for a process that was forked, and may less."""
         for helper in self._helpers:

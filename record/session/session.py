@@ -218,6 +218,8 @@ class _Session:
         signals: StopSignals,
     ) -> Recorded:
         clock = read_clock()
+        self._tracker.modules.helpers.renew()
+        self._tracker.perf_maps.renew_helpers()
         program.attach()
         channels.start_sampling()
         ended_early = stop.ended_unseen()

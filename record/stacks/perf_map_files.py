@@ -180,6 +180,10 @@ class PerfMaps:
         self._helpers = helpers
         self._opening.clear()
 
+    def renew_helpers(self) -> None:
+        """See :meth:`.Helpers.renew`."""
+        self._helpers.renew()
+
     def leave_helpers(self) -> None:
         """As :meth:`.Helpers.leave`."""
         self._helpers.leave()

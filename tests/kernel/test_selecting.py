@@ -380,7 +380,7 @@ main()
 @pytest.mark.alone
 def test_helpers_of_the_recorder_are_not_recorded(tmp_path: Path) -> None:
     output = tmp_path / "trace.bpfrec"
-    command = ["record", "-a", "-e", "access,faccessat,faccessat2", "--stacks", "off", "-o", str(output)]
+    command = ["record", "-a", "-e", "access,faccessat,faccessat2,openat", "--stacks", "off", "-o", str(output)]
     recorder = subprocess.Popen(
         [sys.executable, "-c", WITH_A_HELPER, *command], stderr=subprocess.PIPE, text=True, start_new_session=True
     )
@@ -393,3 +393,6 @@ def test_helpers_of_the_recorder_are_not_recorded(tmp_path: Path) -> None:
     assert recorder.returncode == 0, said
     query = "SELECT path, count(*) FROM syscalls WHERE path LIKE '/nonexistent/by-%' GROUP BY ALL"
     assert rows(output, query) == [("/nonexistent/by-another", 10)]
+    # Those that read what was running before the recording are older than the BPF program.
+    children = f"SELECT DISTINCT s.comm, syscall, path FROM syscalls s JOIN processes p USING (pid) WHERE p.ppid = {recorder.pid}"
+    assert rows(output, children) == []
