@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,22 @@ from support import trace_builder
 # How long an example takes says nothing on a shared machine.
 settings.register_profile("bpfrec", deadline=None)
 settings.load_profile("bpfrec")
+
+
+_OF_A_GRID = 2
+"""Combinations of a test marked grid that FAST=1 asks."""
+
+
+# pytest deselects by marks in a hook of its own.
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    seen: Counter[str] = Counter()
+    for item in items:
+        if item.get_closest_marker("grid"):
+            test = item.nodeid.partition("[")[0]
+            seen[test] += 1
+            if seen[test] > _OF_A_GRID:
+                item.add_marker(pytest.mark.slow)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -65,6 +65,7 @@ def outside(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.grid
 @pytest.mark.parametrize("query", QUERIES)
 def test_a_query_reads_and_writes_nothing_else(trace: Path, outside: Path, query: str) -> None:
     done = run_bpfrec("analyze", "-i", trace, "sql", query.replace("OUT", str(outside)))

@@ -81,6 +81,7 @@ def data_rows(text: str) -> list[dict]:
     return json.loads(text)
 
 
+@pytest.mark.grid
 @pytest.mark.parametrize("arguments", LISTINGS, ids=listing_id)
 def test_every_listing_has_the_same_rows_in_json_and_csv(listed, arguments):
     rows = data_rows(listed(arguments, "--format", "json"))
@@ -95,6 +96,7 @@ def test_every_listing_has_the_same_rows_in_json_and_csv(listed, arguments):
                 assert ("" if value is None else str(value)) == text[name]
 
 
+@pytest.mark.grid
 @pytest.mark.parametrize(
     ("arguments", "code"),
     [
@@ -121,6 +123,7 @@ def test_a_process_of_its_own_answers_as_the_tests_do(lab1_trace, arguments, cod
     assert process.stdout + process.stderr
 
 
+@pytest.mark.grid
 @pytest.mark.parametrize("arguments", LISTINGS, ids=listing_id)
 def test_the_printed_query_gives_the_same_rows(opened, listed, arguments):
     query = listed(arguments, "--sql")
@@ -129,6 +132,7 @@ def test_the_printed_query_gives_the_same_rows(opened, listed, arguments):
     assert again.stdout == listed(arguments, "--format", "json")
 
 
+@pytest.mark.grid
 @pytest.mark.parametrize("arguments", LISTINGS[:-3], ids=listing_id)
 def test_every_column_of_a_report_has_a_comment_in_its_query(listed, arguments):
     rows = listed(arguments, "--format", "csv")
@@ -315,6 +319,7 @@ def test_losses_are_the_first_line_on_standard_error(lossy_trace, lab1_trace):
         assert "lacks" not in run_bpfrec("analyze", "-i", lab1_trace, *arguments).stderr
 
 
+@pytest.mark.grid
 @pytest.mark.parametrize("form", ["table", "json"])
 @pytest.mark.parametrize("arguments", [*QUESTIONS, ("report", "opensnoop", "-U", "-T", "-e")], ids=listing_id)
 def test_no_escape_of_a_hostile_trace_reaches_the_terminal(opened_hostile, arguments, form):

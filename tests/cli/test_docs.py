@@ -37,6 +37,7 @@ def answered(block: str) -> str:
     return "".join(f"$ {command}\n{run(command)}" for command in commands)
 
 
+@pytest.mark.grid
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_console_blocks_show_what_is_printed(page: Path) -> None:
     text = page.read_text()

@@ -59,6 +59,7 @@ FIRST = (
 REST = tuple(asked for asked in QUESTIONS if asked not in FIRST)
 
 
+@pytest.mark.grid
 @pytest.mark.parametrize("name", CHOSEN)
 @pytest.mark.parametrize("questions", [FIRST, pytest.param(REST, marks=pytest.mark.slow)], ids=["first", "rest"])
 def test_every_question_has_an_answer_or_one_error(
@@ -108,6 +109,7 @@ def test_everything_is_asked() -> None:
     assert {asked[1] for asked in QUESTIONS if asked[0] == "report"} == set(REPORTS)
 
 
+@pytest.mark.grid
 @pytest.mark.parametrize(
     ("name", "member"),
     [

@@ -101,6 +101,7 @@ def test_what_is_missing_is_said(trace: Path) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_every_report_answers(trace: Path) -> None:
     listed = run_bpfrec("analyze", "-i", trace, "report").stdout.split("\n")
     names = [line.split()[0] for line in listed if line and not line.startswith(" ")]

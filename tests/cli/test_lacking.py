@@ -41,6 +41,7 @@ def trace(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     return folder
 
 
+@pytest.mark.grid
 @pytest.mark.parametrize(
     "asked",
     [

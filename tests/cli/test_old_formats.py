@@ -48,6 +48,7 @@ def test_the_kept_trace_is_of_its_version(version: int) -> None:
         assert opened.manifest.format_version == version
 
 
+@pytest.mark.grid
 @pytest.mark.parametrize("name", [name for name in REPORTS if name not in NEEDS_OPTIONS])
 def test_every_report_answers(trace: Trace, name: str) -> None:
     rows = trace.report(name).rows

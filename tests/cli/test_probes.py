@@ -34,6 +34,7 @@ def counts(trace, *arguments):
     return {row["event"]: row["count"] for row in json.loads(done.stdout)}
 
 
+@pytest.mark.grid
 @pytest.mark.parametrize(
     ("spec", "expected"),
     [

@@ -183,6 +183,7 @@ def test_words_of_socket_options_that_may_be_addresses_go_and_others_stay(ticket
         assert trace.sql("SELECT word0 FROM structs ORDER BY event_id").fetchall() == [(None,), (111,)]
 
 
+@pytest.mark.grid
 @pytest.mark.parametrize("name", sorted(classes()))
 def test_one_class_alone_is_replaced_everywhere(secret_trace: Path, tmp_path: Path, name: str) -> None:
     done = run("share", str(secret_trace), "-o", str(tmp_path / "t.bpfrec"), f"--redact={name}")
@@ -279,6 +280,7 @@ def test_mistakes_are_told(secret_trace: Path, arguments: list[str], says: str) 
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "sample",
     [pytest.param(path, marks=[] if path.stem == "lab1-server" else pytest.mark.slow) for path in SAMPLES],
@@ -354,6 +356,7 @@ def test_only_some_system_calls(secret_trace: Path, tmp_path: Path) -> None:
         assert reasons == [("not-recorded",)]
 
 
+@pytest.mark.slow
 def test_a_trace_is_made_smaller_in_the_stated_order(tmp_path: Path) -> None:
     sample = ROOT / "sample_traces" / "formats" / "format-1.bpfrec"
     whole = sample.stat().st_size

@@ -155,6 +155,7 @@ def test_every_analyze_command_answers(installed: Path, answer: Callable[..., st
         assert rows or command[-1] in OF_OTHER_CALLS, f"{command} answers nothing"
 
 
+@pytest.mark.slow
 def test_flame_graphs_have_their_templates(answer: Callable[..., str]) -> None:
     for form, beginning in (("svg", "<?xml"), ("html", "<!DOCTYPE html>"), ("speedscope", "{")):
         assert answer("flamegraph", "--format", form).startswith(beginning)

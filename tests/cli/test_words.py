@@ -22,6 +22,7 @@ def counts(*arguments: str | Path) -> dict[str, int]:
     return {row["syscall"]: row["count"] for row in json.loads(done.stdout)}
 
 
+@pytest.mark.grid
 @pytest.mark.parametrize(
     "words",
     [

@@ -17,6 +17,7 @@ from bpfrec.formats.errors import BpfrecError
 _TIMES = 40
 
 
+@pytest.mark.grid
 @pytest.mark.parametrize("name", TARGETS)
 def test_damaged_inputs_are_refused_or_read(name: str) -> None:
     found = seeds(name)

@@ -113,6 +113,7 @@ def test_a_call_is_a_moment_everywhere(lab1, lab1_trace, tmp_path):
                 counted(shared, since=missing)
 
 
+@pytest.mark.grid
 @pytest.mark.parametrize(
     ("report", "option"),
     [
@@ -157,6 +158,7 @@ def test_every_report_takes_each_filter_alone(lab1, name):
         assert answer.columns
 
 
+@pytest.mark.grid
 @pytest.mark.parametrize("name", REPORTS)
 def test_every_report_takes_the_filters_it_offers(lab1, name):
     filters = find(name).filter_names(FILTERS)

@@ -329,6 +329,7 @@ def test_a_wrong_memory_limit_is_named(lab1_trace, monkeypatch):
     assert "8GB" in refused.value.hint
 
 
+@pytest.mark.grid
 @pytest.mark.parametrize("view", [None, "SYS.openat", "openat", "syscalls", "main.frames", "nothing"])
 def test_the_schema_says_what_duckdb_says(lab1, view):
     listed = lab1.schema(view)

@@ -108,6 +108,7 @@ def test_searches_of_several_processes_are_one_row(opens: Opens) -> None:
     assert (row["count"], row["processes"], row["tried"], row["found"]) == (4, 2, 2, "/three/lib.so")
 
 
+@pytest.mark.grid
 @pytest.mark.parametrize(
     "made",
     [

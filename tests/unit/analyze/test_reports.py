@@ -291,6 +291,7 @@ def test_user_ids_have_no_sign_in_reports(restarted):
     assert [row["event"] for row in count] == ["$uid = 4294967294"]
 
 
+@pytest.mark.grid
 @pytest.mark.parametrize("name", [n for n in REPORTS if n not in ("argdist", "trace")])
 def test_reports_need_no_columns_that_they_do_not_name(lab1, name):
     sql = lab1.report(name, lazy=True).sql
@@ -318,6 +319,7 @@ def test_latency_histogram_slots(tmp_path):
         ]
 
 
+@pytest.mark.grid
 @pytest.mark.parametrize("name", [name for name in REPORTS if name not in ("argdist", "trace")])
 def test_only_missing_events_are_announced_and_first(lab1, lossy_trace, name):
     with bpfrec.open(lossy_trace) as trace:

@@ -98,6 +98,7 @@ def ring(builder: TraceBuilder) -> None:
     builder.call("io_uring_enter", MS, 3, 1, 0, 0, 0, 0, ret=1)
 
 
+@pytest.mark.grid
 @pytest.mark.parametrize(
     ("make", "finding", "evidence"),
     [

@@ -119,6 +119,7 @@ def test_brackets_cannot_exhaust_the_stack():
     assert "nested deeper" in refusal("BEGIN { print(" + "(" * 5000 + "1" + ")" * 5000 + "); }")
 
 
+@pytest.mark.grid
 @pytest.mark.parametrize("part", ["$a - ", "!", "$a ? 2 : ", "$a && ", "$a << ", "$a == "])
 def test_chains_run_up_to_a_length_and_are_refused_beyond(part: str):
     assert run("BEGIN { $a = 1; print(" + part * 100 + "$a); exit(); }")

@@ -178,6 +178,7 @@ def test_paths_are_quoted_as_strace_quotes_them(tmp_path: Path) -> None:
         assert [text for (text,) in trace.query("SELECT call_text FROM sys.open ORDER BY event_id").rows] == expected
 
 
+@pytest.mark.grid
 @pytest.mark.parametrize("error", [2, 11, 133, 134, 512, 513, 514, 515, 516, 524, 531, 4095])
 def test_errors_are_written_as_strace_writes_them(tmp_path: Path, error: int) -> None:
     call = ("close", 3)

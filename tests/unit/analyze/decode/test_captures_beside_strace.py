@@ -288,6 +288,7 @@ def test_columns_of_what_was_copied_have_types_and_comments(copied):
     ]
 
 
+@pytest.mark.grid
 @pytest.mark.parametrize("name", [call.name for call in syscalls().values() if call.captures])
 def test_every_view_of_a_call_with_captures_can_be_made_whole(copied, name):
     copied.execute(f"SELECT * FROM sys.{name}")

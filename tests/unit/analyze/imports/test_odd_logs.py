@@ -40,6 +40,7 @@ def read(lines: list[str]) -> StraceLog:
     return log
 
 
+@pytest.mark.grid
 @pytest.mark.parametrize("odd", ODD, ids=lambda odd: odd[:6])
 def test_a_number_that_is_none_is_not_understood(tmp_path: Path, odd: str) -> None:
     lines = [line[: m.start()] + odd + line[m.end() :] for line in LINES for m in NUMBER.finditer(line)]

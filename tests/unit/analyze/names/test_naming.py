@@ -115,6 +115,7 @@ def test_names_by_directories_on_directories(names) -> None:
     ]
 
 
+@pytest.mark.grid
 @pytest.mark.parametrize(
     ("path", "name"),
     [
@@ -442,6 +443,7 @@ def test_losses_of_nobody_knows_whom_count_for_all(names) -> None:
     assert names(world, 0) == "/a", "a notice is no lost call"
 
 
+@pytest.mark.grid
 @pytest.mark.parametrize(
     ("configuration", "expected"),
     [
@@ -672,6 +674,7 @@ def test_a_descriptor_without_a_name_is_no_other(names: Any) -> None:
 IN_ROOT, BENEATH, NO_SYMLINKS = 0x10, 0x08, 0x04
 
 
+@pytest.mark.grid
 @pytest.mark.parametrize(
     ("resolve", "path", "opened", "asked"),
     [

@@ -90,6 +90,7 @@ LONG = (
 )
 
 
+@pytest.mark.grid
 @pytest.mark.parametrize("form", ["json", "csv", "table"])
 @pytest.mark.parametrize("count", [10, 100_000])
 def test_long_answers_look_as_short_ones_do(lab1, form, count):

@@ -90,6 +90,7 @@ def said_by_gdb(program: Path, addresses: list[int]) -> list[tuple[str, int] | N
     return [(match[2], int(match[1])) if match else None for match in matches]
 
 
+@pytest.mark.grid
 @pytest.mark.parametrize("name", BUILDS)
 def test_lines_are_those_of_gdb(tmp_path: Path, name: str) -> None:
     program = build(tmp_path, name)

@@ -100,6 +100,7 @@ def test_an_interrupted_call_has_the_result_that_the_program_saw(tmp_path: Path,
     assert rows(LOSSES) == []
 
 
+@pytest.mark.grid
 @pytest.mark.parametrize("stacks", ["full", "off"])
 @pytest.mark.parametrize(
     "part", ["parse_events", "read_stack_table", "sample_stream", "_write_stacks", "process_rows", "mapping_rows"]

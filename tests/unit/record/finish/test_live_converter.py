@@ -106,6 +106,7 @@ def test_it_may_be_started_where_the_ends_of_children_are_ignored(tmp_path: Path
         signal.signal(signal.SIGCHLD, before)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part_bytes", [1, 10_000])
 @pytest.mark.parametrize("kill_after", [None, 250])
 def test_saved_parts_need_their_spool_no_more(
