@@ -44,7 +44,9 @@ def test_bpftrace_counts_the_same_waits(output: Path, programs: Programs, bpftra
     ours = {str(tid): (count, off) for tid, count, off in rows(output, query)}
     # The child may find each byte already there, on a busy machine, and never wait.
     assert len(ours) >= 2, "the main thread, and the thread that holds the lock"
-    assert {tid: count for tid, (count, _) in ours.items()} == {tid: theirs["@out"][tid] for tid in ours}
+    for tid, (count, _) in ours.items():
+        # bpftrace also sees waits in the execve that gives the name, and after sched_process_exit.
+        assert 0 <= theirs["@out"][tid] - count <= 2
     for tid, (_, off) in ours.items():
         assert off == pytest.approx(theirs["@off"][tid], rel=0.05, abs=2_000_000)
     assert rows(output, "SELECT kind FROM losses") == []
