@@ -47,6 +47,29 @@ class TemporaryFolder:
             self._lock = -1
 
 
+class LateFolder:
+    """A :class:`TemporaryFolder` that is made when its path is first asked for."""
+
+    def __init__(self) -> None:
+        self._folder: TemporaryFolder | None = None
+
+    def path(self) -> Path:
+        """The path of the folder.
+
+        Raises:
+            OSError: it cannot be made.
+        """
+        if self._folder is None:
+            self._folder = TemporaryFolder()
+        return Path(self._folder.name)
+
+    def cleanup(self) -> None:
+        """Removes the folder with all that is in it, if it was made; :meth:`path` makes another one."""
+        if self._folder:
+            self._folder.cleanup()
+            self._folder = None
+
+
 def _locked(folder: Path) -> int:
     # It gets its name only when it is locked: under that name others may take it.
     hidden = folder / f"{_LOCK}.new"

@@ -22,7 +22,7 @@ from bpfrec.formats.columns import Table
 from bpfrec.formats.errors import TraceFileError
 from bpfrec.formats.manifest import MANIFEST, Manifest, parse_manifest
 from bpfrec.formats.schema import TABLES
-from bpfrec.formats.temporary import TemporaryFolder
+from bpfrec.formats.temporary import LateFolder
 from bpfrec.formats.zip_members import DIRECTORY_BYTES, MANIFEST_BYTES, ZIP_ERRORS, directory_bytes
 
 _COPY_BYTES = 1 << 20
@@ -38,7 +38,7 @@ class TraceReader:
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         self._zip: zipfile.ZipFile | None = None
-        self._copies: TemporaryFolder | None = None
+        self._copies = LateFolder()
         self._tables: dict[str, Path] = {}
         if os.path.isdir(self.path):  # noqa: PTH112 - Path.is_dir() raises where a folder above may not be entered
             self.manifest = self._folder_manifest()
@@ -62,9 +62,7 @@ class TraceReader:
         """Closes the file and removes what was copied out of it."""
         if self._zip:
             self._zip.close()
-        if self._copies:
-            self._copies.cleanup()
-            self._copies = None
+        self._copies.cleanup()
 
     def parquet(self, table: Table) -> Path | None:
         """Returns the Parquet file of ``table``, or None if this trace has no such table.
@@ -148,7 +146,7 @@ class TraceReader:
             paths = [self.path / table.member for table in tables]
             return [path for path in paths if not path.is_symlink()]
         try:
-            folder = self._copies_folder()
+            folder = self._copies.path()
         except OSError:
             return []
         return [folder / table.member for table in tables]
@@ -205,14 +203,9 @@ class TraceReader:
             ) from None
         return path
 
-    def _copies_folder(self) -> Path:
-        if self._copies is None:
-            self._copies = TemporaryFolder()
-        return Path(self._copies.name)
-
     def _copy(self, table: Table, archive: zipfile.ZipFile) -> Path:
         try:
-            folder = self._copies_folder()
+            folder = self._copies.path()
         except OSError as error:
             raise TraceFileError(
                 f"no temporary folder for {table.member}: {error.strerror}",

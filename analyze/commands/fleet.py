@@ -248,7 +248,7 @@ def _report_command(name: str) -> click.Command:
     from bpfrec.analyze.reports.call_filter import FILTERS  # noqa: PLC0415
 
     chosen = find(name)
-    asked = {*chosen.filter_names(FILTERS), *chosen.option_names()}
+    asked = chosen.names(FILTERS)
 
     @click.command(name, help=chosen.help, epilog=chosen.usage)
     @output_options

@@ -42,7 +42,7 @@ def report_command(name: str) -> click.Command:
     from bpfrec.analyze.reports.report import Answer  # noqa: PLC0415
 
     report = find(name)
-    asked = {*report.filter_names(FILTERS), *report.option_names()}
+    asked = report.names(FILTERS)
 
     @click.command(name, help=report.help, epilog=report.usage)
     @output_options

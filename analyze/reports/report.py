@@ -105,3 +105,7 @@ class Report:
     def filter_names(self, names: Iterable[str]) -> list[str]:
         """Those of the filter's ``names`` that this report takes."""
         return [name for name in names if self.flags.get(name, (name,))]
+
+    def names(self, filters: Iterable[str]) -> set[str]:
+        """All that a query of this report may be given: those of ``filters`` that it takes, and its own options."""
+        return {*self.filter_names(filters), *self.option_names()}

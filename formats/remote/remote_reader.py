@@ -23,7 +23,7 @@ from bpfrec.formats.remote.cached_object import WHOLE_BYTES, CachedObject, Range
 from bpfrec.formats.remote.source import HEAD_BYTES
 from bpfrec.formats.remote.uri import Uri
 from bpfrec.formats.schema import TABLES
-from bpfrec.formats.temporary import TemporaryFolder
+from bpfrec.formats.temporary import LateFolder
 from bpfrec.formats.zip_members import DIRECTORY_BYTES, MANIFEST_BYTES, ZIP_ERRORS, directory_bytes
 
 SMALL_TABLE_BYTES = 1 << 17
@@ -74,7 +74,7 @@ class RemoteTraceReader:
     def __init__(self, path: Uri) -> None:
         self.path = path
         self.object = CachedObject(path)
-        self._copies: TemporaryFolder | None = None
+        self._copies = LateFolder()
         self._tables: dict[str, Path] = {}
         try:
             self.manifest = self._read_manifest()
@@ -94,9 +94,7 @@ class RemoteTraceReader:
     def close(self) -> None:
         """Ends the connection, and drops what was read."""
         self.object.close()
-        if self._copies:
-            self._copies.cleanup()
-            self._copies = None
+        self._copies.cleanup()
 
     def size_bytes(self) -> int:
         """The size of the trace in bytes."""
@@ -136,7 +134,7 @@ class RemoteTraceReader:
     def places(self) -> list[Path]:
         """The files that :meth:`parquet` gives or will give."""
         try:
-            folder = self._copies_folder()
+            folder = self._copies.path()
         except OSError:
             return []
         return [folder / table.member for table in TABLES if table.name in self.manifest.tables]
@@ -240,15 +238,10 @@ class RemoteTraceReader:
                 "Compare its size with the original.",
             ) from None
 
-    def _copies_folder(self) -> Path:
-        if self._copies is None:
-            self._copies = TemporaryFolder()
-        return Path(self._copies.name)
-
     def _copy(self, table: Table) -> Path:
         digest = hashlib.sha256()
         try:
-            target = self._copies_folder() / table.member
+            target = self._copies.path() / table.member
             with target.open("wb") as copy:
                 for block in self.blocks(table.name):
                     digest.update(block)
