@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import wraps
 from itertools import islice
@@ -171,10 +171,9 @@ def write_lines(lines: Iterable[str], target: IO[str] | None = None, at_once: in
 
 def note(*lines: str) -> None:
     """Writes remarks to standard error, each behind the name of the program."""
-    if Patience.current:
-        Patience.current.clear()
-    for line in lines:
-        click.echo(f"bpfrec: {printable(line)}", err=True)
+    with Patience.current.aside() if Patience.current else nullcontext():
+        for line in lines:
+            click.echo(f"bpfrec: {printable(line)}", err=True)
 
 
 def _form_options(function: F) -> F:

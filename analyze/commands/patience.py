@@ -6,6 +6,8 @@ import os
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import TracebackType
 
 _FIRST_S = 1.5
@@ -48,15 +50,18 @@ class Patience:
             self._thread.join()
             self._thread = None
             Patience.current = None
-        self.clear()
+        with self.aside():
+            pass
 
-    def clear(self) -> None:
-        """Removes the line, so that something else can be written in its place."""
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """Removes the line and keeps it away while the caller writes something in its place."""
         with self._lock:
             if self._shown:
                 sys.stderr.write(_CLEAR)
                 sys.stderr.flush()
                 self._shown = False
+            yield
 
     def _run(self) -> None:
         begin = time.monotonic()

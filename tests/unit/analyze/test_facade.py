@@ -266,7 +266,7 @@ def test_a_manifest_of_brackets_is_refused(folder):
 def test_close_removes_copies(lab1_trace):
     with Trace(lab1_trace) as trace:
         trace.query("FROM syscalls")
-        copies = Path(trace._reader._copies.name)
+        copies = trace._reader._copies.path()
         assert copies.is_dir()
     assert not copies.exists()
 
