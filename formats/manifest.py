@@ -65,6 +65,7 @@ class Manifest:
 
     ``configuration`` holds the options of the recording; ``counters`` holds what was counted
     (``recorded``, ``lost`` and the raw counts behind them); ``syscalls`` the number of rows per syscall name;
+    ``failures`` the number of failed calls per error, None in a trace of an older version or with calls cut off;
     ``stopped`` why the recording ended; ``command`` how a command started by it ended, where there was one;
     ``finished`` is false where the recorder itself was killed: then nothing is known after ``stop_ns``;
     ``recording_start_ns`` when the recorder began, where the trace has only the last part of what it recorded, from
@@ -81,6 +82,7 @@ class Manifest:
     stopped: str
     counters: dict[str, int]
     syscalls: dict[str, int]
+    failures: dict[str, int] | None = None
     command: dict[str, Any] | None = None
     finished: bool = True
     recording_start_ns: int | None = None

@@ -15,10 +15,11 @@ import pyarrow.parquet as pq
 
 from bpfrec.formats.arrow import arrow_schema, parquet_writer, written_schema
 from bpfrec.formats.columns import Table
+from bpfrec.formats.failure_counts import failures_in
 from bpfrec.formats.leading_manifest import LeadingManifest
 from bpfrec.formats.manifest import Manifest, TableEntry
 from bpfrec.formats.parquet_joining import JoinedParquet
-from bpfrec.formats.schema import LOSSES, TABLES
+from bpfrec.formats.schema import LOSSES, SYSCALLS, TABLES
 from bpfrec.formats.trace_members import store_table
 
 _COPY_BYTES = 1 << 20
@@ -82,7 +83,7 @@ class TraceWriter:
     def make_file(self, manifest: Manifest, owner: tuple[int, int] | None) -> tuple[Path, int]:
         """Closes the tables and makes one file of them in the folder, mode 0600, owned by ``owner`` (uid, gid).
 
-        Fills ``manifest.tables``. Returns the path of the file and its size in bytes.
+        Fills ``manifest.tables`` and ``manifest.failures``. Returns the path of the file and its size in bytes.
         """
         for writer in self._writers.values():
             writer.close()
@@ -94,6 +95,8 @@ class TraceWriter:
             with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
                 tables = [table for table in TABLES if self._rows[table.name] or table.name not in _RARE]
                 rows = {table.name: self._rows[table.name] for table in tables}
+                # Counted here, whoever makes the trace, so that they are those of the calls in it.
+                manifest.failures = failures_in(self._files_of(SYSCALLS))
                 leading = LeadingManifest(archive, manifest, rows, _LARGER * _size(self._folder))
                 # Who reads the first 64 KiB of a file that is elsewhere knows what was lost.
                 for table in sorted(tables, key=lambda table: table is not LOSSES):
@@ -108,6 +111,11 @@ class TraceWriter:
             os.fsync(file.fileno())
             size = file.seek(0, os.SEEK_END)
         return partial, size
+
+    def _files_of(self, table: Table) -> list[Path]:
+        """The Parquet files of ``table``; those of a part have some of its columns each."""
+        files = [file for files in self._parts[table.name] for file in files]
+        return [*files, self._folder / table.member]
 
     def _store(self, archive: zipfile.ZipFile, table: Table) -> TableEntry:
         path = self._folder / table.member

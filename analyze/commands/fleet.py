@@ -334,7 +334,11 @@ def sql(
     metavar="FILE",
     help="The index. If it is there, traces that have not changed are not read again.",
 )
-@click.option("--failures", is_flag=True, help="Also count failed calls by error, for which more is read.")
+@click.option(
+    "--failures",
+    is_flag=True,
+    help="Count failed calls by error also in traces of older versions, of which more is read for it.",
+)
 @click.pass_context
 def index(ctx: click.Context, places: tuple[str, ...], target: Path, failures: bool) -> None:
     """Make a table with a row for each trace, of which 64 KiB are read.
@@ -364,6 +368,8 @@ def index(ctx: click.Context, places: tuple[str, ...], target: Path, failures: b
         pq.write_table(rows, file, compression="zstd")
     unreadable = f", {builder.unreadable} of them unreadable" if builder.unreadable else ""
     note(f"{target}: {rows.num_rows:,} traces{unreadable}; {rows.num_rows - builder.kept:,} were read")
+    if builder.uncounted:
+        note(f"{builder.uncounted:,} are of older versions, without counts of failed calls; --failures counts them")
 
 
 @click.command("export")

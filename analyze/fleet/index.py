@@ -18,6 +18,7 @@ from bpfrec.analyze.engine.session import Scratch, connect
 from bpfrec.analyze.fleet.places import Found, find_traces
 from bpfrec.analyze.views.recording import check_clock, wall_offset_ns
 from bpfrec.formats.errors import BpfrecError
+from bpfrec.formats.failure_counts import failures_in
 from bpfrec.formats.remote.opening import open_reader
 from bpfrec.formats.remote.remote_reader import RemoteTable, RemoteTraceReader
 from bpfrec.formats.remote.uri import trace_place
@@ -55,12 +56,15 @@ SCHEMA = pa.schema(
     ]
 )
 """``status``: ok, or unreadable with a ``message``. ``syscalls``: calls by name. ``failures``: failed calls by error;
-NULL if they were not to be counted. ``bytes_read``: what was read of a trace that is elsewhere, to make the row.
+NULL where the manifest, of an older version, has no such counts and they were not to be counted. ``bytes_read``: what
+was read of a trace that is elsewhere, to make the row.
 """
 
 
 def index_row(found: Found, *, failures: bool = False) -> dict[str, Any]:
-    """The row of one trace. ``failures``: also count failed calls by error, which reads a column of the calls."""
+    """The row of one trace. ``failures``: where the manifest does not say how many calls failed with which error, count
+    them, which reads a column of the calls.
+    """
     row: dict[str, Any] = {"trace": found.trace, "size_bytes": found.size, "modified_ns": found.modified_ns}
     try:
         with open_reader(trace_place(found.trace)) as reader:
@@ -82,7 +86,7 @@ def index_row(found: Found, *, failures: bool = False) -> dict[str, Any]:
                 "calls": table_rows(manifest).get(SYSCALLS.name, 0),
                 "events_lost": _events_lost(reader),
                 "syscalls": sorted(manifest.syscalls.items()),
-                "failures": _failures(reader) if failures else None,
+                "failures": _failures(reader, count=failures),
             }
             if isinstance(reader, RemoteTraceReader):
                 row |= {"version": reader.object.version, "bytes_read": reader.object.bytes_read}
@@ -101,17 +105,16 @@ def _events_lost(reader: TraceReader | RemoteTraceReader) -> int:
     return int(pc.sum(lost["count"]).as_py() or 0)
 
 
-def _failures(reader: TraceReader | RemoteTraceReader) -> list[tuple[str, int]]:
+def _failures(reader: TraceReader | RemoteTraceReader, *, count: bool) -> list[tuple[str, int]] | None:
+    if reader.manifest.failures is not None:
+        return sorted(reader.manifest.failures.items())
+    if not count:
+        return None
     table = reader.queried(SYSCALLS)
     if table is None:
         return []
     source = pa.PythonFile(table.open(), mode="r") if isinstance(table, RemoteTable) else table
-    counts: dict[str, int] = {}
-    with pq.ParquetFile(source, pre_buffer=False) as file:
-        for batch in file.iter_batches(columns=["errno"]):
-            for entry in pc.value_counts(batch["errno"].cast(pa.string()).drop_null()).to_pylist():
-                counts[entry["values"]] = counts.get(entry["values"], 0) + entry["counts"]
-    return sorted(counts.items())
+    return sorted(failures_in([source]).items())
 
 
 def read_index(path: Path) -> pa.Table:
@@ -133,7 +136,9 @@ def read_index(path: Path) -> pa.Table:
 class IndexBuilder:
     """Makes the rows of an index of the traces that ``places`` name. ``before``: those of an index made earlier.
 
-    A trace whose size and time of change are those of before is not read again. ``progress`` is called with the number
+    A trace whose size and time of change are those of before is not read again. When the rows are made, ``kept``,
+    ``unreadable`` and ``uncounted`` count traces that were not read again, that cannot be read, and whose failures
+    are not known. ``progress`` is called with the number
     of traces that are done and that there are.
     """
 
@@ -148,8 +153,7 @@ class IndexBuilder:
         self._failures, self._progress = failures, progress
         self._before = {} if before is None else {row["trace"]: row for row in _rows(before)}
         self._found = {found.trace: found for place in places for found in find_traces(place)}
-        self.kept = 0
-        self.unreadable = 0
+        self.kept = self.unreadable = self.uncounted = 0
 
     def rows(self) -> pa.Table:
         """The rows, in the order in which the traces were found."""
@@ -166,6 +170,7 @@ class IndexBuilder:
             pool.shutdown(cancel_futures=True)
         rows = [known.get(trace) or made[trace] for trace in self._found]
         self.unreadable = sum(row["status"] != "ok" for row in rows)
+        self.uncounted = sum(row["status"] == "ok" and row["failures"] is None for row in rows)
         return pa.Table.from_pylist(rows, schema=SCHEMA)
 
     def _same(self, found: Found) -> dict[str, Any] | None:

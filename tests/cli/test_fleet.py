@@ -56,6 +56,7 @@ def test_an_index_has_a_row_for_each_trace_and_is_made_once(fleet: Path, tmp_pat
     made = run_bpfrec("fleet", "index", fleet, "-o", index)
     assert (made.returncode, made.stdout) == (0, "")
     assert "4 traces, 1 of them unreadable; 4 were read" in made.stderr
+    assert "3 are of older versions, without counts of failed calls; --failures counts them" in made.stderr
     by_name = {Path(row["trace"]).stem: row for row in pq.read_table(index).select(_PLAIN).to_pylist()}
     assert {name: row["status"] for name, row in by_name.items()} == {
         "build": "ok",
@@ -71,9 +72,10 @@ def test_an_index_has_a_row_for_each_trace_and_is_made_once(fleet: Path, tmp_pat
         assert (row["calls"], row["events_lost"], row["host"]) == (info["calls"], info["events_lost"], info["host"])
         assert dict(row["syscalls"]) == info["syscalls"]
         assert row["failures"] is None
-    assert "3 of" not in run_bpfrec("fleet", "index", fleet, "-o", index).stderr
+    assert "1 were read" in run_bpfrec("fleet", "index", fleet, "-o", index).stderr
     again = run_bpfrec("fleet", "index", fleet, "-o", index, "--failures")
     assert "4 were read" in again.stderr
+    assert "older versions" not in again.stderr
     failures = {Path(row["trace"]).stem: row["failures"] for row in pq.read_table(index).select(_PLAIN).to_pylist()}
     with bpfrec.open(SAMPLE) as trace:
         query = "SELECT errno, count(*) FROM syscalls WHERE errno IS NOT NULL GROUP BY ALL ORDER BY ALL"
