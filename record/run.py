@@ -18,7 +18,7 @@ from bpfrec.bpf.compilation import Compilation
 from bpfrec.bpf.permission import lacking_for_others
 from bpfrec.bpf.program import RecorderProgram, start_compiling
 from bpfrec.formats.errors import BpfrecError
-from bpfrec.record.confinement.identity import Identity, Unchanged, identity_for
+from bpfrec.record.confinement.identity import Identity, Unchanged
 from bpfrec.record.display import Display
 from bpfrec.record.finish.live_converter import LiveConverter
 from bpfrec.record.finish.live_follower import LiveFollower, Show
@@ -28,6 +28,7 @@ from bpfrec.record.session.output import Output, prepare
 from bpfrec.record.session.signals import StopSignals
 from bpfrec.record.session.sudo_user import User, user_behind_sudo
 from bpfrec.record.session.triggers import Triggers
+from bpfrec.record.session.unprivileged import unprivileged
 
 if TYPE_CHECKING:
     from bpfrec.record.finish.finish import Finished
@@ -65,11 +66,11 @@ def run(request: Request, show: Show | None = None) -> int:
     with (
         closing(compilation),
         prepare(request.output, request.force, user) as output,
-        _following(output, show) as follower,
-        _converter(request, output, identity := _identity(user, output), follower) as converter,
+        _following(output, show, identity := unprivileged(user, output)) as follower,
+        _converter(request, output, identity, follower) as converter,
         Display(f"{request.subject()}{_until(request)}", shows_progress=show is None) as display,
         StopSignals(with_quit=bool(request.command)) as signals,
-        _windows(request, output, user) as windows,
+        _windows(request, output, user, identity) as windows,
     ):
         for remark in _lacking(request):
             display.say(remark)
@@ -90,11 +91,17 @@ def run(request: Request, show: Show | None = None) -> int:
 
 
 @contextmanager
-def _following(output: Output, show: Show | None) -> Iterator[LiveFollower | None]:
+def _following(output: Output, show: Show | None, identity: Identity | Unchanged) -> Iterator[LiveFollower | None]:
     if show is None:
         yield None
         return
-    with closing(LiveFollower(output, show)) as follower:
+    try:
+        follower = LiveFollower(output, show, identity)
+    except OSError as error:
+        raise BpfrecError(
+            f"--live needs a temporary folder: {error.strerror or error}", "Name another place for it in TMPDIR."
+        ) from None
+    with closing(follower):
         yield follower
 
 
@@ -109,26 +116,17 @@ def _converter(
 
 
 @contextmanager
-def _windows(request: Request, output: Output, user: User | None) -> Iterator[WindowWriter | None]:
+def _windows(
+    request: Request, output: Output, user: User | None, identity: Identity | Unchanged
+) -> Iterator[WindowWriter | None]:
     """What writes the last part of the recording whenever it is asked to."""
     if request.last is None:
         yield None
         return
     from bpfrec.record.windows import WindowWriter  # noqa: PLC0415
 
-    with Triggers() as triggers, WindowWriter(request, output, user, triggers) as windows:
+    with Triggers() as triggers, WindowWriter(request, output, user, triggers, identity) as windows:
         yield windows
-
-
-def _identity(user: User | None, output: Output) -> Identity | Unchanged:
-    """As whom the processes work that need no rights; the folder of ``output`` is opened to them."""
-    identity = identity_for((user.uid, user.groups) if user else None)
-    if isinstance(identity, Identity):
-        try:
-            output.open_to(identity.gid)
-        except OSError as error:
-            return Unchanged(f"the folder of {output.target} cannot be opened to others: {error.strerror}")
-    return identity
 
 
 def _lacking(request: Request) -> list[str]:

@@ -1,7 +1,8 @@
 """Writes what a flight recorder keeps (``--last``) while it goes on: on SIGUSR1, by a process of the lowest priority.
 
 The process is forked, so it knows all that the recorder knows by then. Its files are links to the spools of the legs,
-which stay when the recorder removes its own.
+which stay when the recorder removes its own. It has a process without rights make the trace, as the recorder does at
+the end; it opens debug files for that one, and gives the trace its name.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import signal
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -22,26 +24,30 @@ import numpy as np
 
 from bpfrec.bpf import child_process, wire
 from bpfrec.formats.errors import BpfrecError
+from bpfrec.record.confinement.identity import Identity, Unchanged
 from bpfrec.record.display import Display
 from bpfrec.record.finish.gathering import copy_start
-from bpfrec.record.finish.live_converter import lower_priority, raise_priority
+from bpfrec.record.finish.priority import lower_priority, raise_priority
 from bpfrec.record.processes.helpers import Helpers
 from bpfrec.record.request import Request
 from bpfrec.record.session.output import Output, prepare
 from bpfrec.record.session.signals import ENDING
 from bpfrec.record.session.sudo_user import User
 from bpfrec.record.session.triggers import NUMBER, Triggers
+from bpfrec.record.session.unprivileged import opened
 from bpfrec.record.session.working_folder import SpoolKind, spool_in
 from bpfrec.record.spool import SpoolWriter, read_chunks
 from bpfrec.record.stacks.kernel_symbols import read_kernel_symbols
 
 if TYPE_CHECKING:
+    from bpfrec.record.finish.finish import Finished
     from bpfrec.record.session.recorded import Recorded
     from bpfrec.record.session.tracker import ProcessTracker
 
 _log = logging.getLogger(__name__)
 
-_FINISH = "bpfrec.record.finish.finish"
+# What it imports is slow to import, and recording does not wait for it.
+_FINISH = "bpfrec.record.finish.apart"
 _NAME = "bpfrec-window"
 _BLOCKED = (*ENDING, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2, signal.SIGTSTP)
 _BLOCK = 1 << 16
@@ -61,13 +67,16 @@ class Listener(Protocol):
 class WindowWriter:
     """Writes windows, one at a time, beside the target of ``output``; ``triggers`` is entered already.
 
-    A context manager: at its end, a window that is being written is given up.
+    ``identity``: as whom they are made. A context manager: at its end, a window that is being written is given up.
     """
 
-    def __init__(self, request: Request, output: Output, user: User | None, triggers: Triggers) -> None:
+    def __init__(
+        self, request: Request, output: Output, user: User | None, triggers: Triggers, identity: Identity | Unchanged
+    ) -> None:
         self._request, self._output, self._user, self._triggers = request, output, user, triggers
+        self._identity = identity
         self._window: Output | None = None
-        self._pid = self._results = -1
+        self._pid = self._results = self._urgent = -1
         self._told: list[bytes] = []
         self._answered = self._waiting = 0
 
@@ -77,6 +86,10 @@ class WindowWriter:
     def __exit__(self, *_: object) -> None:
         if self._window is not None:
             child_process.kill(self._pid)
+            # The kernel kills the one that makes the trace as well, and this is at its end when it has.
+            os.set_blocking(self._results, True)
+            while os.read(self._results, _BLOCK):
+                pass
             self._close()
 
     @property
@@ -97,10 +110,11 @@ class WindowWriter:
         self._told = []
         try:
             self._window = window = _prepared(self._output.target, self._user)
-            _link_spools(self._output.folder, window.folder, recorded.legs)
-            recorded.more_calls = [_write_unsent(unsent, window.folder, recorded.legs[-1], recorded.stop_ns)]
+            identity = opened(self._identity, window)
+            _link_spools(self._output.folder, window, recorded.legs)
+            recorded.more_calls = [_write_unsent(unsent, window, recorded.legs[-1], recorded.stop_ns)]
             recorded.keeps_spools = True
-            self._fork(recorded, window)
+            self._fork(recorded, window, identity)
         except (BpfrecError, OSError) as error:
             _log.info("a window is not written", exc_info=True)
             text = error.message if isinstance(error, BpfrecError) else error.strerror or str(error)
@@ -122,6 +136,7 @@ class WindowWriter:
         if self._window is not None:
             if self._pid > 0:
                 raise_priority(self._pid)
+                self._hurry()
                 os.set_blocking(self._results, True)
             while not self._has_ended():
                 pass
@@ -129,19 +144,26 @@ class WindowWriter:
         for _ in range(self._triggers.take()):
             listener.say(f"{NUMBER.name} came as well: the trace of the end has what led up to it")
 
-    def _fork(self, recorded: Recorded, window: Output) -> None:
+    def _fork(self, recorded: Recorded, window: Output, identity: Identity | Unchanged) -> None:
         # An import that another thread has begun would never end in the child.
         importlib.import_module(_FINISH)
         files = [*recorded.tracker.modules.files(), *recorded.tracker.perf_maps.files()]
         positions = {file.fileno(): os.lseek(file.fileno(), 0, os.SEEK_CUR) for file in files}
         self._results, results = os.pipe()
+        urgent, self._urgent = os.pipe()
+        work = _Work(self._request, recorded, window, self._user, identity, positions, results, urgent)
         try:
-            self._pid = child_process.start(
-                lambda: _work(self._request, recorded, window, self._user, positions, results), _BLOCKED, _NAME
-            )
+            self._pid = child_process.start(work.run, _BLOCKED, _NAME)
         finally:
             os.close(results)
+            os.close(urgent)
         os.set_blocking(self._results, False)
+
+    def _hurry(self) -> None:
+        """Closes our end of a pipe, which tells the process that the trace is urgent now."""
+        if self._urgent >= 0:
+            os.close(self._urgent)
+        self._urgent = -1
 
     def _has_ended(self) -> bool:
         if self._pid <= 0:
@@ -166,6 +188,7 @@ class WindowWriter:
             listener.say(f"{NUMBER.name} came {self._answered} times before that trace was begun: there is one for all")
 
     def _close(self) -> None:
+        self._hurry()
         if self._results >= 0:
             os.close(self._results)
         self._pid = self._results = -1
@@ -196,26 +219,28 @@ def _prepared(target: Path, user: User | None) -> Output:
     return prepare(target.with_name(name), force=False, user=user, keep_old=False)
 
 
-def _link_spools(folder: Path, made: Path, legs: Sequence[int]) -> None:
-    """Gives the spools of ``legs`` names in the folder ``made``, too. The last leg goes on, so it is copied."""
+def _link_spools(folder: Path, window: Output, legs: Sequence[int]) -> None:
+    """Gives the spools of ``legs`` names in the folder of ``window``, too. The last leg goes on, so it is copied."""
     for leg in legs:
         for kind in SpoolKind:
-            source, target = spool_in(folder, kind, leg), spool_in(made, kind, leg)
+            source, target = spool_in(folder, kind, leg), spool_in(window.folder, kind, leg)
             if leg == legs[-1]:
                 copy_start(source, target, source.stat().st_size)
+                window.share(target)
                 continue
             try:
                 os.link(source, target)
             except OSError:
                 # Not every file system has links.
                 shutil.copyfile(source, target)
+                window.share(target)
 
 
-def _write_unsent(unsent: Unsent, folder: Path, last: int, when: int) -> Path:
+def _write_unsent(unsent: Unsent, window: Output, last: int, when: int) -> Path:
     """Writes the batches ``unsent`` as a spool of calls, without those that were sent to the ``last`` leg meanwhile."""
-    sent = spool_in(folder, SpoolKind.CALLS, last).read_bytes()
-    path = folder / "unsent.spool"
-    writer = SpoolWriter(path)
+    sent = spool_in(window.folder, SpoolKind.CALLS, last).read_bytes()
+    path = window.folder / "unsent.spool"
+    writer = SpoolWriter(path, window.group)
     try:
         for cpu, sample, _calls in unsent:
             # A batch that grew and was sent begins with what it held before.
@@ -226,35 +251,52 @@ def _write_unsent(unsent: Unsent, folder: Path, last: int, when: int) -> Path:
     return path
 
 
-def _work(
-    request: Request,
-    recorded: Recorded,
-    window: Output,
-    user: User | None,
-    positions: dict[int, int],
-    results: int,
-) -> None:
-    """Makes the trace, in the child, and tells the recorder what to say."""
-    # First of all: as long as this process has the BPF programs and the rings, the recorder cannot stop them.
-    _let_go({*range(3), results, *window.descriptors, *positions})
-    lower_priority()
-    display = _Lines()
-    try:
-        _separate(recorded.tracker, positions)
-        last = spool_in(window.folder, SpoolKind.CALLS, recorded.legs[-1])
+@dataclass(frozen=True)
+class _Work:
+    """What the child does: it has the trace made, gives it its name, and tells the recorder what to say.
+
+    ``positions``: of the descriptors that it keeps, see :func:`_separate`. ``results``, ``urgent``: its ends of pipes.
+    """
+
+    request: Request
+    recorded: Recorded
+    window: Output
+    user: User | None
+    identity: Identity | Unchanged
+    positions: dict[int, int]
+    results: int
+    urgent: int
+
+    def run(self) -> None:
+        # First of all: as long as this process has the BPF programs and the rings, the recorder cannot stop them.
+        _let_go({*range(3), self.results, self.urgent, *self.window.descriptors, *self.positions})
+        lower_priority()
+        display = _Lines()
+        recorded, window = self.recorded, self.window
+        try:
+            _separate(recorded.tracker, self.positions)
+            if self.request.selection(None).has_kernel_stacks:
+                recorded.kernel_symbols = read_kernel_symbols()
+            finish: Callable[..., Finished] = importlib.import_module(_FINISH).finish_apart
+            finished = finish(
+                *(self.request, recorded, window, self.user, lambda _share: None, None, self.identity),
+                first=self._leave_ended,
+                urgent=self.urgent,
+            )
+            window.publish(finished.file)
+            display.summary(self.request, recorded, finished, window.target, None)
+        except BpfrecError as error:
+            display.lines = [f"{NUMBER.name}: {window.target} was not written: {error.message}"]
+        except OSError as error:
+            display.lines = [f"{NUMBER.name}: {window.target} was not written: {error.strerror or error}"]
+        with os.fdopen(self.results, "wb") as file:
+            pickle.dump(display.lines, file)
+
+    def _leave_ended(self) -> None:
+        """Leaves out calls in progress that are in the spools, for they ended meanwhile."""
+        recorded = self.recorded
+        last = spool_in(self.window.folder, SpoolKind.CALLS, recorded.legs[-1])
         recorded.in_progress_at_end = _still_in_progress(recorded.in_progress_at_end, [last, *recorded.more_calls])
-        if request.selection(None).has_kernel_stacks:
-            recorded.kernel_symbols = read_kernel_symbols()
-        finish: Callable[..., object] = importlib.import_module(_FINISH).finish
-        finished = finish(request, recorded, window, user, lambda _share: None)
-        window.publish(finished.file)  # type: ignore[attr-defined]
-        display.summary(request, recorded, finished, window.target, None)  # type: ignore[arg-type]
-    except BpfrecError as error:
-        display.lines = [f"{NUMBER.name}: {window.target} was not written: {error.message}"]
-    except OSError as error:
-        display.lines = [f"{NUMBER.name}: {window.target} was not written: {error.strerror or error}"]
-    with os.fdopen(results, "wb") as file:
-        pickle.dump(display.lines, file)
 
 
 def _let_go(kept: set[int]) -> None:

@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from bpfrec.record.confinement.identity import Identity, Unchanged, check_readable
@@ -21,15 +22,17 @@ _CAPABILITY_VERSION = 0x20080522
 _DAC_READ_SEARCH = 1 << 2
 _SYSTEM = (
     *("/usr", "/lib", "/lib64", "/etc/ld.so.cache", "/etc/localtime", "/proc", "/sys/devices/system"),
-    *("/dev/null", "/dev/urandom"),
+    # DuckDB asks for the memory and the CPUs that it may have.
+    *("/sys/fs/cgroup", "/dev/null", "/dev/urandom"),
 )
 
 
-def confine(identity: Identity | Unchanged, folder: int) -> None:
-    """Makes this process, which has one thread, somebody who can only read, compute, and write in ``folder``.
+def confine(identity: Identity | Unchanged, folders: Sequence[int], readable: Sequence[int] = ()) -> None:
+    """Makes this process, which has one thread, somebody who can only read, compute, and write in ``folders``.
 
-    ``folder``: a descriptor of the folder. What the kernel does not have is left out and logged; a recording does not
-    fail for want of it. The kernel still kills this process when its parent ends.
+    ``folders``: descriptors of them. ``readable``: descriptors of folders that it also reads, where it stays root and
+    may otherwise read only what bpfrec is made of. What the kernel does not have is left out and logged; a recording
+    does not fail for want of it. The kernel still kills this process when its parent ends.
 
     Raises:
         OSError: it cannot become ``identity``.
@@ -54,8 +57,8 @@ def confine(identity: Identity | Unchanged, folder: int) -> None:
     _drop_capabilities(libc)
     libc.prctl(_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
     # Root's own files are root's without any capability.
-    readable = _needed() if os.geteuid() == 0 else None
-    for remark in (work_only_in(folder, readable), filter_calls()):
+    only = {*_needed(), *(Path(f"/proc/self/fd/{number}") for number in readable)} if os.geteuid() == 0 else None
+    for remark in (work_only_in(folders, only), filter_calls()):
         if remark:
             _log.info("%d is not wholly confined: %s", os.getpid(), remark)
 

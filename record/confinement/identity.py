@@ -16,7 +16,7 @@ PRIVATE_GROUPS = range(0x70000000, 0x7FFFFFFF)
 
 _NEEDED = ("CAP_SETUID", "CAP_SETGID", "CAP_CHOWN", "CAP_DAC_OVERRIDE")
 # Each may be in a place of its own.
-_MODULES = ("bpfrec", "pyarrow", "numpy", "elftools", "json")
+_MODULES = ("bpfrec", "pyarrow", "numpy", "elftools", "duckdb", "click", "json")
 
 
 @dataclass(frozen=True)

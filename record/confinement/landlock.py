@@ -1,4 +1,4 @@
-"""Landlock: a process gives up all writing but in one folder. See landlock(7) and include/uapi/linux/landlock.h."""
+"""Landlock: a process gives up all writing but in a few folders. See landlock(7) and include/uapi/linux/landlock.h."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import ctypes
 import os
 import stat
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -24,8 +24,8 @@ _TCP = 0b11
 _ABSTRACT_SOCKETS_AND_SIGNALS = 0b11
 
 
-def work_only_in(folder: int, readable: Iterable[Path] | None) -> str:
-    """Lets this process write only in the folder that the descriptor ``folder`` is of, for ever.
+def work_only_in(folders: Sequence[int], readable: Iterable[Path] | None) -> str:
+    """Lets this process write only in the folders that the descriptors ``folders`` are of, for ever.
 
     ``readable``: what it may read beside that; None: whatever its user may. It may not execute anything, nor use TCP,
     nor send signals to others, as far as this kernel has that. Files that are open stay so. Returns why it could not be
@@ -46,9 +46,10 @@ def work_only_in(folder: int, readable: Iterable[Path] | None) -> str:
     if rules < 0:
         return f"no Landlock: {os.strerror(ctypes.get_errno())}"
     try:
-        inside = struct.pack("<Qi", rights & ~(_EXECUTE | _IOCTL_DEVICE), folder)
-        if libc.syscall(_ADD, rules, _BENEATH, inside, 0):
-            return f"no Landlock: {os.strerror(ctypes.get_errno())}"
+        for folder in folders:
+            inside = struct.pack("<Qi", rights & ~(_EXECUTE | _IOCTL_DEVICE), folder)
+            if libc.syscall(_ADD, rules, _BENEATH, inside, 0):
+                return f"no Landlock: {os.strerror(ctypes.get_errno())}"
         for place in readable or ():
             _let_read(libc, rules, place)
         if libc.syscall(_RESTRICT, rules, 0):

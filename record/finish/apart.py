@@ -26,6 +26,7 @@ from bpfrec.record.confinement.confine import confine
 from bpfrec.record.confinement.identity import Identity, Unchanged
 from bpfrec.record.finish.call_parts import Converted
 from bpfrec.record.finish.finish import Finished, finish
+from bpfrec.record.finish.priority import raise_priority
 from bpfrec.record.processes.procfs import Reader
 from bpfrec.record.request import Request
 from bpfrec.record.session.output import Output
@@ -102,10 +103,14 @@ def finish_apart(
     report: Callable[[float], None],
     converted: Callable[[], Converted | None] | None,
     identity: Identity | Unchanged,
+    *,
+    first: Callable[[], None] = lambda: None,
+    urgent: int | None = None,
 ) -> Finished:
     """Does what :func:`.finish` does, in a process that works as ``identity`` and may do nothing else.
 
-    Where it cannot become that, it stays who it is. Disk errors come as OSError.
+    Where it cannot become that, it stays who it is. It does ``first`` before all else. ``urgent``: a descriptor that
+    can be read when a process of the lowest priority is to get a normal one. Disk errors come as OSError.
 
     Raises:
         BpfrecError: the process failed, or was killed.
@@ -117,6 +122,7 @@ def finish_apart(
 
         try:
             _prepare(recorded.tracker.modules, recorded, output, questions, who)
+            first()
             done = finish(request, recorded, output, user, _seldom(lambda share: answer("share", share)), converted)
             losses = [_Loss(**row) for row in done.losses]
             kept = (done.calls, done.samples, done.processes, done.lost, done.file.name, done.size, losses)
@@ -132,10 +138,10 @@ def finish_apart(
             _log.info("finishing failed", exc_info=True)
             answer("failed", _Failed(f"the trace cannot be made: {type(error).__name__}: {error}", _REPORT_IT))
 
-    made = _run(work, recorded.tracker.modules, report, identity)
+    made = _run(work, recorded.tracker.modules, report, identity, urgent)
     if isinstance(made, _Failed) and made.may_not_begin:
         _log.info("%s", made.message)
-        made = _run(work, recorded.tracker.modules, report, Unchanged(made.message))
+        made = _run(work, recorded.tracker.modules, report, Unchanged(made.message), urgent)
     if isinstance(made, _Failed):
         _fail(made)
     if "/" in made.name or made.name.startswith("."):
@@ -150,7 +156,11 @@ _Work = Callable[[int, socket.socket, Identity | Unchanged], None]
 
 
 def _run(
-    work: _Work, modules: Modules, report: Callable[[float], None], identity: Identity | Unchanged
+    work: _Work,
+    modules: Modules,
+    report: Callable[[float], None],
+    identity: Identity | Unchanged,
+    urgent: int | None,
 ) -> _Done | _Failed:
     """Has ``work`` done in a process, and answers its questions; what it made."""
     answers, its_answers = os.pipe()
@@ -167,7 +177,7 @@ def _run(
         try:
             os.close(its_answers)
             its_questions.close()
-            last = _attend(answers, questions, modules, report)
+            last = _attend(answers, questions, modules, report, None if urgent is None else (urgent, pid))
             status = child_process.reap(pid)
             pid = 0
         finally:
@@ -191,16 +201,29 @@ def _signal(number: int) -> str:
 
 
 def _attend(
-    answers: int, questions: socket.socket, modules: Modules, report: Callable[[float], None]
+    answers: int,
+    questions: socket.socket,
+    modules: Modules,
+    report: Callable[[float], None],
+    urgent: tuple[int, int] | None = None,
 ) -> _Done | _Failed | None:
-    """Attends to a process until it closes its end; what it said last of its work."""
+    """Attends to a process until it closes its end; what it said last of its work.
+
+    ``urgent``: a descriptor, and the process that gets normal priority when it can be read.
+    """
     waiting = b""
     made: _Done | _Failed | None = None
     poll = select.poll()
     poll.register(answers, select.POLLIN)
     poll.register(questions, select.POLLIN)
+    if urgent is not None:
+        poll.register(urgent[0], select.POLLIN)
     while True:
         for number, _ in poll.poll():
+            if urgent is not None and number == urgent[0]:
+                poll.unregister(number)
+                raise_priority(urgent[1])
+                continue
             if number != answers:
                 if not _serve(questions, modules):
                     poll.unregister(questions)
@@ -260,9 +283,12 @@ def _prepare(
     modules.helpers.leave()
     recorded.tracker.perf_maps.leave_helpers()
     modules.open_debug = lambda path, user: _ask(questions, path, user)
+    folders = [output.descriptor]
     try:
-        confine(identity, output.descriptor)
-        for spool in output.folder.glob("*.spool"):
+        if output.spools is not None:
+            folders.append(os.open(output.spools, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC))
+        confine(identity, folders)
+        for spool in (output.spools or output.folder).glob("*.spool"):
             spool.open("rb").close()
         trial = output.folder / "trial"
         trial.touch()

@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bpfrec.bpf import child_process
-from bpfrec.bpf.permission import has_capability
 from bpfrec.record.confinement.confine import confine
 from bpfrec.record.confinement.identity import Identity, Unchanged
+from bpfrec.record.finish.priority import lower_priority, raise_priority
 from bpfrec.record.session.output import Output
 from bpfrec.record.session.signals import ENDING
 from bpfrec.record.session.working_folder import SpoolKind, saved_part_in
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _TAG = "live"
-_LOWEST = 19
 # A part is saved, and its room in the spool given back, when it was made of so many bytes.
 _PART_BYTES = 1 << 28
 _FIRST_BYTES = 1 << 20
@@ -150,7 +149,7 @@ def _run(
     read_to: Callable[[], int] | None,
 ) -> None:
     lower_priority()
-    confine(identity, output.descriptor)
+    confine(identity, [output.descriptor])
     made = _convert(orders, output.spool(SpoolKind.CALLS), output.folder, failed_only, read_to)
     with os.fdopen(results, "wb") as file:
         pickle.dump(made, file)
@@ -186,19 +185,3 @@ def _convert(
                 give_back(spool, done if read_to is None else min(done, read_to()))
                 parts, number, rows, begin = None, number + 1, rows + made.rows, done
     return None
-
-
-def raise_priority(pid: int) -> None:
-    """Gives the process ``pid``, which called :func:`lower_priority`, normal priority again."""
-    with suppress(OSError):
-        os.sched_setscheduler(pid, os.SCHED_OTHER, os.sched_param(0))
-        os.setpriority(os.PRIO_PROCESS, pid, 0)
-
-
-def lower_priority() -> None:
-    """Takes only time that nobody else wants, if that can be undone: else, a busy machine would never finish."""
-    if not has_capability("CAP_SYS_NICE"):
-        return
-    with suppress(OSError):
-        os.setpriority(os.PRIO_PROCESS, 0, _LOWEST)
-        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))

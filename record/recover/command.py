@@ -89,6 +89,7 @@ def _recover(place: Path, left: list[LeftFolder], named: Path | None, force: boo
     from bpfrec.record.run import permit_many_files  # noqa: PLC0415
     from bpfrec.record.session.output import DEFAULT, prepare  # noqa: PLC0415
     from bpfrec.record.session.sudo_user import user_behind_sudo  # noqa: PLC0415
+    from bpfrec.record.session.unprivileged import unprivileged  # noqa: PLC0415
 
     usable = [folder for folder in left if folder.kept and folder.kept.attached and not folder.is_in_use]
     if not usable:
@@ -116,8 +117,9 @@ def _recover(place: Path, left: list[LeftFolder], named: Path | None, force: boo
         prepare(target, force or (named is None and target.name == DEFAULT.name), user, keep_old=not force) as output,
         Display("") as display,
     ):
+        identity = unprivileged(user, output, folder)
         try:
-            recovered = recover_folder(folder.path, output, user, display.finishing)
+            recovered = recover_folder(folder.path, output, user, display.finishing, identity)
             old = output.publish(recovered.finished.file)
         except OSError as error:
             raise BpfrecError(

@@ -14,11 +14,12 @@ from types import TracebackType
 from bpfrec.formats.errors import BpfrecError
 from bpfrec.record.journal import Kept
 from bpfrec.record.recover.legs_left import read_left
-from bpfrec.record.session.working_folder import RESERVE, bytes_on_disk, is_private, legs_in
+from bpfrec.record.session.working_folder import RESERVE, bytes_on_disk, give_to_group, is_private, legs_in
 
 # As Output names it.
 _NAME = re.compile(r"\..+\.[0-9a-f]{8}", re.DOTALL)
 _MODES = (0o700, 0o770)
+_FILE_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -70,6 +71,20 @@ class OpenFolder:
             raise
         self.path = Path(f"/proc/self/fd/{self._descriptor}")
         self._given = path
+
+    def open_to(self, group: int) -> None:
+        """Lets processes with the id ``group`` work in the folder, and use the files in it.
+
+        Raises:
+            OSError: the file system of the folder has no groups.
+        """
+        for name in os.listdir(self.path):  # noqa: PTH208 - of a descriptor
+            descriptor = os.open(name, _FILE_FLAGS, dir_fd=self._descriptor)
+            try:
+                give_to_group(descriptor, group, 0o660)
+            finally:
+                os.close(descriptor)
+        give_to_group(self._descriptor, group, 0o770)
 
     def remove(self) -> None:
         """Removes the folder with all that is in it.

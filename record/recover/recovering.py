@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
 
 from bpfrec.bpf import wire
 from bpfrec.bpf.program import COUNTERS
+from bpfrec.bpf.sideband import parse_events, parse_forks
 from bpfrec.formats.errors import BpfrecError
-from bpfrec.record.finish.finish import Finished, finish
+from bpfrec.record.confinement.identity import Identity, Unchanged
+from bpfrec.record.finish.apart import finish_apart
+from bpfrec.record.finish.finish import Finished
 from bpfrec.record.finish.saved_parts import saved_parts
 from bpfrec.record.journal import Attached, Begun, Kept, boot_id
 from bpfrec.record.processes.found_process import FoundProcess, StartedProgram
@@ -23,7 +26,7 @@ from bpfrec.record.session.recorded import Recorded
 from bpfrec.record.session.sudo_user import User
 from bpfrec.record.session.tracker import ProcessTracker
 from bpfrec.record.session.working_folder import SpoolKind, spool_in
-from bpfrec.record.spool import SpoolWriter, last_drain
+from bpfrec.record.spool import SpoolWriter, last_drain, read_chunks
 from bpfrec.record.stacks.kernel_symbols import read_kernel_symbols
 from bpfrec.record.stacks.perf_map_files import PerfMaps
 
@@ -31,6 +34,7 @@ _OTHER_COUNTERS = ("missed_runs", "throttled_samples", "failed_reads")
 # A mark follows the last one within a second or two; more than this is no such time.
 _MOST_LATER = 1 << 30
 _CPUS = 1 << 16
+_SIDE_BAND_BATCH = 1 << 30
 _KILLED = "the recorder was killed, and the recording is not finished"
 
 
@@ -53,10 +57,18 @@ class Recovered:
     finished: Finished
 
 
-def recover_folder(folder: Path, output: Output, user: User | None, report: Callable[[float], None]) -> Recovered:
+def recover_folder(
+    folder: Path,
+    output: Output,
+    user: User | None,
+    report: Callable[[float], None],
+    identity: Identity | Unchanged,
+) -> Recovered:
     """Writes the trace of the recording in the working folder ``folder`` into ``output``; the spools stay.
 
-    ``report`` gets the share of the work that is done, 0 to 1. Disk errors come as OSError.
+    Only the journal is read here, and the files of programs are opened; the trace is made by a process that works as
+    ``identity`` and may do nothing else. ``report`` gets the share of the work that is done, 0 to 1. Disk errors come
+    as OSError.
 
     Raises:
         BpfrecError: nothing was recorded.
@@ -70,12 +82,16 @@ def recover_folder(folder: Path, output: Output, user: User | None, report: Call
         )
     for leg in left.legs:
         for kind in SpoolKind:
-            spool_in(folder, kind, leg).touch(mode=0o600)
+            spool = spool_in(folder, kind, leg)
+            if not spool.exists():
+                SpoolWriter(spool, output.group).close()
     output.spools = folder
     recorded = _recorded(left, kept.begun, kept.attached, folder)
-    recorded.more_calls = [_write_unsent(left, folder, output.folder)]
+    recorded.more_calls = [_write_unsent(left, folder, output)]
     try:
-        return Recovered(kept.begun.request, recorded, finish(kept.begun.request, recorded, output, user, report))
+        _open_files(recorded.tracker, folder, left.legs)
+        request = kept.begun.request
+        return Recovered(request, recorded, finish_apart(request, recorded, output, user, report, None, identity))
     finally:
         recorded.tracker.close()
 
@@ -120,10 +136,22 @@ def _recorded(left: Left, begun: Begun, attached: Attached, folder: Path) -> Rec
     )
 
 
-def _write_unsent(left: Left, folder: Path, made: Path) -> Path:
+def _open_files(tracker: ProcessTracker, folder: Path, legs: Iterable[int]) -> None:
+    """Opens the files of programs that the side band tells of, as the recorder does while it records."""
+    spools = [spool_in(folder, SpoolKind.SIDE_BAND, leg) for leg in legs]
+
+    def chunks() -> Iterator[memoryview]:
+        return (chunk.data.data for spool in spools for chunk in read_chunks(spool, _SIDE_BAND_BATCH))
+
+    with tracker.careful.about("reading the side band"):
+        tracker.learn_children(event for data in chunks() for event in parse_forks(data))
+        tracker.open_files(event for data in chunks() for event in parse_events(data))
+
+
+def _write_unsent(left: Left, folder: Path, output: Output) -> Path:
     """Writes the batches that had not been sent at the last mark, and were not sent later, as a spool of calls."""
-    path, kept = made / "unsent.spool", left.kept
-    writer = SpoolWriter(path)
+    path, kept = output.folder / "unsent.spool", left.kept
+    writer = SpoolWriter(path, output.group)
     try:
         mark = kept.mark
         if mark is not None and kept.ended is None:
@@ -145,7 +173,6 @@ def _tracker(kept: Kept, begun: Begun, attached: Attached) -> ProcessTracker:
         attached.command_pid,
         begun.request.command,
         perf_maps=PerfMaps(made=begun.wall_ns),
-        is_over=True,
     )
     # Who may recover is root, or who recorded. Most processes have gone, and nobody can tell whose they were.
     tracker.modules.reads_as = reader(os.getpid())

@@ -19,7 +19,15 @@ from pathlib import Path
 
 from bpfrec.formats.errors import BpfrecError
 from bpfrec.record.session.sudo_user import User
-from bpfrec.record.session.working_folder import RESERVE, SpoolKind, bytes_on_disk, legs_in, spool_in, unneeded
+from bpfrec.record.session.working_folder import (
+    RESERVE,
+    SpoolKind,
+    bytes_on_disk,
+    give_to_group,
+    legs_in,
+    spool_in,
+    unneeded,
+)
 
 DEFAULT = Path("trace.bpfrec")
 
@@ -73,11 +81,14 @@ class Output:
         Raises:
             OSError: the file system of the folder has no groups.
         """
-        os.fchown(self._folder, -1, group)
-        if os.fstat(self._folder).st_gid != group:
-            raise OSError(errno.ENOTSUP, "files have no groups there")
-        os.fchmod(self._folder, 0o770)
+        give_to_group(self._folder, group, 0o770)
         self.group = group
+
+    def share(self, path: Path) -> None:
+        """Lets those who may work in the folder use the file ``path`` in it. Disk errors come as OSError."""
+        if self.group is not None:
+            os.chown(path, -1, self.group, follow_symlinks=False)
+            path.chmod(0o660)
 
     def spool(self, kind: SpoolKind) -> Path:
         """The file for the spool of ``kind``."""

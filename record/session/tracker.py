@@ -49,9 +49,8 @@ class ProcessTracker:
     ``wanted``: the pids that matter, None: all. With ``follow``, children of these are added. ``command_pid``: the
     process that will become the recorded command ``argv``; what it maps before that is bpfrec's own. ``careful``: what
     cannot be read about one process is counted there, and the others are followed all the same. ``note``: gets what is
-    read, for a journal. ``is_over``: the recording has ended, and its recorder too; the files that processes
-    executed are looked for when their mappings are read. ``forgets``: only the last part of the recording is kept, and
-    :meth:`forget` is called now and then. ``initial``: what the history begins with.
+    read, for a journal. ``forgets``: only the last part of the recording is kept, and :meth:`forget` is called now and
+    then. ``initial``: what the history begins with.
     """
 
     wanted: set[int] | None
@@ -62,7 +61,6 @@ class ProcessTracker:
     perf_maps: PerfMaps = field(default_factory=PerfMaps)
     careful: Careful = field(default_factory=Careful)
     note: Callable[[FoundProcess | StartedProgram], None] = lambda _entry: None
-    is_over: bool = False
     forgets: bool = False
     initial: InitialState = field(init=False)
     _born: dict[int, int] = field(default_factory=dict)
@@ -179,14 +177,17 @@ class ProcessTracker:
             if not isinstance(event, Lost) and not self.matters(event.pid):
                 continue
             history.apply(event)
-            if self.is_over and isinstance(event, Mapping):
-                with self.careful.about(f"opening {event.path}"):
-                    self._note_mapping(event)
             if isinstance(event, Comm) and event.exec:
                 self._name_program(history, event)
-        if self.is_over:
-            self.find_perf_maps(finally_=True)
         return history
+
+    def open_files(self, events: Iterable[Event]) -> None:
+        """Looks for the files that processes executed, as ``events`` tell, when recording and recorder have ended."""
+        for event in events:
+            if isinstance(event, Mapping) and self.matters(event.pid):
+                with self.careful.about(f"opening {event.path}"):
+                    self._note_mapping(event)
+        self.find_perf_maps(finally_=True)
 
     def ended(self) -> frozenset[int]:
         """The processes followed so far that have ended."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import stat
@@ -37,6 +38,18 @@ def is_private(found: os.stat_result) -> bool:
     """Whether nobody but its owner, and the helpers of a recorder, can write to a file or folder."""
     shared = found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
     return not shared or (shared == stat.S_IWGRP and found.st_gid in PRIVATE_GROUPS)
+
+
+def give_to_group(descriptor: int, group: int, mode: int) -> None:
+    """Gives an open file or folder to ``group``, with ``mode``.
+
+    Raises:
+        OSError: its file system has no groups.
+    """
+    os.fchown(descriptor, -1, group)
+    if os.fstat(descriptor).st_gid != group:
+        raise OSError(errno.ENOTSUP, "files have no groups there")
+    os.fchmod(descriptor, mode)
 
 
 def spool_in(folder: Path, kind: SpoolKind, leg: int = 0) -> Path:

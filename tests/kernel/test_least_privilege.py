@@ -119,14 +119,30 @@ def test_what_reads_foreign_bytes_is_not_root(python: list[str], tmp_path: Path,
         parent.chmod(parent.stat().st_mode | 0o055)
     output = tmp_path / "t.bpfrec"
     caller = [f"SUDO_UID={NOBODY}", f"SUDO_GID={NOBODY}", "SUDO_USER=nobody"] if sudo else []
-    at_least_two_segments = "import os, time; [(os.path.exists('/missing'), time.sleep(0.1)) for _ in range(25)]"
-    command = [python[0], *caller, *python[1:], "-v", "record", "-o", str(output), "--", python[-3], "-c"]
+    at_least_two_segments = """
+import os, time
+for _ in range(25):
+    os.path.exists("/missing")
+    time.sleep(0.1)
+try:
+    open("/missing/too")
+except OSError:
+    pass
+"""
+    command = [python[0], *caller, *python[1:], "-v", "record", "--live", "opensnoop -x", "-o", str(output), "--"]
     done = subprocess.run(
-        [*command, at_least_two_segments], capture_output=True, text=True, timeout=90, check=False, cwd="/"
+        [*command, python[-3], "-c", at_least_two_segments],
+        capture_output=True,
+        text=True,
+        timeout=90,
+        check=False,
+        cwd="/",
     )
     assert done.returncode == 0, done.stderr
     became = re.findall(r"works as user (\d+) and group (\d+)", done.stderr)
-    assert len(became) == 2, done.stderr
+    # The converter, the finisher, and what shows calls meanwhile.
+    assert len(became) == 3, done.stderr
+    assert "/missing/too" in done.stdout
     for user, group in became:
         assert int(user) == (NOBODY if sudo else int(group))
         assert int(group) >= 0x70000000

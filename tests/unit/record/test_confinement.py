@@ -34,7 +34,7 @@ def said_by(output: Output, identity: Identity | Unchanged, work: Callable[[], o
     reading, writing = os.pipe()
 
     def apart() -> None:
-        confine(identity, output.descriptor)
+        confine(identity, [output.descriptor])
         try:
             said = repr(work())
         except OSError as error:

@@ -10,17 +10,27 @@ from typing import Any
 import numpy as np
 import pytest
 from support import ring_bytes
+from support.forbidden import attempts
+from support.recorded_calls import PID, recorded
 
 from bpfrec.bpf import child_process, wire
 from bpfrec.formats.errors import BpfrecError
+from bpfrec.formats.kernel.syscalls import syscalls
 from bpfrec.record import windows
+from bpfrec.record.confinement.identity import PRIVATE_GROUPS, Identity, Unchanged
+from bpfrec.record.finish import apart
+from bpfrec.record.finish.finish import Finished, finish
 from bpfrec.record.finish.gathering import copy_start, gather_legs
 from bpfrec.record.request import Request
 from bpfrec.record.session.output import prepare
+from bpfrec.record.session.spools import Spools
 from bpfrec.record.session.triggers import Triggers
+from bpfrec.record.session.unprivileged import opened
 from bpfrec.record.session.working_folder import SpoolKind, legs_in, spool_in
 from bpfrec.record.spool import SpoolWriter, read_chunks
 from bpfrec.record.windows import WindowWriter, _let_go, _prepared, _separate, _still_in_progress, _write_unsent
+
+GETPID = syscalls()["getpid"].numbers["x86_64"]
 
 
 def spool(path: Path, *samples: bytes) -> Path:
@@ -42,9 +52,10 @@ def call(ts: int, tid: int = 101, flags: int = 0) -> bytes:
 
 def test_a_batch_that_was_sent_meanwhile_is_there_once(tmp_path: Path) -> None:
     grown = ring_bytes.sample(ring_bytes.call(0, ts=1), ring_bytes.call(0, ts=2))
-    spool(spool_in(tmp_path, SpoolKind.CALLS, 3), grown)
-    path = _write_unsent([(0, call(1), 1), (1, call(5), 1)], tmp_path, 3, 9)
-    [chunk] = list(read_chunks(path, 1 << 20))
+    with prepare(tmp_path / "t.bpfrec", force=True) as window:
+        spool(spool_in(window.folder, SpoolKind.CALLS, 3), grown)
+        path = _write_unsent([(0, call(1), 1), (1, call(5), 1)], window, 3, 9)
+        [chunk] = list(read_chunks(path, 1 << 20))
     assert (chunk.cpu, times_in(chunk.data.tobytes())) == (1, [5])
 
 
@@ -102,7 +113,7 @@ def test_no_signal_is_lost_in_silence(tmp_path: Path, monkeypatch: pytest.Monkey
     with (
         prepare(tmp_path / "t.bpfrec", force=True) as output,
         Triggers() as triggers,
-        WindowWriter(Request(), output, None, triggers) as writer,
+        WindowWriter(Request(), output, None, triggers, Unchanged("a test")) as writer,
     ):
         triggers.pending += [1, 2]
         assert writer.asked() == [1, 2]
@@ -118,6 +129,49 @@ def test_no_signal_is_lost_in_silence(tmp_path: Path, monkeypatch: pytest.Monkey
         triggers.pending.append(3)
         writer.finish(said)
         assert "the trace of the end has what led up to it" in said.lines[2]
+
+
+@pytest.mark.parametrize(
+    "can_change", [False, pytest.param(True, marks=pytest.mark.skipif(os.geteuid() != 0, reason="only root can"))]
+)
+def test_a_window_is_made_by_a_process_without_rights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, can_change: bool
+) -> None:
+    identity = Identity(PRIVATE_GROUPS[77], PRIVATE_GROUPS[77], ()) if can_change else Unchanged("a test")
+    reading, writing = os.pipe()
+    said = Said()
+    with (
+        attempts(tmp_path) as forbidden,
+        prepare(tmp_path / "t.bpfrec", force=True) as output,
+        Triggers() as triggers,
+        WindowWriter(Request(), output, None, triggers, identity) as writer,
+    ):
+        # The process gives up all that it was not told to keep.
+        stdin = os.dup(0)
+        os.dup2(writing, 0)
+
+        def work(*arguments: Any) -> Finished:
+            os.write(0, f"{os.getuid()} {forbidden()}".encode())
+            return finish(*arguments)
+
+        monkeypatch.setattr(apart, "finish", work)
+        opened(identity, output)
+        spools = Spools(output)
+        spools.begin_leg(1)
+        recording = recorded(spools, [ring_bytes.call(GETPID, ts=1000 + n, pid=PID, tid=PID) for n in range(3)])
+        recording.legs = [1]
+        triggers.pending.append(1)
+        writer.begin(recording, [(0, call(2000), 1)])
+        writer.finish(said)
+        spools.close()
+    os.close(writing)
+    os.dup2(stdin, 0)
+    os.close(stdin)
+    with os.fdopen(reading) as told:
+        assert told.read() == f"{identity.uid if isinstance(identity, Identity) else os.getuid()} {{}}"
+    assert "4 calls" in said.lines[0]
+    [trace] = tmp_path.glob("t-*.bpfrec")
+    assert (trace.stat().st_uid, trace.stat().st_mode & 0o777) == (os.geteuid(), 0o600)
 
 
 def test_signals_are_counted() -> None:

@@ -12,16 +12,21 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 from support import ring_bytes
+from support.forbidden import attempts
 
 import bpfrec
 from bpfrec.cli import root
 from bpfrec.formats.kernel.syscalls import syscalls
 from bpfrec.formats.manifest import Clock
+from bpfrec.record.confinement.identity import PRIVATE_GROUPS, Identity, Unchanged
+from bpfrec.record.finish import apart
+from bpfrec.record.finish.finish import Finished, finish
 from bpfrec.record.journal import Attached, Ended, Looked, Mark, read_journal
 from bpfrec.record.processes.descriptors import DescriptorSnapshot
 from bpfrec.record.processes.found_process import FoundProcess, StartedProgram
 from bpfrec.record.processes.procfs import MapsLine, ProcessStatus
 from bpfrec.record.request import Request
+from bpfrec.record.session import unprivileged
 from bpfrec.record.session.output import Output, prepare
 from bpfrec.record.session.segments import Segments
 from bpfrec.record.session.spools import Spools
@@ -106,6 +111,37 @@ def test_all_spooled_calls_are_recovered(killed: Killed, tmp_path: Path) -> None
     assert rows(trace, "SELECT cmdline FROM processes") == [("worker -x",)]
     assert rows(trace, "SELECT finished, stopped LIKE '%killed%' FROM recording") == [(False, True)]
     assert sorted(rows(trace, "SELECT kind, count FROM losses")) == [("recorder-killed", 1), ("ring-full", 2)]
+    assert not killed.folder.exists()
+
+
+@pytest.mark.parametrize(
+    "can_change", [False, pytest.param(True, marks=pytest.mark.skipif(os.geteuid() != 0, reason="only root can"))]
+)
+def test_the_trace_is_made_by_a_process_without_rights(
+    killed: Killed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, can_change: bool
+) -> None:
+    # Elsewhere, somebody else may not be able to read this Python. What is needed later is imported by now.
+    identity = Identity(PRIVATE_GROUPS[77], PRIVATE_GROUPS[77], ()) if can_change else Unchanged("a test")
+    monkeypatch.setattr(unprivileged, "identity_for", lambda _user: identity)
+    killed.attach()
+    killed.call(1)
+    killed.die()
+    reading, writing = os.pipe()
+    with attempts(tmp_path) as forbidden:
+
+        def work(*arguments: Any) -> Finished:
+            os.write(writing, f"{os.getuid()} {forbidden()}".encode())
+            return finish(*arguments)
+
+        monkeypatch.setattr(apart, "finish", work)
+        done = run(tmp_path / "t.bpfrec")
+    assert done.exit_code == 0, done.output
+    os.close(writing)
+    with os.fdopen(reading) as told:
+        assert told.read() == f"{identity.uid if isinstance(identity, Identity) else os.getuid()} {{}}"
+    found = (tmp_path / "t.bpfrec").stat()
+    assert (found.st_uid, found.st_mode & 0o777) == (os.geteuid(), 0o600)
+    assert rows(tmp_path / "t.bpfrec", "SELECT ts_ns FROM syscalls") == [(1001,)]
     assert not killed.folder.exists()
 
 
