@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import NoReturn
 
 _ASKING = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
@@ -37,6 +40,18 @@ def ended_by_signals() -> Iterator[None]:
 def interrupted_status() -> int:
     """The exit status of a program that was interrupted: 128 and the number of the signal that asked for it."""
     return 128 + (_arrived[-1] if _arrived else signal.SIGINT)
+
+
+def ending_status(ending: BaseException) -> int:
+    """The exit status of a program that ``ending`` ended: a KeyboardInterrupt, or a SystemExit with its status."""
+    return ending.code if isinstance(ending, SystemExit) and isinstance(ending.code, int) else interrupted_status()
+
+
+def end_now(status: int) -> NoReturn:
+    """Ends the process without waiting for threads, which may be waiting for a server themselves."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
 
 
 def _end(number: int, _frame: FrameType | None) -> None:

@@ -3,30 +3,25 @@
 from __future__ import annotations
 
 import os
-import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import click
 
-from bpfrec.analyze.commands.endings import ended_by_signals
+from bpfrec.analyze.commands.endings import end_now, ended_by_signals, ending_status
+from bpfrec.analyze.commands.fleet_run import Asking, Progress, Run
 from bpfrec.analyze.commands.lazygroup import Entry, LazyGroup
 from bpfrec.analyze.commands.output import Output, note, output_options
 from bpfrec.analyze.reports import REPORTS, find
 from bpfrec.formats.errors import BpfrecError
-
-if TYPE_CHECKING:
-    from bpfrec.analyze.engine.result import Result
-    from bpfrec.analyze.fleet.question import Question, Status
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 FLEET_VARIABLE = "BPFREC_FLEET"
 DEFAULT_FLEET = "fleet.parquet"
 _TIME_LIMIT_S = 600.0
-_CLEAR = "\r\x1b[K"
 
 
 class _Group(LazyGroup):
@@ -93,7 +88,9 @@ def _fleet_options(function: F) -> F:
 
 
 def _asking_options(function: F) -> F:
-    """Adds how many traces are asked at a time, how long one may take, and where the list of how it went goes."""
+    """Adds how many traces are asked at a time, how long one may take, and where the list of how it went goes: the
+    command gets an :class:`Asking` as ``asking``.
+    """
 
     @_fleet_options
     @click.option(
@@ -121,106 +118,10 @@ def _asking_options(function: F) -> F:
         "suffix says; an existing file is replaced.",
     )
     @wraps(function)
-    def command(*args: Any, **kwargs: Any) -> Any:
-        return function(*args, **kwargs)
+    def command(*args: Any, jobs: int | None, time_limit_s: float, status_file: Path | None, **kwargs: Any) -> Any:
+        return function(*args, asking=Asking(jobs, time_limit_s, status_file), **kwargs)
 
     return command  # type: ignore[return-value]
-
-
-class _Run:
-    """Asks ``traces`` and gives the answers; notes how it went for each."""
-
-    def __init__(self, traces: Sequence[str], question: Question, jobs: int | None, time_limit_s: float) -> None:
-        self._traces, self._question = traces, question
-        self._jobs, self._time_limit_s = jobs or _cpus(), time_limit_s
-        self.statuses: list[Status] = []
-
-    def results(self) -> Iterator[Result]:
-        """The answers with rows, as they come."""
-        from bpfrec.analyze.fleet.local_runner import run_local  # noqa: PLC0415
-
-        progress = _Progress(len(self._traces), "asked")
-        try:
-            for answer in run_local(self._traces, self._question, jobs=self._jobs, time_limit_s=self._time_limit_s):
-                self.statuses.append(answer.status)
-                progress.show(len(self.statuses))
-                if answer.result is not None:
-                    yield answer.result
-        finally:
-            progress.clear()
-
-    def finish(self, status_file: Path | None) -> None:
-        """Says how many traces were not answered, and why; exits with 1 if there are any."""
-        from bpfrec.analyze.fleet.question import OK  # noqa: PLC0415
-
-        if status_file is not None:
-            _write_statuses(self.statuses, status_file)
-        lacking = [status for status in self.statuses if status.status == OK and "lacks" in status.message]
-        if lacking:
-            note(f"{len(lacking)} of {len(self.statuses)} traces lack events")
-        failed = [status for status in self.statuses if status.status != OK]
-        for status in failed[:3]:
-            note(f"{status.status}: {status.message}")
-        if failed:
-            more = "" if status_file else "; --status FILE lists them"
-            note(f"{len(failed)} of {len(self.statuses)} traces gave no whole answer{more}")
-            raise click.exceptions.Exit(1)
-
-
-def _write_statuses(statuses: Sequence[Status], path: Path) -> None:
-    from dataclasses import astuple  # noqa: PLC0415
-
-    from bpfrec.analyze.commands.output import format_of  # noqa: PLC0415
-    from bpfrec.analyze.engine.result import Result  # noqa: PLC0415
-
-    columns = ["trace", "status", "message", "rows", "bytes_read", "requests", "seconds"]
-    types = ["VARCHAR", "VARCHAR", "VARCHAR", "BIGINT", "BIGINT", "BIGINT", "DOUBLE"]
-    rows = sorted(astuple(status) for status in statuses)
-    Output(format_of(path), False, path, force=True).write(Result(columns, types, rows, ""))
-
-
-class _Progress:
-    """A line on the terminal that counts."""
-
-    def __init__(self, total: int, what: str) -> None:
-        self._total, self._what = total, what
-        self._is_shown = sys.stderr.isatty() and os.environ.get("TERM", "dumb") != "dumb"
-
-    def show(self, done: int) -> None:
-        """Shows how many are done."""
-        if self._is_shown:
-            sys.stderr.write(f"{_CLEAR}bpfrec: {done:,} of {self._total:,} traces {self._what}")
-            sys.stderr.flush()
-
-    def clear(self) -> None:
-        """Removes the line."""
-        if self._is_shown:
-            sys.stderr.write(_CLEAR)
-            sys.stderr.flush()
-
-
-def _cpus() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _write_answers(run: _Run, output: Output) -> None:
-    """Writes the rows of all answers as they come."""
-    from bpfrec.analyze.engine.result import Result  # noqa: PLC0415
-
-    results = run.results()
-    first = next(results, None)
-    if first is None:
-        return
-    columns = first.columns
-
-    def rows() -> Iterator[tuple[Any, ...]]:
-        yield from first.rows
-        for result in results:
-            if result.columns != columns:
-                raise BpfrecError("the answers of two traces have different columns", "Name the columns in the query.")
-            yield from result.rows
-
-    output.write(Result(columns, first.types, rows(), first.sql))
 
 
 @click.group(
@@ -258,13 +159,11 @@ def _report_command(name: str) -> click.Command:
         *,
         traces: list[str],
         output: Output,
-        jobs: int | None,
-        time_limit_s: float,
-        status_file: Path | None,
+        asking: Asking,
         merged: bool,
         **options: Any,
     ) -> None:
-        from bpfrec.analyze.fleet.merging import merge, reduce_sql  # noqa: PLC0415
+        from bpfrec.analyze.fleet.merging import reduce_sql  # noqa: PLC0415
         from bpfrec.analyze.fleet.question import Question  # noqa: PLC0415
 
         options = chosen.settle(options | {"format": output.format, "show_sql": False})
@@ -279,14 +178,11 @@ def _report_command(name: str) -> click.Command:
         if merged and "top" in wanted:
             # The greatest of all need not be among the greatest of any.
             wanted["top"] = 0
-        run = _Run(traces, Question(name, wanted), jobs, time_limit_s)
+        run = Run(traces, Question(name, wanted), asking)
         if merged:
-            result = merge(sql, run.results(), top)
-            if result.columns:
-                output.write(result)
+            run.write_merged(sql, top, output)
         else:
-            _write_answers(run, output)
-        run.finish(status_file)
+            run.write(output)
 
     own = [flag for param in chosen.options for flag in (*param.opts, *param.secondary_opts)]
     for param in command.params:
@@ -299,14 +195,7 @@ def _report_command(name: str) -> click.Command:
 @click.argument("query")
 @output_options
 @_asking_options
-def sql(
-    traces: list[str],
-    output: Output,
-    query: str,
-    jobs: int | None,
-    time_limit_s: float,
-    status_file: Path | None,
-) -> None:
+def sql(traces: list[str], output: Output, query: str, asking: Asking) -> None:
     """Ask many traces in SQL. The first column, trace, says which trace a row is from.
 
     QUERY is asked each trace by itself; "bpfrec analyze schema" lists the views. Add up what it gives with another
@@ -317,9 +206,7 @@ def sql(
     if output.show_sql:
         click.echo(query.strip())
         return
-    run = _Run(traces, Question(sql=query), jobs, time_limit_s)
-    _write_answers(run, output)
-    run.finish(status_file)
+    Run(traces, Question(sql=query), asking).write(output)
 
 
 @click.command("index")
@@ -353,10 +240,10 @@ def index(ctx: click.Context, places: tuple[str, ...], target: Path, failures: b
 
     ctx.with_resource(ended_by_signals())
     before = read_index(target) if target.exists() else None
-    progress = _Progress(0, "indexed")
+    progress = Progress(0, "indexed")
 
     def show(done: int, total: int) -> None:
-        progress._total = total
+        progress.total = total
         progress.show(done)
 
     builder = IndexBuilder(places, before, failures=failures, progress=show)
@@ -367,9 +254,13 @@ def index(ctx: click.Context, places: tuple[str, ...], target: Path, failures: b
     with output_file(target, force=True, binary=True) as file:
         pq.write_table(rows, file, compression="zstd")
     unreadable = f", {builder.unreadable} of them unreadable" if builder.unreadable else ""
-    note(f"{target}: {rows.num_rows:,} traces{unreadable}; {rows.num_rows - builder.kept:,} were read")
+    read = rows.num_rows - builder.kept - builder.unread
+    note(f"{target}: {rows.num_rows:,} traces{unreadable}; {read:,} were read")
     if builder.uncounted:
         note(f"{builder.uncounted:,} are of older versions, without counts of failed calls; --failures counts them")
+    if builder.ending is not None:
+        note(f"ended by a signal: {builder.unread:,} traces were not read; run it again to read them")
+        end_now(ending_status(builder.ending))
 
 
 @click.command("export")
@@ -384,12 +275,18 @@ def export(traces: list[str], target: str) -> None:
     from bpfrec.analyze.fleet.lake import Lake  # noqa: PLC0415
 
     lake = Lake(target)
-    progress = _Progress(len(traces), "copied")
+    progress = Progress(len(traces), "copied")
     faults = []
-    for done, (_, fault) in enumerate(lake.add(traces), 1):
-        progress.show(done)
-        if fault:
-            faults.append(fault)
+    done = 0
+    try:
+        for done, (_, fault) in enumerate(lake.add(traces), 1):
+            progress.show(done)
+            if fault:
+                faults.append(fault)
+    except (KeyboardInterrupt, SystemExit) as ending:
+        progress.clear()
+        note(f"ended by a signal: {done:,} of {len(traces):,} traces were copied; run it again for a whole lake")
+        end_now(ending_status(ending))
     progress.clear()
     for fault in faults[:3]:
         note(fault)

@@ -3,7 +3,10 @@
 :mod:`.places`        which traces a folder, a prefix of a store or a list names
 :mod:`.index`         a table with a row for each trace, made of the first 64 KiB of it
 :mod:`.question`      one question to one trace: rows, and a row that says how it went
+:mod:`.kept_rows`     rows of an answer that has too many for memory
+:mod:`.memory`        how much memory a process that asks may take
 :mod:`.local_runner`  asks many traces with processes of this machine
+:mod:`.threads`       many small tasks that wait for stores
 :mod:`.merging`       makes one answer of many
 :mod:`.lake`          copies the tables of many traces into one folder for other engines
 """

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +15,7 @@ import pyarrow.parquet as pq
 from bpfrec.analyze.engine.errors import sql_errors
 from bpfrec.analyze.engine.session import Scratch, connect
 from bpfrec.analyze.fleet.places import Found, find_traces
+from bpfrec.analyze.fleet.threads import in_threads
 from bpfrec.analyze.views.recording import check_clock, wall_offset_ns
 from bpfrec.formats.errors import BpfrecError
 from bpfrec.formats.failure_counts import failures_in
@@ -29,7 +29,9 @@ if TYPE_CHECKING:
     import duckdb
 
 INDEX_SUFFIX = ".parquet"
+UNREAD = "unread"
 _THREADS = 16
+_ROWS_AT_ONCE = 1000
 _COUNTS = pa.map_(pa.string(), pa.int64())
 SCHEMA = pa.schema(
     [
@@ -55,9 +57,9 @@ SCHEMA = pa.schema(
         ("bytes_read", pa.int64()),
     ]
 )
-"""``status``: ok, or unreadable with a ``message``. ``syscalls``: calls by name. ``failures``: failed calls by error;
-NULL where the manifest, of an older version, has no such counts and they were not to be counted. ``bytes_read``: what
-was read of a trace that is elsewhere, to make the row.
+"""``status``: ok, or unreadable or unread with a ``message``. ``syscalls``: calls by name. ``failures``: failed calls
+by error; NULL where the manifest, of an older version, has no such counts and they were not to be counted.
+``bytes_read``: what was read of a trace that is elsewhere, to make the row.
 """
 
 
@@ -138,8 +140,8 @@ class IndexBuilder:
 
     A trace whose size and time of change are those of before is not read again. When the rows are made, ``kept``,
     ``unreadable`` and ``uncounted`` count traces that were not read again, that cannot be read, and whose failures
-    are not known. ``progress`` is called with the number
-    of traces that are done and that there are.
+    are not known. If the user ended it, ``ending`` is what said so, and ``unread`` counts those that were left out.
+    ``progress`` is called with the number of traces that are done and that there are.
     """
 
     def __init__(
@@ -151,42 +153,92 @@ class IndexBuilder:
         progress: Callable[[int, int], None] = lambda _done, _all: None,
     ) -> None:
         self._failures, self._progress = failures, progress
-        self._before = {} if before is None else {row["trace"]: row for row in _rows(before)}
+        self._before = SCHEMA.empty_table() if before is None else before
         self._found = {found.trace: found for place in places for found in find_traces(place)}
-        self.kept = self.unreadable = self.uncounted = 0
+        self.kept = self.unreadable = self.uncounted = self.unread = 0
+        self.ending: BaseException | None = None
 
     def rows(self) -> pa.Table:
-        """The rows, in the order in which the traces were found."""
-        known = {trace: row for trace, found in self._found.items() if (row := self._same(found)) is not None}
+        """The rows, in the order in which the traces were found.
+
+        If the user ends it (KeyboardInterrupt, SystemExit), those that were not read have the status ``unread``, and
+        are read next time.
+        """
+        known = self._known()
         new = [found for trace, found in self._found.items() if trace not in known]
         self.kept = len(known)
-        made: dict[str, dict[str, Any]] = {}
-        pool = ThreadPoolExecutor(_THREADS)
+        made = _Rows()
+        reading = in_threads(lambda found: index_row(found, failures=self._failures), new, _THREADS)
         try:
-            for row in pool.map(lambda found: index_row(found, failures=self._failures), new):
-                made[row["trace"]] = row
+            for row in reading:
+                made.add(row)
                 self._progress(self.kept + len(made), len(self._found))
+        except (KeyboardInterrupt, SystemExit) as ending:
+            self.ending = ending
+            for found in new:
+                if found.trace not in made:
+                    made.add(_unread(found))
+                    self.unread += 1
         finally:
-            pool.shutdown(cancel_futures=True)
-        rows = [known.get(trace) or made[trace] for trace in self._found]
-        self.unreadable = sum(row["status"] != "ok" for row in rows)
-        self.uncounted = sum(row["status"] == "ok" and row["failures"] is None for row in rows)
-        return pa.Table.from_pylist(rows, schema=SCHEMA)
+            reading.close()
+        rows = pa.concat_tables([self._before.take(pa.array(list(known.values()), pa.int64())), made.table()])
+        places = {trace: place for place, trace in enumerate([*known, *made])}
+        rows = rows.take(pa.array([places[trace] for trace in self._found], pa.int64()))
+        is_ok = pc.equal(rows["status"], "ok")
+        self.unreadable = len(rows) - self.unread - (pc.sum(is_ok).as_py() or 0)
+        self.uncounted = pc.sum(pc.and_(is_ok, pc.is_null(rows["failures"]))).as_py() or 0
+        return rows
 
-    def _same(self, found: Found) -> dict[str, Any] | None:
-        row = self._before.get(found.trace)
-        if row is None or row["status"] != "ok" or found.modified_ns is None:
-            return None
-        if (row["size_bytes"], row["modified_ns"]) != (found.size, found.modified_ns):
-            return None
-        return None if self._failures and row["failures"] is None else row
+    def _known(self) -> dict[str, int]:
+        """Traces that are as they were, and which row each has in the index of before."""
+        known = {}
+        columns = [self._before[name].to_pylist() for name in ("trace", "status", "size_bytes", "modified_ns")]
+        counted = pc.is_valid(self._before["failures"]).to_pylist()
+        for place, (trace, status, size, modified, is_counted) in enumerate(zip(*columns, counted, strict=True)):
+            found = self._found.get(trace)
+            if found is None or status != "ok" or found.modified_ns is None:
+                continue
+            if (size, modified) == (found.size, found.modified_ns) and (is_counted or not self._failures):
+                known[trace] = place
+        # In the order in which they were found.
+        return {trace: known[trace] for trace in self._found if trace in known}
 
 
-def _rows(index: pa.Table) -> list[dict[str, Any]]:
-    """The rows with times as ns: Python's datetime ends at microseconds."""
-    whole = [pa.int64() if pa.types.is_timestamp(field.type) else field.type for field in index.schema]
-    rows: list[dict[str, Any]] = index.cast(pa.schema(zip(index.column_names, whole, strict=True))).to_pylist()
-    return rows
+class _Rows:
+    """Rows that come one by one, kept as columns, which take a tenth of the memory."""
+
+    def __init__(self) -> None:
+        self._names: dict[str, None] = {}
+        self._waiting: list[dict[str, Any]] = []
+        self._tables: list[pa.Table] = []
+
+    def add(self, row: dict[str, Any]) -> None:
+        self._names[row["trace"]] = None
+        self._waiting.append(row)
+        if len(self._waiting) == _ROWS_AT_ONCE:
+            self._keep()
+
+    def __contains__(self, trace: str) -> bool:
+        return trace in self._names
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def table(self) -> pa.Table:
+        self._keep()
+        return pa.concat_tables(self._tables)
+
+    def _keep(self) -> None:
+        self._tables.append(pa.Table.from_pylist(self._waiting, schema=SCHEMA))
+        self._waiting = []
+
+
+def _unread(found: Found) -> dict[str, Any]:
+    message = "the index was ended before this trace was read"
+    return {"trace": found.trace, "size_bytes": found.size, "status": UNREAD, "message": message}
 
 
 def chosen_traces(place: str, where: str | None) -> list[str]:

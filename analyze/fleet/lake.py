@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from urllib.parse import quote
@@ -20,6 +19,7 @@ import pyarrow.parquet as pq
 from bpfrec.analyze.engine.sqltemplate import identifier, literal
 from bpfrec.analyze.fleet.index import SCHEMA, index_row
 from bpfrec.analyze.fleet.places import SUFFIX, Found
+from bpfrec.analyze.fleet.threads import in_threads
 from bpfrec.formats.errors import BpfrecError, TraceFileError
 from bpfrec.formats.remote.opening import open_reader
 from bpfrec.formats.remote.store_source import file_system, store_error
@@ -67,19 +67,20 @@ class Lake:
 
         Gives each trace, and what failed: '' if nothing did. A trace that is in the lake is written again.
         """
-        rows = []
+        names = list(traces)
+        rows: dict[str, dict[str, object]] = {}
         tables: dict[str, set[str]] = {}
-        pool = ThreadPoolExecutor(_THREADS)
+        copying = in_threads(self._copy, names, _THREADS)
         try:
-            for trace, row, copied, fault in pool.map(self._copy, list(traces)):
+            for trace, row, copied, fault in copying:
                 if not fault:
-                    rows.append({**row, "id": trace_id(trace)})
+                    rows[trace] = {**row, "id": trace_id(trace)}
                     for name in copied:
                         tables.setdefault(name, set()).add(trace_id(trace))
                 yield trace, fault
         finally:
-            pool.shutdown(cancel_futures=True)
-        self._write_index(rows)
+            copying.close()
+        self._write_index([rows[trace] for trace in names if trace in rows])
         self._write(SCRIPT, [_script(sorted(tables)).encode()])
 
     def _copy(self, trace: str) -> tuple[str, dict[str, object], list[str], str]:

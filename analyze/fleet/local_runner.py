@@ -9,19 +9,23 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
+from pathlib import Path
 
-from bpfrec.analyze.engine.session import MEMORY_VARIABLE, MOST_BYTES
+from bpfrec.analyze.engine.session import MEMORY_VARIABLE
+from bpfrec.analyze.fleet.memory import MemoryBound, limit_of_each
 from bpfrec.analyze.fleet.question import DIED, TIMED_OUT, Answer, Question, Status, ask
 from bpfrec.formats.remote.uri import trace_place
+from bpfrec.formats.temporary import TemporaryFolder, remove_abandoned
 
-_LEAST_BYTES = 256 << 20
-_END_S = 2.0
+_END_S = 1.0
+"""How long processes have for ending by themselves."""
 
 
 @dataclass
@@ -32,17 +36,29 @@ class _Worker:
     since: float = 0.0
 
 
-def run_local(traces: Sequence[str], question: Question, *, jobs: int, time_limit_s: float) -> Iterator[Answer]:
+@dataclass(frozen=True)
+class _Said:
+    """What a worker says: an ``answer``, None if it is ready for the first question; ``leaves``: it is its last."""
+
+    answer: Answer | None = None
+    leaves: bool = False
+
+
+def run_local(
+    traces: Sequence[str], question: Question, *, jobs: int, time_limit_s: float
+) -> Generator[Answer, None, None]:
     """The answers of ``traces``, each as soon as it is there, so in no particular order.
 
-    ``jobs``: how many are asked at a time. ``time_limit_s``: how long one may take. Memory is shared among them.
+    ``jobs``: how many are asked at a time. ``time_limit_s``: how long one may take. Memory is shared among them. The
+    rows of an answer are to be read before the next answer.
     """
     waiting = list(reversed(traces))
     workers: list[_Worker] = []
+    folder = TemporaryFolder()
     try:
         while waiting or any(worker.trace for worker in workers):
             while waiting and len(workers) < min(jobs, len(traces)):
-                workers.append(_start(question, jobs))
+                workers.append(_start(question, limit_of_each(jobs), folder.name))
             for worker in workers:
                 if waiting and not worker.trace:
                     _give(worker, waiting.pop())
@@ -50,26 +66,41 @@ def run_local(traces: Sequence[str], question: Question, *, jobs: int, time_limi
             left = min(worker.since for worker in busy) + time_limit_s - time.monotonic()
             wait([worker.pipe for worker in busy], max(left, 0))
             for worker in busy:
-                answer = _taken(worker, time_limit_s)
-                if answer is not None:
-                    worker.trace = ""
-                    if answer.status.status in (DIED, TIMED_OUT):
-                        workers.remove(worker)
-                        _end(worker)
-                    yield answer
+                said = _said(worker, time_limit_s)
+                if said is None or said.answer is None:
+                    continue
+                worker.trace = ""
+                if said.leaves:
+                    workers.remove(worker)
+                    _end([worker])
+                yield said.answer
     finally:
-        for worker in workers:
-            _end(worker)
+        _end(workers)
+        folder.cleanup()
 
 
-def _start(question: Question, jobs: int) -> _Worker:
+def _start(question: Question, memory: str, folder: str) -> _Worker:
     # Forking would take the threads of Arrow and its connections along, half.
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
-    process = context.Process(target=_serve, args=(theirs, question, _memory(jobs)), daemon=True)
-    process.start()
+    process = context.Process(target=_serve, args=(theirs, question, memory, folder), daemon=True)
+    with _held_back():
+        process.start()
     theirs.close()
     return _Worker(process, ours)
+
+
+@contextmanager
+def _held_back() -> Iterator[None]:
+    """Ctrl-C comes after the block, and not at all to processes that are started in it: who asked ends them."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _give(worker: _Worker, trace: str) -> None:
@@ -79,49 +110,70 @@ def _give(worker: _Worker, trace: str) -> None:
         worker.pipe.send(trace)
 
 
-def _taken(worker: _Worker, time_limit_s: float) -> Answer | None:
-    """The answer of a worker, or what stands in its place; None if it is still at it."""
+def _said(worker: _Worker, time_limit_s: float) -> _Said | None:
+    """What a worker says, or what stands in its place; None if it is still at it."""
     seconds = time.monotonic() - worker.since
     shown = str(trace_place(worker.trace))
     if worker.pipe.poll():
         try:
-            answer: Answer = worker.pipe.recv()
+            said: _Said = worker.pipe.recv()
         except (EOFError, OSError):
             worker.process.join(_END_S)
             message = f"its process ended with {worker.process.exitcode}; it may have needed too much memory"
-            return Answer(Status(shown, DIED, message, seconds=seconds))
-        return answer
+            return _Said(Answer(Status(shown, DIED, message, seconds=seconds)), leaves=True)
+        if said.answer is None:
+            # Starting a process is no part of the question.
+            worker.since = time.monotonic()
+        return said
     if seconds >= time_limit_s:
-        return Answer(Status(shown, TIMED_OUT, f"no answer within {time_limit_s:g} s", seconds=seconds))
+        message = f"no answer within {time_limit_s:g} s"
+        return _Said(Answer(Status(shown, TIMED_OUT, message, seconds=seconds)), leaves=True)
     return None
 
 
-def _end(worker: _Worker) -> None:
-    worker.pipe.close()
-    worker.process.terminate()
-    worker.process.join(_END_S)
-    if worker.process.is_alive():
-        worker.process.kill()
-        worker.process.join()
+def _end(workers: Sequence[_Worker]) -> None:
+    for worker in workers:
+        worker.pipe.close()
+        worker.process.terminate()
+    until = time.monotonic() + _END_S
+    for worker in workers:
+        worker.process.join(max(until - time.monotonic(), 0))
+    stubborn = [worker.process for worker in workers if worker.process.is_alive()]
+    for process in stubborn:
+        process.kill()
+    for process in stubborn:
+        process.join()
+    if stubborn:
+        # They had no time to remove their temporary folders.
+        remove_abandoned()
 
 
-def _memory(jobs: int) -> str:
-    """What each process may take, if the user has not said it."""
-    own = os.environ.get(MEMORY_VARIABLE)
-    if own:
-        return own
-    whole = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else MOST_BYTES
-    return f"{min(max(whole // 2 // jobs, _LEAST_BYTES), MOST_BYTES) >> 20}MiB"
-
-
-def _serve(pipe: Connection, question: Question, memory: str) -> None:
+def _serve(pipe: Connection, question: Question, memory: str, folder: str) -> None:
     # Ctrl-C is for the process that asked, which ends this one.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _quit)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     os.environ[MEMORY_VARIABLE] = memory
-    with suppress(EOFError, OSError):
+    bound = MemoryBound(memory)
+    # DuckDB makes an interrupt of a signal that ends a query.
+    with suppress(EOFError, OSError, KeyboardInterrupt):
+        pipe.send(_Said())
         while True:
-            pipe.send(ask(pipe.recv(), question))
+            answer = ask(pipe.recv(), question, lambda: Path(folder))
+            leaves = bound.is_half_used()
+            pipe.send(_Said(answer, leaves))
+            if leaves:
+                return
+
+
+def _end_with_parent() -> None:
+    """Ends this process when the one that asked is gone, which may have been killed, also in the midst of a query."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(_END_S)
+        os._exit(1)
 
 
 def _quit(*_: object) -> None:

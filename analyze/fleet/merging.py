@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from importlib.resources import files
+from itertools import islice
 
 from bpfrec.analyze.engine.errors import sql_errors
 from bpfrec.analyze.engine.result import Result
@@ -18,6 +20,7 @@ _NEEDS: dict[str, tuple[dict[str, object], str]] = {
     "failures": ({"process": False}, "without -P: ids of processes mean nothing elsewhere"),
 }
 """Options that the answers of a report have to be asked with, so that they can be merged, and why."""
+_ROWS_AT_ONCE = 100_000
 _ISO = "%Y-%m-%dT%H:%M:%S.%n"
 
 
@@ -65,9 +68,10 @@ def merge(sql: str, answers: Iterable[Result], top: int) -> Result:
                 connection.execute(f"CREATE TABLE answers ({declared})")
             if answer.columns != columns:
                 raise ReportError("the answers of two traces have different columns")
-            if answer.rows:
+            rows = iter(answer)
+            while some := list(islice(rows, _ROWS_AT_ONCE)):
                 with sql_errors():
-                    connection.register("answer", answer.arrow())
+                    connection.register("answer", replace(answer, source=some).arrow())
                     connection.execute("INSERT INTO answers SELECT * FROM answer")
                     connection.unregister("answer")
         if not columns:

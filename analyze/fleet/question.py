@@ -6,19 +6,25 @@ This is all that a runner needs, whichever machine it runs on: :func:`ask` takes
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
-from bpfrec.analyze.engine.result import Result, Row
+from bpfrec.analyze.engine.result import Result
 from bpfrec.analyze.facade import Trace
+from bpfrec.analyze.fleet.kept_rows import kept
 from bpfrec.formats.errors import BpfrecError, TraceFileError
 from bpfrec.formats.remote.uri import trace_place
 
 OK, REFUSED, UNREADABLE, FAILED, TIMED_OUT, DIED = "ok", "refused", "unreadable", "failed", "timed-out", "died"
-"""How a question went: answered; the trace cannot answer it; the trace cannot be read; another failure; it took longer
-than it may; its process was killed, as the kernel does where memory ends.
+UNASKED = "unasked"
+"""How a question went: answered; the trace cannot answer it; the trace cannot be read; another failure, also for want
+of memory; it took longer than it may; its process was killed, as the kernel does where memory ends; the user ended it
+before.
 """
+
+_TOO_LARGE = "this takes more memory than is allowed; BPFREC_MEMORY_LIMIT allows more"
 
 
 @dataclass(frozen=True)
@@ -50,14 +56,20 @@ class Status:
 
 @dataclass(frozen=True)
 class Answer:
-    """``result``: the rows, whose first column ``trace`` is the name of the trace; None if there are none to be had."""
+    """``result``: the rows, whose first column ``trace`` is the name of the trace; None if there are none to be had.
+
+    Many rows are in a file: they can be read once.
+    """
 
     status: Status
     result: Result | None = None
 
 
-def ask(trace: str, question: Question) -> Answer:
-    """Asks one trace. Failures are a status, never an exception."""
+def ask(trace: str, question: Question, folder: Callable[[], Path] | None = None) -> Answer:
+    """Asks one trace. Failures are a status, never an exception.
+
+    ``folder``: gives the folder for the rows of an answer that has many of them; None: they stay in memory.
+    """
     begin = time.monotonic()
     reads = (0, 0)
     shown = str(trace_place(trace))
@@ -65,23 +77,33 @@ def ask(trace: str, question: Question) -> Answer:
         with Trace(trace) as opened:
             try:
                 result = _answer(opened, question)
+                count, rows = kept(((shown, *row) for row in result), folder)
             finally:
                 reads = opened.reads
-    except (BpfrecError, OSError, MemoryError) as error:
+    except Exception as error:
         state = UNREADABLE if isinstance(error, TraceFileError) else FAILED
-        message = error.message if isinstance(error, BpfrecError) else str(error) or "out of memory"
-        return Answer(Status(shown, state, message, 0, *reads, time.monotonic() - begin))
+        return Answer(Status(shown, state, _said(error), 0, *reads, time.monotonic() - begin))
     state = REFUSED if result.refused else OK
-    status = Status(shown, state, "; ".join(result.notes), len(result.rows), *reads, time.monotonic() - begin)
-    rows: list[Row] = [(shown, *row) for row in result.rows]
+    status = Status(shown, state, "; ".join(result.notes), count, *reads, time.monotonic() - begin)
     return Answer(status, Result(["trace", *result.columns], ["VARCHAR", *result.types], rows, result.sql))
+
+
+def _said(error: Exception) -> str:
+    if isinstance(error, BpfrecError):
+        return error.message
+    if isinstance(error, MemoryError):
+        return _TOO_LARGE
+    if isinstance(error, OSError):
+        return str(error)
+    return f"{type(error).__name__}: {error}"
 
 
 def _answer(trace: Trace, question: Question) -> Result:
     # Many traces are asked at a time.
     trace.execute("SET threads = 1")
     if question.report is not None:
-        return trace.report(question.report, **question.options)
-    result = trace.query(question.sql)
-    result.notes[:0] = trace.loss_notes()
+        return trace.report(question.report, lazy=True, **question.options)
+    notes = trace.loss_notes()
+    result = trace.query(question.sql, lazy=True)
+    result.notes[:0] = notes
     return result

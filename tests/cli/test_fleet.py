@@ -7,9 +7,13 @@ import io
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import duckdb
@@ -260,3 +264,107 @@ def test_a_question_is_asked_without_a_runner() -> None:
     assert answer.result.arrow().to_pylist() == [{"trace": str(SAMPLE), "syscall": "lseek", "count": 769}]
     assert ask("nowhere.bpfrec", Question(sql="SELECT 1")).status.status == "unreadable"
     assert ask(str(SAMPLE), Question("syscount", {"wrong": 1})).status.status == "failed"
+
+
+SLOW_IN_SOME = """SELECT count(*) FROM range(4_000_000_000) AS r, (SELECT count(*) AS calls FROM syscalls) AS c
+    WHERE c.calls > 100 AND hash(r.range) % 7 = 0"""
+"""Hours for the samples build and talk, and nothing to do for running, which has four calls."""
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_it_with_the_answers_so_far(tmp_path: Path, number: int, status: int) -> None:
+    listed = tmp_path / "list.txt"
+    listed.write_text("\n".join(str(SAMPLES / f"{name}.bpfrec") for name in NAMES))
+    with asking(tmp_path, listed, "--status", str(tmp_path / "status.csv")) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout.readline() == "trace,count_star()\n"
+        assert process.stdout.readline() == f"{SAMPLES / 'running.bpfrec'},0\n"
+        workers = children(process.pid)
+        assert len(workers) >= 3
+        process.send_signal(number)
+        assert process.wait(60) == status
+        assert process.stdout.read() == ""
+        assert process.stderr.read() == "bpfrec: ended by a signal: 1 of 3 traces were asked\n"
+    assert still_running(workers) == []
+    assert list((tmp_path / "tmp").iterdir()) == []
+    states = {Path(row["trace"]).stem: row["status"] for row in rows((tmp_path / "status.csv").read_text())}
+    assert states == {"build": "unasked", "running": "ok", "talk": "unasked"}
+
+
+def test_no_process_outlives_one_that_is_killed(tmp_path: Path) -> None:
+    listed = tmp_path / "list.txt"
+    listed.write_text("\n".join(str(SAMPLES / f"{name}.bpfrec") for name in NAMES))
+    with asking(tmp_path, listed) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        workers = children(process.pid)
+        assert len(workers) >= 3
+        process.kill()
+        process.wait(60)
+    assert still_running(workers) == []
+
+
+def asking(tmp_path: Path, listed: Path, *more: str) -> subprocess.Popen[str]:
+    """A process that asks the traces in ``listed`` at a time; its temporary files are in ``tmp``."""
+    (tmp_path / "tmp").mkdir()
+    command = [sys.executable, "-m", "bpfrec", "fleet", "sql", SLOW_IN_SOME, "--jobs", "3", "--format", "csv"]
+    return subprocess.Popen(
+        [*command, "--fleet", str(listed), *more],
+        env=os.environ | {"TMPDIR": str(tmp_path / "tmp"), "PYTHONUTF8": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def children(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def still_running(pids: list[int]) -> list[int]:
+    """Those of ``pids`` that have not ended after a minute; Python's own helpers end a moment after their parent."""
+    end = time.monotonic() + 60
+    while any(map(is_running, pids)) and time.monotonic() < end:
+        time.sleep(0.05)
+    return [pid for pid in pids if is_running(pid)]
+
+
+def is_running(pid: int) -> bool:
+    """Whether there is such a process, and it has not ended."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def test_an_index_does_not_wait_for_a_silent_server_when_it_is_ended(tmp_path: Path) -> None:
+    asked, over = threading.Event(), threading.Event()
+
+    class Silent(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.set()
+            over.wait(300)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Silent)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    address = f"http://127.0.0.1:{server.server_port}/t.bpfrec"
+    index = tmp_path / "fleet.parquet"
+    command = [sys.executable, "-m", "bpfrec", "fleet", "index", address, "-o", str(index)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        try:
+            assert asked.wait(60)
+            process.send_signal(signal.SIGINT)
+            # It would be three times 20 seconds until the server is given up.
+            assert process.wait(45) == 130
+        finally:
+            process.kill()
+            over.set()
+            server.shutdown()
+            server.server_close()
+        assert "1 traces were not read; run it again" in process.stderr.read()
+    assert pq.read_table(index).select(["trace", "status"]).to_pylist() == [{"trace": address, "status": "unread"}]

@@ -8,7 +8,7 @@ from support.large_trace import write_large_trace
 from support.web import Served, serve
 
 import bpfrec
-from bpfrec.analyze.fleet.index import index_row
+from bpfrec.analyze.fleet.index import IndexBuilder, index_row
 from bpfrec.analyze.fleet.places import Found
 from bpfrec.formats.remote.source import HEAD_BYTES
 
@@ -34,3 +34,23 @@ def test_older_traces_are_counted_if_that_is_wanted() -> None:
     assert index_row(Found(str(SAMPLE)))["failures"] is None
     with bpfrec.open(SAMPLE) as trace:
         assert index_row(Found(str(SAMPLE)), failures=True)["failures"] == trace.query(BY_ERROR).rows
+
+
+def test_what_was_not_read_when_the_user_ended_it_is_read_next_time() -> None:
+    folder = SAMPLE.parent
+    traces = len(list(folder.rglob("*.bpfrec")))
+
+    def end(done: int, _total: int) -> None:
+        if done == 2:
+            raise KeyboardInterrupt
+
+    first = IndexBuilder([str(folder)], progress=end)
+    begun = first.rows()
+    assert isinstance(first.ending, KeyboardInterrupt)
+    assert begun["status"].to_pylist().count("unread") == first.unread == traces - 2
+    second = IndexBuilder([str(folder)], begun)
+    rows = second.rows()
+    assert (second.ending, second.unread, second.unreadable, second.kept) == (None, 0, 0, 2)
+    assert rows.select(["trace", "calls", "syscalls"]) == IndexBuilder([str(folder)]).rows().select(
+        ["trace", "calls", "syscalls"]
+    )
