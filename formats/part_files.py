@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from bpfrec.formats.arrow import parquet_writer, written_schema
+from bpfrec.formats.arrow_kernels import cast_to
 from bpfrec.formats.columns import Table
 
 
@@ -35,7 +36,7 @@ class PartFiles:
             self._writers[table.name] = parquet_writer(table, file)
         # Arrow writes no dictionary if two chunks of a row group have different ones.
         self._writers[table.name].write_table(
-            rows.cast(written_schema(table)).unify_dictionaries(), row_group_size=rows.num_rows
+            cast_to(rows, written_schema(table)).unify_dictionaries(), row_group_size=rows.num_rows
         )
         self.rows[table.name] = self.rows.get(table.name, 0) + rows.num_rows
 

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from bpfrec.formats.arrow import arrow_schema, parquet_writer, written_schema
+from bpfrec.formats.arrow_kernels import cast_to
 from bpfrec.formats.columns import Table
 from bpfrec.formats.failure_counts import failures_in
 from bpfrec.formats.leading_manifest import LeadingManifest
@@ -54,7 +55,7 @@ class TraceWriter:
         if rows.num_rows:
             batch = pa.table(rows) if isinstance(rows, pa.RecordBatch) else rows
             # Arrow writes no dictionary if two chunks of a row group have different ones.
-            self._writers[table.name].write_table(batch.cast(written_schema(table)).unify_dictionaries())
+            self._writers[table.name].write_table(cast_to(batch, written_schema(table)).unify_dictionaries())
             self._rows[table.name] += rows.num_rows
 
     def write_rows(self, table: Table, rows: Iterable[dict[str, Any]]) -> None:

@@ -32,8 +32,8 @@ _SAME_FOR_ALL = frozenset(
 )
 """Kinds of captures that look the same in 32-bit and 64-bit memory: no pointers, no long integers in them."""
 
-_VECTORS = frozenset({"strings", "environment"})
-"""Those of which the recorder knows how wide their pointers are."""
+_KNOWN_TO_I386 = _SAME_FOR_ALL | {"strings", "environment"} | {narrow(kind) for kind in NARROW}
+"""Kinds that are understood in the memory of 32-bit programs."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ class Syscall:
         captures = self.captures if abi != "i386" or self.i386_arguments is None else self.i386_captures
         if abi == "i386" and self.name not in ALWAYS_WIDE:
             captures = tuple(replace(c, kind=narrow(c.kind)) if c.kind in NARROW else c for c in captures)
-        known = _SAME_FOR_ALL | _VECTORS | set(map(narrow, NARROW)) if abi == "i386" else _SAME_FOR_ALL
+        known = _KNOWN_TO_I386 if abi == "i386" else _SAME_FOR_ALL
         return tuple(c for c in captures if c.kind in known or (abi == "i386" and self.name in ALWAYS_WIDE))
 
     def arguments_for(self, abi: str) -> tuple[Argument, ...] | None:

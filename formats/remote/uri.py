@@ -6,7 +6,6 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
-from urllib.request import url2pathname
 
 WEB_SCHEMES = ("http", "https")
 STORE_SCHEMES = ("s3", "gs", "gcs", "abfs", "abfss")
@@ -50,6 +49,9 @@ def trace_place(name: str | Path | Uri) -> Path | Uri:
         if _URI.fullmatch(name):
             return Uri(name)
         if name.lower().startswith(_FILE):
+            # It comes with a web client, which takes longer to import than all else that a start needs of this.
+            from urllib.request import url2pathname  # noqa: PLC0415
+
             return Path(url2pathname(name[len(_FILE) :].removeprefix("localhost")))
         return Path(name)
     return name

@@ -1,7 +1,7 @@
 """ELF files: load addresses, build ids and function symbols.
 
-Sources: System V ABI (gabi), chapters "ELF Header", "Program Loading" and "Symbol Table". pyelftools reads the
-section headers. Root reads here what any user may have mapped, so the time and memory that a file can cost are bounded.
+Sources: System V ABI (gabi), chapters "ELF Header", "Program Loading" and "Symbol Table". Root reads
+here what any user may have mapped, so the time and memory that a file can cost are bounded.
 """
 
 from __future__ import annotations
@@ -13,17 +13,23 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
-from typing import IO, Any, BinaryIO, NamedTuple, cast
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bpfrec.formats.symbols.elf_sections import SHF_COMPRESSED, SHF_EXECINSTR, Content, Section, read_bytes
+from bpfrec.formats.symbols.elf_sections import (
+    SHF_COMPRESSED,
+    SHF_EXECINSTR,
+    Content,
+    Section,
+    read_bytes,
+    read_sections,
+)
 from bpfrec.formats.symbols.elf_symbols import HIGHEST_ADDRESS, STT_NOTYPE, SYMBOL, SymbolTable
 from bpfrec.formats.symbols.go_functions import GoFunctions, go_functions_of
 
 _LARGEST_BUILD_ID = 64
-_HEADER_BUDGET = 8 << 20
 _LARGEST_MINI = 64 << 20
 # Five million symbols: several times what the largest programs have.
 _LARGEST_SYMBOLS = 128 << 20
@@ -109,13 +115,7 @@ class ElfFile:
     @cached_property
     def sections(self) -> list[Section]:
         """Its sections in order; none where their headers are damaged."""
-        try:
-            return [
-                Section(s.name, s["sh_type"], s["sh_flags"], s["sh_addr"], s["sh_offset"], s["sh_size"], s["sh_link"])
-                for s in _open(self._file).iter_sections()
-            ]
-        except Exception:  # pyelftools raises many kinds on damaged headers
-            return []
+        return read_sections(self._file)
 
     @cached_property
     def go_functions(self) -> GoFunctions | None:
@@ -207,33 +207,8 @@ def _is_code(symbols: NDArray[np.void], sections: list[Section]) -> NDArray[np.b
     return chosen
 
 
-class _Budgeted:
-    """A file of which ``budget`` bytes can be read: a hostile header could make pyelftools read without end."""
-
-    def __init__(self, file: BinaryIO, budget: int) -> None:
-        self._file, self._left = file, budget
-        self.seek, self.tell = file.seek, file.tell
-
-    def read(self, size: int = -1) -> bytes:
-        self._left -= 16 + max(0, size)
-        if size < 0 or self._left < 0:
-            raise NotElfError("its headers are absurdly long")
-        return self._file.read(size)
-
-
-def _open(file: BinaryIO) -> Any:
-    # Slow to import, and a recording begins before any file is read by it.
-    from elftools.elf.elffile import ELFFile  # noqa: PLC0415
-
-    file.seek(0)
-    elf = ELFFile(cast("IO[bytes]", _Budgeted(file, _HEADER_BUDGET)))
-    if elf.elfclass != 64 or not elf.little_endian:
-        raise NotElfError("not a 64-bit little-endian ELF file")
-    return elf
-
-
 def _program_headers(file: BinaryIO) -> tuple[int, list[_ProgramHeader]]:
-    """The entry point and the program headers; pyelftools takes a hundred times as long for them."""
+    """The entry point and the program headers."""
     start = read_bytes(file, 0, _FILE_HEADER.size)
     if len(start) < _FILE_HEADER.size or start[:4] != b"\x7fELF":
         raise NotElfError("not an ELF file")

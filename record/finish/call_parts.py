@@ -16,11 +16,11 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from bpfrec.bpf import wire
 from bpfrec.bpf.selection import NATIVE_ABI
+from bpfrec.formats.arrow_kernels import counts_of, filled, is_one_value, taken
 from bpfrec.formats.columns import Table
 from bpfrec.formats.kernel.syscalls import by_number
 from bpfrec.formats.numeric.run_lengths import run_starts
@@ -204,8 +204,7 @@ class CallParts:
         self._files.write(EARLY_COLUMNS, table.select([c.name for c in EARLY_COLUMNS.columns]))
         self.made.rows += len(table)
         references.write(self._references)
-        for entry in pc.value_counts(table["syscall"]).to_pylist():
-            self.made.per_syscall[entry["values"]] += entry["counts"]
+        self.made.per_syscall.update(counts_of(table["syscall"]))
         self._flush_captures(event_id)
 
     def _references_in_order(self, event_id: NDArray[np.int64]) -> StackReferences:
@@ -218,7 +217,7 @@ class CallParts:
 
     def _in_order_of_end(self, table: pa.Table) -> tuple[pa.Table, NDArray[np.int64]]:
         """``table`` with its event_id, and the event_id of each row of the given one."""
-        ended = table["ts_ns"].to_numpy() + pc.fill_null(table["duration_ns"], 0).to_numpy()
+        ended = table["ts_ns"].to_numpy() + filled(table["duration_ns"], 0).to_numpy()
         first = self._first + self.made.rows
         numbers = np.arange(first, first + len(ended))
         event_id = numbers
@@ -241,7 +240,7 @@ class CallParts:
             if table.name in parts:
                 whole = pa.concat_tables(parts[table.name]).unify_dictionaries().combine_chunks()
                 order = np.argsort(whole["event_id"].to_numpy(), kind="stable")
-                self._files.write(table, whole.take(pa.array(order)).select([c.name for c in table.columns]))
+                self._files.write(table, taken(whole, pa.array(order)).select([c.name for c in table.columns]))
 
     def _add(self, records: wire.Records, cpu: int, still_running: bool = False) -> None:
         calls = records.calls
@@ -285,7 +284,7 @@ def _ended_before(calls: wire.Calls, since: int) -> NDArray[np.bool_]:
 def _reordered(table: pa.Table, order: pa.Array) -> pa.Table:
     """``table.take(order)``; most columns of a loop hold one value, and need not be touched."""
     columns = {
-        name: column if _is_uniform(column) else column.combine_chunks().take(order)
+        name: column if _is_uniform(column) else taken(column.combine_chunks(), order)
         for name, column in zip(table.column_names, table.columns, strict=True)
     }
     return pa.table(columns)
@@ -297,8 +296,7 @@ def _is_uniform(column: pa.ChunkedArray) -> bool:
     if pa.types.is_string(column.type):
         return False
     values = pa.chunked_array([c.indices for c in column.chunks]) if pa.types.is_dictionary(column.type) else column
-    least_and_most = pc.min_max(values)
-    return bool(least_and_most["min"] == least_and_most["max"])
+    return is_one_value(values)
 
 
 def distinct(ids: NDArray[np.int32]) -> list[int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-LATER = ("numpy", "pyarrow", "duckdb", "rich", "elftools", "bcc")
+LATER = ("numpy", "pyarrow", "pyarrow.compute", "duckdb", "rich", "elftools", "elftools.elf", "bcc", "urllib.request")
 
 
 def imported(statement: str) -> set[str]:
@@ -21,3 +21,8 @@ def test_a_program_begins_to_load_before_slow_imports() -> None:
 
 def test_recording_begins_before_what_only_writing_needs() -> None:
     assert imported("import bpfrec.record.session.session") & {"pyarrow", "duckdb", "rich", "bcc"} == set()
+
+
+def test_writing_does_without_what_takes_longer_than_a_short_recording() -> None:
+    found = imported("import bpfrec.program, bpfrec.record.finish.apart, bpfrec.formats.symbols.elf")
+    assert found & {"pyarrow.compute", "duckdb", "rich", "elftools.elf", "urllib.request"} == set()
