@@ -19,10 +19,12 @@ INSTRUCTION_BYTES = 8
 
 _SYS_BPF = 321
 _MAP_CREATE, _MAP_LOOKUP, _MAP_UPDATE, _MAP_DELETE, _MAP_NEXT_KEY, _PROGRAM_LOAD = range(6)
-_GET_INFO, _RAW_TRACEPOINT_OPEN = 15, 17
+_GET_INFO, _RAW_TRACEPOINT_OPEN, _MAP_UPDATE_BATCH = 15, 17, 26
 
 _NEW_MAP = struct.Struct("<7I16s")
 _ELEMENT = struct.Struct("<IIQQQ")
+# in_batch, out_batch, keys, values, count, map_fd, elem_flags, flags
+_BATCH = struct.Struct("<QQQQIIQQ")
 _PROGRAM = struct.Struct("<IIQQIIQII16sII")
 _INFO = struct.Struct("<IIQ")
 _TRACEPOINT = struct.Struct("<QI4x")
@@ -30,6 +32,8 @@ _NAME_BYTES = 15
 _LOG_BYTES = 1 << 20
 # struct bpf_prog_info: recursion_misses (u64), since Linux 5.12.
 _PROGRAM_INFO_BYTES = 256
+# ENOTSUPP of the kernel, which errno.h does not have.
+_NOT_SUPPORTED = 524
 _RECURSION_MISSES = 208
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -96,6 +100,24 @@ def update(map_: int, key: bytes, value: bytes) -> None:
         OSError: the kernel refuses it; the map may be full.
     """
     _element(_MAP_UPDATE, map_, key, ctypes.create_string_buffer(value, len(value)))
+
+
+def update_many(map_: int, keys: bytes, values: bytes, count: int) -> bool:
+    """Sets ``count`` values at once, which stand one behind the other; False if this kernel cannot: before Linux 5.6.
+
+    Raises:
+        OSError: the kernel refuses one of them.
+    """
+    request = ctypes.create_string_buffer(_BATCH.size)
+    places = ctypes.create_string_buffer(keys, len(keys)), ctypes.create_string_buffer(values, len(values))
+    _BATCH.pack_into(request, 0, 0, 0, *map(ctypes.addressof, places), count, map_, 0, 0)
+    try:
+        _bpf(_MAP_UPDATE_BATCH, request)
+    except OSError as error:
+        if error.errno in (errno.EINVAL, _NOT_SUPPORTED):
+            return False
+        raise
+    return True
 
 
 def delete(map_: int, key: bytes) -> bool:

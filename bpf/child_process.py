@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import gc
 import logging
 import os
 import signal
@@ -59,6 +60,8 @@ def _run(work: Callable[[], object], parent: int, name: str) -> NoReturn:
         libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
         if name:
             libc.prctl(_PR_SET_NAME, name.encode(), 0, 0, 0)
+        # What the parent made stays: to look for garbage in it would copy its memory.
+        gc.freeze()
         # The parent may have ended before the kernel was told.
         if os.getppid() == parent:
             work()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,6 +66,19 @@ class Map:
         if len(value) != self.definition.value_size:
             raise ValueError(f"{self.definition.name} has values of {self.definition.value_size} bytes")
         bpf_calls.update(self.descriptor, _bytes(key), value)
+
+    def fill(self, values: Sequence[bytes]) -> None:
+        """Sets the first elements of an array to ``values``, at once where the kernel can do that.
+
+        Raises:
+            OSError: the kernel refuses it.
+        """
+        if {len(value) for value in values} != {self.definition.value_size}:
+            raise ValueError(f"{self.definition.name} has values of {self.definition.value_size} bytes")
+        keys = b"".join(map(_U32.pack, range(len(values))))
+        if not bpf_calls.update_many(self.descriptor, keys, b"".join(values), len(values)):
+            for key, value in enumerate(values):
+                self[key] = value
 
     def __delitem__(self, key: bytes | int) -> None:
         """Deletes a key.

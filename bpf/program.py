@@ -318,11 +318,13 @@ class RecorderProgram:
 
 
 def _fill_plans(table: Map, plans: list[Plan]) -> None:
-    for number, plan in enumerate(plans):
-        captures = [(c.argument, c.kind, c.size, c.length, c.when, c.least, c.most) for c in plan.captures]
-        table[number] = _PLAN.pack(plan.flags, plan.nargs, plan.buffers) + b"".join(
-            _CAPTURE.pack(*capture) for capture in captures
-        ).ljust(CAPTURES * _CAPTURE.size, b"\0")
+    table.fill([_packed(plan) for plan in plans])
+
+
+def _packed(plan: Plan) -> bytes:
+    captures = [(c.argument, c.kind, c.size, c.length, c.when, c.least, c.most) for c in plan.captures]
+    packed = b"".join(_CAPTURE.pack(*capture) for capture in captures)
+    return _PLAN.pack(plan.flags, plan.nargs, plan.buffers) + packed.ljust(CAPTURES * _CAPTURE.size, b"\0")
 
 
 def _fill_targets(maps: Mapping[str, Map], selection: Selection) -> None:

@@ -44,8 +44,8 @@ def filled(column: pa.ChunkedArray, value: int) -> pa.ChunkedArray:
     return call_function("coalesce", [column, pa.scalar(value, column.type)])
 
 
-def counts_of(column: pa.ChunkedArray) -> dict[Any, int]:
-    """How often each value of ``column`` is there."""
+def counts_of(column: pa.Array | pa.ChunkedArray) -> dict[Any, int]:
+    """How often each value of ``column`` is there, None among them."""
     return {entry["values"]: entry["counts"] for entry in call_function("value_counts", [column]).to_pylist()}
 
 

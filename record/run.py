@@ -18,6 +18,7 @@ from bpfrec.bpf.compilation import Compilation
 from bpfrec.bpf.permission import lacking_for_others
 from bpfrec.bpf.program import RecorderProgram, start_compiling
 from bpfrec.formats.errors import BpfrecError
+from bpfrec.formats.imports import uncollected
 from bpfrec.record.confinement.identity import Identity, Unchanged
 from bpfrec.record.display import Display
 from bpfrec.record.finish.live_converter import LiveConverter
@@ -177,7 +178,8 @@ def _record_and_finish(work: _Work, display: Display, signals: StopSignals) -> N
     program = RecorderProgram(selection, work.compilation)
     try:
         # The kernel checks the program meanwhile.
-        from bpfrec.record.session.session import record  # noqa: PLC0415
+        with uncollected():
+            from bpfrec.record.session.session import record  # noqa: PLC0415
 
         with _imported_meanwhile(_FINISH):
             recorded = record(request, output, command, program, display, signals, helpers, work.windows)
@@ -216,7 +218,8 @@ def _record_and_finish(work: _Work, display: Display, signals: StopSignals) -> N
 
 def _finished(work: _Work, recorded: Recorded, display: Display) -> Finished:
     """Makes the trace of ``recorded`` when everybody who works on its spools has done with them."""
-    from bpfrec.record.finish.apart import finish_apart  # noqa: PLC0415
+    with uncollected():
+        from bpfrec.record.finish.apart import finish_apart  # noqa: PLC0415
 
     converter = work.converter
     if work.windows is not None:

@@ -6,6 +6,7 @@ Everything comes from ``syscalls.tsv``, whose head names the sources.
 from __future__ import annotations
 
 import re
+import string
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
 
@@ -21,6 +22,7 @@ CLASSES = (
 )
 """The classes of ``strace -e trace=%CLASS`` that a call can belong to; ``%stat`` is that of ``%%stat``."""
 
+_WORD = f"{string.ascii_letters}{string.digits}_"
 _CAPTURE = re.compile(r"(\w+):(>?)(\w+)(?:/(\w+))?(?:\?(\w+)=(\d+)(?:-(\d+))?)?")
 
 
@@ -114,7 +116,7 @@ class Syscall:
 
 
 def _argument(index: int, declaration: str) -> Argument:
-    name = re.split(r"\W", declaration)[-1]
+    name = declaration[len(declaration.rstrip(_WORD)) :]
     return Argument(index, name, declaration.removesuffix(name).strip())
 
 

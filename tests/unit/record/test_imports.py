@@ -10,7 +10,9 @@ LATER = ("numpy", "pyarrow", "pyarrow.compute", "duckdb", "rich", "elftools", "e
 
 def imported(statement: str) -> set[str]:
     """Which of LATER are imported by ``statement`` in a new process."""
-    script = f"import sys; {statement}; print(*(name for name in {LATER} if name in sys.modules))"
+    # As bpfrec/__main__.py does: Arrow asks for it where it is installed, and gets pyarrow.compute with it.
+    refused = "from bpfrec.formats.imports import refuse_import; refuse_import('pandas')"
+    script = f"import sys; {refused}; {statement}; print(*(name for name in {LATER} if name in sys.modules))"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
     return set(done.stdout.split())
 
