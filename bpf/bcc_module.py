@@ -13,12 +13,11 @@ import warnings
 from pathlib import Path
 from types import ModuleType
 
+from bpfrec.bpf.distributions import how_to_install
 from bpfrec.formats.errors import BpfrecError
 
 SEARCH_VARIABLE = "BPFREC_BCC_PATH"
 """Environment variable that names the folder with ``bcc/`` in it; no other place is searched then."""
-
-_INSTALL = "Install it with: apt-get install python3-bpfcc   (Fedora: dnf install python3-bcc; Arch: python-bcc)"
 
 
 def load_bcc() -> ModuleType:
@@ -62,9 +61,9 @@ def _missing() -> BpfrecError:
     if spec is not None and spec.origin:
         return BpfrecError(
             f"{spec.origin} is PyPI's project 'bcc', which is not the BPF compiler collection",
-            f"Remove it with: pip uninstall bcc\n{_INSTALL}",
+            f"Remove it with: pip uninstall bcc\n{how_to_install()}",
         )
-    return BpfrecError("bcc, which compiles and loads the BPF programs, is not installed", _INSTALL)
+    return BpfrecError("bcc, which compiles and loads the BPF programs, is not installed", how_to_install())
 
 
 def _import_from(folder: Path) -> ModuleType:
@@ -80,8 +79,8 @@ def _import_from(folder: Path) -> ModuleType:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             spec.loader.exec_module(module)
-    except (ImportError, OSError) as error:
+    except Exception as error:  # an older library lacks functions, an older module is no Python of today
         for name in [name for name in sys.modules if name == "bcc" or name.startswith("bcc.")]:
             del sys.modules[name]
-        raise BpfrecError(f"bcc in {package} does not load: {error}", _INSTALL) from None
+        raise BpfrecError(f"bcc in {package} does not load: {error}", how_to_install()) from None
     return module

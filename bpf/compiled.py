@@ -15,6 +15,7 @@ from typing import Any
 
 from bpfrec.bpf.bpf_calls import INSTRUCTION_BYTES
 from bpfrec.bpf.maps import MapDefinition
+from bpfrec.formats.errors import BpfrecError
 from bpfrec.formats.typed_json import from_json, to_json
 
 CONSTANT = 15
@@ -28,6 +29,24 @@ _LOAD_64 = 0x18
 _WIDE = 2
 _PLAIN, _MAP = 0, 1
 _MASK = (1 << 32) - 1
+
+
+_MODULE, _SIZE, _TEXT = ctypes.c_void_p, ctypes.c_size_t, ctypes.c_char_p
+_FUNCTIONS: dict[str, tuple[Any, tuple[Any, ...]]] = {
+    "bpf_num_tables": (_SIZE, (_MODULE,)),
+    "bpf_table_name": (_TEXT, (_MODULE, _SIZE)),
+    "bpf_table_fd_id": (ctypes.c_int, (_MODULE, _SIZE)),
+    "bpf_table_type_id": (ctypes.c_int, (_MODULE, _SIZE)),
+    "bpf_table_key_size_id": (_SIZE, (_MODULE, _SIZE)),
+    "bpf_table_leaf_size_id": (_SIZE, (_MODULE, _SIZE)),
+    "bpf_table_max_entries_id": (_SIZE, (_MODULE, _SIZE)),
+    "bpf_table_flags_id": (ctypes.c_int, (_MODULE, _SIZE)),
+    "bpf_num_functions": (_SIZE, (_MODULE,)),
+    "bpf_function_name": (_TEXT, (_MODULE, _SIZE)),
+    "bpf_function_start": (ctypes.c_void_p, (_MODULE, _TEXT)),
+    "bpf_function_size": (_SIZE, (_MODULE, _TEXT)),
+    "bpf_module_license": (_TEXT, (_MODULE,)),
+}
 
 
 class BadProgramError(ValueError):
@@ -133,14 +152,19 @@ def _wide_loads(code: bytes) -> list[tuple[int, int, int]]:
 
 
 def _declare(lib: Any) -> None:
-    """Says the types of functions of libbcc that bcc's Python module does not use, and so does not declare."""
-    module, number = ctypes.c_void_p, ctypes.c_size_t
-    for name, result in (
-        ("bpf_table_name", ctypes.c_char_p),
-        ("bpf_table_fd_id", ctypes.c_int),
-        ("bpf_table_key_size_id", ctypes.c_size_t),
-        ("bpf_table_leaf_size_id", ctypes.c_size_t),
-    ):
+    """Says the types of the functions of libbcc that are used: bcc's Python module does not declare all of them.
+
+    They are those of src/cc/bcc_common.h, the same from bcc 0.26 to 0.37.
+
+    Raises:
+        BpfrecError: this libbcc lacks some of them.
+    """
+    missing = [name for name in _FUNCTIONS if not hasattr(lib, name)]
+    if missing:
+        raise BpfrecError(
+            f"this bcc lacks {', '.join(missing)}, with which bpfrec reads a compiled program",
+            "Install bcc 0.26 or newer. If this one is newer than 0.37, please report it.",
+        )
+    for name, (result, arguments) in _FUNCTIONS.items():
         function = getattr(lib, name)
-        function.restype, function.argtypes = result, (module, number)
-    lib.bpf_num_tables.restype, lib.bpf_num_tables.argtypes = ctypes.c_size_t, (module,)
+        function.restype, function.argtypes = result, arguments

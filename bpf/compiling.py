@@ -70,7 +70,7 @@ def compile_program(bcc: ModuleType, defines: list[str]) -> Any:
             _log.info("compiled in %.2f s with the headers in %s %s", time.monotonic() - begin, headers, failure)
             if program is not None:
                 return program
-            said += output.text()
+            said += output.text() or f"{failure}\n"
             _log.debug("bcc wrote: %s", output.text())
         raise why_refused("the BPF program cannot be compiled and its maps made", said)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import sys
 from pathlib import Path
 
@@ -38,7 +39,8 @@ def test_the_named_folder_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 def test_without_it_the_message_says_how_to_install_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(bcc_module.SEARCH_VARIABLE, str(tmp_path))
     monkeypatch.setattr(sys, "path", [str(tmp_path)])
-    with pytest.raises(BpfrecError, match="apt-get install python3-bpfcc"):
+    monkeypatch.setattr(platform, "freedesktop_os_release", lambda: {"ID": "arch"})
+    with pytest.raises(BpfrecError, match="pacman -S python-bcc"):
         bcc_module.load_bcc()
 
 
@@ -58,3 +60,11 @@ def test_one_whose_library_is_missing_is_explained_and_forgotten(
     with pytest.raises(BpfrecError, match=r"does not load: libbcc\.so\.nothing"):
         bcc_module.load_bcc()
     assert "bcc" not in sys.modules, "half a module would be found the next time"
+
+
+def test_one_that_is_no_python_of_today_is_explained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    old = package(tmp_path, "print 'bcc'\n")
+    monkeypatch.setenv(bcc_module.SEARCH_VARIABLE, str(old))
+    with pytest.raises(BpfrecError, match="does not load") as caught:
+        bcc_module.load_bcc()
+    assert caught.value.hint.startswith("Install it with: ") or "called: " in caught.value.hint

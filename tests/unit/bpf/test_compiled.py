@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from bpfrec.bpf.compiled import CONSTANT, BadProgramError, CompiledProgram, read_compiled
 from bpfrec.bpf.maps import MapDefinition
+from bpfrec.formats.errors import BpfrecError
 
 MAPS = (MapDefinition("slots", 2, 4, 520, 32768, 0), MapDefinition("rings", 4, 4, 4, 0, 0))
 
@@ -86,3 +87,11 @@ def test_descriptors_of_maps_become_their_indexes() -> None:
 def test_a_load_that_is_not_understood_is_not_kept() -> None:
     with pytest.raises(BadProgramError, match="kind 4"):
         read_compiled(FakeLibrary(load(1, 4, 30)), 1)
+
+
+def test_a_bcc_without_a_function_is_refused_by_its_name() -> None:
+    library = FakeLibrary(load(1, 0, 7))
+    del library.bpf_table_flags_id
+    with pytest.raises(BpfrecError, match="lacks bpf_table_flags_id") as caught:
+        read_compiled(library, 1)
+    assert "0.26" in caught.value.hint

@@ -95,3 +95,13 @@ def test_headers_that_are_not_where_bcc_looks_do_not_count(kernel: Path, monkeyp
     with pytest.raises(BpfrecError):
         compiled(bcc)
     assert len(bcc.headers) == 2
+
+
+def test_a_bcc_that_takes_no_such_arguments_says_so(kernel: Path) -> None:
+    class Other:
+        def BPF(self, source: str) -> None:  # noqa: N802 - bcc's name
+            raise AssertionError(source)
+
+    assert kernel.is_dir()
+    with pytest.raises(BpfrecError, match="unexpected keyword argument"):
+        compiled(Other())
