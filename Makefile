@@ -19,7 +19,7 @@ JAVA_PACKAGE := $(if $(shell command -v javac),,default-jdk-headless)
 missing = $(strip $(foreach p,$(1),$(shell dpkg-query -W -f '$${Status}' $(p) 2>/dev/null | grep -q 'ok installed' || echo $(p))))
 install = $(if $(call missing,$(1)),$(SUDO) apt-get update -q && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $(call missing,$(1)),@true)
 
-.PHONY: help setup setup-dev demo test test-floors lint format bench bench-analysis bench-stacks soak samples clean
+.PHONY: help setup setup-dev demo test test-times test-floors lint format bench bench-analysis bench-stacks soak samples clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -59,6 +59,9 @@ test: setup-dev ## run all tests, live BPF among them; FAST=1: without those, an
 ifndef FAST
 	$(SUDO_TESTS) $(BIN)/python -m pytest $(if $(KERNEL_WORKERS),-n $(KERNEL_WORKERS) --dist loadgroup) -p no:cacheprovider -m kernel
 endif
+
+test-times: setup-dev ## run the tests of FAST=1 and list the CPU time they need
+	$(BIN)/python -m pytest -n auto --dist worksteal -p support.cpu_times -m 'not kernel and not slow'
 
 # The lowest versions are those that pyproject.toml names: x>=1.2 becomes x==1.2.
 FLOORS := build/floors

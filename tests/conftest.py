@@ -16,17 +16,28 @@ settings.load_profile("bpfrec")
 
 _OF_A_GRID = 2
 """Combinations of a test marked grid that FAST=1 asks."""
+_TESTS = Path(__file__).parent
+
+
+def slow_tests() -> set[str]:
+    """The lines of slow.txt: ``FOLDER/FILE.py`` or ``FOLDER/FILE.py::TEST``, below this folder."""
+    lines = (_TESTS / "slow.txt").read_text("utf-8").splitlines()
+    return {line for line in lines if line and not line.startswith("#")}
 
 
 # pytest deselects by marks in a hook of its own.
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     seen: Counter[str] = Counter()
+    slow = slow_tests()
     for item in items:
+        test = item.path.relative_to(_TESTS).as_posix()
+        name = f"{test}::{item.name.partition('[')[0]}"
+        if test in slow or name in slow:
+            item.add_marker(pytest.mark.slow)
         if item.get_closest_marker("grid"):
-            test = item.nodeid.partition("[")[0]
-            seen[test] += 1
-            if seen[test] > _OF_A_GRID:
+            seen[name] += 1
+            if seen[name] > _OF_A_GRID:
                 item.add_marker(pytest.mark.slow)
 
 

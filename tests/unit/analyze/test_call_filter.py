@@ -152,9 +152,10 @@ VALUES = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", REPORTS)
-def test_every_report_takes_each_filter_alone(lab1, name):
-    for option in find(name).filter_names(FILTERS):
-        answer = lab1.report(name, **PROBES.get(name, {}), **{option: VALUES[option]})
+def test_every_report_takes_filters_without_the_others(lab1, name):
+    filters = find(name).filter_names(FILTERS)
+    for some in (filters[::2], filters[1::2]):
+        answer = lab1.report(name, **PROBES.get(name, {}), **{option: VALUES[option] for option in some})
         assert answer.columns
 
 
