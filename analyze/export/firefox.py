@@ -29,6 +29,7 @@ _CALL_SCHEMA = {
     "data": [
         {"key": "call", "label": "Call", "format": "string", "searchable": True},
         {"key": "errno", "label": "Error", "format": "string", "searchable": True},
+        {"key": "path", "label": "Path", "format": "file-path", "searchable": True},
         {"key": "event", "label": "event_id", "format": "integer"},
     ],
 }
@@ -113,6 +114,8 @@ class _Thread:
         data: dict[str, Any] = {"type": "syscall", "call": call.text, "event": call.event_id}
         if call.errno is not None:
             data["errno"] = call.errno
+        if call.path is not None:
+            data["path"] = call.path
         if call.stack_id in self._stacks:
             # The profiler shows the only sample of this small profile as the cause of the marker.
             stack = self._stack(((call.stack_id, _USER),))

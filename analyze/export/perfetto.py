@@ -1,16 +1,18 @@
 """A trace in Perfetto's format: protos/perfetto/trace/perfetto_trace.proto.
 
-A track for each thread under its process; a slice for each call with its arguments, result and call stack; an instant
-for each failure; samples as PerfSample. Times are on CLOCK_MONOTONIC, and a clock snapshot ties them to the wall clock,
-so that the trace can be shown together with others of the same host.
+A track for each thread under its process; a slice for each call with its arguments, result, path and call stack; an
+instant for each failure and signal; samples as PerfSample; flows from calls that send bytes to those that get them. A
+thread's times off the CPU have a track of their own below it. Times are on CLOCK_MONOTONIC, and a clock snapshot ties
+them to the wall clock, so that the trace can be shown together with others of the same host.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
-from bpfrec.analyze.export.protobuf import integer, nested, packed, text
-from bpfrec.analyze.export.source import Call, Sample, Source, StackFrame
+from bpfrec.analyze.export.protobuf import fixed64, integer, nested, packed, text
+from bpfrec.analyze.export.source import Call, OffCpu, Sample, Signal, Source, StackFrame
 
 _REALTIME, _MONOTONIC = 1, 3
 _SEQUENCE = 1
@@ -26,8 +28,13 @@ _FLAGS, _DEFAULTS, _TRACK, _PERF_SAMPLE, _TIMESTAMP_CLOCK = 13, 59, 60, 66, 58
 _NAMES, _ARGUMENT_NAMES, _FUNCTIONS, _FRAMES, _STACKS, _PATHS, _MAPPINGS = 2, 3, 5, 6, 7, 17, 19
 # Fields of TrackEvent.
 _ANNOTATION, _TYPE, _NAME_IID, _TRACK_UUID, _CATEGORY, _CALLSTACK_IID = 4, 9, 10, 11, 22, 56
+_FLOWS, _ENDING_FLOWS = 47, 48
 
-_ARGUMENTS = ("call", "ret", "errno", "unfinished")
+_ARGUMENTS = (
+    *("call", "ret", "errno", "unfinished", "path", "event_id", "signal", "syscall", "waker_pid", "waker_tid"),
+    *("blocked_ns", "wait_ns"),
+)
+_ARGUMENT_IDS = {name: number for number, name in enumerate(_ARGUMENTS, 1)}
 
 
 def perfetto(source: Source) -> Iterator[bytes]:
@@ -35,6 +42,8 @@ def perfetto(source: Source) -> Iterator[bytes]:
     writer = _Writer(source)
     yield from writer.head()
     yield from map(writer.call, source.calls())
+    yield from map(writer.signal, source.signals())
+    yield from map(writer.off_cpu, source.off_cpu())
     yield from map(writer.sample, source.samples())
 
 
@@ -43,6 +52,11 @@ class _Writer:
         self._source = source
         self._threads = source.threads()
         self._stacks = source.stacks()
+        self._waiting = set[tuple[int, int]]()
+        self._leaving, self._arriving = defaultdict[int, list[int]](list), defaultdict[int, list[int]](list)
+        for number, (sender, receiver) in enumerate(source.flows(), 1):
+            self._leaving[sender].append(number)
+            self._arriving[receiver].append(number)
         self._names: dict[str, int] = {}
         self._callstacks: dict[tuple[int, ...], int] = {}
         self._functions: dict[str, int] = {}
@@ -73,36 +87,54 @@ class _Writer:
 
     def call(self, call: Call) -> bytes:
         """The packets of one call: its begin, its end where it returned, an instant where it failed."""
-        packets = []
-        if (call.pid, call.tid) not in self._threads:
-            self._threads[call.pid, call.tid] = ""
-            packets.append(self._thread_track(call.pid, call.tid))
-        interned = [self._name(call.syscall)]
-        event = [integer(_TYPE, _BEGIN), integer(_NAME_IID, self._names[call.syscall]), text(_CATEGORY, "syscall")]
-        event += [nested(_ANNOTATION, integer(1, 1), text(6, call.text))]
-        if call.ret is not None:
-            event.append(nested(_ANNOTATION, integer(1, 2), integer(4, call.ret)))
-        if call.errno is not None:
-            event.append(nested(_ANNOTATION, integer(1, 3), text(6, call.errno)))
+        packets = [self._known_thread(call.pid, call.tid)]
+        said: list[bytes] = []
+        event = [*_of_type(_BEGIN, "syscall"), integer(_NAME_IID, self._name(call.syscall, said))]
+        event += [_argument("call", call.text), _argument("event_id", call.event_id)]
+        event += _arguments(call, "ret", "errno", "path")
         if call.duration_ns is None:
-            event.append(nested(_ANNOTATION, integer(1, 4), integer(2, 1)))
+            event.append(_argument("unfinished", True))
         if call.stack_id is not None and call.stack_id in self._stacks:
-            number, said = self._callstack((call.stack_id,))
-            interned += said
-            event.append(integer(_CALLSTACK_IID, number))
+            event.append(integer(_CALLSTACK_IID, self._callstack((call.stack_id,), said)))
+        event += [fixed64(_FLOWS, flow) for flow in self._leaving.pop(call.event_id, ())]
         track = integer(_TRACK_UUID, _thread_track(call.tid, call.pid))
-        packets.append(_event(call.ts_ns, [track, *event], interned))
+        packets.append(_event(call.ts_ns, [track, *event], said))
         if call.duration_ns is not None:
             end = call.ts_ns + call.duration_ns
             if call.errno is not None:
-                name = self._name(call.errno)
-                failure = [
-                    integer(_TYPE, _INSTANT),
-                    integer(_NAME_IID, self._names[call.errno]),
-                    text(_CATEGORY, "failure"),
-                ]
-                packets.append(_event(end, [track, *failure], [name]))
-            packets.append(_event(end, [track, integer(_TYPE, _END)], []))
+                said = []
+                failure = [*_of_type(_INSTANT, "failure"), integer(_NAME_IID, self._name(call.errno, said))]
+                packets.append(_event(end, [track, *failure], said))
+            # A call that waits for bytes may begin before those that send them: the flow leads to its end.
+            arriving = [fixed64(_ENDING_FLOWS, flow) for flow in self._arriving.pop(call.event_id, ())]
+            packets.append(_event(end, [track, integer(_TYPE, _END), *arriving], []))
+        return b"".join(packets)
+
+    def signal(self, signal: Signal) -> bytes:
+        """The packet of a signal: an instant on the track of its thread."""
+        said: list[bytes] = []
+        known = self._known_thread(signal.pid, signal.tid)
+        track = integer(_TRACK_UUID, _thread_track(signal.tid, signal.pid))
+        event = [*_of_type(_INSTANT, "signal"), integer(_NAME_IID, self._name(signal.name, said))]
+        return known + _event(signal.ts_ns, [track, *event, _argument("signal", signal.text)], said)
+
+    def off_cpu(self, off: OffCpu) -> bytes:
+        """The packets of a time off the CPU: a slice on a track of its own below that of the thread."""
+        packets = [self._known_thread(off.pid, off.tid)]
+        number = _waiting_track(off.tid, off.pid)
+        if (off.pid, off.tid) not in self._waiting:
+            self._waiting.add((off.pid, off.tid))
+            above = integer(5, _thread_track(off.tid, off.pid))
+            packets.append(_packet(nested(_TRACK, integer(1, number), text(2, "off the CPU"), above)))
+        track = integer(_TRACK_UUID, number)
+        said: list[bytes] = []
+        event = [*_of_type(_BEGIN, "off-cpu"), integer(_NAME_IID, self._name(off.state, said))]
+        event += _arguments(off, "syscall", "waker_pid", "waker_tid", "blocked_ns", "wait_ns")
+        if off.kernel_stack_id is not None and off.kernel_stack_id in self._stacks:
+            event.append(integer(_CALLSTACK_IID, self._callstack((off.kernel_stack_id,), said)))
+        packets.append(_event(off.ts_ns, [track, *event], said))
+        if off.duration_ns is not None:
+            packets.append(_event(off.ts_ns + off.duration_ns, [track, integer(_TYPE, _END)], []))
         return b"".join(packets)
 
     def sample(self, sample: Sample) -> bytes:
@@ -110,28 +142,38 @@ class _Writer:
         stacks = tuple(stack for stack in sample.stacks if stack in self._stacks)
         if not stacks:
             return b""
-        number, interned = self._callstack(stacks)
+        said: list[bytes] = []
+        number = self._callstack(stacks, said)
         mode = integer(5, _USER if sample.kernel_stack_id is None else _KERNEL)
         ids = [integer(1, sample.cpu), integer(2, sample.pid), integer(3, sample.tid)]
         written = nested(_PERF_SAMPLE, *ids, integer(4, number), mode)
-        return _packet(integer(_TIMESTAMP, sample.ts_ns), written, *_interned(interned))
+        return _packet(integer(_TIMESTAMP, sample.ts_ns), written, *_interned(said))
 
-    def _name(self, name: str) -> bytes:
-        if name in self._names:
+    def _known_thread(self, pid: int, tid: int) -> bytes:
+        """The packet of the thread's track where there is none yet: the trace does not list the thread."""
+        if (pid, tid) in self._threads:
             return b""
-        number = self._names[name] = len(self._names) + 1
-        return nested(_NAMES, integer(1, number), text(2, name))
+        self._threads[pid, tid] = ""
+        return self._thread_track(pid, tid)
 
-    def _callstack(self, stacks: tuple[int, ...]) -> tuple[int, list[bytes]]:
-        """The number of a call stack made of ``stacks``, innermost first, and what has to be said before it is used."""
-        if stacks in self._callstacks:
-            return self._callstacks[stacks], []
+    def _name(self, name: str, said: list[bytes]) -> int:
+        """The number of a name; ``said`` gets what has to be said before it is used, as below."""
+        number = self._names.get(name)
+        if number is None:
+            number = self._names[name] = len(self._names) + 1
+            said.append(nested(_NAMES, integer(1, number), text(2, name)))
+        return number
+
+    def _callstack(self, stacks: tuple[int, ...], said: list[bytes]) -> int:
+        """The number of a call stack made of ``stacks``, innermost first."""
+        known = self._callstacks.get(stacks)
+        if known is not None:
+            return known
         number = self._callstacks[stacks] = len(self._callstacks) + 1
-        said: list[bytes] = []
         frames = [self._frame(frame, said) for stack in stacks for frame in self._stacks[stack]]
         # Perfetto has the outermost frame first.
         said.append(nested(_STACKS, integer(1, number), *(integer(2, frame) for frame in reversed(frames))))
-        return number, said
+        return number
 
     def _frame(self, frame: StackFrame, said: list[bytes]) -> int:
         number = self._frames.get(frame)
@@ -161,6 +203,25 @@ def _process_track(pid: int) -> int:
 
 def _thread_track(tid: int, pid: int) -> int:
     return 1 << 62 | pid << 31 | tid
+
+
+def _waiting_track(tid: int, pid: int) -> int:
+    return 1 << 63 | pid << 31 | tid
+
+
+def _of_type(kind: int, category: str) -> list[bytes]:
+    return [integer(_TYPE, kind), text(_CATEGORY, category)]
+
+
+def _arguments(shown: Call | OffCpu, *names: str) -> list[bytes]:
+    """Annotations for those of the fields ``names`` that are known."""
+    return [_argument(name, value) for name in names if (value := getattr(shown, name)) is not None]
+
+
+def _argument(name: str, value: str | int | bool) -> bytes:
+    """A debug annotation: its fields bool_value, int_value and string_value are 2, 4 and 6."""
+    written = text(6, value) if isinstance(value, str) else integer(2 if isinstance(value, bool) else 4, value)
+    return nested(_ANNOTATION, integer(1, _ARGUMENT_IDS[name]), written)
 
 
 def _interned(parts: Iterable[bytes]) -> list[bytes]:

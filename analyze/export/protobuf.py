@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-_VARINT, _BYTES = 0, 2
+_VARINT, _FIXED_64, _BYTES = 0, 1, 2
 _SEVEN_BITS = 0x7F
 _MORE = 0x80
 _MASK_64 = (1 << 64) - 1
@@ -26,6 +26,11 @@ def varint(number: int) -> bytes:
 def integer(field: int, number: int) -> bytes:
     """Returns a field of type int32, int64, uint32, uint64, bool or enum."""
     return varint(field << 3 | _VARINT) + varint(number)
+
+
+def fixed64(field: int, number: int) -> bytes:
+    """Returns a field of type fixed64."""
+    return varint(field << 3 | _FIXED_64) + number.to_bytes(8, "little")
 
 
 def nested(field: int, *parts: bytes) -> bytes:

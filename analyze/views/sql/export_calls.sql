@@ -1,4 +1,5 @@
-SELECT c.event_id, s.ts_ns, s.duration_ns, s.pid, s.tid, s.syscall, c.call, s.ret, s.errno, s.stack_id
+SELECT c.event_id, s.ts_ns, s.duration_ns, s.pid, s.tid, s.syscall, c.call, s.ret, s.errno, s.stack_id,
+    coalesce(s.resolved_path, s.path) AS path
 FROM (
 {{ listed }}
 ) AS c
