@@ -29,8 +29,12 @@ static int submit(struct io_uring_sqe entry)
 	__atomic_store_n(word(setup.sq_off.tail), tail + 1, __ATOMIC_SEQ_CST);
 	if (!(setup.flags & IORING_SETUP_SQPOLL))
 		syscall(SYS_io_uring_enter, ring, 1, 1, IORING_ENTER_GETEVENTS, 0, 0);
-	while (__atomic_load_n(word(setup.cq_off.tail), __ATOMIC_SEQ_CST) == head)
+	while (__atomic_load_n(word(setup.cq_off.tail), __ATOMIC_SEQ_CST) == head) {
+		/* The ring's thread sleeps at once if it finds nothing when it starts, whatever sq_thread_idle says. */
+		if (__atomic_load_n(word(setup.sq_off.flags), __ATOMIC_SEQ_CST) & IORING_SQ_NEED_WAKEUP)
+			syscall(SYS_io_uring_enter, ring, 1, 0, IORING_ENTER_SQ_WAKEUP, 0, 0);
 		usleep(1000);
+	}
 	result = ((struct io_uring_cqe *)(rings + setup.cq_off.cqes))[head & *word(setup.cq_off.ring_mask)].res;
 	__atomic_store_n(word(setup.cq_off.head), head + 1, __ATOMIC_SEQ_CST);
 	return result;
