@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import click
 
+from bpfrec.analyze.commands.analyze import ENTRIES as ASKING
 from bpfrec.analyze.commands.lazygroup import Entry, LazyGroup
 from bpfrec.analyze.reports import REPORTS
 from bpfrec.logs import start_by_environment, verbose_option
@@ -45,6 +46,15 @@ def _run(arguments: Sequence[str]) -> object:
 class _Root(LazyGroup):
     """Adds ``-v`` to the commands, so that it may stand before or after their names."""
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As any of these groups does, but nothing is recorded by a slip."""
+        if _is_slip_of_report(args):
+            name = args[1]
+            ctx.fail(f"Did you mean bpfrec report {name}? To record a program called {name}: bpfrec record -- {name}")
+        return super().resolve_command(ctx, args)
+
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """The command with that name, imported now."""
         command = super().get_command(ctx, cmd_name)
@@ -56,9 +66,12 @@ class _Root(LazyGroup):
         return command
 
 
-_ELSEWHERE = {name: f"bpfrec report {name}" for name in REPORTS} | {
-    name: f"bpfrec analyze {name}" for name in ("flamegraph", "bpftrace", "info", "schema")
-}
+def _is_slip_of_report(args: Sequence[str]) -> bool:
+    """Whether record was written for report: a name of a report follows at once, and not the -- before a command."""
+    return len(args) > 1 and args[0] == "record" and args[1] in REPORTS
+
+
+_ELSEWHERE = {name: f"bpfrec report {name}" for name in REPORTS} | {name: f"bpfrec analyze {name}" for name in ASKING}
 
 
 @click.group(
@@ -69,7 +82,13 @@ _ELSEWHERE = {name: f"bpfrec report {name}" for name in REPORTS} | {
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 @click.option(
-    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_version, help="Print the version."
+    "-V",
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_print_version,
+    help="Print the version.",
 )
 def root() -> None:
     """Record what a process asks of the kernel, once; answer every question about it later, offline."""

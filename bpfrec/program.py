@@ -55,7 +55,7 @@ def _run() -> int:
     except MemoryError:
         return _fail("out of memory", "For analyze, BPFREC_MEMORY_LIMIT=16GB allows more.")
     except click.ClickException as error:
-        return _fail(error.format_message(), _remedy(error), error.exit_code)
+        return _refuse(error)
     except (click.Abort, KeyboardInterrupt):
         return _interrupted()
     except ImportError as error:
@@ -64,6 +64,18 @@ def _run() -> int:
             raise
         return _interrupted()
     return code if isinstance(code, int) else DONE
+
+
+def _refuse(error: click.ClickException) -> int:
+    """Says what is wrong with the command line; to a group without a command it writes the help."""
+    if not isinstance(error, click.exceptions.NoArgsIsHelpError):
+        return _fail(error.format_message(), _remedy(error), error.exit_code)
+    if for_agent():
+        return _fail("no command is given", _remedy(error), error.exit_code)
+    sys.stdout.flush()
+    with _unread_is_discarded():
+        click.echo(error.format_message(), err=True)
+    return error.exit_code
 
 
 def _interrupted() -> int:

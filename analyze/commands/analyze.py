@@ -8,7 +8,7 @@ from bpfrec.analyze.commands.lazygroup import Entry, LazyGroup
 from bpfrec.analyze.commands.trace_input import input_options
 from bpfrec.analyze.reports import REPORTS
 
-_ENTRIES = {
+ENTRIES = {
     "report": Entry("bpfrec.analyze.commands.report:command", "ready-made answers; without NAME: the list of them"),
     "flamegraph": Entry(
         "bpfrec.analyze.commands.flamegraph:command", "draw call stacks: SVG, HTML, folded stacks, speedscope"
@@ -21,12 +21,13 @@ _ENTRIES = {
     "info": Entry("bpfrec.analyze.commands.info:command", "the recording: host, times, options, what was lost"),
     "schema": Entry("bpfrec.analyze.commands.schema:command", "views and columns that SQL can use, and what they mean"),
 }
+"""The commands that ask a trace, in the order in which they are listed."""
 
 
 @click.group(
     "analyze",
     cls=LazyGroup,
-    entries=_ENTRIES,
+    entries=ENTRIES,
     takes_trace=True,
     elsewhere={name: f"bpfrec report {name}" for name in REPORTS},
     subcommand_metavar="COMMAND [ARGS]...",

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from difflib import get_close_matches
+from collections.abc import Iterable, Mapping
+from difflib import SequenceMatcher, get_close_matches
 from importlib import import_module
 from typing import Any, NamedTuple
 
@@ -11,6 +11,9 @@ import click
 
 from bpfrec.analyze.commands.trace_input import is_trace, keep_trace
 from bpfrec.formats.imports import interruptible_imports
+
+_AS_NEAR = 0.1
+"""Names whose likeness differs by less are equally near."""
 
 
 class Entry(NamedTuple):
@@ -57,7 +60,12 @@ class LazyGroup(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """As click does, but an unknown name is answered with those that are near it."""
+        """As click does, but an unknown name is answered with those that are near it, and ``help`` shows the help."""
+        if args[0] == "help" and "help" not in self.entries:
+            if not args[1:]:
+                click.echo(ctx.get_help())
+                ctx.exit()
+            args = [*args[1:], "--help"]
         if self._takes_trace and args[0] not in self.entries and is_trace(args[0]):
             keep_trace(ctx, args.pop(0))
             if not args:
@@ -69,7 +77,7 @@ class LazyGroup(click.Group):
     def _advice(self, name: str) -> str:
         if name in self._elsewhere:
             return f"Did you mean {self._elsewhere[name]}?"
-        near = get_close_matches(name, self.entries, n=3, cutoff=0.6)
+        near = _nearest(name, self.entries)
         if near:
             return f"Did you mean {' or '.join(near)}?"
         beside = get_close_matches(name, self._elsewhere, n=3, cutoff=0.75)
@@ -81,3 +89,9 @@ class LazyGroup(click.Group):
         """Writes the list without importing what is in it."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, entry.help) for name, entry in self.entries.items()])
+
+
+def _nearest(name: str, known: Iterable[str]) -> list[str]:
+    """The names that ``name`` is most like, and no others: who misspells report is not told of record."""
+    near = {one: SequenceMatcher(None, name, one).ratio() for one in get_close_matches(name, known, n=3, cutoff=0.6)}
+    return [one for one, ratio in near.items() if ratio > max(near.values()) - _AS_NEAR]
