@@ -7,6 +7,8 @@ from pathlib import Path
 import click
 from click.shell_completion import get_completion_class
 
+from bpfrec.analyze.commands.files import has_text, output_file
+
 _PLACES = {
     "bash": "~/.local/share/bash-completion/completions/bpfrec",
     "zsh": "~/.local/share/zsh/site-functions/_bpfrec",
@@ -18,8 +20,9 @@ _VARIABLE = "_BPFREC_COMPLETE"
 @click.command("completion")
 @click.argument("shell", type=click.Choice(list(_PLACES)))
 @click.option("--install", is_flag=True, help="Write it to where the shell of this user looks for it.")
+@click.option("--force", is_flag=True, help="Replace a file there that is not of bpfrec.")
 @click.pass_context
-def command(ctx: click.Context, shell: str, install: bool) -> None:
+def command(ctx: click.Context, shell: str, install: bool, force: bool) -> None:
     """Print the script with which a shell completes bpfrec's words, or install it.
 
     \b
@@ -35,7 +38,8 @@ def command(ctx: click.Context, shell: str, install: bool) -> None:
         return
     target = Path(_PLACES[shell]).expanduser()
     target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(f"{script}\n", encoding="utf-8")
+    with output_file(target, force=force or has_text(target, _VARIABLE)) as file:
+        file.write(f"{script}\n")
     click.echo(f"bpfrec: wrote {target}; new shells complete bpfrec", err=True)
 
 

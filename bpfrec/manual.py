@@ -8,7 +8,11 @@ from pathlib import Path
 
 import click
 
+from bpfrec.analyze.commands.files import has_text, output_file
+
 _HOME = Path("~/.local/share/man/man1")
+_MADE_BY = '.TH "BPFREC'
+"""How every page begins."""
 _NO_REWRAP = "\b"
 _ENVIRONMENT = (
     ("BPFREC_TRACE", "The trace that is asked where none is named."),
@@ -31,8 +35,9 @@ _ENVIRONMENT = (
     show_default=True,
     help="The folder that the pages are written to, as /usr/local/share/man/man1.",
 )
+@click.option("--force", is_flag=True, help="Replace files of these names that are no pages of bpfrec.")
 @click.pass_context
-def command(ctx: click.Context, folder: Path) -> None:
+def command(ctx: click.Context, folder: Path, force: bool) -> None:
     """Write the manual pages: afterwards "man bpfrec" and "man bpfrec-report-syscount" show them.
 
     Pages of an older version are replaced.
@@ -44,7 +49,9 @@ def command(ctx: click.Context, folder: Path) -> None:
     root = ctx.find_root()
     count = 0
     for name, page in manual_pages(root, bpfrec.__version__):
-        (target / f"{name}.1").write_text(page, encoding="utf-8")
+        path = target / f"{name}.1"
+        with output_file(path, force=force or has_text(path, _MADE_BY)) as file:
+            file.write(page)
         count += 1
     click.echo(f"bpfrec: wrote {count} pages to {target}", err=True)
 
@@ -76,7 +83,7 @@ def _page(name: str, ctx: click.Context, version: str, children: list[str]) -> s
     command = ctx.command
     text = (command.help or "").replace("\f", "\n")
     first = " ".join(text.partition("\n\n")[0].split()).rstrip(".")
-    lines = [f'.TH "{name.upper()}" 1 "" "bpfrec {version}" "bpfrec"', ".nh", ".ad l"]
+    lines = [f'{_MADE_BY}{name.upper().removeprefix("BPFREC")}" 1 "" "bpfrec {version}" "bpfrec"', ".nh", ".ad l"]
     lines += [".SH NAME", f"{_escaped(name)} \\- {_escaped(first)}"]
     usage = " ".join(command.collect_usage_pieces(ctx))
     lines += [".SH SYNOPSIS", f"\\fB{_escaped(ctx.command_path)}\\fR {_escaped(usage)}"]

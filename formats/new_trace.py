@@ -10,6 +10,9 @@ from tempfile import TemporaryDirectory
 from bpfrec.formats.errors import BpfrecError
 from bpfrec.formats.remote.uri import Uri
 
+IF_IT_EXISTS = "Add --force to replace it, or name another file with -o."
+"""The remedy where a file is in the way."""
+
 
 def work_folder(target: Path) -> TemporaryDirectory[str]:
     """Makes a private folder beside ``target``, on the same file system, which goes away with its context."""
@@ -53,4 +56,4 @@ def publish(made: Path, target: Path, force: bool) -> None:
 
 
 def _exists(target: Path) -> BpfrecError:
-    return BpfrecError(f"{target} exists", "Add --force to replace it, or name another file with -o.")
+    return BpfrecError(f"{target} exists", IF_IT_EXISTS)

@@ -11,7 +11,7 @@ from tempfile import NamedTemporaryFile
 from typing import IO, Any
 
 from bpfrec.formats.errors import BpfrecError
-from bpfrec.formats.new_trace import publish
+from bpfrec.formats.new_trace import IF_IT_EXISTS, publish
 
 
 @contextmanager
@@ -33,7 +33,7 @@ def output_file(path: Path, *, force: bool, binary: bool = False) -> Iterator[IO
                 yield file
             return
         if kind is not None and not force:
-            raise BpfrecError(f"{path} exists", "--force replaces it; or give another name.")
+            raise BpfrecError(f"{path} exists", IF_IT_EXISTS)
         target = path.resolve()
         with NamedTemporaryFile(
             mode, encoding=encoding, dir=target.parent, prefix=f".{target.name}.", delete=False
@@ -60,3 +60,11 @@ def _permissions(before: int | None) -> int:
     mask = os.umask(0)
     os.umask(mask)
     return 0o666 & ~mask
+
+
+def has_text(path: Path, text: str) -> bool:
+    """Whether ``path`` is a file with ``text`` in it."""
+    try:
+        return path.is_file() and text in path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return False

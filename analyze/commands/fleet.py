@@ -15,7 +15,10 @@ from bpfrec.analyze.commands.fleet_run import Asking, Progress, Run
 from bpfrec.analyze.commands.lazygroup import Entry, LazyGroup
 from bpfrec.analyze.commands.output import Output, note, output_options
 from bpfrec.analyze.reports import REPORTS, find
+from bpfrec.analyze.reports.option_types import Count, Time
 from bpfrec.formats.errors import BpfrecError
+from bpfrec.formats.new_trace import IF_IT_EXISTS
+from bpfrec.formats.remote.uri import trace_place
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -95,7 +98,7 @@ def _asking_options(function: F) -> F:
     @_fleet_options
     @click.option(
         "--jobs",
-        type=click.IntRange(1),
+        type=Count(1),
         metavar="N",
         default=None,
         help="Ask so many traces at a time.  [default: as many as there are CPUs]",
@@ -103,11 +106,11 @@ def _asking_options(function: F) -> F:
     @click.option(
         "--time-limit",
         "time_limit_s",
-        type=click.FloatRange(0, min_open=True),
-        metavar="SECONDS",
+        type=Time(least=1e-3),
+        metavar="TIME",
         default=_TIME_LIMIT_S,
         show_default=True,
-        help="Give a trace up that takes longer.",
+        help="Give up a trace that takes longer: seconds, or a time with a unit, such as 5m.",
     )
     @click.option(
         "--status",
@@ -115,11 +118,18 @@ def _asking_options(function: F) -> F:
         type=click.Path(dir_okay=False, path_type=Path),
         metavar="FILE",
         help="Write a row for each trace to FILE: status, message, rows, bytes read, seconds. In the format that its "
-        "suffix says; an existing file is replaced.",
+        "suffix says.",
     )
     @wraps(function)
-    def command(*args: Any, jobs: int | None, time_limit_s: float, status_file: Path | None, **kwargs: Any) -> Any:
-        return function(*args, asking=Asking(jobs, time_limit_s, status_file), **kwargs)
+    def command(
+        *args: Any, output: Output, jobs: int | None, time_limit_s: float, status_file: Path | None, **kwargs: Any
+    ) -> Any:
+        for path in (output.path, status_file):
+            # The questions take long: this should not be said behind them.
+            if path is not None and path.is_file() and not output.force and not output.show_sql:
+                raise BpfrecError(f"{path} exists", IF_IT_EXISTS)
+        asking = Asking(jobs, time_limit_s, status_file, output.force)
+        return function(*args, output=output, asking=asking, **kwargs)
 
     return command  # type: ignore[return-value]
 
@@ -187,7 +197,7 @@ def _report_command(name: str) -> click.Command:
     own = [flag for param in chosen.options for flag in (*param.opts, *param.secondary_opts)]
     for param in command.params:
         param.opts[:] = [flag for flag in param.opts if flag not in own]
-    command.params[:0] = [*filter_options(chosen.flags, own), *chosen.options]
+    command.params[:0] = [*filter_options(chosen.flags, own, chosen.refuses), *chosen.options]
     return command
 
 
@@ -272,8 +282,11 @@ def export(traces: list[str], target: str) -> None:
     DuckDB, Spark, Trino and ClickHouse read it. Members are copied byte for byte, and their checksums compared.
     traces.parquet says which trace an ID is; views.sql makes views for DuckDB.
     """
-    from bpfrec.analyze.fleet.lake import Lake  # noqa: PLC0415
+    from bpfrec.analyze.fleet.lake import TRACES, Lake  # noqa: PLC0415
 
+    folder = trace_place(target)
+    if isinstance(folder, Path) and folder.is_dir() and any(folder.iterdir()) and not (folder / TRACES).exists():
+        raise BpfrecError(f"{target} has files and is no lake", "Name an empty folder, or one that is not there yet.")
     lake = Lake(target)
     progress = Progress(len(traces), "copied")
     faults = []

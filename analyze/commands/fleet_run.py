@@ -29,12 +29,13 @@ _CLEAR = "\r\x1b[K"
 class Asking:
     """How traces are asked: ``jobs`` at a time (None: as many as there are CPUs), each for ``time_limit_s`` at most.
 
-    ``status_file``: where a row for each trace goes.
+    ``status_file``: where a row for each trace goes; ``force``: it replaces a file.
     """
 
     jobs: int | None
     time_limit_s: float
     status_file: Path | None
+    force: bool = False
 
 
 class Run:
@@ -124,7 +125,7 @@ class Run:
             shown = (str(trace_place(trace)) for trace in self._traces)
             statuses = [*statuses, *(Status(trace, UNASKED) for trace in shown if trace not in seen)]
         if self._asking.status_file is not None:
-            _write_statuses(statuses, self._asking.status_file)
+            _write_statuses(statuses, self._asking.status_file, self._asking.force)
         lacking = [status for status in statuses if status.status == OK and "lacks" in status.message]
         if lacking:
             note(f"{len(lacking)} of {len(statuses)} traces lack events")
@@ -141,13 +142,13 @@ class Run:
             raise click.exceptions.Exit(1)
 
 
-def _write_statuses(statuses: Sequence[Status], path: Path) -> None:
+def _write_statuses(statuses: Sequence[Status], path: Path, force: bool) -> None:
     from bpfrec.analyze.engine.result import Result  # noqa: PLC0415
 
     columns = ["trace", "status", "message", "rows", "bytes_read", "requests", "seconds"]
     types = ["VARCHAR", "VARCHAR", "VARCHAR", "BIGINT", "BIGINT", "BIGINT", "DOUBLE"]
     rows = sorted(astuple(status) for status in statuses)
-    Output(format_of(path), False, path, force=True).write(Result(columns, types, rows, ""))
+    Output(format_of(path), False, path, force=force).write(Result(columns, types, rows, ""))
 
 
 class Progress:

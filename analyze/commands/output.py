@@ -217,7 +217,8 @@ def output_options(function: F) -> F:
     def command(
         *args: Any, form: str | None, answer_file: Path | None, force: bool, show_sql: bool, **kwargs: Any
     ) -> Any:
-        return function(*args, output=_output(form, answer_file, force, show_sql), **kwargs)
+        output = _output(form, answer_file, force, show_sql, kwargs.get("status_file"))
+        return function(*args, output=output, **kwargs)
 
     return command  # type: ignore[return-value]
 
@@ -227,9 +228,10 @@ def format_of(path: Path) -> str:
     return _SUFFIXES.get(path.suffix.lower(), "table")
 
 
-def _output(form: str | None, target: Path | None, force: bool, show_sql: bool) -> Output:
+def _output(form: str | None, target: Path | None, force: bool, show_sql: bool, other: Path | None = None) -> Output:
+    """``other``: another file that the command writes."""
     path = None if target is None or str(target) == "-" else target
-    if force and path is None:
+    if force and path is None and other is None:
         raise click.UsageError("--force replaces the file of --output, and none is given.")
     if form is None and path is not None:
         form = format_of(path)

@@ -155,7 +155,7 @@ def test_an_existing_file_is_not_replaced(tmp_path: Path) -> None:
     target.write_text("mine")
     done = run_bpfrec("analyze", "-i", SAMPLES / "talk.bpfrec", "html", "-o", target)
     assert (done.returncode, target.read_text()) == (1, "mine")
-    assert "--force replaces it" in done.stderr
+    assert "--force to replace it" in done.stderr
 
 
 def test_the_viewer_is_for_any_trace(tmp_path: Path) -> None:
