@@ -28,6 +28,22 @@ from bpfrec.formats.zip_members import DIRECTORY_BYTES, MANIFEST_BYTES, ZIP_ERRO
 _COPY_BYTES = 1 << 20
 
 
+_MOST_NAMED = 5
+
+
+def _instead_of(folder: Path) -> str:
+    """What to name instead of a folder that is no trace: one of the traces in it, if there are any."""
+    try:
+        traces = sorted(path.name for path in folder.iterdir() if path.name.endswith(".bpfrec"))
+    except OSError:
+        traces = []
+    if not traces:
+        return "Name a .bpfrec file, or the folder that one was unzipped to."
+    more = f" and {len(traces) - _MOST_NAMED} more" if len(traces) > _MOST_NAMED else ""
+    named = ", ".join(traces[:_MOST_NAMED])
+    return f"It has traces: {named}{more}. Name one, or ask all: bpfrec fleet report NAME --fleet {folder}"
+
+
 class TraceReader:
     """The files of one trace; a context manager that removes its temporary copies.
 
@@ -158,7 +174,7 @@ class TraceReader:
         except OSError as error:
             raise TraceFileError(
                 f"{self.path}: a folder without a readable {MANIFEST}: {error.strerror}",
-                "Name a .bpfrec file, or the folder that one was unzipped to.",
+                _instead_of(self.path),
             ) from None
 
     def _zip_manifest(self, archive: zipfile.ZipFile) -> Manifest:

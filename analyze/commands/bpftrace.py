@@ -13,6 +13,7 @@ from bpfrec.analyze.bpftrace.errors import ScriptError, Source
 from bpfrec.analyze.commands.files import output_file
 from bpfrec.analyze.commands.options import pass_trace
 from bpfrec.analyze.commands.output import note
+from bpfrec.analyze.commands.trace_input import is_trace, keep_trace
 from bpfrec.analyze.facade import Trace
 from bpfrec.analyze.render.escape import printable_lines
 from bpfrec.formats.errors import BpfrecError
@@ -23,8 +24,35 @@ if TYPE_CHECKING:
 _MOST_BYTES = 1 << 20
 
 
-@click.command("bpftrace", context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
-@click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="[SCRIPT.bt] [ARG]...")
+class _BpftraceCommand(click.Command):
+    """A command whose options end with the script, as those of bpftrace do, but for the trace: it stands anywhere."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """As click does, without the trace, which is kept."""
+        before: str | None = None
+        rest: list[str] = []
+        for arg in args:
+            if before not in _WITH_VALUE and is_trace(arg):
+                if before in _INPUT:
+                    rest.pop()
+                keep_trace(ctx, arg)
+            else:
+                rest.append(arg)
+            before = arg
+        return super().parse_args(ctx, rest)
+
+
+_INPUT = ("-i", "--input")
+_WITH_VALUE = ("-e", "-o", "--")
+"""What a name of a trace behind it is a value of."""
+
+
+@click.command(
+    "bpftrace",
+    cls=_BpftraceCommand,
+    context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
+)
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="[TRACE] [SCRIPT.bt] [ARG]...")
 @click.option("-e", "program", metavar="PROGRAM", help="The script itself, instead of a file.")
 @click.option(
     "-f",
