@@ -1,5 +1,5 @@
 WITH executed AS (
-    SELECT s.event_id, s.ts_ns, s.duration_ns, s.pid, s.uid, s.comm, s.path, s.ret, s.errno, s.syscall
+    SELECT s.event_id, s.ts_ns, s.duration_ns, s.pid, s.uid, s.comm, s.path, s.ret, s.errno, s.syscall, s.cpu
     FROM syscalls AS s
     WHERE s.syscall IN ('execve', 'execveat') AND s.ret IS NOT NULL AND {{ where }}
 ),
@@ -10,7 +10,7 @@ arguments AS (
     GROUP BY event_id, arg
 ),
 parents AS (
-    SELECT pid, ppid, coalesce(start_ns, 0) AS start_ns FROM processes
+    SELECT pid, ppid, comm, coalesce(start_ns, 0) AS start_ns FROM processes
 )
 SELECT
     -- the call, in syscalls
@@ -32,10 +32,15 @@ SELECT
     -- path as passed
     e.path,
     -- the arguments, the program's name first; NULL: they were not read
-    arguments.words AS args
+    arguments.words AS args,
+    -- the CPU that the call began on
+    e.cpu,
+    -- last name of the parent; NULL: not known
+    parent.comm AS parent_comm
 FROM executed AS e
 LEFT JOIN arguments ON arguments.event_id = e.event_id AND arguments.arg = if(e.syscall = 'execve', 1, 2)
 ASOF LEFT JOIN parents ON parents.pid = e.pid AND e.ts_ns + e.duration_ns >= parents.start_ns
+ASOF LEFT JOIN parents AS parent ON parent.pid = parents.ppid AND e.ts_ns + e.duration_ns >= parent.start_ns
 WHERE TRUE
 {% if not fails %}
     AND e.ret = 0

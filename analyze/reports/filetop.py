@@ -13,7 +13,8 @@ from bpfrec.analyze.render.bcc_lines import Field, Record, bcc_lines
 from bpfrec.analyze.reports.call_filter import CallFilter
 from bpfrec.analyze.reports.intervals import IntervalResult, duration_option, interval_option, intervals
 from bpfrec.analyze.reports.moments import time_of_day, zone_notes
-from bpfrec.analyze.reports.report import Answer, Report
+from bpfrec.analyze.reports.option_types import Count, Time
+from bpfrec.analyze.reports.report import Answer, Options, Report
 from bpfrec.analyze.reports.snoop import RETURN, flag
 from bpfrec.formats.kernel.roles import calls_that
 
@@ -34,23 +35,30 @@ def compute(
     sort: str = "all",
     interval_s: float | None = None,
     duration_s: float | None = None,
+    number: int | None = None,
+    directory: str | None = None,
+    only: str | None = None,
     top: int = 20,
 ) -> IntervalResult:
     """Reads and writes by thread and file, those with most of ``sort`` (a key of _SORTS) first.
 
     ``all_files``: also sockets, pipes and what else is no file. ``interval_s``: for each interval of this many seconds.
-    ``duration_s``: only the first so many seconds. ``top``: at most this many rows for each interval, 0 for all.
+    ``number``: only the first so many intervals. ``duration_s``: only the first so many seconds. ``directory``: only
+    files in this one, absolute, and not those in folders of it. ``only``: only ``reads``, or ``writes``.
+    ``top``: at most this many rows for each interval, 0 for all.
     Columns: interval, tid, comm, reads, writes, bytes_read, bytes_written, kind, file.
     """
     reading, writing = calls_that("reads"), calls_that("writes")
-    times = intervals(trace.manifest, interval_s, duration_s)
+    moving = {None: (*reading, *writing), "reads": reading, "writes": writing}[only]
+    times = intervals(trace.manifest, interval_s, duration_s, number)
     sql = render(
         "filetop",
         where=where([*calls.conditions(trace.manifest), *times.conditions(RETURN)]),
         interval=times.number(RETURN),
         reading=reading,
         writing=writing,
-        moving=(*reading, *writing),
+        moving=moving,
+        directory=None if directory is None else directory.rstrip("/") + "/",
         all_files=all_files,
         sort=Fragment(_SORTS[sort]),
         top=top,
@@ -86,13 +94,43 @@ def _text(answer: Answer) -> Iterator[str]:
         yield from bcc_lines(_FIELDS, rows, answer.options)
 
 
+_ARGUMENTS = "give filetop [INTERVAL [COUNT]] [TRACE]: 1 (second) or 500ms, and how many tables."
+
+
+def _settle(options: Options) -> Options:
+    words = options["arguments"]
+    if len(words) > 2:
+        raise click.UsageError(f"{words[2]!r} is one argument too many: {_ARGUMENTS}")
+    if words and options["interval_s"] is not None:
+        raise click.UsageError(f"-i and the argument {words[0]} both are the interval; give one.")
+    if options["read_only"] and options["write_only"]:
+        raise click.UsageError("--read-only and --write-only contradict each other.")
+    settled = {"only": "reads" if options["read_only"] else "writes" if options["write_only"] else None}
+    try:
+        settled |= {"interval_s": Time(least=1e-6)(words[0])} if words else {}
+        settled |= {"number": Count(1)(words[1])} if words[1:] else {}
+    except click.BadParameter as error:
+        raise click.UsageError(f"{error.message}; {_ARGUMENTS}") from None
+    if (options["directory"] or "/")[0] != "/":
+        raise click.UsageError(
+            f"-d {options['directory']}: -d takes a folder, as an absolute path; a time is --duration."
+        )
+    return options | settled
+
+
 REPORT = Report(
     compute,
     text=_text,
     remarks=lambda answer: zone_notes(answer.trace.manifest),
+    settle=_settle,
     options=(
+        click.Argument(["arguments"], metavar="[INTERVAL [COUNT]]", nargs=-1),
         interval_option(),
-        duration_option(),
+        # bcc's -d is a directory.
+        duration_option(""),
+        click.Option(["-d", "--directory"], metavar="PATH", help="Only files in this folder, and none in those in it."),
+        flag(["--read-only"], "Only reads."),
+        flag(["--write-only"], "Only writes."),
         flag(["-a", "--all-files"], "Also sockets, pipes and what else is no file."),
         click.Option(
             ["-s", "--sort"],
@@ -103,7 +141,7 @@ REPORT = Report(
         ),
         click.Option(
             ["-r", "--maxrows", "--limit", "-T", "top"],
-            type=click.IntRange(0),
+            type=Count(),
             metavar="N",
             default=20,
             show_default=True,
@@ -113,6 +151,7 @@ REPORT = Report(
     ),
     help="""Show the files that were read and written most, by thread, as bcc's filetop does.
 
-    Without -i there is one table, for the whole recording. The load of the machine is not in a trace. json and csv have
+    INTERVAL gives a table for each such time, as -i does, and COUNT ends it after so many. Without it there is one
+    table, for the whole recording. The load of the machine is not in a trace. json and csv have
     absolute names.""",
 )

@@ -13,6 +13,10 @@ WITH counted AS (
 {% if not all_files %}
         AND starts_with(resolved_path, '/')
 {% endif %}
+{% if directory is not none %}
+        AND starts_with(resolved_path, {{ directory }})
+        AND NOT contains(substr(resolved_path, length({{ directory }}) + 1), '/')
+{% endif %}
     GROUP BY "interval", tid, resolved_path
 )
 SELECT

@@ -97,10 +97,10 @@ def interval_option() -> click.Option:
     )
 
 
-def duration_option() -> click.Option:
-    """``-d``, seconds."""
+def duration_option(letter: str = "-d") -> click.Option:
+    """``-d``, seconds, with another letter or none where bcc's tool has another ``-d``."""
     return click.Option(
-        ["-d", "--duration", "duration_s"],
+        [*([letter] if letter else []), "--duration", "duration_s"],
         type=Time(),
         metavar="TIME",
         help="Only the first seconds of the recording: 10, 500ms.",

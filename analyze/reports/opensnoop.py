@@ -118,6 +118,7 @@ REPORT = Report(
         duration_option(),
         limit_option(),
         *map_options(),
+        refused_option(["--exec"], "record the command: bpfrec record --report opensnoop -- COMMAND."),
         refused_option(["-b", "--buffer-pages"], "buffers are set when recording: record --buffer SIZE."),
     ),
     streams=True,

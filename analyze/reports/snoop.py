@@ -63,14 +63,17 @@ def snoop_report(
     options: Sequence[click.Parameter] = (),
     flags: Mapping[str, Sequence[str]] | None = None,
     settle: Callable[[Options], Options] = dict,
+    duration: str = "-d",
     **more: Any,
 ) -> Report:
-    """A report of events, most often with a line for each; ``-d`` and ``--limit`` come by themselves."""
+    """A report of events, most often with a line for each; ``-d``, or ``duration``, and ``--limit`` come by
+    themselves.
+    """
     return Report(
         compute,
         text=text,
         help=help,
-        options=(*options, duration_option(), limit_option()),
+        options=(*options, duration_option(duration), limit_option()),
         flags=flags or {},
         settle=settle,
         remarks=lambda answer: zone_notes(answer.trace.manifest),

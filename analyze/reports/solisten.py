@@ -35,6 +35,8 @@ REPORT = snoop_report(
     chose the port and the program did not ask for it.""",
     options=(
         refused_option(["--show-netns"], "network namespaces are not in a trace.", is_flag=True),
-        refused_option(["--netns"], "network namespaces are not in a trace."),
+        refused_option(["-n", "--netns"], "network namespaces are not in a trace; threads by name: --name."),
     ),
+    # bcc's -n is a network namespace.
+    flags={"name": ("--name",)},
 )

@@ -19,7 +19,7 @@ from bpfrec.analyze.render.escape import printable
 from bpfrec.analyze.reports.call_filter import CallFilter
 from bpfrec.analyze.reports.intervals import IntervalResult, duration_option, interval_option, intervals
 from bpfrec.analyze.reports.moments import time_of_day, zone_notes
-from bpfrec.analyze.reports.option_types import limit_option, refused_option
+from bpfrec.analyze.reports.option_types import Count, limit_option, refused_option
 from bpfrec.analyze.reports.report import Answer, Options, Report
 from bpfrec.analyze.reports.snoop import flag
 from bpfrec.analyze.reports.stacks import missing_notes
@@ -143,14 +143,9 @@ REPORT = Report(
     remarks=lambda answer: zone_notes(answer.trace.manifest),
     options=(
         click.Argument(["pattern"], metavar="[PATTERN]", nargs=-1),
-        click.Option(["-c", "--cpu"], type=click.IntRange(0), metavar="CPU", help="Only calls that ended on this CPU."),
+        click.Option(["-c", "--cpu"], type=Count(), metavar="CPU", help="Only calls that ended on this CPU."),
         interval_option(),
-        click.Option(
-            ["-D", "--duration", "duration_s"],
-            type=duration_option().type,
-            metavar="TIME",
-            help="Only the first seconds of the recording: 10, 500ms.",
-        ),
+        duration_option("-D"),
         flag(["-T", "--timestamp"], "Show the time of day (UTC)."),
         flag(["-r", "--regexp"], "PATTERN is a regular expression, not one with *."),
         flag(["-s", "--offset"], "Show offsets in functions."),
@@ -164,6 +159,7 @@ REPORT = Report(
             "kernel stacks are not recorded; -U shows user stacks.",
             is_flag=True,
         ),
+        refused_option(["--debug"], "no BPF program is made; --sql prints the query.", is_flag=True),
         limit_option(),
     ),
     help="""Count the stacks by which functions were called, as bcc's stackcount does.

@@ -19,6 +19,10 @@ def compute(trace: Queries, calls: CallFilter, *, duration_s: float | None = Non
     return snoop(trace, calls, "statsnoop", duration_s=duration_s, top=top)
 
 
+_HOOKED = {"stat": "newstat", "lstat": "newlstat", "oldstat": "stat", "oldlstat": "lstat"}
+"""What bcc's tool calls system calls whose functions in the kernel have other names."""
+
+
 REPORT = snoop_report(
     compute,
     in_lines(
@@ -27,6 +31,7 @@ REPORT = snoop_report(
         Field("COMM", -16, "comm"),
         Field("FD", 4, lambda row: max(row["ret"], -1)),
         Field("ERR", 3, lambda row: max(-row["ret"], 0)),
+        Field("SYSCALL", -12, lambda row: _HOOKED.get(row["syscall"], row["syscall"]), when="sysname"),
         Field("PATH", 0, lambda row: path_text(row["path"], row["path_status"]), gap=""),
     ),
     """Print files that programs looked at, as bcc's statsnoop does.
@@ -34,6 +39,9 @@ REPORT = snoop_report(
     They are calls of stat, lstat, newfstatat, statx and statfs with a path. FD is what the call returned.""",
     streams=True,
     needs_all=("timestamp",),
-    options=(flag(["-t", "--timestamp"], "Show seconds since the first of them."),),
+    options=(
+        flag(["-t", "--timestamp"], "Show seconds since the first of them."),
+        flag(["-s", "--sysname"], "Show the call: newstat and newlstat are the kernel's names of stat and lstat."),
+    ),
     flags={"tid": ("--tid",)},
 )

@@ -15,7 +15,7 @@ from bpfrec.analyze.render.bcc import name_columns, syscount_table
 from bpfrec.analyze.reports.call_filter import CallFilter
 from bpfrec.analyze.reports.intervals import IntervalResult, duration_option, interval_option, intervals
 from bpfrec.analyze.reports.moments import time_of_day, zone_notes
-from bpfrec.analyze.reports.option_types import ErrnoNumber, top_option
+from bpfrec.analyze.reports.option_types import ErrnoNumber, refused_option, top_option
 from bpfrec.analyze.reports.report import Answer, Options, Report
 from bpfrec.formats.units import whole_number
 
@@ -143,6 +143,7 @@ REPORT = Report(
             ["-e", "--errno"], type=ErrnoNumber(), help="Only calls that failed with this error: ENOENT, or 2."
         ),
         top_option(10),
+        refused_option(["--exec"], "record the command: bpfrec record --report syscount -- COMMAND."),
         click.Option(
             ["-l", "--list"],
             is_flag=True,

@@ -86,7 +86,12 @@ REPORT = snoop_report(
         flag(["-c", "--count"], "Count by addresses and port."),
         click.Option(["-P", "--port", "ports"], type=Ports(), metavar="PORT", help="Only to these ports: 80,443."),
         *FAMILY_OPTIONS,
-        refused_option(["--dns"], "names of addresses are not read from the answers of name servers.", is_flag=True),
+        refused_option(
+            ["-d", "--dns"],
+            "names of addresses are not read from the answers of name servers; a time is --duration.",
+            is_flag=True,
+        ),
     ),
+    duration="",
     settle=settle_family,
 )

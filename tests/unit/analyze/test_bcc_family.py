@@ -172,7 +172,7 @@ def test_files(trace: Path) -> None:
     head = form % ("TID", "COMM", "READS", "WRITES", "R_Kb", "W_Kb", "T", "FILE")
     row = form % (4242, "server", 1, 1, 0, 4, "R", "short")
     assert text(trace, "filetop") == ["10:00:02 loadavg: ?", "", head, row]
-    assert text(trace, "filetop", "-i", "1", "-d", "2").count(head) == 2
+    assert text(trace, "filetop", "-i", "1", "--duration", "2").count(head) == 2
     with bpfrec.open(trace) as opened:
         assert [row["object"] for row in opened.report("denied", syscall="openat").dicts()] == ["/etc/shadow"]
 
