@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from contextlib import ExitStack
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +14,30 @@ from bpfrec.analyze.commands.filter_options import filter_options
 from bpfrec.analyze.commands.output import Output, note, output_options
 from bpfrec.analyze.commands.patience import Patience
 from bpfrec.analyze.commands.trace_input import TRACE_PLACE, given_trace
+from bpfrec.analyze.reports.option_types import Count
 from bpfrec.formats.remote.uri import Uri
+
+
+class _Ratio(click.ParamType):  # type: ignore[type-arg] # generic only in new versions of click
+    """A number above 1."""
+
+    name = "ratio"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """The number; a usage error if it is none, or too small."""
+        try:
+            ratio = float(value)
+        except ValueError:
+            ratio = 0.0
+        if not 1.0 < ratio < inf:
+            self.fail(f"{value!r} is no number above 1", param, ctx)
+        return ratio
 
 
 @click.command("compare")
 @click.option(
     "--ratio",
-    type=click.FloatRange(1.0, min_open=True),
+    type=_Ratio(),
     metavar="N",
     default=2.0,
     show_default=True,
@@ -29,7 +47,7 @@ from bpfrec.formats.remote.uri import Uri
 @click.option(
     "--limit",
     "top",
-    type=click.IntRange(0),
+    type=Count(),
     metavar="N",
     default=10,
     show_default=True,

@@ -11,6 +11,7 @@ from click.core import ParameterSource
 
 from bpfrec.analyze.commands.choice_types import Calls, Ids, Pids, Users
 from bpfrec.analyze.reports.call_filter import CALLS_ONLY
+from bpfrec.analyze.reports.option_types import refused_option
 
 _TIME = "MOMENT"
 USUAL: Mapping[str, Sequence[str]] = {
@@ -27,11 +28,14 @@ USUAL: Mapping[str, Sequence[str]] = {
 """How the options are spelt unless a report says otherwise."""
 
 
-def filter_options(flags: Mapping[str, Sequence[str]], taken: Sequence[str] = ()) -> list[click.Option]:
+def filter_options(
+    flags: Mapping[str, Sequence[str]], taken: Sequence[str] = (), refused: Mapping[str, str] | None = None
+) -> list[click.Option]:
     """click's options for :meth:`bpfrec.analyze.reports.call_filter.CallFilter.of`.
 
     ``flags``: other spellings by the name of the option, empty for an option that is not offered. ``taken``: spellings
-    that the report's own options have.
+    that the report's own options have. ``refused``: why an option is not offered, by its name; it is not in the help,
+    and whoever gives it is told.
     """
     spelt = {name: [flag for flag in usual if flag not in taken] for name, usual in USUAL.items()} | dict(flags)
     options = (
@@ -45,7 +49,11 @@ def filter_options(flags: Mapping[str, Sequence[str]], taken: Sequence[str] = ()
         ("since", str, _TIME, "Only calls from then on: 1.5 or 500ms from the start, 10:03:15 (UTC), event:1234."),
         ("until", str, _TIME, "Only calls before then."),
     )
-    return [
+    refusing = [
+        refused_option([flag for flag in USUAL[name] if flag not in taken], why, is_flag=name == "failed", hidden=True)
+        for name, why in (refused or {}).items()
+    ]
+    offered = [
         click.Option(
             [*spelt[name], name],
             type=kind,
@@ -58,6 +66,7 @@ def filter_options(flags: Mapping[str, Sequence[str]], taken: Sequence[str] = ()
         for name, kind, metavar, text in options
         if spelt[name]
     ]
+    return offered + refusing
 
 
 def refuse_with_samples(ctx: click.Context, names: Sequence[str] = ()) -> None:

@@ -69,7 +69,7 @@ def report_command(name: str) -> click.Command:
     if "-i" in own:
         _share_i(command, report.options)
     _trace_behind_flags(report.options)
-    command.params[:0] = [*filter_options(report.flags, own), *report.options]
+    command.params[:0] = [*filter_options(report.flags, own, report.refuses), *report.options]
     if any(isinstance(param, click.Argument) for param in report.options):
         _take_trace_of_arguments(command)
     else:
@@ -99,8 +99,16 @@ def _share_i(command: click.Command, own: Sequence[click.Parameter]) -> None:
         if param.name == "input_path":
             param.opts.remove("-i")
     for param in own:
-        if "-i" in param.opts and not isinstance(param.type, _OrTrace):
+        if isinstance(param, click.Option) and "-i" in param.opts and not isinstance(param.type, _OrTrace):
             param.type = _OrTrace(param.type)
+            # Both may be given: -i 1 -i TRACE.
+            param.multiple = True
+            param.callback = _last
+
+
+def _last(_ctx: click.Context, _param: click.Parameter, values: Sequence[object]) -> object:
+    """The last value of an option that was given several times; None where each was a trace."""
+    return next((value for value in reversed(values) if value is not None), None)
 
 
 def _trace_behind_flags(own: Sequence[click.Parameter]) -> None:

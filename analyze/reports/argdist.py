@@ -22,6 +22,7 @@ from bpfrec.analyze.render.escape import printable
 from bpfrec.analyze.reports.call_filter import CallFilter
 from bpfrec.analyze.reports.intervals import duration_option, interval_option, intervals
 from bpfrec.analyze.reports.moments import time_of_day, zone_notes
+from bpfrec.analyze.reports.option_types import Count
 from bpfrec.analyze.reports.report import Answer, Options, Report
 from bpfrec.formats.errors import ReportError
 
@@ -133,7 +134,7 @@ def _settle(options: Options) -> Options:
         raise click.UsageError("At least one specifier is required: -C or -H.")
     if options["cumulative"] and options["interval_s"] is None and options["number"] is None:
         raise click.UsageError("-c needs -i: without it there is one answer for all the time.")
-    return options
+    return options | {"top": options["top"] or options["limit"] or None}
 
 
 def _text(answer: Answer) -> Iterator[str]:
@@ -155,7 +156,7 @@ REPORT = Report(
     options=(
         click.Option(
             ["-z", "--string-size"],
-            type=click.IntRange(1),
+            type=Count(1),
             default=80,
             show_default=True,
             help="Cut strings after this many characters.",
@@ -164,17 +165,19 @@ REPORT = Report(
         duration_option(),
         click.Option(
             ["-n", "--number"],
-            type=click.IntRange(1),
+            type=Count(1),
             help="Give only the first so many answers: one a second unless -i says otherwise.",
         ),
         click.Option(["-v", "--verbose", "show_query"], is_flag=True, help="Print the query before its answer."),
         click.Option(["-I", "--include"], multiple=True, metavar="HEADER", help="Nothing: no header is needed."),
         click.Option(["-c", "--cumulative"], is_flag=True, help="With -i: each answer is for all the time up to it."),
         click.Option(
-            ["-T", "--top", "--limit"],
-            type=click.IntRange(1),
-            help="Show only the so many most frequent values; histograms stay whole.",
+            ["-T", "--top"],
+            type=Count(1),
+            metavar="N",
+            help="Show only the N most frequent values; histograms stay whole.",
         ),
+        click.Option(["--limit"], type=Count(), metavar="N", help="The same as -T; 0 shows all."),
         click.Option(
             ["-H", "--histogram", "histograms"], multiple=True, metavar="SPEC", help="A histogram; may be repeated."
         ),

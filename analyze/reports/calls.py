@@ -14,7 +14,7 @@ from bpfrec.analyze.render.call_lines import call_lines
 from bpfrec.analyze.reports.call_filter import CallFilter
 from bpfrec.analyze.reports.call_texts import call_words
 from bpfrec.analyze.reports.moments import event_of, moment_ns
-from bpfrec.analyze.reports.option_types import top_option
+from bpfrec.analyze.reports.option_types import Count, top_option
 from bpfrec.analyze.reports.report import Answer, Options, Report
 from bpfrec.formats.schema import SIGNALS
 from bpfrec.formats.trace_reader import table_rows
@@ -105,7 +105,7 @@ REPORT = Report(
         ),
         click.Option(
             ["-C", "--context"],
-            type=click.IntRange(0),
+            type=Count(),
             metavar="N",
             default=10,
             show_default=True,

@@ -29,13 +29,20 @@ def compute(
 ) -> Result:
     """Processes, or with ``per_thread`` threads, that ended while they were recorded, by the time of their end.
 
-    The filter chooses them by pid, tid, user and name, and by the time of their end. ``failed``: only those that ended
+    The filter chooses them by pid, tid, user and name, by the time of their end, and by the calls that they made
+    (``syscall``, ``path``). ``failed``: only those that ended
     with another status than 0, or by a signal. ``duration_s``: only the first so many seconds. ``top``: at most this
     many rows, 0 for all.
     Columns: ts, comm, pid, ppid, tid, uid, age_s, exit_code, signal, signal_name.
     """
     manifest = trace.manifest
     chosen = CallFilter(pids=calls.pids, tids=calls.tids, uids=calls.uids, name=calls.name).conditions(manifest)
+    made = CallFilter(syscalls=calls.syscalls, paths=calls.paths).conditions(manifest, "s")
+    if made:
+        own = "s.tid = ended.tid" if per_thread else "s.pid = ended.pid"
+        # A pid may be used again.
+        life = "s.ts_ns BETWEEN coalesce(ended.start_ns, 0) AND ended.end_ns"
+        chosen.append(Fragment(f"EXISTS (SELECT 1 FROM syscalls AS s WHERE {own} AND {life} AND {where(made)})"))  # noqa: S608 - only literals
     if calls.since is not None:
         chosen.append(Fragment(f"end_ns >= {moment_sql(calls.since, manifest)}"))
     if calls.until is not None:
@@ -83,7 +90,8 @@ REPORT = snoop_report(
     _text,
     """Print processes that ended, as bcc's exitsnoop does, with --per-thread also each of their threads.
 
-    AGE is "?" if the process was there before the recording.""",
+    AGE is "?" if the process was there before the recording. --from and --to are times of the end; --syscall and --path
+    choose what made such calls.""",
     options=(
         flag(["-t", "--timestamp"], "Show the time of day (UTC)."),
         flag(["--utc"], "The same: all times are UTC."),
@@ -91,7 +99,7 @@ REPORT = snoop_report(
         flag(["-x", "--failed"], "Only those that ended by a signal, or with a status that is not 0."),
         flag(["--per-thread"], "Show every thread."),
     ),
-    flags={"failed": (), "syscall": (), "path": ()},
+    flags={"failed": ()},
     settle=lambda options: options | {"timestamp": options["timestamp"] or options["utc"]},
     empty="no process ended like that",
 )

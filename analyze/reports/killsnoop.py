@@ -8,7 +8,7 @@ from bpfrec.analyze.engine.protocols import Queries
 from bpfrec.analyze.engine.result import Result
 from bpfrec.analyze.render.bcc_lines import Field, clock
 from bpfrec.analyze.reports.call_filter import CallFilter
-from bpfrec.analyze.reports.option_types import SignalNumber
+from bpfrec.analyze.reports.option_types import Count, SignalNumber
 from bpfrec.analyze.reports.snoop import flag, in_lines, snoop, snoop_report
 
 _KILL = ("kill",)
@@ -50,7 +50,7 @@ REPORT = snoop_report(
     They are calls of kill, and with -a also of tkill and tgkill. Times are UTC.""",
     streams=True,
     options=(
-        click.Option(["-T", "--tpid"], type=int, metavar="PID", help="Only signals to this process."),
+        click.Option(["-T", "--tpid"], type=Count(), metavar="PID", help="Only signals to this process."),
         click.Option(["-s", "--signal"], type=SignalNumber(), metavar="SIGNAL", help="Only this signal: 9, or KILL."),
         flag(["-a", "--all", "every"], "Also signals to single threads: tkill, tgkill."),
     ),

@@ -16,7 +16,7 @@ from bpfrec.analyze.render.latency_lines import new_maxima, slow_calls
 from bpfrec.analyze.render.text_columns import TextColumn, duration, fitting_table, scaled
 from bpfrec.analyze.reports.call_filter import CallFilter
 from bpfrec.analyze.reports.call_texts import call_texts
-from bpfrec.analyze.reports.option_types import top_option
+from bpfrec.analyze.reports.option_types import Count, top_option
 from bpfrec.analyze.reports.report import Answer, Options, Report
 from bpfrec.analyze.views.recording import wall_offset_ns
 from bpfrec.formats.errors import ReportError
@@ -122,7 +122,7 @@ REPORT = Report(
         click.Option(["-H", "--histogram"], is_flag=True, help="Show a histogram for every call instead."),
         click.Option(
             ["--slowest"],
-            type=click.IntRange(0),
+            type=Count(),
             metavar="N",
             default=0,
             help="Show the N calls that took longest instead, with arguments and stacks.",

@@ -21,7 +21,7 @@ from bpfrec.analyze.render.text_columns import TextColumn, clock, fitting_table,
 from bpfrec.analyze.reports.call_filter import CallFilter
 from bpfrec.analyze.reports.network import INTERNET
 from bpfrec.analyze.reports.opened import at_option, time_ns
-from bpfrec.analyze.reports.option_types import top_option
+from bpfrec.analyze.reports.option_types import Count, top_option
 from bpfrec.analyze.reports.report import Answer, Report
 from bpfrec.analyze.reports.stacks import stack_paths, stack_remedy
 from bpfrec.analyze.views.recording import wall_offset_ns
@@ -146,7 +146,7 @@ REPORT = Report(
         at_option(),
         click.Option(
             ["--least"],
-            type=click.IntRange(1),
+            type=Count(1),
             metavar="N",
             default=_LEAST,
             show_default=True,

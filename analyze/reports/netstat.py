@@ -7,7 +7,7 @@ from bpfrec.analyze.engine.result import Result
 from bpfrec.analyze.render.text_columns import TextColumn
 from bpfrec.analyze.reports.call_filter import CallFilter
 from bpfrec.analyze.reports.network import INTERNET
-from bpfrec.analyze.reports.opened import NOT_OFFERED, at_option, opened
+from bpfrec.analyze.reports.opened import NOT_OFFERED, REFUSES, at_option, opened
 from bpfrec.analyze.reports.option_types import limit_option
 from bpfrec.analyze.reports.report import Report, in_columns
 
@@ -16,8 +16,8 @@ def compute(trace: Queries, calls: CallFilter, *, at: str | float | None = None,
     """The sockets of processes at ``at``: those of the internet protocols and unix sockets.
 
     ``at``: a moment as of :func:`~bpfrec.analyze.reports.moments.moment_sql`; None for the end of the recording.
-    The filter chooses processes by pid, user and name, and sockets by their name (``path``). ``top``: at most this
-    many rows, 0 for all.
+    The filter chooses processes by pid, thread, user and name, and sockets by their name (``path``).
+    ``top``: at most this many rows, 0 for all.
     Columns: protocol, source, peer, state, pid, comm, fd.
     """
     return opened(trace, calls, "netstat", at, top, internet=INTERNET)
@@ -39,6 +39,7 @@ REPORT = Report(
     text=in_columns(_COLUMNS),
     options=(at_option(), limit_option()),
     flags=NOT_OFFERED,
+    refuses=REFUSES,
     empty="no socket is known to be open then",
     help="""List the sockets that processes had at a time of the recording, as netstat -p does.
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import click
 
+from bpfrec.analyze.engine.filters import where
 from bpfrec.analyze.engine.protocols import Queries
 from bpfrec.analyze.engine.result import Result
-from bpfrec.analyze.engine.sqltemplate import render
+from bpfrec.analyze.engine.sqltemplate import Fragment, render
 from bpfrec.analyze.render.bcc import shown
 from bpfrec.analyze.render.escape import printable
 from bpfrec.analyze.render.text_columns import Duration, TextColumn, duration, scaled
@@ -31,7 +33,7 @@ def compute(trace: Queries, calls: CallFilter, *, by: str = "call", top: int = 0
     """Times off the CPU ``by`` one of :data:`GROUPS`, the most time first; ``top``: at most so many rows, 0 for all.
 
     A time counts from when the thread left its CPU until it ran again, or until the recording stopped. ``calls``
-    chooses these times by process, thread, user, name, call and moment.
+    chooses these times by process, thread, user, name, moment and the call that the thread was in.
     Columns: total_ns, blocked_ns, wait_ns, unknown_ns, times, p50_ns, p99_ns, max_ns, pid, tid, comm, syscall, frames,
     kernel_frames.
 
@@ -40,10 +42,15 @@ def compute(trace: Queries, calls: CallFilter, *, by: str = "call", top: int = 0
     """
     if by not in GROUPS:
         raise ReportError(f"times off the CPU are not put together by {by}", f"There are: {', '.join(GROUPS)}")
+    chosen = replace(calls, failed=False, paths=()).conditions(trace.manifest, SCHED.name)
+    of_call = CallFilter(failed=calls.failed, paths=calls.paths).conditions(trace.manifest, "s")
+    if of_call:
+        same = f"s.tid = {SCHED.name}.tid AND s.ts_ns = {SCHED.name}.call_ns"
+        chosen.append(Fragment(f"EXISTS (SELECT 1 FROM syscalls AS s WHERE {same} AND {where(of_call)})"))  # noqa: S608 - only literals
     sql = render(
         "offcpu",
         by=by,
-        where=calls.where(trace.manifest, SCHED.name),
+        where=where(chosen),
         stop_ns=trace.manifest.stop_ns,
         paths=stack_paths("SELECT stack_id FROM chosen"),
         top=top,
@@ -104,7 +111,6 @@ REPORT = Report(
         ),
         top_option(20),
     ),
-    flags={"failed": (), "path": ()},
     empty="no times off the CPU are among what was chosen",
     help="""Show how long threads did not run, and why (record --sched).
 

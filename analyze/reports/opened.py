@@ -14,7 +14,10 @@ from bpfrec.analyze.names.resolve import opened_at
 from bpfrec.analyze.reports.call_filter import CallFilter, path_condition
 from bpfrec.analyze.reports.moments import moment_ns
 
-NOT_OFFERED = {"tid": (), "syscall": (), "failed": (), "since": (), "until": ()}
+_CALLS = "this is a list of what is open, not of calls; -p, -t, -u and -n choose processes, --path names."
+_TIMES = "what is open is listed for one time: --at MOMENT."
+REFUSES = {"syscall": _CALLS, "failed": _CALLS, "since": _TIMES, "until": _TIMES}
+NOT_OFFERED = dict.fromkeys(REFUSES, ())
 """What chooses calls, not processes."""
 
 
@@ -24,13 +27,16 @@ def opened(
     """The rows of ``reports/TEMPLATE.sql`` about what chosen processes had open at ``at``.
 
     ``at``: a moment as of :func:`~bpfrec.analyze.reports.moments.moment_sql`; None for the end of the recording.
-    ``calls`` chooses processes by pid, user and name, and what is open by its name (``path``). The template gets
-    ``opened``, a FROM with descriptors as ``o`` (pid, fd, name) and processes as ``p`` (comm, uid), ``at_ns``,
+    ``calls`` chooses processes by pid, thread, user and name, and what is open by its name (``path``). The template
+    gets ``opened``, a FROM with descriptors as ``o`` (pid, fd, name) and processes as ``p`` (comm, uid), ``at_ns``,
     ``where``, ``top``, and ``values``.
     """
     at_ns = time_ns(trace, at)
     chosen = CallFilter(pids=calls.pids).conditions(trace.manifest, "o")
     chosen += CallFilter(uids=calls.uids, name=calls.name).conditions(trace.manifest, "p")
+    if calls.tids:
+        threads = CallFilter(tids=calls.tids).where(trace.manifest)
+        chosen.append(Fragment(f"o.pid IN (SELECT pid FROM threads WHERE {threads})"))  # noqa: S608 - only numbers
     if calls.paths:
         chosen.append(path_condition(calls.paths, ["o.name"]))
     rows = Fragment(", ".join(literal(tuple(row)) for row in opened_at(trace, at_ns)))

@@ -8,6 +8,29 @@ import click
 
 from bpfrec.formats.units import seconds_in, whole_number
 
+_MOST = (1 << 63) - 1
+
+
+class Count(click.ParamType):  # type: ignore[type-arg] # generic only in new versions of click
+    """A whole number that is not below ``least``."""
+
+    name = "number"
+
+    def __init__(self, least: int = 0) -> None:
+        self._least = least
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """The number; a usage error if it is none."""
+        if isinstance(value, int):
+            return value
+        number = whole_number(value, _MOST)
+        if number is None:
+            self.fail(f"{value!r} is no whole number", param, ctx)
+        if number < self._least:
+            self.fail(f"{value!r} is too few: the least is {self._least}", param, ctx)
+        return number
+
+
 TOP_HELP = "Show at most this many rows; 0 shows all."
 
 
@@ -15,7 +38,7 @@ def top_option(default: int) -> click.Option:
     """``-T/--top/--limit``, an int."""
     return click.Option(
         ["-T", "--top", "--limit"],
-        type=click.IntRange(0),
+        type=Count(),
         metavar="N",
         default=default,
         show_default=True,
@@ -25,7 +48,7 @@ def top_option(default: int) -> click.Option:
 
 def limit_option() -> click.Option:
     """``--limit``, an int ``top``: for reports whose ``-T`` is another option of bcc's tool."""
-    return click.Option(["--limit", "top"], type=click.IntRange(0), metavar="N", default=0, help=TOP_HELP)
+    return click.Option(["--limit", "top"], type=Count(), metavar="N", default=0, help=TOP_HELP)
 
 
 def least_option(default: float, what: str) -> click.Option:
@@ -40,14 +63,16 @@ def least_option(default: float, what: str) -> click.Option:
     )
 
 
-def refused_option(flags: list[str], why: str, *, is_flag: bool = False) -> click.Option:
-    """An option of bcc's tool that a trace has no answer for: it is refused, and says ``why``."""
+def refused_option(flags: list[str], why: str, *, is_flag: bool = False, hidden: bool = False) -> click.Option:
+    """An option that a trace, or a report, has no answer for: it is refused, and says ``why``."""
 
     def refuse(ctx: click.Context, param: click.Parameter, value: object) -> None:
         if value is not None and value is not False:
             raise click.UsageError(f"{param.opts[0]}: {why}", ctx)
 
-    return click.Option(flags, is_flag=is_flag, callback=refuse, expose_value=False, help=f"Refused: {why}")
+    return click.Option(
+        flags, is_flag=is_flag, callback=refuse, expose_value=False, hidden=hidden, help=f"Refused: {why}"
+    )
 
 
 def map_options() -> tuple[click.Option, click.Option]:

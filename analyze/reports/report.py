@@ -76,7 +76,8 @@ class Report:
     - ``options``: click's options beside those that choose calls. One whose name ``compute`` has is given to it; the
       others are for ``text`` alone.
     - ``flags``: how an option that chooses calls is spelt here if not as everywhere, by its name in
-      :data:`bpfrec.analyze.reports.call_filter.FILTERS`; empty: this report has no such option.
+      :data:`bpfrec.analyze.reports.call_filter.FILTERS`; empty: this report has no such option, and ``refuses`` has
+      the reason, unless an option of its own has that spelling.
     - ``settle`` checks the options of the command line together, ``format`` and ``show_sql`` among them, and may add to
       them. It raises click.UsageError.
     - ``remarks``: what a reader of the text should know besides; it goes to standard error.
@@ -91,6 +92,7 @@ class Report:
     text: Callable[[Answer], Iterable[str]]
     options: Sequence[click.Parameter] = ()
     flags: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    refuses: Mapping[str, str] = field(default_factory=dict)
     settle: Callable[[Options], Options] = dict
     remarks: Callable[[Answer], Iterable[str]] = lambda _: ()
     usage: str | None = None

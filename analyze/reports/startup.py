@@ -15,7 +15,7 @@ from bpfrec.analyze.render.escape import printable
 from bpfrec.analyze.render.text_columns import Duration, TextColumn, duration, text_table
 from bpfrec.analyze.reports.call_filter import CallFilter
 from bpfrec.analyze.reports.network import INTERNET
-from bpfrec.analyze.reports.option_types import Time
+from bpfrec.analyze.reports.option_types import Time, limit_option
 from bpfrec.analyze.reports.report import Answer, Report
 from bpfrec.analyze.views.recording import wall_offset_ns
 from bpfrec.formats.kernel.roles import calls_that
@@ -41,19 +41,22 @@ _NETWORKING = (
 _READING = (*calls_that("reads"), *calls_that("receives"), "recvmmsg")
 
 
-def compute(trace: Queries, calls: CallFilter, *, idle_s: float = _IDLE_S, for_s: float | None = None) -> Result:
+def compute(
+    trace: Queries, calls: CallFilter, *, idle_s: float = _IDLE_S, for_s: float | None = None, top: int = 0
+) -> Result:
     """Where the time of a process went from its first exec until it waited for work, for at least ``idle_s`` seconds.
 
     ``calls`` chooses the processes, those in which a call is chosen; without a choice it is the process that executed a
     program first. What its main thread did is looked at. A process that was there before begins with its first call.
-    ``for_s``: at most so many seconds.
+    ``for_s``: at most so many seconds. ``top``: at most so many rows of each part of a process, 0 for all.
     Columns: part, pid, comm, begin_ts, is_exec, until, whole_ns, offset_ns, time_ns, share, kind, kind_ns, calls,
-    failed, object, object_ns. The rows of a part of a process are together the whole time.
+    failed, object, object_ns. All rows of a part of a process are together the whole time.
     """
     manifest = trace.manifest
     sql = render(
         "startup",
         where=calls.where(manifest),
+        within=CallFilter(since=calls.since, until=calls.until).where(manifest),
         several=calls != CallFilter(),
         executing=calls_that("executes"),
         children=_CHILDREN,
@@ -67,6 +70,7 @@ def compute(trace: Queries, calls: CallFilter, *, idle_s: float = _IDLE_S, for_s
         stop_ns=manifest.stop_ns,
         steps=_STEPS,
         wall_offset_ns=wall_offset_ns(manifest),
+        top=top,
     )
     return trace.query(sql, _notes(manifest.configuration), lazy=True)
 
@@ -124,7 +128,6 @@ def _text(answer: Answer) -> Iterator[str]:
 REPORT = Report(
     compute,
     text=_text,
-    flags={"tid": (), "failed": (), "syscall": ()},
     options=(
         click.Option(
             ["--idle", "idle_s"],
@@ -140,11 +143,14 @@ REPORT = Report(
             metavar="TIME",
             help="Look at no more than this: seconds, or a time with a unit.",
         ),
+        limit_option(),
     ),
     empty="no process was chosen",
     help="""Show what the first seconds of a process went to: its main thread, from its exec until it waits for work.
 
     The first table sums up by kind: libraries, missing files, files, network, children, memory ...; own code is
-    the time between calls. The second has the same time in its order, in phases. Without -p, -n or -u it is the process
-    that executed a program first.""",
+    the time between calls. The second has the same time in its order, in phases.
+
+    Without a choice it is the process that executed a program first; the options choose every process that made such
+    a call.""",
 )

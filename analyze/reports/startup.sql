@@ -3,7 +3,13 @@ WITH executed AS (
 ),
 chosen AS (
     SELECT first.pid, coalesce(executed.begin_ns, first.begin_ns) AS begin_ns, executed.pid IS NOT NULL AS is_exec
-    FROM (SELECT pid, min(ts_ns) AS begin_ns FROM syscalls WHERE tid = pid AND {{ where }} GROUP BY pid) AS first
+    FROM (
+        SELECT pid, min(ts_ns) AS begin_ns FROM syscalls WHERE tid = pid AND {{ within }}
+{% if several %}
+            AND pid IN (SELECT pid FROM syscalls WHERE {{ where }})
+{% endif %}
+        GROUP BY pid
+    ) AS first
     LEFT JOIN executed USING (pid)
 {% if not several %}
     -- Without a choice of processes the one that executed a program first.
@@ -176,4 +182,7 @@ FROM summed AS s
 JOIN bounded AS w USING (pid)
 LEFT JOIN most_of AS m ON m.part = s.part AND m.pid = s.pid AND m.most = s.most AND m.island = s.island
 WHERE s.time_ns > 0 OR s.calls > 0
+{% if top %}
+QUALIFY row_number() OVER (PARTITION BY s.pid, s.part ORDER BY offset_ns, time_ns DESC, kind) <= {{ top }}
+{% endif %}
 ORDER BY w.begin_ns, s.pid, s.part, offset_ns, time_ns DESC, kind

@@ -13,7 +13,7 @@ from bpfrec.analyze.engine.sqltemplate import Fragment, literal, render
 from bpfrec.analyze.render.stream_lines import stream_lines
 from bpfrec.analyze.reports.call_filter import CallFilter
 from bpfrec.analyze.reports.network import INTERNET
-from bpfrec.analyze.reports.option_types import top_option
+from bpfrec.analyze.reports.option_types import Count, top_option
 from bpfrec.analyze.reports.report import Answer, Options, Report
 from bpfrec.analyze.views.recording import wall_offset_ns
 from bpfrec.formats.errors import ReportError
@@ -110,7 +110,7 @@ REPORT = Report(
             type=click.Choice(STREAMS),
             help="Show one stream behind the other: by descriptor, by peer of sockets, or by file.",
         ),
-        click.Option(["--fd"], type=click.IntRange(0), metavar="N", help="Only descriptors of this number."),
+        click.Option(["--fd"], type=Count(), metavar="N", help="Only descriptors of this number."),
         click.Option(["--sent"], is_flag=True, help="Only what was sent and written."),
         click.Option(["--received"], is_flag=True, help="Only what was received and read."),
         click.Option(["--hex"], is_flag=True, help="Show bytes as hexdump -C does, with their place in the stream."),

@@ -11,13 +11,14 @@ from bpfrec.analyze.engine.result import Result
 from bpfrec.analyze.engine.sqltemplate import Fragment, render
 from bpfrec.analyze.render.pages import summary_page
 from bpfrec.analyze.reports.call_filter import CallFilter
+from bpfrec.analyze.reports.option_types import Count
 from bpfrec.analyze.reports.report import Answer, Report
 from bpfrec.analyze.reports.syncsnoop import SYNC_CALLS
 from bpfrec.formats.kernel.call_lists import call_names
 
 
 def compute(trace: Queries, calls: CallFilter, *, top: int = 5) -> Result:
-    """The recording; of the chosen calls ``top`` findings, processes, calls and failures; and what is missing.
+    """The recording; of the chosen calls ``top`` findings, processes, calls and failures (0: all); and what is missing.
 
     Findings are what looks wrong, the worst first. The time is that of the threads of the chosen processes and users,
     from the start of the recording to its end.
@@ -68,11 +69,11 @@ REPORT = Report(
     options=(
         click.Option(
             ["-T", "--top", "--limit"],
-            type=click.IntRange(1),
+            type=Count(),
             metavar="N",
             default=5,
             show_default=True,
-            help="Show at most this many lines in a section.",
+            help="Show at most this many lines in a section; 0 shows all.",
         ),
     ),
     help="""Show one page: the recording, what looks wrong, what the time went to, who called what, what failed.

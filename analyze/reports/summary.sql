@@ -21,7 +21,7 @@ WITH sections AS (
 
     SELECT 2, 'findings', place, process, finding, evidence, command
     FROM ({{ findings }})
-    QUALIFY row_number() OVER (ORDER BY place) <= {{ top }}
+    {% if top %}QUALIFY row_number() OVER (ORDER BY place) <= {{ top }}{% endif %}
 
     UNION ALL
 
@@ -39,13 +39,13 @@ WITH sections AS (
         ) AS p ON p.pid = s.pid
         GROUP BY s.pid, s.calls
     )
-    QUALIFY row_number() OVER (ORDER BY calls DESC, pid) <= {{ top }}
+    {% if top %}QUALIFY row_number() OVER (ORDER BY calls DESC, pid) <= {{ top }}{% endif %}
 
     UNION ALL
 
     SELECT 5, 'calls', row_number() OVER (ORDER BY calls DESC, syscall), syscall, calls::VARCHAR, printf('%.3f ms', total_ns / 1e6), NULL
     FROM (SELECT syscall, count(*) AS calls, coalesce(sum(duration_ns), 0) AS total_ns FROM syscalls WHERE {{ where }} GROUP BY syscall)
-    QUALIFY row_number() OVER (ORDER BY calls DESC, syscall) <= {{ top }}
+    {% if top %}QUALIFY row_number() OVER (ORDER BY calls DESC, syscall) <= {{ top }}{% endif %}
 
     UNION ALL
 
@@ -65,7 +65,7 @@ WITH sections AS (
         WHERE failed(ret) AND {{ where }}
         GROUP BY ALL
     )
-    QUALIFY row_number() OVER (ORDER BY not_yet, calls DESC, syscall, errno, path) <= {{ top }}
+    {% if top %}QUALIFY row_number() OVER (ORDER BY not_yet, calls DESC, syscall, errno, path) <= {{ top }}{% endif %}
 
     UNION ALL
 

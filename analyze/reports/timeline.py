@@ -14,7 +14,7 @@ from bpfrec.analyze.render.timeline_lines import timeline_lines
 from bpfrec.analyze.reports.call_filter import CallFilter
 from bpfrec.analyze.reports.call_texts import call_texts
 from bpfrec.analyze.reports.moments import event_of, moment_ns
-from bpfrec.analyze.reports.option_types import Time, top_option
+from bpfrec.analyze.reports.option_types import Count, Time, top_option
 from bpfrec.analyze.reports.report import Answer, Options, Report
 from bpfrec.analyze.reports.socket_names import socket_names
 from bpfrec.analyze.views.recording import wall_offset_ns
@@ -134,7 +134,7 @@ REPORT = Report(
         ),
         click.Option(
             ["-C", "--context"],
-            type=click.IntRange(0),
+            type=Count(),
             metavar="N",
             default=10,
             show_default=True,

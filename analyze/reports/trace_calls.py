@@ -21,7 +21,7 @@ from bpfrec.analyze.render.bcc_probes import trace_text
 from bpfrec.analyze.render.escape import printable
 from bpfrec.analyze.reports.call_filter import CallFilter
 from bpfrec.analyze.reports.moments import zone_notes
-from bpfrec.analyze.reports.option_types import refused_option
+from bpfrec.analyze.reports.option_types import Count, refused_option
 from bpfrec.analyze.reports.report import Answer, Options, Report
 from bpfrec.analyze.views.recording import wall_offset_ns
 from bpfrec.formats.errors import ReportError
@@ -146,6 +146,7 @@ def _note_kernel_stacks(result: Result) -> None:
 
 
 def _settle(options: Options) -> Options:
+    options = options | {"max_events": options["max_events"] or None}
     if options["aggregate"] and options["max_events"] is None:
         raise click.UsageError("-A needs -M: say how many events to count.")
     if options["address"] and not (options["user_stack"] or options["kernel_stack"]):
@@ -173,13 +174,16 @@ REPORT = Report(
         click.Argument(["probes"], metavar="PROBE...", nargs=-1, required=True),
         click.Option(
             ["-Z", "--string-size"],
-            type=click.IntRange(1),
+            type=Count(1),
             default=80,
             show_default=True,
             help="Cut strings after this many characters.",
         ),
         click.Option(
-            ["-M", "--max-events", "--limit"], type=click.IntRange(1), help="Show only the first so many events."
+            ["-M", "--max-events", "--limit"],
+            type=Count(),
+            metavar="N",
+            help="Show only the first N events; 0 shows all.",
         ),
         click.Option(["-t", "--timestamp"], is_flag=True, help="Show seconds since the start of the recording."),
         click.Option(["-u", "--unix-timestamp"], is_flag=True, help="Show seconds since the epoch."),
