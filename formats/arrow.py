@@ -55,5 +55,7 @@ def parquet_writer(table: Table, file: IO[bytes]) -> pq.ParquetWriter:
         write_statistics=[c.name for c in table.columns if c.name in _STATISTICS],
         # Arrow's own schema would be most of a small table, and would make readers return dictionaries for text.
         store_schema=False,
+        # They tell which row groups of a damaged table are whole.
+        write_page_checksum=True,
         **_LONG_PAGES,
     )

@@ -8,7 +8,7 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -22,6 +22,7 @@ from bpfrec.formats.arrow import arrow_schema, parquet_writer, written_schema
 from bpfrec.formats.errors import TraceFileError
 from bpfrec.formats.leading_manifest import LeadingManifest
 from bpfrec.formats.manifest import MANIFEST, Clock, Host, Manifest, parse_manifest
+from bpfrec.formats.salvage_groups import whole_row_groups
 from bpfrec.formats.salvage_rows import rows_before_cut
 from bpfrec.formats.schema import LOSSES, SYSCALLS, TABLES
 from bpfrec.formats.trace_members import store_table
@@ -63,28 +64,31 @@ class _Source:
 class Salvaged:
     """What was found: rows of tables that are whole, and rows of those that are not (None: nobody knows).
 
-    ``partial``: how many of the latter are saved, for they stood before the place where the file was cut.
+    ``partial``: how many of the latter are saved, for they stood before the place where the file was cut, or in row
+    groups that are whole. ``damaged``: the tables of these, with the number of damaged row groups (None: nobody knows).
     ``has_manifest``: whether the manifest was found. Without it, host, options and the wall clock are not known.
     """
 
     kept: dict[str, int] = field(default_factory=dict)
     missing: dict[str, int | None] = field(default_factory=dict)
     partial: dict[str, int] = field(default_factory=dict)
+    damaged: dict[str, int | None] = field(default_factory=dict)
     has_manifest: bool = False
 
 
 def salvage(source: Path, target: Path) -> Salvaged:
     """Makes the trace ``target``, mode 0600, of what is whole in ``source``; a table is kept if its checksum is right.
 
-    Of a table in the middle of which the file was cut, the rows are kept that stand before the cut; they have no
-    checksum. What is missing stands in the table ``losses``.
+    Of a table in the middle of which the file was cut, the rows are kept that stand before the cut. Of a table that is
+    damaged, those row groups are kept whose pages have checksums that are right. What is missing stands in the table
+    ``losses``.
 
     Raises:
         TraceFileError: nothing can be read, or it is of a newer format.
         OSError: a file cannot be read or written, or ``target`` exists.
     """
     found = Salvaged()
-    with source.open("rb") as file, TemporaryFile() as begun:
+    with source.open("rb") as file, ExitStack() as opened:
         members = {member.name: member for member in _members(file)}
         manifest = _manifest(file, members, str(source))
         found.has_manifest = manifest is not None
@@ -94,7 +98,9 @@ def salvage(source: Path, target: Path) -> Salvaged:
         for table in TABLES:
             if table.name not in tables and (manifest is None or listed.get(table.name)):
                 found.missing[table.name] = listed.get(table.name)
-        tables |= _rows_before_cut(file, members, begun, found)
+        tables |= _rows_before_cut(file, members, opened.enter_context(TemporaryFile()), found)
+        for name in list(found.missing):
+            tables |= _whole_groups(file, members, name, opened.enter_context(TemporaryFile()), found)
         if not tables:
             raise TraceFileError(
                 f"{source}: nothing in it can be saved: no table is whole",
@@ -199,6 +205,22 @@ def _rows_before_cut(
     return {table.name: _Source(target, _Member(table.member, 0, target.seek(0, os.SEEK_END), 0), rows)}
 
 
+def _whole_groups(
+    file: IO[bytes], members: dict[str, _Member], name: str, target: IO[bytes], found: Salvaged
+) -> dict[str, _Source]:
+    """The damaged table ``name``, as far as its row groups are whole."""
+    table = next(table for table in TABLES if table.name == name)
+    member = members.get(table.member)
+    if member is None or member.is_cut:
+        return {}
+    whole = whole_row_groups(file, member.start, member.size, table, target)
+    listed = found.missing[name]
+    if not whole.rows or (listed is not None and whole.rows > listed):
+        return {}
+    found.partial[name], found.damaged[name] = whole.rows, whole.lost
+    return {name: _Source(target, _Member(table.member, 0, target.seek(0, os.SEEK_END), 0), whole.rows)}
+
+
 def _parquet(file: IO[bytes], member: _Member) -> pq.ParquetFile:
     return pq.ParquetFile(pa.PythonFile(_Window(file, member), mode="r"), pre_buffer=False)
 
@@ -275,6 +297,10 @@ def _stand_in(tables: dict[str, _Source]) -> Manifest:
 def _saved(found: Salvaged, name: str) -> str:
     """What was saved of a table that is not whole, as the beginning of a remedy."""
     rows = found.partial.get(name)
+    if name in found.damaged:
+        groups = found.damaged[name]
+        where = "the damaged row groups" if groups is None else f"{groups} damaged row group{'s' if groups > 1 else ''}"
+        return f"{rows:,} rows were saved, those in {where} were not. "
     columns = " Names of threads and stacks of some of them may be missing." if name == SYSCALLS.name else ""
     return f"only the first {rows:,} rows were saved.{columns} " if rows else ""
 

@@ -11,8 +11,12 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 from support import ring_bytes, trace_builder
 
+from bpfrec.formats.arrow import parquet_writer, written_schema
+from bpfrec.formats.schema import SYSCALLS
 from bpfrec.formats.symbols.elf import ElfFile
 from bpfrec.record.spool import SpoolWriter
 
@@ -23,6 +27,8 @@ _BUILDS = (
 )
 _PERF_MAP = b"401100 40 JS:~main /srv/a.js:1:2\n1100 80 py::f:/srv/a.py\n7f0000001000 10 LazyCompile:*g\nno line\n"
 _EXPRESSIONS = (bytes((0x77, 8, 0x06, 0x23, 16)), bytes((0x31, 0x32, 0x22, 0x12, 0x1A)), bytes((0x2F, 0xFD, 0xFF)))
+LATE_COLUMNS = ("comm", "stack_id", "stack_status")
+"""Columns of calls that may be cut off while the others are there."""
 _GO = struct.Struct("<I2x2B7Q")
 
 
@@ -39,6 +45,19 @@ def _manifests() -> list[bytes]:
 def _trace() -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         return trace_builder.lab1().write(Path(folder) / "t.bpfrec").read_bytes()
+
+
+def _tables() -> list[bytes]:
+    """The calls of a trace as three row groups, to be read with the footer, without, and with checksums alone."""
+    with zipfile.ZipFile(io.BytesIO(_trace())) as archive:
+        calls = pq.read_table(io.BytesIO(archive.read("syscalls.parquet")))
+    made = io.BytesIO()
+    with parquet_writer(SYSCALLS, made) as writer:
+        for start in range(0, 3 * len(calls), len(calls)):
+            numbers = pa.array(range(start, start + len(calls)), pa.int64())
+            numbered = calls.set_column(calls.column_names.index("event_id"), "event_id", numbers)
+            writer.write_table(numbered.cast(written_schema(SYSCALLS)))
+    return [how + made.getvalue() for how in (b"\0", b"\x80", b"\xc0")]
 
 
 def _records() -> bytes:
@@ -122,6 +141,7 @@ def _btf() -> bytes:
 _MADE: dict[str, Callable[[], list[bytes]]] = {
     "zip": lambda: [_trace()],
     "salvage": lambda: [_trace()],
+    "row-groups": _tables,
     "manifest": _manifests,
     "spool": lambda: [_spool()],
     "ring": lambda: [_records()],

@@ -18,11 +18,16 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
+import pyarrow.parquet as pq
+from fuzz.seeds import LATE_COLUMNS, seeds
 
 from bpfrec.bpf import btf, wire
 from bpfrec.formats.errors import BpfrecError
 from bpfrec.formats.manifest import parse_manifest
 from bpfrec.formats.salvage import salvage
+from bpfrec.formats.salvage_groups import whole_row_groups
+from bpfrec.formats.salvage_rows import rows_before_cut
+from bpfrec.formats.schema import SYSCALLS
 from bpfrec.formats.symbols.elf import ElfFile, NotElfError
 from bpfrec.formats.symbols.elf_symbols import SymbolIndex
 from bpfrec.formats.symbols.go_functions import BadGoTableError, GoFunctions
@@ -88,6 +93,28 @@ def _salvage(data: bytes) -> None:
         salvage(source, target)
         with TraceReader(target) as reader:
             assert not [fault for _, fault in reader.verify() if fault]
+
+
+def _row_groups(data: bytes) -> None:
+    """A damaged table: what is saved of it was in it. The first byte chooses how it is read."""
+    how, content = data[:1], data[1:]
+    made = io.BytesIO()
+    if how < b"\x80":
+        rows = whole_row_groups(io.BytesIO(content), 0, len(content), SYSCALLS, made).rows
+    else:
+        rows = rows_before_cut(io.BytesIO(content), 0, SYSCALLS, made, checked=how >= b"\xc0")
+    if not rows:
+        return
+    saved = pq.read_table(io.BytesIO(made.getvalue()))
+    assert saved.num_rows == rows
+    if how < b"\x80" or how >= b"\xc0":
+        assert {str(row) for row in saved.drop_columns(LATE_COLUMNS).to_pylist()} <= _rows_of_seeds()
+
+
+@cache
+def _rows_of_seeds() -> set[str]:
+    tables = [pq.read_table(io.BytesIO(seed[1:])) for seed in seeds("row-groups")]
+    return {str(row) for table in tables for row in table.drop_columns(LATE_COLUMNS).to_pylist()}
 
 
 def _spool(data: bytes) -> None:
@@ -182,6 +209,7 @@ TARGETS: dict[str, Target] = {
     "zip": Target(_zip, 1 << 15, 0.5),
     "manifest": Target(_manifest, 1 << 13, 2),
     "salvage": Target(_salvage, 1 << 15, 0.2),
+    "row-groups": Target(_row_groups, 1 << 15, 0.5),
     "spool": Target(_spool, 1 << 12, 0.5),
     "ring": Target(_ring, 1 << 12, 0.5),
     "perf-map": Target(_perf_map, 1 << 12, 1),

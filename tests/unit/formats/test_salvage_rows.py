@@ -7,20 +7,26 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support import ring_bytes
+from support.program import run_bpfrec
 from support.recorded_calls import OTHER, PID, recorded
 
 import bpfrec
 from bpfrec.formats.arrow import parquet_writer
 from bpfrec.formats.errors import TraceFileError
 from bpfrec.formats.kernel.syscalls import syscalls
+from bpfrec.formats.parquet_pages import MAGIC, TAIL
 from bpfrec.formats.salvage import salvage
+from bpfrec.formats.salvage_groups import whole_row_groups
 from bpfrec.formats.salvage_rows import rows_before_cut
 from bpfrec.formats.schema import SYSCALLS, TABLES
+from bpfrec.formats.thrift_compact import read_struct, write_struct
 from bpfrec.formats.trace_reader import TraceReader
 from bpfrec.record.finish import call_parts
 from bpfrec.record.finish.finish import finish
@@ -139,3 +145,70 @@ WHOLE: Any = b""
 def _whole(trace: Path) -> None:
     global WHOLE  # noqa: PLW0603 - hypothesis and fixtures of a module do not go together
     WHOLE = member(trace, "syscalls.parquet")[1]
+
+
+@pytest.mark.parametrize("place", ["a page", "the header of a page"])
+def test_row_groups_beside_a_damaged_one_are_saved(trace: Path, tmp_path: Path, place: str) -> None:
+    begin, content = member(trace, "syscalls.parquet")
+    groups = pq.ParquetFile(io.BytesIO(content)).metadata
+    chunk = groups.row_group(1).column(5)
+    start = min(chunk.dictionary_page_offset or chunk.data_page_offset, chunk.data_page_offset)
+    damaged = bytearray(trace.read_bytes())
+    damaged[begin + start + (0 if place == "the header of a page" else chunk.total_compressed_size - 3)] ^= 0x10
+    bad, saved = tmp_path / "bad.bpfrec", tmp_path / "saved.bpfrec"
+    bad.write_bytes(damaged)
+    listed = run_bpfrec("analyze", "-i", bad, "info", "--verify", "--format", "csv").stdout
+    assert "syscalls.parquet is damaged" in listed
+    done = run_bpfrec("recover", bad, "-o", saved, "--format", "csv")
+    lost = groups.row_group(1).num_rows
+    assert f"syscalls,saved in part,{CALLS - lost}\n" in done.stdout, done.stderr
+    assert f"syscalls,lost,{lost}\n" in done.stdout
+    whole = pq.read_table(io.BytesIO(content))
+    before = groups.row_group(0).num_rows
+    expected = pa.concat_tables([whole.slice(0, before), whole.slice(before + lost)])
+    assert pq.read_table(io.BytesIO(member(saved, "syscalls.parquet")[1])).equals(expected)
+    with bpfrec.open(saved) as opened:
+        told = opened.sql("SELECT severity, count, remedy FROM losses WHERE remedy LIKE 'syscalls:%'").fetchall()
+    ((severity, count, remedy),) = told
+    assert (severity, count) == ("data_loss", lost)
+    assert f"{CALLS - lost:,} rows were saved, those in 1 damaged row group were not" in remedy
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 1 << 20), st.integers(1, 255)), min_size=1, max_size=4))
+def test_rows_of_a_damaged_table_are_as_they_were(changes: list[tuple[int, int]]) -> None:
+    content, whole = bytearray(WHOLE), pq.read_table(io.BytesIO(WHOLE))
+    for at, value in changes:
+        content[at % len(content)] ^= value
+    made = io.BytesIO()
+    found = whole_row_groups(io.BytesIO(content), 0, len(content), SYSCALLS, made)
+    after = pq.read_table(io.BytesIO(made.getvalue()))
+    assert after.num_rows == found.rows <= CALLS
+    # Each row names itself by its number.
+    kept = whole.filter(pc.is_in(whole["event_id"], after["event_id"]))
+    assert after.drop_columns(LATE).equals(kept.drop_columns(LATE))
+    for name in LATE:
+        assert all(
+            value in (was, None) for value, was in zip(after[name].to_pylist(), kept[name].to_pylist(), strict=True)
+        )
+
+
+def test_a_table_without_checksums_is_not_believed_in_part() -> None:
+    made, table = io.BytesIO(), pq.read_table(io.BytesIO(WHOLE))
+    with pq.ParquetWriter(made, table.schema, compression="zstd", write_page_checksum=False) as writer:
+        writer.write_table(table)
+    content = made.getvalue()
+    assert whole_row_groups(io.BytesIO(content), 0, len(content), SYSCALLS, io.BytesIO()).rows == 0
+
+
+def test_a_footer_with_one_chunk_a_thousand_times_costs_no_more_time() -> None:
+    length, _ = TAIL.unpack(WHOLE[-TAIL.size :])
+    footer = read_struct(WHOLE[-TAIL.size - length : -TAIL.size])
+    groups = footer.get(4).values
+    groups[:] = groups[:1] * 1000
+    raw = write_struct(footer)
+    content = WHOLE[: -TAIL.size - length] + raw + TAIL.pack(len(raw), MAGIC)
+    found = whole_row_groups(io.BytesIO(content), 0, len(content), SYSCALLS, io.BytesIO())
+    # No more bytes are read than the file has.
+    assert found.lost is None
+    assert found.rows < 500 * GROUP
