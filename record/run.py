@@ -33,8 +33,8 @@ from bpfrec.record.session.unprivileged import unprivileged
 
 if TYPE_CHECKING:
     from bpfrec.record.finish.finish import Finished
+    from bpfrec.record.session.participants import Helper
     from bpfrec.record.session.recorded import Recorded
-    from bpfrec.record.session.session import Helper
     from bpfrec.record.windows import WindowWriter
 
 _log = logging.getLogger(__name__)

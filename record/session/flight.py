@@ -17,7 +17,8 @@ from bpfrec.record.journal import Attached, Mark
 from bpfrec.record.options.last import Last
 from bpfrec.record.processes import procfs
 from bpfrec.record.processes.calls_in_progress import CallInProgress
-from bpfrec.record.session.legs import Leg, Legs
+from bpfrec.record.session.draining import Drain
+from bpfrec.record.session.legs import NO_ROOM, Leg, Legs
 from bpfrec.record.session.output import Output
 from bpfrec.record.session.recorded import Recorded
 from bpfrec.record.session.segments import Segments, mark_of
@@ -37,7 +38,7 @@ _SHORTEST_TURN, _LONGEST_TURN = 0.02, 0.2
 class Flight:
     """Keeps the last part of a recording: call :meth:`begin` when it has begun, and :meth:`step` after each drain.
 
-    ``drain``: empties the rings. ``read_clock``: reads the clocks. ``learner``: None: there is none.
+    ``drain``: empties the rings. ``read_clock``: reads the clocks. ``say``: tells the user something.
     """
 
     last: Last
@@ -45,10 +46,10 @@ class Flight:
     spools: Spools
     segments: Segments
     tracker: ProcessTracker
-    learner: StackLearner | None
     program: RecorderProgram
-    drain: Callable[[], None]
+    drain: Drain
     read_clock: Callable[[], Clock]
+    say: Callable[[str], None]
 
     def __post_init__(self) -> None:
         self.legs = Legs(self.last)
@@ -56,6 +57,7 @@ class Flight:
         self._reading_ns = self._looked_ns = 0
         self._attached: Attached | None = None
         self._last_turn = time.monotonic()
+        self._was_told = False
         self.horizon: int | None = None
         """The time (ns, CLOCK_MONOTONIC) that must stay as far back as ``last`` says, if it is earlier than now."""
 
@@ -90,9 +92,13 @@ class Flight:
         self._read_on(now + min(_LONGEST_TURN, max(_SHORTEST_TURN, now - self._last_turn)))
         self._last_turn = time.monotonic()
         while self.legs.is_too_large(self._size()) and len(self.legs.kept) > 1 and not self.legs.kept[1].is_ready:
-            # There is no room for what the processes may do meanwhile.
+            # There is no room for what the processes do meanwhile: it stays in the rings as long as these last, and
+            # the BPF program counts what finds no room there.
+            if not self._was_told:
+                self._was_told = True
+                self.say(NO_ROOM)
             self._read_on(time.monotonic() + _LONGEST_TURN)
-            self.drain()
+            self.drain.drain_side_band()
         until = monotonic_ns()
         for leg in self.legs.drop(until if self.horizon is None else min(until, self.horizon), self._size()):
             self._remove(leg)
@@ -103,10 +109,10 @@ class Flight:
         if attached is None or self.spools.refused is not None:
             return
         before = self.legs.current
-        if self.learner is not None:
-            self.learner.forget_gone()
+        if self.drain.learner is not None:
+            self.drain.learner.forget_gone()
         mark = mark_of(self.program)
-        self.drain()
+        self.drain.drain()
         self.segments.close(mark, self.program.unsent())
         number, size = before.number + 1, self._size()
         self.spools.begin_leg(number)
@@ -129,9 +135,9 @@ class Flight:
             lost_before=mark.lost_by_cpu,
         )
         self.segments.attached(entry, in_progress, self._looked_ns)
-        if self.learner is not None:
+        if self.drain.learner is not None:
             with tracker.careful.about("carrying stacks over"):
-                self._carry(self.learner, start)
+                self._carry(self.drain.learner, start)
         self._reading, self._reading_ns = tracker.read_again(leg.initial), 0
         _log.info("leg %d begins: %d are kept, %d bytes", number, len(self.legs.kept), self.bytes)
 

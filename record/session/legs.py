@@ -23,6 +23,21 @@ _READING_SHARE = 0.05
 _FILLED_SHARE = 15 / 16
 _SECOND = 1_000_000_000
 
+NO_ROOM = (
+    "--last: its room is full before all processes are read; calls are lost, and counted, until they are. More room "
+    "would keep them"
+)
+"""What the user is told when that happens."""
+
+
+def has_room_before_ready(last: Last | None, size: int) -> bool:
+    """Whether the first leg, which has ``size`` bytes, may have more of them before all processes are read.
+
+    Nothing of it can be dropped by then, for a trace begins with what is read. The other half of the room is for what
+    comes while processes are read for the second leg.
+    """
+    return last is None or last.size is None or size < last.size * _FILLED_SHARE / 2
+
 
 @dataclass
 class Leg:
