@@ -35,9 +35,16 @@ packages:
 dev-packages:
 	$(call install,$(TEST_PACKAGES) $(NODE_PACKAGE) $(RUST_PACKAGE) $(GO_PACKAGE) $(JAVA_PACKAGE))
 
+# Hundreds of processes of the tests read the modules: also where PYTHONDONTWRITEBYTECODE is set none compiles them anew,
+# and what root runs writes no files.
+.PHONY: compiled
+compiled:
+	@$(BIN)/python -m compileall -q analyze bpf bpfrec formats record
+
 $(VENV)/setup.done: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install -q --disable-pip-version-check -e .
+	$(MAKE) -s compiled
 	$(BIN)/bpfrec man -o $(VENV)/share/man/man1
 	mkdir -p $(VENV)/share/bash-completion/completions $(VENV)/share/zsh/site-functions $(VENV)/share/fish/vendor_completions.d
 	$(BIN)/bpfrec completion bash > $(VENV)/share/bash-completion/completions/bpfrec
@@ -54,7 +61,7 @@ demo: setup ## record the first lab's server live and print what it did
 
 # Live BPF tests need root, and leave no files of root's behind. KERNEL_WORKERS=2 runs two of them at a time, but for
 # those that others would disturb, which are marked alone.
-test: setup-dev ## run all tests, live BPF among them; FAST=1: without those, and without the slow ones
+test: setup-dev compiled ## run all tests, live BPF among them; FAST=1: without those, and without the slow ones
 	$(BIN)/python -m pytest -n auto --dist worksteal -m 'not kernel$(if $(FAST), and not slow)'
 ifndef FAST
 	$(SUDO_TESTS) $(BIN)/python -m pytest $(if $(KERNEL_WORKERS),-n $(KERNEL_WORKERS) --dist loadgroup) -p no:cacheprovider -m kernel
