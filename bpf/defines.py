@@ -8,7 +8,15 @@ from dataclasses import dataclass
 from bpfrec.bpf.btf import has_name, kernel_types
 from bpfrec.bpf.known_stacks import MAX_KNOWN_STACKS
 from bpfrec.bpf.selection import MOST_HELPERS, Selection
-from bpfrec.bpf.task_offsets import register_defines, sched_defines, stack_defines, task_defines, uring_defines
+from bpfrec.bpf.task_offsets import (
+    register_defines,
+    request_defines,
+    sched_defines,
+    stack_defines,
+    submit_point,
+    task_defines,
+    uring_defines,
+)
 from bpfrec.formats.errors import BpfrecError
 
 MAX_THREADS = 32768
@@ -19,6 +27,9 @@ MAX_LOST_RUNS = 65536
 
 MAX_OFF_CPU, MAX_OFF_CPU_WITH_STACKS = 32768, 8192
 """How many threads may be off their CPUs at a time, without and with kernel stacks."""
+
+MAX_REQUESTS = 65536
+"""How many requests to io_uring may be under way; the kernel takes memory for those that are."""
 
 PREPARE_EXEC = "PREPARE_EXEC"
 """The define that says that the kernel has the tracepoint sched_prepare_exec."""
@@ -33,13 +44,15 @@ class Defines:
     """``flags``: the defines, as ``NAME`` or ``NAME=value``, and what the program can do with them.
 
     ``knows_ends``: it forgets recorded processes when they end. ``reports_births``: it reports new processes.
-    ``reports_uring``: it reports descriptors that io_uring closes.
+    ``uring_point``: the tracepoint by which it reports descriptors that io_uring closes; None: it does not.
+    ``has_requests``: it reports what is asked of io_uring.
     """
 
     flags: list[str]
     knows_ends: bool
     reports_births: bool
-    reports_uring: bool = False
+    uring_point: str | None = None
+    has_requests: bool = False
 
 
 def defines_of(selection: Selection) -> Defines:
@@ -53,9 +66,13 @@ def defines_of(selection: Selection) -> Defines:
     reports_births = bool(offsets) and _can_gain_processes(selection)
     births = ["TELL_BIRTHS"] if reports_births else []
     execs = [PREPARE_EXEC] if has_name("btf_trace_sched_prepare_exec", types) else []
-    uring = uring_defines(types) if offsets else []
-    flags = [*selection_defines(selection, types), *offsets, *births, *execs, *uring]
-    return Defines(flags, bool(offsets), reports_births, bool(uring))
+    point = submit_point(types) if offsets else None
+    uring = uring_defines(types) if point else []
+    requests = request_defines(types) if uring else []
+    if requests:
+        requests.append(f"MAX_REQUESTS={MAX_REQUESTS}")
+    flags = [*selection_defines(selection, types), *offsets, *births, *execs, *uring, *requests]
+    return Defines(flags, bool(offsets), reports_births, point if uring else None, bool(requests))
 
 
 def constants_of(selection: Selection) -> list[int]:

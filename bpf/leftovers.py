@@ -11,13 +11,18 @@ from bpfrec.bpf import off_cpu, wire
 from bpfrec.bpf.maps import Map
 
 _IN_CALL = 1
-_U64 = struct.Struct("<Q")
+_U64, _LENGTH = struct.Struct("<Q"), struct.Struct("<h")
+_PATH_BYTES = 256
+"""``REQUEST_PATH`` in ``programs/uring.c``: the room for each path of a request."""
 # What struct wire_batch and struct call_slot of wire.h begin with: used, burst, state, calls; tid, crowd, state, aside.
 _BATCH_HEAD, _SLOT_HEAD = struct.Struct("<IIII"), struct.Struct("<IIIH")
 
 
 def calls_in_progress(maps: Mapping[str, Map]) -> bytes:
-    """The calls that threads are in now, as perf samples, with the flag ``wire.NO_RETURN``."""
+    """The calls that threads are in now, as perf samples, with the flag ``wire.NO_RETURN``.
+
+    Behind them come the requests to io_uring that are not completed.
+    """
     slots = maps["slots"]
     taken = [slot for index in maps["owners"] if (slot := slots.get(index)) is not None]
     crowded = [slot for _, slot in maps["crowded"].items()]
@@ -26,6 +31,21 @@ def calls_in_progress(maps: Mapping[str, Map]) -> bytes:
         _tid, _crowd, state, aside = _SLOT_HEAD.unpack_from(slot)
         if state & _IN_CALL:
             samples.append(_as_sample(slot, _kept_aside(maps["spilled"], slot) if aside else []))
+    return b"".join(samples) + _requests_in_progress(maps)
+
+
+def _requests_in_progress(maps: Mapping[str, Map]) -> bytes:
+    """The requests to io_uring that are not completed, as perf samples."""
+    if "requests" not in maps:
+        return b""
+    samples = []
+    for request, head in maps["requests"].items():
+        paths = maps["request_paths"].get(request) or b""
+        known = np.frombuffer(head, wire.URING, 1)[0]
+        first, second = max(int(known["path"]), 0), max(int(known["path2"]), 0)
+        data = paths[:first] + paths[_PATH_BYTES : _PATH_BYTES + second]
+        made = head[:2] + _LENGTH.pack(len(data)) + head[4 : wire.URING.itemsize]
+        samples.append(wire.batch_sample(wire.record(made, data), 0))
     return b"".join(samples)
 
 

@@ -21,6 +21,7 @@ from bpfrec.bpf.maps import Map
 from bpfrec.bpf.perf_event import Ring
 from bpfrec.bpf.permission import why_refused
 from bpfrec.bpf.selection import CAPTURES, Plan, Selection, plan_table
+from bpfrec.bpf.task_offsets import OLD_SUBMIT, SUBMIT
 from bpfrec.formats.errors import BpfrecError
 
 COUNTERS = (
@@ -38,6 +39,7 @@ COUNTERS = (
     "lost_signals",
     "sent_off_cpu",
     "lost_off_cpu",
+    "lost_requests",
 )
 """The counters of the program, in the order of ``enum counter`` in ``programs/counters.c``."""
 
@@ -56,7 +58,12 @@ _POINTS = (
     ("sched_prepare_exec", "on_prepare_exec"),
     ("sched_process_exec", "on_process_exec"),
     ("sched_process_fork", "on_process_fork"),
-    ("io_uring_submit_req", "on_uring_request"),
+    # A request whose submission is seen has its completion seen too.
+    ("io_uring_complete", "on_uring_completion"),
+    ("io_uring_queue_async_work", "on_uring_handover"),
+    ("io_uring_req_failed", "on_uring_refusal"),
+    (SUBMIT, "on_uring_request"),
+    (OLD_SUBMIT, "on_uring_request"),
     ("signal_generate", "on_signal_sent"),
     ("signal_deliver", "on_signal"),
     ("sys_exit", "on_sys_exit"),
@@ -92,8 +99,10 @@ class LostBurst:
 def functions_of(selection: Selection, defines: Defines) -> dict[str, int]:
     """The functions of the program for ``selection``, and their types; those that take longest to load stand first."""
     names = ["on_sys_exit", "on_sys_enter", "on_process_exec", "on_process_exit", "on_signal"]
-    if defines.reports_uring:
+    if defines.uring_point:
         names.append("on_uring_request")
+    if defines.has_requests:
+        names += ("on_uring_completion", "on_uring_handover", "on_uring_refusal")
     if defines.knows_ends:
         names.append("on_signal_sent")
     if PREPARE_EXEC in defines.flags:
@@ -144,7 +153,8 @@ class RecorderProgram:
     """The program of ``compilation`` (:func:`start_compiling`, for a selection like ``selection``).
 
     It is being loaded; :meth:`wait` waits for that. ``knows_ends``: it forgets recorded processes when they end;
-    threads it always forgets. ``reports_uring``: it reports descriptors that io_uring closes.
+    threads it always forgets. ``reports_uring``: it reports descriptors that io_uring closes. ``has_requests``: it
+    reports what is asked of io_uring.
 
     Raises:
         BpfrecError: it does not compile, or the kernel refuses its maps.
@@ -153,7 +163,9 @@ class RecorderProgram:
     def __init__(self, selection: Selection, compilation: Compilation) -> None:
         self.selection, self._compilation = selection, compilation
         defines = compilation.defines
-        self.knows_ends, self.reports_uring = defines.knows_ends, defines.reports_uring
+        self.knows_ends, self.reports_uring = defines.knows_ends, bool(defines.uring_point)
+        self.has_requests = defines.has_requests
+        self._absent = {SUBMIT, OLD_SUBMIT} - {defines.uring_point}
         self._kinds = functions_of(selection, defines)
         self._rings: dict[str, list[Ring]] = {}
         self._attached: list[tuple[str, int]] = []
@@ -223,7 +235,7 @@ class RecorderProgram:
         """
         functions = self.wait()
         for point, name in _POINTS:
-            if name in functions:
+            if name in functions and point not in self._absent:
                 try:
                     self._attached.append((point, attach_raw_tracepoint(point, functions[name])))
                 except OSError as error:

@@ -6,7 +6,7 @@ import os
 import re
 from itertools import chain
 
-from bpfrec.bpf.btf import has_name, member_offsets, offset_of_run
+from bpfrec.bpf.btf import arguments_of, has_name, member_offsets, nested_offsets, offset_of_run
 from bpfrec.formats.errors import BpfrecError
 
 _DEFINES = {
@@ -25,6 +25,16 @@ _DEFINES = {
     "BPRM_FILENAME": ("linux_binprm", "filename"),
     "BPRM_INTERP": ("linux_binprm", "interp"),
     "BPRM_P": ("linux_binprm", "p"),
+}
+SUBMIT, OLD_SUBMIT = "io_uring_submit_req", "io_uring_submit_sqe"
+"""Tracepoints at which io_uring takes a request: since Linux 6.3, and before."""
+_OLD_SUBMIT_ARGUMENTS, _COMPLETION_OF_ENTRY, _COMPLETION_OF_MEMBERS = 2, 3, 7
+_RING = {
+    "RING_FLAGS": "flags",
+    "RING_HEAD": "cached_sq_head",
+    "RING_ENTRIES": "sq_entries",
+    "RING_ARRAY": "sq_array",
+    "RING_SQES": "sq_sqes",
 }
 # The kernel whose sched_switch has a fourth argument.
 _SWITCH_TELLS_STATE = (5, 19)
@@ -72,10 +82,16 @@ def _version() -> tuple[int, ...]:
     return tuple(int(part) for part in re.findall(r"[0-9]+", os.uname().release)[:2])
 
 
+def submit_point(types: bytes | None = None) -> str | None:
+    """The tracepoint that tells of each request to io_uring; None: the kernel has none that gives the request."""
+    if has_name(f"btf_trace_{SUBMIT}", types):
+        return SUBMIT
+    # Before Linux 6.0 it gave the members of a request, not the request.
+    return OLD_SUBMIT if arguments_of(f"btf_trace_{OLD_SUBMIT}", types) == _OLD_SUBMIT_ARGUMENTS else None
+
+
 def uring_defines(types: bytes | None = None) -> list[str]:
-    """The defines that say where a request of io_uring has what; none where the kernel does not tell of requests."""
-    if not has_name("btf_trace_io_uring_submit_req", types):
-        return []
+    """The defines that say where a request to io_uring has its opcode and what it closes; none if not known."""
     try:
         offsets = member_offsets({"io_kiocb": ("opcode",), "io_close": ("fd", "file_slot")}, types)
     except BpfrecError:
@@ -85,6 +101,24 @@ def uring_defines(types: bytes | None = None) -> list[str]:
         f"REQUEST_OPCODE={offsets['io_kiocb', 'opcode']}",
         f"REQUEST_CLOSE_FD={offsets['io_close', 'fd']}",
         f"REQUEST_CLOSE_SLOT={offsets['io_close', 'file_slot']}",
+    ]
+
+
+def request_defines(types: bytes | None = None) -> list[str]:
+    """The defines that say where a request to io_uring has the rest; none where completions do not name requests."""
+    completion = arguments_of("btf_trace_io_uring_complete", types)
+    if completion not in (_COMPLETION_OF_ENTRY, _COMPLETION_OF_MEMBERS):
+        return []
+    try:
+        offsets = member_offsets({"io_kiocb": ("ctx", "cqe"), "io_cqe": ("user_data",)}, types)
+        ring = nested_offsets("io_ring_ctx", _RING.values(), types)
+    except BpfrecError:
+        return []
+    return [
+        f"REQUEST_RING={offsets['io_kiocb', 'ctx']}",
+        f"REQUEST_USER_DATA={offsets['io_kiocb', 'cqe'] + offsets['io_cqe', 'user_data']}",
+        *(f"{name}={ring[member]}" for name, member in _RING.items()),
+        *(["COMPLETE_TAKES_CQE"] if completion == _COMPLETION_OF_ENTRY else []),
     ]
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from bpfrec.bpf.perf_records import HEADER, SAMPLE, perf_records
 
-KIND_SYSCALL, KIND_DATA, KIND_STACK, KIND_PROCESS, KIND_PATH, KIND_SIGNAL = 1, 2, 3, 4, 5, 6
+KIND_SYSCALL, KIND_DATA, KIND_STACK, KIND_PROCESS, KIND_PATH, KIND_SIGNAL, KIND_URING = 1, 2, 3, 4, 5, 6, 7
 
 BORN, ENDED, URING_CLOSE = 1, 2, 3
 """In ``what`` of a ``struct wire_process``."""
@@ -91,6 +91,32 @@ SIGNAL = np.dtype(
 SIGNAL_NO_INFO = 1
 """In ``flags`` of a ``struct wire_signal``: the kernel has no siginfo for it."""
 
+URING = np.dtype(
+    [
+        ("size", "<u2"),
+        ("captured", "<i2"),
+        *((name, "u1") for name in ("kind", "flags", "opcode", "entry_flags")),
+        *((name, "<u8") for name in ("ts", "end", "user_data", "off", "addr", "call")),
+        *((name, "<u4") for name in ("pid", "tid", "uid")),
+        ("fd", "<i4"),
+        *((name, "<u4") for name in ("len", "op_flags")),
+        ("ret", "<i4"),
+        ("cqe_flags", "<u4"),
+        ("file_index", "<i4"),
+        ("ioprio", "<u2"),
+        ("reserved", "<u2"),
+        *((name, "<i2") for name in ("path", "path2")),
+        ("comm", "V16"),
+        ("rest", "V4"),
+    ]
+)
+"""``struct wire_uring``, 120 bytes; ``captured`` bytes of paths follow it."""
+
+URING_POLLED, URING_UNREAD, URING_HANDED_OVER, URING_UNTOLD, URING_EARLIER, URING_NO_REQUEST, URING_REFUSED = (
+    1 << bit for bit in range(7)
+)
+"""In ``flags`` of a ``struct wire_uring``."""
+
 SLOT_CALL, SLOT_ARGS, SLOT_DATA, SLOT_STRUCT = 16, 64, 112, 368
 """Where ``struct call_slot`` has its call, its arguments, its inline data, and a ``struct wire_struct``."""
 
@@ -166,8 +192,9 @@ class Records:
 
     ``extras`` (dtype :data:`EXTRA`), ``extra_data`` (where the data of each starts) and ``extra_owner`` (the index in
     ``calls`` of the call that it belongs to) run in parallel. ``processes`` (dtype :data:`PROCESS`): births and ends of
-    processes. ``signals`` (dtype :data:`SIGNAL`): signals that threads were given. ``consumed``: bytes that are dealt
-    with; the rest is a perf record that is cut off, to be given again.
+    processes. ``signals`` (dtype :data:`SIGNAL`): signals that threads were given. ``requests`` (dtype :data:`URING`):
+    requests to io_uring, each with where its paths start in ``request_data``. ``consumed``: bytes that are dealt with;
+    the rest is a perf record that is cut off, to be given again.
     """
 
     data: Bytes
@@ -177,6 +204,8 @@ class Records:
     extra_owner: Integers
     processes: NDArray[np.void]
     signals: NDArray[np.void]
+    requests: NDArray[np.void]
+    request_data: Integers
     consumed: int
 
     def where(self, chosen: NDArray[np.bool_]) -> Records:
@@ -205,8 +234,8 @@ def decode(data: Bytes) -> Records:
         starts, heads = starts[sound], heads[sound]
     kinds = _byte(heads, 4)
     is_call = kinds == KIND_SYSCALL
-    is_process, is_signal = kinds == KIND_PROCESS, kinds == KIND_SIGNAL
-    is_extra = ~(is_call | is_process | is_signal)
+    is_process, is_signal, is_request = kinds == KIND_PROCESS, kinds == KIND_SIGNAL, kinds == KIND_URING
+    is_extra = ~(is_call | is_process | is_signal | is_request)
     call_positions, extra_positions = np.flatnonzero(is_call), np.flatnonzero(is_extra)
     owner = np.searchsorted(call_positions, extra_positions)
     owned = owner < len(call_positions)
@@ -219,6 +248,8 @@ def decode(data: Bytes) -> Records:
         extra_owner=owner[owned],
         processes=_whole_records(words, starts[is_process], PROCESS),
         signals=_whole_records(words, starts[is_signal], SIGNAL),
+        requests=_whole_records(words, starts[is_request], URING),
+        request_data=starts[is_request] * _WORD + URING.itemsize,
         consumed=consumed * _WORD,
     )
 
@@ -262,6 +293,8 @@ def few_records(
         extra_owner=owners,
         processes=np.empty(0, PROCESS),
         signals=np.empty(0, SIGNAL),
+        requests=np.empty(0, URING),
+        request_data=np.empty(0, np.int64),
         consumed=len(words) * _WORD,
     )
 
@@ -372,6 +405,7 @@ def _are_whole(heads: Words) -> NDArray[np.bool_]:
     whole: NDArray[np.bool_] = (kinds != KIND_SYSCALL) | calls
     whole &= (kinds != KIND_PROCESS) | (sizes >= PROCESS.itemsize)
     whole &= (kinds != KIND_SIGNAL) | (sizes >= SIGNAL.itemsize)
+    whole &= (kinds != KIND_URING) | (sizes >= URING.itemsize + captured)
     return whole
 
 

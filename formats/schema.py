@@ -404,6 +404,72 @@ URING_CLOSES = table(
     ("fd", "INTEGER", "number of the descriptor", "dictionary"),
 )
 
+URING = table(
+    "uring",
+    (
+        "One row per completion of a request that a recorded thread made to io_uring: mostly one for each request, "
+        "about in the order in which they completed; requests that are not completed stand last. The members of a "
+        "request are described in io_uring_enter(2)."
+    ),
+    ("ts_ns", "BIGINT", "when it was submitted, ns on CLOCK_MONOTONIC of the recording host", "delta"),
+    ("duration_ns", "BIGINT", "ns until it was completed; NULL: see status", "plain"),
+    ("op", "VARCHAR", "what was asked for: IORING_OP_ without its beginning, as openat; NULL: not known", "codes"),
+    (
+        "fd",
+        "INTEGER",
+        "member fd: the descriptor, or for most requests with a path where it starts; NULL: see slot and status",
+        "dictionary",
+    ),
+    ("slot", "INTEGER", "number among the files that were registered with the ring, in place of fd", "dictionary"),
+    ("ret", "BIGINT", "result, -errno on failure; NULL: not completed", "dictionary"),
+    ("errno", "VARCHAR", "name of the error, as ENOENT; NULL: it worked, or is not completed", "codes"),
+    ("path", "VARCHAR", "first path as passed; bytes that are not UTF-8 as \\xNN", "dictionary"),
+    ("path2", "VARCHAR", "second path as passed", "dictionary"),
+    (
+        "path_status",
+        "VARCHAR",
+        "NULL: path is whole, or the request takes none; else unreadable, truncated (to 255 bytes), not-utf8, lost",
+        "codes",
+    ),
+    ("path2_status", "VARCHAR", "the same for path2", "codes"),
+    ("pid", "INTEGER", "process (thread group) id", "dictionary"),
+    ("tid", "INTEGER", "thread that submitted it: one of the kernel's where that polls the ring", "dictionary"),
+    ("comm", "VARCHAR", "name of the thread then", "codes"),
+    ("uid", "INTEGER", "real user id; one of 2^31 and more is negative: uid & 4294967295", "dictionary"),
+    (
+        "status",
+        "VARCHAR",
+        (
+            "NULL: all is known; in-progress: not completed when recording stopped; untold: it ended without a "
+            "completion, as IOSQE_CQE_SKIP_SUCCESS asks for; refused: the kernel did not take it; before-recording: "
+            "its submission was not seen, and ts is when it completed; no-request: a completion without a known "
+            "request, such as a message from another ring; unread: what was asked was overwritten too soon to be read"
+        ),
+        "codes",
+    ),
+    (
+        "done_by",
+        "VARCHAR",
+        "worker: a thread of the kernel took it over; poller: a thread of the kernel polls the ring; NULL: neither",
+        "codes",
+    ),
+    ("offset", "UBIGINT", "member off, or addr2: place in the file, second address or length", "dictionary"),
+    ("address", "UBIGINT", "member addr: address of buffer or path", "dictionary"),
+    ("len", "BIGINT", "member len: size of the buffer, number of vectors, mode, second directory", "dictionary"),
+    ("op_flags", "BIGINT", "flags of the operation, as O_CLOEXEC or MSG_DONTWAIT", "dictionary"),
+    ("entry_flags", "INTEGER", "flags of the request: IOSQE_...", "dictionary"),
+    ("ioprio", "INTEGER", "member ioprio: priority, or flags of send, recv, accept", "dictionary"),
+    (
+        "file_index",
+        "INTEGER",
+        "member file_index: slot from 1 that a new file is put into; descriptor that splice reads; 0: none",
+        "dictionary",
+    ),
+    ("user_data", "UBIGINT", "the program's own number for it", "dictionary"),
+    ("cqe_flags", "BIGINT", "flags of the completion: IORING_CQE_F_...; 2: more completions follow", "dictionary"),
+    ("call_ns", "BIGINT", "ts_ns in syscalls of the call that submitted it, for the same tid; NULL: none", "plain"),
+)
+
 SIGNALS = table(
     "signals",
     (
@@ -567,6 +633,7 @@ TABLES: tuple[Table, ...] = (
     PROCESSES,
     DESCRIPTORS,
     URING_CLOSES,
+    URING,
     SIGNALS,
     THREAD_TABLES,
     THREADS,

@@ -28,7 +28,9 @@ _ROWS_AT_ONCE = 1 << 15
 _LARGER = 100
 """No table is so many times as large as all files in the folder."""
 
-_RARE = frozenset(("binaries", "binary_parts", "log_lines", "sched", "signals", "thread_tables", "uring_closes"))
+_RARE = frozenset(
+    ("binaries", "binary_parts", "log_lines", "sched", "signals", "thread_tables", "uring", "uring_closes")
+)
 
 
 class TraceWriter:

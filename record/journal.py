@@ -65,6 +65,7 @@ class Attached:
     ring_bytes: int
     ring_cpus: frozenset[int]
     follows_uring: bool = False
+    has_requests: bool = False
     recording_start_ns: int | None = None
     counters_before: dict[str, int] = field(default_factory=dict)
     lost_before: list[int] = field(default_factory=list)

@@ -151,9 +151,38 @@ SELECT
 FROM state
 WHERE syscall = 'setns' AND (arg1 & 131072 != 0 OR c_int(arg1) = 0)
 UNION ALL
--- Closed by io_uring. What it opened is not known, but never has the number of one that is open.
+-- Closed by io_uring. What it opened without a row in uring is not known, but never has the number of one that is open.
 SELECT {{ CLOSED }}, -1, pid, tid, fd, 2 * ts_ns + 1, 0, 2 * ts_ns, FALSE, FALSE, 0, {{ NOT_OPEN }}, NULL
 FROM uring_closes
+UNION ALL
+-- Opened by io_uring; what is put into a slot of the ring's own files is no descriptor. How openat2 is to walk is not recorded.
+SELECT
+    CASE WHEN gives = 'accepted' AND slot IS NULL THEN {{ ACCEPTED }}
+        WHEN gives = 'socket' THEN {{ SOCKET }}
+        WHEN gives != 'path' OR path IS NULL OR path_status = 'truncated' OR is_elsewhere THEN {{ UNKNOWN }}
+        WHEN op = 'openat' AND op_flags & {{ O_TMPFILE }} = {{ O_TMPFILE }} THEN {{ UNKNOWN }}
+        ELSE {{ OPENED }} END,
+    -1, pid, tid, CAST(ret AS INTEGER), 2 * (ts_ns + duration_ns),
+    CASE WHEN gives = 'path' AND path LIKE '/%' THEN {{ ROOT }} ELSE coalesce(fd, -1) END,
+    2 * ts_ns,
+    CASE op WHEN 'openat' THEN op_flags WHEN 'accept' THEN op_flags WHEN 'socket' THEN "offset" ELSE 0 END & {{ O_CLOEXEC }} != 0,
+    FALSE,
+    if(op = 'openat' AND op_flags & {{ O_NOFOLLOW }} != 0, 1, 0),
+    CASE WHEN gives != 'path' OR (op = 'openat' AND op_flags & {{ O_TMPFILE }} = {{ O_TMPFILE }}) THEN {{ NAME_UNKNOWN }}
+        WHEN path IS NULL OR path_status = 'truncated' THEN {{ PATH_UNREADABLE }}
+        ELSE {{ BASE_UNKNOWN }} END,
+    CASE gives WHEN 'path' THEN path WHEN 'socket' THEN {{ socket_type }} END
+FROM (
+    SELECT
+        op, gives, pid, tid, ts_ns, duration_ns, ret, fd, slot, path, path_status, op_flags, "offset",
+        -- The arguments of socket(2), which a request has elsewhere.
+        CAST(fd & 4294967295 AS UBIGINT) AS arg0, "offset" AS arg1, CAST(len AS UBIGINT) AS arg2,
+        op = 'openat2' AND {{ leads_elsewhere }} AS is_elsewhere
+    FROM uring
+    JOIN (VALUES {{ uring_openers }}) AS o(op, gives) USING (op)
+    CROSS JOIN (SELECT NULL::UBIGINT AS resolve)
+    WHERE ret BETWEEN 0 AND 2147483647 AND coalesce(file_index, 0) = 0
+)
 UNION ALL
 -- Found in /proc.
 SELECT

@@ -8,6 +8,8 @@ from bpfrec.analyze.engine.view import ComputedTable, Join, ViewColumn
 from bpfrec.analyze.names.paths import joined_expression
 from bpfrec.analyze.names.reasons import REASONS
 from bpfrec.formats.columns import Column, Table
+from bpfrec.formats.schema import URING
+from bpfrec.formats.trace_reader import table_rows
 
 NAME_CODE = "name_code"
 """SQL function: the code of what a call is about, by its number."""
@@ -28,30 +30,52 @@ NAMES = Table(
 )
 
 
-def resolved_columns(most: int = 2, paths: tuple[str, str] = ("s.path", "s.path2")) -> tuple[ViewColumn, ...]:
+REQUEST_NAMES = Table(
+    "request_names",
+    "The names of what requests to io_uring are about.",
+    (
+        Column("pid", "INTEGER", "the request's process"),
+        Column("tid", "INTEGER", "the thread that submitted it"),
+        Column("ts_ns", "BIGINT", "when it did"),
+        *(column for column in NAMES.columns if column.name != "code"),
+        Column("reason2", "UTINYINT", "the same for the second"),
+    ),
+)
+
+
+def request_columns(paths: tuple[str, str]) -> tuple[ViewColumn, ...]:
+    """The columns of names for the view of requests to io_uring; ``paths``: SQL for the two paths of one."""
+    return resolved_columns(paths=paths, join=_REQUEST_NAME, what="request")
+
+
+def resolved_columns(
+    most: int = 2, paths: tuple[str, str] = ("s.path", "s.path2"), join: Join | None = None, what: str = "call"
+) -> tuple[ViewColumn, ...]:
     """The columns of names for a view whose row ``s`` is a call that names at most ``most`` things (0 to 2).
 
-    ``paths``: SQL for its two paths.
+    ``paths``: SQL for its two paths. ``join``: to the names, for a view of something else, which is called ``what``.
     """
+    joins = (join or _NAME,)
     first, second = _shown("", paths[0]), _shown("2", paths[1])
     listed = "[" + ", ".join(literal(reason) for reason in REASONS) + "]"
     columns = (
-        ViewColumn("resolved_path", "VARCHAR", _comment("path, or of its descriptor"), first, (_NAME,)),
-        ViewColumn("resolved_path2", "VARCHAR", _comment("second path or descriptor"), second, (_NAME,)),
+        ViewColumn("resolved_path", "VARCHAR", _comment("path, or of its descriptor", what), first, joins),
+        ViewColumn("resolved_path2", "VARCHAR", _comment("second path or descriptor", what), second, joins),
     )
+    reason_of = "name.reason" if join is None else "coalesce(name.reason, name.reason2)"
     reason = ViewColumn(
         "resolved_reason",
         "VARCHAR",
-        f"why a resolved path is NULL although the call names something: {', '.join(REASONS)}",
-        f"list_extract({listed}, name.reason)",
-        (_NAME,),
+        f"why a resolved path is NULL although the {what} names something: {', '.join(REASONS)}",
+        f"list_extract({listed}, {reason_of})",
+        joins,
     )
     return (*columns[:most], reason) if most else ()
 
 
-def _comment(what: str) -> str:
+def _comment(part: str, what: str) -> str:
     return (
-        f"name of the call's {what}: absolute, links not followed; TCP HERE->THERE, unix:PATH, pipe:#EVENT, "
+        f"name of the {what}'s {part}: absolute, links not followed; TCP HERE->THERE, unix:PATH, pipe:#EVENT, "
         "anon_inode:[KIND] for what is no file; NULL: none, or see resolved_reason"
     )
 
@@ -69,6 +93,18 @@ def _fill(queries: Session) -> None:
     fill_names(queries)
 
 
+def _fill_requests(queries: Session) -> None:
+    if table_rows(queries.manifest).get(URING.name, 0):
+        from bpfrec.analyze.names.resolve import find_request_names  # noqa: PLC0415
+
+        queries.append("computed.request_names", find_request_names(queries))
+
+
+_REQUEST_NAMES = ComputedTable(REQUEST_NAMES, _fill_requests)
+_REQUEST_NAME = Join(
+    "LEFT JOIN computed.request_names AS name ON name.pid = s.pid AND name.tid = s.tid AND name.ts_ns = s.ts_ns",
+    computed=_REQUEST_NAMES,
+)
 _NAMES = ComputedTable(NAMES, _fill, f"CREATE MACRO {NAME_CODE}(call) AS NULL::INTEGER;")
 # A call has its code by a function, for to join so many rows by event_id takes longer, and a lot of memory.
 _NAME = Join(f"LEFT JOIN computed.names AS name ON name.code = {NAME_CODE}(s.event_id)", computed=_NAMES)

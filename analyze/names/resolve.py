@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache
 from importlib.resources import files
@@ -18,6 +18,7 @@ from bpfrec.analyze.engine.sqltemplate import Fragment, literal, render_text
 from bpfrec.analyze.names import kinds, reasons
 from bpfrec.analyze.names.callers import callers, numbers
 from bpfrec.analyze.names.codes import Codes, Codes32, code_of, names_table, paired
+from bpfrec.analyze.names.columns import REQUEST_NAMES
 from bpfrec.analyze.names.coverage import FORKING, MAKING, MOVING, Coverage, Losses
 from bpfrec.analyze.names.descriptor_lookup import Changes, DescriptorLookup
 from bpfrec.analyze.names.descriptor_tables import flags, tables_of
@@ -25,6 +26,7 @@ from bpfrec.analyze.names.naming import Addresses, Naming
 from bpfrec.analyze.names.sockets import TYPE_SQL
 from bpfrec.formats.kernel.descriptors import O_CLOEXEC, makers, uses
 from bpfrec.formats.kernel.syscalls import syscalls
+from bpfrec.formats.kernel.uring_ops import uring_ops
 from bpfrec.formats.numeric.asof import FOREVER, Booleans, Integers
 
 _ROWS_AT_ONCE = 1 << 20
@@ -97,6 +99,26 @@ def find_names(queries: Session) -> tuple[Codes, pa.Table]:
     return codes, names_table(codes, pairs, names.text, names.canonical)
 
 
+def find_request_names(queries: Session) -> pa.Table:
+    """The rows of ``computed.request_names``: what each request to io_uring is about."""
+    ops = _listed((op.name, op.fd, op.second) for op in uring_ops().values() if op.fd not in (None, "family"))
+    naming = naming_of(queries)
+    rows = queries.arrow(_sql("requests", ops=ops))
+    name, reason, is_path = _named(rows, naming, naming.are_places())
+    place = numbers(rows, "place", 0)
+    names, canonical = pa.array(naming.names.text, pa.string()), pa.array(naming.names.canonical, pa.bool_())
+    parts = []
+    for which in (0, 1):
+        mine = place == which
+        number = pa.array(name[mine], mask=name[mine] < 0)
+        why = reason[mine]
+        plain = {key: rows[key].filter(pa.array(mine)) for key in ("pid", "tid", "ts_ns")}
+        known = {"name": names.take(number), "canonical": canonical.take(number), "is_path": pa.array(is_path[mine])}
+        parts.append(pa.table(plain | known | {"reason": pa.array(why.astype(np.uint8), mask=why == reasons.NONE)}))
+    joined = parts[0].join(parts[1], ["pid", "tid", "ts_ns"], join_type="left outer", right_suffix="2")
+    return joined.select([column.name for column in REQUEST_NAMES.columns])
+
+
 def opened_at(queries: Queries, at_ns: int) -> Iterator[tuple[int, int, str | None]]:
     """What processes had open at a time (ns on CLOCK_MONOTONIC): pid, number, name (None: not known), in order.
 
@@ -115,6 +137,12 @@ def opened_at(queries: Queries, at_ns: int) -> Iterator[tuple[int, int, str | No
 
 def _resolve(rows: pa.Table, naming: Naming, is_place: Booleans) -> _Found:
     """The codes of the names in rows of ``uses.sql``; ``is_place``: which names can have paths behind them."""
+    name, reason, is_path = _named(rows, naming, is_place)
+    return _Found(numbers(rows, "event_id", -1), numbers(rows, "place", 0), code_of(name, is_path, reason))
+
+
+def _named(rows: pa.Table, naming: Naming, is_place: Booleans) -> tuple[Integers, Integers, Booleans]:
+    """Names (-1: none), reasons, and whether paths stand behind the names, of rows as those of ``uses.sql``."""
     reason = numbers(rows, "reason", 0)
     asked = np.flatnonzero(reason == reasons.NONE)
     name = np.full(len(reason), -1)
@@ -128,7 +156,7 @@ def _resolve(rows: pa.Table, naming: Naming, is_place: Booleans) -> _Found:
     nowhere[nowhere] = ~is_place[name[nowhere]]
     name[nowhere], reason[nowhere] = -1, reasons.BASE_UNKNOWN
     reason[reason == _NOTHING] = reasons.NONE
-    return _Found(numbers(rows, "event_id", -1), numbers(rows, "place", 0), code_of(name, is_path, reason))
+    return name, reason, is_path
 
 
 def naming_of(queries: Queries) -> Naming:
@@ -142,7 +170,15 @@ def naming_of(queries: Queries) -> Naming:
     threads, apart = _rows(queries, "threads"), _rows(queries, "thread_tables", FOREVER=FOREVER)
     processes = _rows(queries, "processes")
     tables = tables_of(processes, forks, breaks, coverage.forking, reasons.NOT_RECORDED, threads, apart)
-    _make(queries, "changes", makers=_makers(), changers=sorted(changed), bpf_makers=_BPF_MAKERS, socket_type=TYPE_SQL)
+    _make(
+        queries,
+        "changes",
+        makers=_makers(),
+        changers=sorted(changed),
+        bpf_makers=_BPF_MAKERS,
+        socket_type=TYPE_SQL,
+        uring_openers=_listed((op.name, op.gives) for op in uring_ops().values() if op.gives),
+    )
     queries.execute(_sql("texts"))
     texts: list[str] = queries.arrow("SELECT text FROM world_texts ORDER BY id")["text"].to_pylist()
     changes = Changes.of(queries.arrow(_sql("numbered")))
@@ -159,7 +195,11 @@ def _addresses(rows: pa.Table) -> Addresses:
 
 
 def _makers() -> Fragment:
-    rows = [(m.syscall, m.name, m.argument, m.mask, m.open_how) for m in makers()]
+    return _listed((m.syscall, m.name, m.argument, m.mask, m.open_how) for m in makers())
+
+
+def _listed(rows: Iterable[tuple[str | int | bool | None, ...]]) -> Fragment:
+    """Rows for VALUES."""
     return Fragment(", ".join(map(literal, rows)))
 
 

@@ -11,6 +11,7 @@ from bpfrec.analyze.render.text_columns import TextColumn, scaled
 from bpfrec.analyze.reports.call_filter import CallFilter
 from bpfrec.analyze.reports.option_types import top_option
 from bpfrec.analyze.reports.report import Report, in_columns
+from bpfrec.analyze.reports.requests import has_requests
 from bpfrec.formats.kernel.descriptors import uses
 from bpfrec.formats.kernel.roles import calls_that
 from bpfrec.formats.kernel.syscalls import syscalls
@@ -30,6 +31,8 @@ SORTS = {
 def compute(trace: Queries, calls: CallFilter, *, sort: str = "time", top: int = 0) -> Result:
     """Opens, failures, bytes and time by file: by its resolved path, else by the path as passed.
 
+    Requests to io_uring count as calls that do the same; their time is that from submission to completion.
+
     ``sort``: a key of :data:`SORTS`; the largest value stands first. ``top``: at most this many rows, 0 for all.
     Columns: opens, failures, bytes_read, bytes_written, calls, total_ns, processes, path, resolved, closes,
     left_open.
@@ -38,6 +41,7 @@ def compute(trace: Queries, calls: CallFilter, *, sort: str = "time", top: int =
         render(
             "files",
             where=calls.where(trace.manifest),
+            uring=has_requests(trace.manifest),
             opening=calls_that("opens"),
             reading=calls_that("reads", "copies"),
             writing=calls_that("writes", "copies_back"),
@@ -89,6 +93,7 @@ REPORT = Report(
     help="""Show what was done with every file: opens, failures, bytes read and written, time.
 
     A file is shown by its absolute name, however a call named it: by path or by descriptor. If that name is not known,
-    the path is shown as it was passed. LEFT counts opens that no close followed, in processes that outlived the
+    the path is shown as it was passed. Requests to io_uring count as calls.
+    LEFT counts opens that no close followed, in processes that outlived the
     recording.""",
 )

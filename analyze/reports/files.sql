@@ -4,6 +4,13 @@ WITH calls AS NOT MATERIALIZED (
     FROM syscalls
     WHERE coalesce(resolved_path, resolved_path2, path, path2) IS NOT NULL
         AND resolved_reason IS DISTINCT FROM 'not-a-path' AND {{ where }}
+{% if uring %}
+    UNION ALL
+    SELECT pid, syscall, ret, duration_ns, path, path2, resolved_path, resolved_path2
+    FROM uring
+    WHERE coalesce(resolved_path, resolved_path2, path, path2) IS NOT NULL
+        AND resolved_reason IS DISTINCT FROM 'not-a-path' AND {{ where }}
+{% endif %}
 ),
 uses AS (
     SELECT

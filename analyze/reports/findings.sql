@@ -215,7 +215,7 @@ found AS (
         {{ counted('sum(calls)', 'call') }} || ' of io_uring_enter; a ring with a thread of the kernel needs none',
         'bpfrec report calls -p ' || pid || ' --syscall ''io_uring*'' --limit 20'
     FROM called
-    WHERE syscall IN ('io_uring_enter', 'io_uring_setup')
+    WHERE syscall IN ('io_uring_enter', 'io_uring_setup') AND NOT {{ has_requests }}
     GROUP BY pid
 )
 SELECT

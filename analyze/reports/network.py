@@ -11,6 +11,7 @@ from bpfrec.analyze.render.text_columns import Record, TextColumn, Word, scaled
 from bpfrec.analyze.reports.call_filter import CallFilter
 from bpfrec.analyze.reports.option_types import top_option
 from bpfrec.analyze.reports.report import Report, in_columns
+from bpfrec.analyze.reports.requests import has_requests
 from bpfrec.formats.kernel.roles import calls_that
 
 SORTS = {
@@ -36,7 +37,7 @@ def compute(trace: Queries, calls: CallFilter, *, hosts: bool = False, sort: str
     """Connections, failures, bytes and time by peer: by its address and port, or the path of a unix socket.
 
     ``hosts``: by address, all its ports together. ``sort``: a key of :data:`SORTS`; the largest value stands first.
-    ``top``: at most this many rows, 0 for all.
+    ``top``: at most this many rows, 0 for all. Requests to io_uring count as calls that do the same.
     A connect that went on after its call (EINPROGRESS) ends with what the trace says of it later.
     Columns: protocol, peer, connects, accepts, failures, bytes_sent, bytes_received, calls, total_ns, processes,
     connects_unknown, messages_sent, messages_received.
@@ -46,6 +47,7 @@ def compute(trace: Queries, calls: CallFilter, *, hosts: bool = False, sort: str
         render(
             "network",
             where=calls.where(trace.manifest),
+            uring=has_requests(trace.manifest),
             calls=(*calls_that("connects", "sends", "receives", "reads", "writes", "copies_back"), *_SEVERAL_MESSAGES),
             sockets_only=(*calls_that("connects", "sends", "receives"), *_SEVERAL_MESSAGES),
             moving=(*calls_that("sends", "receives", "reads", "writes"), *_SEVERAL_MESSAGES),

@@ -7,6 +7,14 @@ WITH calls AS (
         ) AS waits
     FROM syscalls
     WHERE syscall IN {{ calls }} AND {{ where }}
+{% if uring %}
+    UNION ALL
+    SELECT
+        NULL, pid, ts_ns, syscall, ret, errno, duration_ns, CAST(fd & 4294967295 AS UBIGINT), resolved_path,
+        coalesce(errno IN ('EAGAIN', 'ECANCELED'), FALSE)
+    FROM uring
+    WHERE syscall IN {{ calls }} AND {{ where }}
+{% endif %}
 ),
 {{ given }},
 -- connects that went on after the call

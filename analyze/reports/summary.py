@@ -33,6 +33,7 @@ def compute(trace: Queries, calls: CallFilter, *, top: int = 5) -> Result:
         "findings",
         where=where,
         signals=_SIGNALS,
+        has_requests=manifest.configuration.get("uring") is True,
         length_ns=max(manifest.stop_ns - manifest.start_ns, 1),
         **shared,
     )

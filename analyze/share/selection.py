@@ -122,7 +122,7 @@ def prepare(trace: Trace, selection: Selection) -> None:
     trace.execute(render_text(template, calls=selection.calls(), beside=beside, having_stacks=having, lives=_LIVES))
 
 
-_BESIDE_CALLS = (schema.SAMPLES, schema.SCHED, schema.SIGNALS)
+_BESIDE_CALLS = (schema.SAMPLES, schema.SCHED, schema.URING, schema.SIGNALS)
 """Tables with what happened to threads besides calls, and when."""
 
 _LIVES = ((Fragment("processes"), Fragment("pid")), (Fragment("threads"), Fragment("tid")))

@@ -6,7 +6,7 @@ What the manifest says may come from a stranger: it reaches SQL only as a litera
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,12 +18,13 @@ from bpfrec.analyze.decode.functions import functions
 from bpfrec.analyze.engine.catalog import SYS_SCHEMA
 from bpfrec.analyze.engine.sqltemplate import identifier, literal
 from bpfrec.analyze.engine.view import View, ViewColumn
-from bpfrec.analyze.names.columns import resolved_columns
+from bpfrec.analyze.names.columns import request_columns, resolved_columns
 from bpfrec.analyze.views import stack_text as frames
 from bpfrec.formats import schema
 from bpfrec.formats.columns import Column, Table
 from bpfrec.formats.kernel.descriptors import uses
 from bpfrec.formats.kernel.syscalls import Argument, Syscall, syscalls
+from bpfrec.formats.kernel.uring_ops import uring_ops
 from bpfrec.formats.remote.remote_reader import RemoteTable
 
 _UNKNOWN = re.compile(r"unknown_-?\d{1,10}")
@@ -31,8 +32,9 @@ _LAST = ("abi", "path_status", "path2_status", "unfinished", "entry_status", "st
 _BEFORE_ARGUMENTS = ("event_id", "ts", "ts_ns", "duration_ns", "pid", "tid", "comm", "uid", "cpu")
 _AFTER_ARGUMENTS = ("ret", "errno", "path", "path2", "stack_id")
 _TS = Column("ts", "TIMESTAMP_NS", "entry, wall clock (UTC) of the recording host")
+_SUBMITTED = "when it was submitted, wall clock (UTC) of the recording host"
 _OTHER_TS = "when, wall clock (UTC) of the recording host"
-_WITH_WALL_CLOCK = (schema.SYSCALLS, schema.SAMPLES, schema.SCHED, schema.SIGNALS)
+_WITH_WALL_CLOCK = (schema.SYSCALLS, schema.SAMPLES, schema.SCHED, schema.URING, schema.SIGNALS)
 
 
 def table_view(table: Table, parquet: Path | RemoteTable | None, present: Collection[str], wall_offset_ns: int) -> View:
@@ -52,7 +54,7 @@ def table_view(table: Table, parquet: Path | RemoteTable | None, present: Collec
     ]
     if table in _WITH_WALL_CLOCK:
         place, ts_ns = next((i, c.expression) for i, c in enumerate(columns) if c.name == "ts_ns")
-        comment = _TS.comment if table is schema.SYSCALLS else _OTHER_TS
+        comment = _TS.comment if table is schema.SYSCALLS else _SUBMITTED if table is schema.URING else _OTHER_TS
         ts = ViewColumn(_TS.name, _TS.sql_type, comment, f"make_timestamp_ns({ts_ns} + {literal(wall_offset_ns)})")
         columns.insert(place, ts)
     if table is schema.SYSCALLS:
@@ -61,7 +63,16 @@ def table_view(table: Table, parquet: Path | RemoteTable | None, present: Collec
         columns += resolved_columns(paths=(first, second))
     source, rows = ("(SELECT 1) AS s", "FALSE") if parquet is None else (parquet_source(parquet), "TRUE")
     view = View("main", table.name, table.comment, tuple(columns), source, rows)
-    return _with_texts(view) if table is schema.SIGNALS else view
+    if table is schema.SIGNALS:
+        return _with_texts(view)
+    return _with_deferred(view, (_alike(), *request_columns(("s.path", "s.path2")))) if table is schema.URING else view
+
+
+def _alike() -> ViewColumn:
+    """The column ``syscall`` of the table uring."""
+    alike = " ".join(f"WHEN {literal(op.name)} THEN {literal(op.call)}" for op in uring_ops().values() if op.call)
+    comment = "system call that does the same as op; NULL: none does"
+    return ViewColumn("syscall", "VARCHAR", comment, f"CASE s.op {alike} END", ())
 
 
 def _with_texts(signals: View) -> View:
@@ -70,11 +81,15 @@ def _with_texts(signals: View) -> View:
         ("name", "name of the signal, as SIGCHLD", "signal_name(s.signal)"),
         ("text", "the signal as strace -v writes it: --- SIGCHLD {si_signo=SIGCHLD, ...} ---", delivered()),
     )
-    named = ", ".join(f"{c.expression} AS {identifier(c.name)}" for c in signals.columns)
-    columns = [replace(c, expression=f"s.{identifier(c.name)}") for c in signals.columns]
-    columns += [ViewColumn(name, "VARCHAR", comment, text, ()) for name, comment, text in texts]
-    source = f"(SELECT {named} FROM {signals.source} WHERE {signals.where}) AS s"  # noqa: S608 - our own views
-    return replace(signals, columns=tuple(columns), source=source, where="TRUE")
+    return _with_deferred(signals, [ViewColumn(name, "VARCHAR", comment, text, ()) for name, comment, text in texts])
+
+
+def _with_deferred(view: View, deferred: Iterable[ViewColumn]) -> View:
+    """``view`` with columns made of its own, which have them in the row ``s`` also where the trace lacks the table."""
+    named = ", ".join(f"{c.expression} AS {identifier(c.name)}" for c in view.columns)
+    columns = [replace(c, expression=f"s.{identifier(c.name)}") for c in view.columns]
+    source = f"(SELECT {named} FROM {view.source} WHERE {view.where}) AS s"  # noqa: S608 - our own views
+    return replace(view, columns=(*columns, *deferred), source=source, where="TRUE")
 
 
 def parquet_source(parquet: Path | RemoteTable) -> str:

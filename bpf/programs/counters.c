@@ -14,7 +14,8 @@ enum counter {
 	CAPPED_SAMPLES, /* without a copy of the stack: there was much of others */
 	LOST_SIGNALS,	/* for which there was no room */
 	SENT_OFF_CPU,
-	LOST_OFF_CPU, /* times off the CPU for which there was no room */
+	LOST_OFF_CPU,  /* times off the CPU for which there was no room */
+	LOST_REQUESTS, /* to io_uring, for which there was no room */
 	COUNTERS,
 };
 

@@ -26,6 +26,7 @@ enum wire_kind {
 	WIRE_PROCESS = 4,
 	WIRE_PATH = 5,
 	WIRE_SIGNAL = 6,
+	WIRE_URING = 7,
 };
 
 enum wire_flags {
@@ -157,6 +158,49 @@ struct wire_signal {
 	u64 handler; /* sa_handler of its action: 0 is the default, 1 ignores it */
 	u8 comm[16];
 	u8 info[WIRE_SIGNAL_INFO]; /* the kernel's siginfo, from si_signo on: include/uapi/asm-generic/siginfo.h */
+};
+
+enum uring_flags {
+	URING_POLLED = 1,      /* a thread of the kernel takes requests from the ring */
+	URING_UNREAD = 2,      /* only the opcode is known of what was asked */
+	URING_HANDED_OVER = 4, /* the submitter did not wait for it: a thread of the kernel does it */
+	URING_UNTOLD = 8,      /* it has no completion */
+	URING_EARLIER = 16,    /* its submission was not seen, and ts is when it completed */
+	URING_NO_REQUEST = 32, /* the completion names no request that is known */
+	URING_REFUSED = 64,    /* the kernel did not take it */
+};
+
+#define PATH_NONE (-61) /* -ENODATA: there is none */
+
+/* A request to io_uring, sent for each of its completions. `captured` bytes of its paths follow, one behind the other. */
+struct wire_uring {
+	u16 size;
+	s16 captured;
+	u8 kind;
+	u8 flags; /* enum uring_flags */
+	u8 opcode;
+	u8 entry_flags; /* of the submission, as all up to file_index */
+	u64 ts;		/* submitted, ns, CLOCK_MONOTONIC */
+	u64 end;	/* completed; 0: it is not */
+	u64 user_data;
+	u64 off;
+	u64 addr;
+	u64 call; /* entry of the call in which it was submitted; 0: of none that is recorded */
+	u32 pid;
+	u32 tid;
+	u32 uid;
+	s32 fd;
+	u32 len;
+	u32 op_flags;
+	s32 ret;
+	u32 cqe_flags;
+	s32 file_index; /* slot in the ring's own files, from 1; or of a splice, the descriptor that is read */
+	u16 ioprio;
+	u16 reserved;
+	s16 path; /* bytes of the first path; -errno: it could not be read, PATH_NONE: it takes none */
+	s16 path2;
+	u8 comm[16];
+	u8 rest[4];
 };
 
 #define WIRE_KERNEL_STACK 1016 /* bytes of WIRE_FRAMES addresses */

@@ -145,7 +145,7 @@ def call_rows(records: wire.Records, cpu: int, still_running: bool = False) -> C
             else pa.nulls(len(calls), pa.uint64())
         )
     columns["ret"] = pa.array(calls.ret, mask=returned)
-    columns["errno"] = _errno_column(calls.ret, no_return | returns_from_handler(calls))
+    columns["errno"] = errno_column(calls.ret, no_return | returns_from_handler(calls))
     columns["path"], columns["path_status"] = _first_path(records, facts)
     columns["path2"], columns["path2_status"] = _second_path(records, facts)
     reason = np.where(no_return, np.int32(still_running), np.int32(-1))
@@ -235,7 +235,8 @@ def _chosen(
     return kinds
 
 
-def _errno_column(ret: Integers, cannot_fail: NDArray[np.bool_]) -> pa.Array:
+def errno_column(ret: Integers, cannot_fail: NDArray[np.bool_]) -> pa.Array:
+    """The name of the error in each result; NULL for those that are none, and where the call ``cannot_fail``."""
     failed = (ret < 0) & (ret >= -MAX_ERRNO) & ~cannot_fail
     codes = np.where(failed, -ret, 0).astype(np.int32)
     there = np.flatnonzero(np.bincount(codes, minlength=1))

@@ -25,10 +25,11 @@ from bpfrec.formats.columns import Table
 from bpfrec.formats.kernel.syscalls import by_number
 from bpfrec.formats.numeric.run_lengths import run_starts
 from bpfrec.formats.part_files import PartFiles
-from bpfrec.formats.schema import EXEC_ARGS, SIGNALS, SYSCALLS, TABLES
+from bpfrec.formats.schema import EXEC_ARGS, SIGNALS, SYSCALLS, TABLES, URING
 from bpfrec.record.decode.calls import CallRows, call_rows
 from bpfrec.record.decode.captures import SideRows
 from bpfrec.record.decode.interrupted import InterruptedCalls, returns_from_handler
+from bpfrec.record.decode.requests import request_rows
 from bpfrec.record.decode.signals import signal_rows
 from bpfrec.record.decode.stack_references import StackReferences, joined, references_in
 from bpfrec.record.spool import SpoolWriter
@@ -108,6 +109,8 @@ class CallParts:
         self._pending_rows = self._pending_bytes = 0
         self._signals: list[NDArray[np.void]] = []
         self._pending_signals = 0
+        self._requests: list[pa.Table] = []
+        self._pending_requests = 0
 
     def take(self, cpu: int, when: int, records: wire.Records) -> None:
         """Takes ``records``, drained from the ring of ``cpu`` at ``when``. Disk errors come as OSError."""
@@ -116,6 +119,7 @@ class CallParts:
             if len(records.processes):
                 self.made.told.append(records.processes.copy())
             self._take_signals(records.signals)
+            self.take_requests(records)
             if self._holds:
                 self._interrupted.note(records.calls)
             if self._since:
@@ -136,6 +140,7 @@ class CallParts:
         with self._failing_alone(0):
             try:
                 self._write_signals()
+                self._write_requests()
                 if self._pending_rows:
                     self._write_pending()
             finally:
@@ -195,6 +200,25 @@ class CallParts:
             self._signals.clear()
             self._pending_signals = 0
             self._files.write(SIGNALS, signal_rows(signals))
+
+    def take_requests(self, records: wire.Records) -> None:
+        """Takes the requests to io_uring in ``records``."""
+        requests = records.requests
+        if not len(requests):
+            return
+        self._requests.append(request_rows(requests, records.data, records.request_data))
+        self._pending_requests += len(requests)
+        self.made.pids.update(distinct(requests["pid"].astype(np.int32)))
+        self.made.tids.update(distinct(requests["tid"].astype(np.int32)))
+        if self._pending_requests >= _ROW_GROUP:
+            self._write_requests()
+
+    def _write_requests(self) -> None:
+        if self._pending_requests:
+            rows = pa.concat_tables(self._requests).unify_dictionaries()
+            self._requests.clear()
+            self._pending_requests = 0
+            self._files.write(URING, rows)
 
     def _write_pending(self) -> None:
         self._pending.sort(key=lambda pending: pending[0].ends)

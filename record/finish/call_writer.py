@@ -108,7 +108,9 @@ class CallWriter:
     def write_in_progress_at_end(self, samples: bytes) -> None:
         """Adds the calls that threads were in when recording stopped, given as perf samples."""
         self._last.flush()
-        self._add(wire.decode(np.frombuffer(samples, np.uint8)), -1, still_running=True)
+        records = wire.decode(np.frombuffer(samples, np.uint8))
+        self._add(records, -1, still_running=True)
+        self._last.take_requests(records)
         self._last.flush()
         self.tids |= self._last.made.tids
 

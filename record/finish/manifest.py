@@ -45,6 +45,7 @@ def manifest_of(
         "command": list(map(text_of_argument, request.command)) or None,
         "ring_bytes_per_cpu": recorded.ring_bytes,
         "follows_uring": recorded.follows_uring,
+        "uring": recorded.has_requests,
     }
     return Manifest(
         tool_version=begun.tool_version,

@@ -128,6 +128,7 @@ def _recorded(left: Left, begun: Begun, attached: Attached, folder: Path) -> Rec
         spooled_bytes=sum(spool_in(folder, SpoolKind.CALLS, leg).stat().st_size for leg in left.legs),
         child=_command(kept, begun, attached),
         follows_uring=attached.follows_uring,
+        has_requests=attached.has_requests,
         kernel_symbols=read_kernel_symbols() if samples else None,
         begun=begun,
         is_unfinished=ended is None,

@@ -61,8 +61,7 @@ class Recorded:
     ``more_calls``: spools of calls beside that of the output. ``legs``: the numbers of the legs whose spools are those
     of the trace, the oldest first; empty: there is one set of spools. ``keeps_spools``: they are needed by others, too.
     ``recording_start_ns``: when the recording began of which this is the last part; None: this is all of it.
-    ``follows_uring``: descriptors that io_uring closed are
-    known.
+    ``follows_uring``: descriptors that io_uring closed are known. ``has_requests``: what was asked of io_uring is.
     """
 
     clock: Clock
@@ -88,6 +87,7 @@ class Recorded:
     is_unfinished: bool = False
     is_limited: bool = False
     follows_uring: bool = False
+    has_requests: bool = False
     legs: Sequence[int] = ()
     keeps_spools: bool = False
     recording_start_ns: int | None = None

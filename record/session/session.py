@@ -273,6 +273,7 @@ class _Session:
             child=self._child,
             begun=self._segments.begun,
             follows_uring=program.reports_uring,
+            has_requests=program.has_requests,
             kernel_symbols=None,
         )
         return recorded if self._flight is None else windowed(recorded, self._flight)
@@ -296,6 +297,7 @@ class _Session:
             ring_bytes=drain.channels.calls.rings[0].size,
             ring_cpus=drain.channels.calls.cpus,
             follows_uring=program.reports_uring,
+            has_requests=program.has_requests,
         )
         self._segments.attached(entry, in_progress, looked)
         self._segments.note_descriptors(tracker.descriptors)

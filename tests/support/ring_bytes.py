@@ -85,6 +85,17 @@ def signal(number: int, code: int, fields: bytes = b"", **columns: int) -> bytes
     return _record(row.tobytes(), b"")
 
 
+def request(paths: bytes = b"", **columns: int) -> bytes:
+    """One struct wire_uring with ``paths`` behind it; ``columns``: its other members."""
+    row = np.zeros(1, wire.URING)
+    row["kind"], row["pid"], row["tid"], row["captured"] = wire.KIND_URING, 100, 101, len(paths)
+    row["path"], row["path2"] = -61, -61
+    row["comm"] = np.void(b"worker".ljust(16, b"\0"))
+    for name, value in columns.items():
+        row[name] = value
+    return _record(row.tobytes(), paths)
+
+
 def decode(*records: bytes) -> wire.Records:
     """The records of one whole piece that holds one batch."""
     return wire.decode(np.frombuffer(sample(*records), np.uint8))

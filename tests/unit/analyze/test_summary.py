@@ -125,6 +125,14 @@ def test_what_looks_wrong_is_found(builder, tmp_path, make, finding, evidence):
     assert section(builder, tmp_path, "findings") == [(finding, evidence)]
 
 
+def test_a_trace_that_has_what_a_ring_did_does_not_say_otherwise(builder, tmp_path, monkeypatch):
+    ring(builder)
+    manifest = builder.manifest()
+    manifest.configuration["uring"] = True
+    monkeypatch.setattr(builder, "manifest", lambda: manifest)
+    assert section(builder, tmp_path, "findings") == []
+
+
 def test_a_filter_that_refuses_calls_is_found(builder, tmp_path):
     refused_by_a_filter(builder)
     assert ("is refused calls by a seccomp filter", "1 call, most of getpid") in section(builder, tmp_path, "findings")

@@ -47,6 +47,51 @@ def test_a_missing_member_is_named() -> None:
         btf.member_offsets({"plain": ("first", "third")}, made_up())
 
 
+def rings() -> bytes:
+    """BTF with a struct that has two structs without names in it, and a typedef of a pointer to a function."""
+    strings = b"\0ring\0named\0flags\0head\0traced\0shared\0"
+
+    def kind(label: str, number: int, vlen: int = 0, size: int = 4) -> bytes:
+        return struct.pack("<III", strings.find(f"\0{label}\0".encode()) + 1 if label else 0, number << 24 | vlen, size)
+
+    def member(label: str, type_: int, offset: int) -> bytes:
+        return struct.pack("<III", strings.find(f"\0{label}\0".encode()) + 1 if label else 0, type_, offset * 8)
+
+    types = kind("", 1) + bytes(4) + kind("", 2, size=1)
+    types += kind("ring", 4, vlen=3, size=24) + member("", 5, 0) + member("", 6, 8) + member("named", 2, 16)
+    types += kind("", 7) + kind("", 4, vlen=1, size=8) + member("flags", 1, 4)
+    types += kind("", 4, vlen=1, size=8) + member("head", 1, 0)
+    types += kind("traced", 8, size=8) + kind("", 2, size=9) + kind("", 13, vlen=3, size=0) + bytes(24)
+    types += kind("shared", 8, size=2)
+    header = struct.pack("<HBBIIIII", 0xEB9F, 1, 0, 24, 0, len(types), len(types), len(strings))
+    return header + types + strings
+
+
+def test_members_of_inner_structs_without_names_are_found() -> None:
+    blob = rings()
+    assert btf.nested_offsets("ring", ("flags", "head", "named"), blob) == {"flags": 4, "head": 8, "named": 16}
+    for name, member in (("ring", "tail"), ("rings", "flags")):
+        with pytest.raises(BpfrecError, match="does not say where"):
+            btf.nested_offsets(name, (member,), blob)
+
+
+def test_how_many_arguments_a_tracepoint_has() -> None:
+    """Those whose prototype stands elsewhere, for other types share it, are not counted."""
+    assert btf.arguments_of("traced", rings()) == 2
+    assert btf.arguments_of("shared", rings()) is None
+    assert btf.arguments_of("nobody", rings()) is None
+    assert btf.arguments_of("traced", b"no BTF at all, but long enough") is None
+
+
+@pytest.mark.skipif(not btf.has_name("io_ring_ctx"), reason="this kernel has no io_uring, or no type information")
+def test_the_kernel_says_where_a_ring_has_its_members() -> None:
+    found = btf.nested_offsets("io_ring_ctx", ("sq_array", "sq_sqes", "cached_sq_head"))
+    run = btf.offset_of_run(("sq_array", "sq_sqes"))
+    assert run is not None
+    assert found["sq_sqes"] - found["sq_array"] == 8
+    assert found["sq_array"] >= run, "in the struct without a name, it begins earlier"
+
+
 def test_members_of_a_struct_without_a_name_are_found_by_their_neighbours() -> None:
     assert btf.offset_of_run(("first", "second"), made_up()) == 0
     assert btf.offset_of_run(("second",), made_up()) == 8

@@ -29,6 +29,7 @@ from bpfrec.bpf import (
     wire,
 )
 from bpfrec.formats.kernel import captures
+from bpfrec.record.decode import requests
 
 PROGRAMS = Path(str(files("bpfrec.bpf").joinpath("programs")))
 
@@ -97,6 +98,16 @@ def test_wire_structs_and_constants(tmp_path: Path) -> None:
         "OFF_CPU_PREEMPTED": off_cpu.PREEMPTED,
         "OFF_CPU_ENDED": off_cpu.ENDED,
         "SIGNAL_NO_INFO": wire.SIGNAL_NO_INFO,
+        "WIRE_URING": wire.KIND_URING,
+        "URING_POLLED": wire.URING_POLLED,
+        "URING_UNREAD": wire.URING_UNREAD,
+        "URING_HANDED_OVER": wire.URING_HANDED_OVER,
+        "URING_UNTOLD": wire.URING_UNTOLD,
+        "URING_EARLIER": wire.URING_EARLIER,
+        "URING_NO_REQUEST": wire.URING_NO_REQUEST,
+        "URING_REFUSED": wire.URING_REFUSED,
+        "sizeof(struct wire_uring)": wire.URING.itemsize,
+        "PATH_NONE": requests._NO_PATH,
         "sizeof(struct wire_signal)": wire.SIGNAL.itemsize,
         "PROCESS_BORN": wire.BORN,
         "PROCESS_ENDED": wire.ENDED,
@@ -139,6 +150,7 @@ def test_wire_structs_and_constants(tmp_path: Path) -> None:
         ("wire_stack", wire.EXTRA),
         ("wire_process", wire.PROCESS),
         ("wire_signal", wire.SIGNAL),
+        ("wire_uring", wire.URING),
         ("wire_off_cpu", off_cpu.OFF_CPU),
     ):
         for name in dtype.names or ():
@@ -230,6 +242,7 @@ def test_constants_of_the_program() -> None:
         "LENGTH_RET": selection.LENGTH_RET,
         "ARRAY_MAX": selection.DATA_MOST,
         "SOCKADDR_MAX": captures.SOCKADDR_BYTES,
+        "REQUEST_PATH": leftovers._PATH_BYTES,
         "TARGET_RECORDED": program._RECORDED,
         "TARGET_UNTIL_EXEC": program._UNTIL_EXEC,
         "PLAN_SETS_UID": selection.PLAN_SETS_UID,

@@ -745,6 +745,28 @@ def test_what_io_uring_closes_is_closed(names) -> None:
     assert names(world, *calls, world.read(3)) == ["(not-open)", "(not-followed)", "(not-followed)", "/kept", "/b"]
 
 
+def test_what_io_uring_opens_has_its_name(names) -> None:
+    world = World()
+    world.configuration["follows_uring"] = True
+    world.do("io_uring_setup", 8, 0x1, ret=9)
+    common = {"duration_ns": 50, "pid": 4242, "tid": 4242, "comm": "x", "uid": 0, "len": 0, "op_flags": 0, "offset": 0}
+
+    def ask(op: str, ret: int, **members: object) -> None:
+        world.add(schema.URING, ts_ns=START_NS + world.now + 100, op=op, ret=ret, **(common | members))
+        world.do("getpid", ret=1)
+
+    ask("openat", 3, fd=-100, path="a")
+    ask("openat", 4, fd=-100, path="/b", op_flags=0o2000000)
+    ask("openat2", 5, fd=3, path="in/it")
+    ask("openat2", 6, fd=-100, path="/may/be/elsewhere")
+    ask("socket", 7, fd=2, offset=1)
+    ask("accept", 8, fd=7)
+    ask("openat", 0, fd=-100, path="/slot", file_index=1)
+    calls = [world.read(fd) for fd in range(3, 9)]
+    expected = ["/home/a", "/b", "/home/a/in/it", "(base-unknown)", "TCP", "TCP ?->?"]
+    assert names(world, *calls, world.read(0)) == [*expected, "(opened-before)"]
+
+
 @pytest.mark.parametrize("is_old", [True, False])
 def test_where_io_uring_is_not_followed_it_makes_descriptors_doubtful(names, is_old: bool) -> None:
     world = World()
