@@ -19,7 +19,7 @@ JAVA_PACKAGE := $(if $(shell command -v javac),,default-jdk-headless)
 missing = $(strip $(foreach p,$(1),$(shell dpkg-query -W -f '$${Status}' $(p) 2>/dev/null | grep -q 'ok installed' || echo $(p))))
 install = $(if $(call missing,$(1)),$(SUDO) apt-get update -q && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $(call missing,$(1)),@true)
 
-.PHONY: help setup setup-dev demo test test-times test-floors lint format bench bench-analysis bench-stacks soak samples clean
+.PHONY: help setup setup-dev demo test test-times test-floors test-spark lint format bench bench-analysis bench-fleet bench-stacks soak samples clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -79,6 +79,15 @@ test-floors: setup ## run tests that need no kernel with the lowest versions of 
 	$(FLOORS)/bin/pip install -q --disable-pip-version-check -c build/floors.txt -e '.[dev]'
 	$(FLOORS)/bin/python -m pytest -n auto --dist worksteal -p no:cacheprovider -m 'not kernel'
 
+# Spark is a download of 455 MB, of which pip makes 500 MB in minutes, and it needs Java: nothing for every run of CI.
+SPARK := build/spark
+test-spark: setup ## run the tests with Apache Spark, which is downloaded once
+	$(call install,$(JAVA_PACKAGE))
+	@mkdir -p build
+	test -x $(SPARK)/bin/python || $(PYTHON) -m venv $(SPARK)
+	$(SPARK)/bin/pip install -q --disable-pip-version-check -e '.[dev,spark]'
+	$(SPARK)/bin/python -m pytest -p no:cacheprovider tests/spark
+
 # Static tools see the package through links: they do not follow setuptools' package-dir.
 TYPED := build/typed/bpfrec
 $(TYPED): FORCE
@@ -115,6 +124,9 @@ bench: setup bench-packages $(VENV)/bench.done ## measure what recording costs, 
 bench-analysis: setup bench-packages ## ... and what asking costs, beside perf trace -s
 	@mkdir -p build
 	$(SUDO) $(BIN)/python tests/bench/analysis.py --json build/bench-analysis.json
+
+bench-fleet: setup-dev ## ... and what questions to many traces cost; OPTIONS='--traces 2000 --on local'
+	$(BIN)/python tests/bench/fleet.py $(OPTIONS)
 
 bench-stacks: setup bench-packages ## ... and how soon a recording begins, and how many calls have no stack
 	@mkdir -p build

@@ -50,14 +50,19 @@ def refuse_import(name: str) -> None:
     sys.meta_path.insert(0, _Absent(name))
 
 
+def allow_import(name: str) -> None:
+    """Takes :func:`refuse_import` of ``name`` back."""
+    sys.meta_path[:] = [finder for finder in sys.meta_path if not (isinstance(finder, _Absent) and finder.name == name)]
+
+
 class _Absent:
     """A finder of modules (``importlib.abc.MetaPathFinder``) that refuses one."""
 
     def __init__(self, name: str) -> None:
-        self._name = name
+        self.name = name
 
     def find_spec(self, name: str, _path: object, _target: object = None) -> None:
-        if name.partition(".")[0] == self._name:
+        if name.partition(".")[0] == self.name:
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 
 

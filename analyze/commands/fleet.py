@@ -97,6 +97,13 @@ def _asking_options(function: F) -> F:
 
     @_fleet_options
     @click.option(
+        "--on",
+        type=click.Choice(("local", "spark")),
+        default="local",
+        show_default=True,
+        help="Ask with processes of this machine, or with Apache Spark (pip install 'bpfrec[spark]').",
+    )
+    @click.option(
         "--jobs",
         type=Count(1),
         metavar="N",
@@ -122,13 +129,19 @@ def _asking_options(function: F) -> F:
     )
     @wraps(function)
     def command(
-        *args: Any, output: Output, jobs: int | None, time_limit_s: float, status_file: Path | None, **kwargs: Any
+        *args: Any,
+        output: Output,
+        on: str,
+        jobs: int | None,
+        time_limit_s: float,
+        status_file: Path | None,
+        **kwargs: Any,
     ) -> Any:
         for path in (output.path, status_file):
             # The questions take long: this should not be said behind them.
             if path is not None and path.is_file() and not output.force and not output.show_sql:
                 raise BpfrecError(f"{path} exists", IF_IT_EXISTS)
-        asking = Asking(jobs, time_limit_s, status_file, output.force)
+        asking = Asking(on, jobs, time_limit_s, status_file, output.force)
         return function(*args, output=output, asking=asking, **kwargs)
 
     return command  # type: ignore[return-value]

@@ -27,11 +27,11 @@ _CLEAR = "\r\x1b[K"
 
 @dataclass(frozen=True)
 class Asking:
-    """How traces are asked: ``jobs`` at a time (None: as many as there are CPUs), each for ``time_limit_s`` at most.
-
-    ``status_file``: where a row for each trace goes; ``force``: it replaces a file.
+    """How traces are asked: ``on`` which runner (local, spark), ``jobs`` at a time (None: as many as there are CPUs),
+    each for ``time_limit_s`` at most. ``status_file``: where a row for each trace goes; ``force``: it replaces a file.
     """
 
+    on: str
     jobs: int | None
     time_limit_s: float
     status_file: Path | None
@@ -87,9 +87,13 @@ class Run:
             progress.clear()
 
     def _answers(self) -> Generator[Answer, None, None]:
+        asking = self._asking
+        if asking.on == "spark":
+            from bpfrec.analyze.fleet.spark_runner import run_spark  # noqa: PLC0415
+
+            return run_spark(self._traces, self._question, jobs=asking.jobs, time_limit_s=asking.time_limit_s)
         from bpfrec.analyze.fleet.local_runner import run_local  # noqa: PLC0415
 
-        asking = self._asking
         return run_local(self._traces, self._question, jobs=asking.jobs or _cpus(), time_limit_s=asking.time_limit_s)
 
     @staticmethod

@@ -47,47 +47,83 @@ class _Said:
 def run_local(
     traces: Sequence[str], question: Question, *, jobs: int, time_limit_s: float
 ) -> Generator[Answer, None, None]:
-    """The answers of ``traces``, each as soon as it is there, so in no particular order.
-
-    ``jobs``: how many are asked at a time. ``time_limit_s``: how long one may take. Memory is shared among them. The
-    rows of an answer are to be read before the next answer.
-    """
-    waiting = list(reversed(traces))
-    workers: list[_Worker] = []
-    folder = TemporaryFolder()
+    """The answers of ``traces``, as :meth:`LocalPool.ask` gives them, of ``jobs`` processes that share the memory."""
+    pool = LocalPool(min(jobs, len(traces)), limit_of_each(jobs))
     try:
-        while waiting or any(worker.trace for worker in workers):
-            while waiting and len(workers) < min(jobs, len(traces)):
-                workers.append(_start(question, limit_of_each(jobs), folder.name))
-            for worker in workers:
-                if waiting and not worker.trace:
-                    _give(worker, waiting.pop())
-            busy = [worker for worker in workers if worker.trace]
-            left = min(worker.since for worker in busy) + time_limit_s - time.monotonic()
-            wait([worker.pipe for worker in busy], max(left, 0))
-            for worker in busy:
-                said = _said(worker, time_limit_s)
-                if said is None or said.answer is None:
-                    continue
-                worker.trace = ""
-                if said.leaves:
-                    workers.remove(worker)
-                    _end([worker])
-                yield said.answer
+        yield from pool.ask(traces, question, time_limit_s)
     finally:
-        _end(workers)
-        folder.cleanup()
+        pool.close()
 
 
-def _start(question: Question, memory: str, folder: str) -> _Worker:
-    # Forking would take the threads of Arrow and its connections along, half.
-    context = multiprocessing.get_context("spawn")
-    ours, theirs = context.Pipe()
-    process = context.Process(target=_serve, args=(theirs, question, memory, folder), daemon=True)
-    with _held_back():
-        process.start()
-    theirs.close()
-    return _Worker(process, ours)
+class LocalPool:
+    """Processes that ask traces, at most ``jobs`` of them. ``memory``: what DuckDB may take in each, as ``500MB``."""
+
+    def __init__(self, jobs: int, memory: str) -> None:
+        self._jobs, self._memory = jobs, memory
+        self._workers: list[_Worker] = []
+        self._folder = TemporaryFolder()
+
+    def ask(self, traces: Sequence[str], question: Question, time_limit_s: float) -> Generator[Answer, None, None]:
+        """The answers of ``traces``, each as soon as it is there, so in no particular order.
+
+        ``time_limit_s``: how long one may take. The rows of an answer are to be read before the next answer.
+        """
+        waiting = list(reversed(traces))
+        try:
+            while waiting or self._busy():
+                while waiting and len(self._workers) < self._jobs:
+                    self._workers.append(self._start())
+                for worker in self._workers:
+                    if waiting and not worker.trace:
+                        _give(worker, waiting.pop(), question)
+                busy = self._busy()
+                left = min(worker.since for worker in busy) + time_limit_s - time.monotonic()
+                wait([worker.pipe for worker in busy], max(left, 0))
+                for worker in busy:
+                    said = _said(worker, time_limit_s)
+                    if said is None or said.answer is None:
+                        continue
+                    worker.trace = ""
+                    if said.leaves:
+                        self._end([worker])
+                    yield said.answer
+        finally:
+            self._end(self._busy())
+
+    def close(self) -> None:
+        """Ends the processes."""
+        self._end(list(self._workers))
+        self._folder.cleanup()
+
+    def _busy(self) -> list[_Worker]:
+        return [worker for worker in self._workers if worker.trace]
+
+    def _start(self) -> _Worker:
+        # Forking would take the threads of Arrow and its connections along, half.
+        context = multiprocessing.get_context("spawn")
+        ours, theirs = context.Pipe()
+        process = context.Process(target=_serve, args=(theirs, self._memory, self._folder.name), daemon=True)
+        with _held_back():
+            process.start()
+        theirs.close()
+        return _Worker(process, ours)
+
+    def _end(self, workers: Sequence[_Worker]) -> None:
+        for worker in workers:
+            self._workers.remove(worker)
+            worker.pipe.close()
+            worker.process.terminate()
+        until = time.monotonic() + _END_S
+        for worker in workers:
+            worker.process.join(max(until - time.monotonic(), 0))
+        stubborn = [worker.process for worker in workers if worker.process.is_alive()]
+        for process in stubborn:
+            process.kill()
+        for process in stubborn:
+            process.join()
+        if stubborn:
+            # They had no time to remove their temporary folders.
+            remove_abandoned()
 
 
 @contextmanager
@@ -103,11 +139,11 @@ def _held_back() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _give(worker: _Worker, trace: str) -> None:
+def _give(worker: _Worker, trace: str, question: Question) -> None:
     worker.trace, worker.since = trace, time.monotonic()
     # If it has died, there is no answer, which is seen next.
     with suppress(OSError):
-        worker.pipe.send(trace)
+        worker.pipe.send((trace, question))
 
 
 def _said(worker: _Worker, time_limit_s: float) -> _Said | None:
@@ -131,24 +167,7 @@ def _said(worker: _Worker, time_limit_s: float) -> _Said | None:
     return None
 
 
-def _end(workers: Sequence[_Worker]) -> None:
-    for worker in workers:
-        worker.pipe.close()
-        worker.process.terminate()
-    until = time.monotonic() + _END_S
-    for worker in workers:
-        worker.process.join(max(until - time.monotonic(), 0))
-    stubborn = [worker.process for worker in workers if worker.process.is_alive()]
-    for process in stubborn:
-        process.kill()
-    for process in stubborn:
-        process.join()
-    if stubborn:
-        # They had no time to remove their temporary folders.
-        remove_abandoned()
-
-
-def _serve(pipe: Connection, question: Question, memory: str, folder: str) -> None:
+def _serve(pipe: Connection, memory: str, folder: str) -> None:
     # Ctrl-C is for the process that asked, which ends this one.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _quit)
@@ -159,7 +178,8 @@ def _serve(pipe: Connection, question: Question, memory: str, folder: str) -> No
     with suppress(EOFError, OSError, KeyboardInterrupt):
         pipe.send(_Said())
         while True:
-            answer = ask(pipe.recv(), question, lambda: Path(folder))
+            trace, question = pipe.recv()
+            answer = ask(trace, question, lambda: Path(folder))
             leaves = bound.is_half_used()
             pipe.send(_Said(answer, leaves))
             if leaves:

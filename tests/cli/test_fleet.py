@@ -237,8 +237,8 @@ from bpfrec.analyze.fleet.question import Question
 
 if __name__ == "__main__":
     given = local_runner._give
-    def give(worker, trace):
-        given(worker, trace)
+    def give(worker, trace, question):
+        given(worker, trace, question)
         if trace.endswith("talk.bpfrec"):
             os.kill(worker.process.pid, signal.SIGKILL)
     local_runner._give = give
