@@ -1,5 +1,6 @@
 // A trace, opened in the browser: its manifest, and its tables as columns.
 
+import { columnsOf, OtherLayoutError, readColumns, unzstd } from "./columns.js";
 import { members, TraceError } from "./zip.js";
 
 const VERSION = 1;
@@ -25,40 +26,71 @@ export async function openTrace(file) {
     return BigInt(match[1]);
   };
   const times = Object.fromEntries(["monotonic_ns", "wall_ns", "start_ns", "stop_ns"].map((name) => [name, exact(name)]));
-  return { name: file.name, size: file.size, manifest, times, table: (name, columns) => table(found, name, columns) };
+  return {
+    name: file.name,
+    size: file.size,
+    manifest,
+    times,
+    table: (name, columns) => table(found, name, columns),
+    columns: (name, numbers, texts, pause) => largeTable(found, name, numbers, texts, pause),
+  };
 }
 
 // The columns of a table as arrays by name, with `rows`, how many rows there are. A column that it lacks is all null.
 async function table(found, name, columns) {
-  const read = found.get(`${name}.parquet`);
   const values = Object.fromEntries(columns.map((column) => [column, []]));
-  if (!read) return { rows: 0, ...values };
+  const read = async (file, metadata, rows) => {
+    const there = new Set(metadata.schema.map((part) => part.name));
+    const wanted = columns.filter((column) => there.has(column));
+    for (const column of columns) values[column] = new Array(rows).fill(null);
+    if (rows === 0 || wanted.length === 0) return;
+    await hyparquet.parquetRead({
+      file: { byteLength: file.byteLength, slice: async (from, to) => file.slice(from, to) },
+      metadata,
+      columns: wanted,
+      compressors: { ZSTD: unzstd },
+      onChunk: ({ columnName, columnData, rowStart }) => {
+        const target = values[columnName];
+        for (let i = 0; i < columnData.length; i++) target[rowStart + i] = columnData[i] ?? null;
+      },
+    });
+  };
+  return { rows: await opened(found, name, read), ...values };
+}
+
+// The columns of a table that may have millions of rows, as columns.js has them, and `rows`.
+async function largeTable(found, name, numbers, texts, pause) {
+  const names = [...numbers, ...texts];
+  const textNames = new Set(texts);
+  let columns = columnsOf(Object.fromEntries(names.map((column) => [column, []])), 0, textNames);
   try {
-    const file = await read();
+    const rows = await opened(found, name, async (file, metadata) => {
+      columns = await readColumns(file, metadata, names, textNames, pause);
+    });
+    return { rows, ...columns };
+  } catch (error) {
+    if (!(error instanceof OtherLayoutError)) throw error;
+    const { rows, ...arrays } = await table(found, name, names);
+    return { rows, ...columnsOf(arrays, rows, textNames) };
+  }
+}
+
+// Has `read` read a table; returns how many rows it has, 0 if there is none.
+async function opened(found, name, read) {
+  const member = found.get(`${name}.parquet`);
+  if (!member) return 0;
+  try {
+    const file = await member();
     const metadata = hyparquet.parquetMetadata(file);
     const rows = Number(metadata.num_rows);
-    const there = new Set(metadata.schema.map((part) => part.name));
     if (!(rows >= 0)) throw new TraceError(`${name} is damaged: it has ${rows} rows.`);
     if (rows > MOST_ROWS) {
       throw new TraceError(`${name} has ${rows.toLocaleString("en")} rows, more than this viewer holds. bpfrec reads them.`);
     }
-    const wanted = columns.filter((column) => there.has(column));
-    for (const column of columns) values[column] = new Array(rows).fill(null);
-    if (rows > 0 && wanted.length > 0) {
-      await hyparquet.parquetRead({
-        file: { byteLength: file.byteLength, slice: async (from, to) => file.slice(from, to) },
-        metadata,
-        columns: wanted,
-        compressors: { ZSTD: (input, length) => hyparquet.decompress(input, new Uint8Array(length)) },
-        onChunk: ({ columnName, columnData, rowStart }) => {
-          const target = values[columnName];
-          for (let i = 0; i < columnData.length; i++) target[rowStart + i] = columnData[i] ?? null;
-        },
-      });
-    }
-    return { rows, ...values };
+    await read(file, metadata, rows);
+    return rows;
   } catch (error) {
-    if (error instanceof TraceError) throw error;
+    if (error instanceof TraceError || error instanceof OtherLayoutError) throw error;
     throw new TraceError(`${name} is damaged: ${error.message}`);
   }
 }

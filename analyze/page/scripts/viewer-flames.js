@@ -43,26 +43,34 @@ export async function readStacks(trace) {
 
 export async function flamesOf(trace, calls, found, palette) {
   const measures = [
-    ["time in system calls", "ns", (i) => calls.took[i] ?? 0],
-    ["number of system calls", "calls", () => 1],
-    ["failed system calls", "failures", (i) => (calls.failed(i) ? 1 : 0)],
+    ["time in system calls", "ns"],
+    ["number of system calls", "calls"],
+    ["failed system calls", "failures"],
   ];
-  const stacked = calls.order.filter((i) => calls.stack_id[i] !== null);
-  const without = calls.order.length - stacked.length;
+  // By stack, and then by call and name of the thread: what its calls come to in each measure.
+  const amounts = new Map();
+  let stacked = 0;
+  for (const i of calls.order) {
+    const stack = calls.stack_id[i];
+    if (stack !== stack) continue;
+    stacked += 1;
+    let ofStack = amounts.get(stack);
+    if (!ofStack) amounts.set(stack, (ofStack = new Map()));
+    const key = (calls.comm.codes[i] + 1) * 2 ** 20 + calls.syscall.codes[i] + 1;
+    let found = ofStack.get(key);
+    if (!found) ofStack.set(key, (found = { comm: calls.comm.at(i), call: calls.syscall.at(i), stacks: [stack], amounts: [0, 0, 0] }));
+    found.amounts[0] += calls.took[i] || 0;
+    found.amounts[1] += 1;
+    if (calls.failed(i)) found.amounts[2] += 1;
+  }
+  const without = calls.order.length - stacked;
   const notes = without > 0 ? [`${without.toLocaleString("en")} of ${calls.order.length.toLocaleString("en")} calls have no stack, and are not counted.`] : [];
   const flames = [];
-  for (const [name, unit, value] of measures) {
-    const measured = new Map();
-    for (const i of stacked) {
-      const amount = value(i);
-      if (amount <= 0) continue;
-      const key = `${calls.comm[i]}\n${calls.syscall[i]}\n${calls.stack_id[i]}`;
-      const before = measured.get(key);
-      if (before) before.amount += amount;
-      else measured.set(key, { comm: calls.comm[i], call: calls.syscall[i], stacks: [calls.stack_id[i]], amount });
-    }
-    if (measured.size) flames.push({ name, notes, graph: graph([...measured.values()], unit, found, palette) });
-  }
+  const all = [...amounts.values()].flatMap((ofStack) => [...ofStack.values()]);
+  measures.forEach(([name, unit], place) => {
+    const measured = all.filter((one) => one.amounts[place] > 0).map((one) => ({ ...one, amount: one.amounts[place] }));
+    if (measured.length) flames.push({ name, notes, graph: graph(measured, unit, found, palette) });
+  });
   const raw = await trace.table("samples", ["comm", "stack_id", "kernel_stack_id"]);
   const samples = new Map();
   for (let i = 0; i < raw.rows; i++) {

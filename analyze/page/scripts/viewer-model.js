@@ -23,18 +23,22 @@ const LIMITS = {
 
 export async function modelOf(trace, data, progress) {
   const facts = { ...data.facts, descriptors: new Set(data.facts.descriptors) };
-  progress("Reading calls");
-  const calls = await readCalls(trace, facts);
-  progress("Reading processes");
+  await progress("Reading calls");
+  const calls = await readCalls(trace, facts, (share) => progress(`Reading calls: ${Math.floor(share * 100)} %`));
+  await progress("Reading processes");
   const processes = await readProcesses(trace, calls);
-  progress("Reading stacks");
+  await progress("Reading stacks");
   const stacks = await readStacks(trace);
-  progress("Drawing");
   const { monotonic_ns, wall_ns, start_ns } = trace.times;
   const startWall = String(start_ns + wall_ns - monotonic_ns);
   const clock = (ns) => `${wallClock(startWall, ns).replace(" ", "T")}Z`;
-  const rows = tablesOf(calls, processes, clock);
+  const rows = await tablesOf(calls, processes, clock, (name) => progress(`Making tables: ${name}`));
   const losses = await readLosses(trace);
+  await progress("Making the timeline");
+  const timeline = timelineOf(trace, calls, processes, stacks.texts, facts);
+  await progress("Making flame graphs");
+  const flames = await flamesOf(trace, calls, stacks, data.palette);
+  await progress("Drawing");
   return {
     title: printable(trace.name),
     trace: quoted(printable(trace.name)),
@@ -42,10 +46,10 @@ export async function modelOf(trace, data, progress) {
     chosen: [],
     start_wall_ns: startWall,
     summary: summary(trace, calls, processes, losses.rows, startWall, facts),
-    timeline: timelineOf(trace, calls, processes, stacks.texts, facts),
+    timeline,
     tables: data.tables.map((spec) => filled(spec, rows[spec.id], processes)),
     latencies: latenciesOf(calls),
-    flames: await flamesOf(trace, calls, stacks, data.palette),
+    flames,
     limits: LIMITS,
     time_title: "Time in calls",
     no_findings: "Not looked for here.",
@@ -87,14 +91,15 @@ async function readProcesses(trace, calls) {
   const ofPid = new Map();
   for (const life of lives) ofPid.set(life.pid, [...(ofPid.get(life.pid) ?? []), life]);
   const alive = (pid, at) => (ofPid.get(pid) ?? []).findLast((life) => (life.start ?? -Infinity) <= at && at <= (life.end ?? Infinity));
+  const exits = new Set(["exit_group", "exit"].map((name) => calls.syscall.numbers.get(name)));
   for (const i of calls.order) {
     const life = alive(calls.pid[i], calls.at[i]);
     if (!life) continue;
     life.calls += 1;
     if (calls.failed(i)) life.failed += 1;
     life.threads.add(calls.tid[i]);
-    if ((calls.syscall[i] === "exit_group" || calls.syscall[i] === "exit") && life.code === null && life.signal === null) {
-      life.code = Number(BigInt(calls.arg0[i] ?? 0) & 255n);
+    if (exits.has(calls.syscall.codes[i]) && life.code === null && life.signal === null) {
+      life.code = Number(BigInt(calls.arg[0].at(i) ?? 0) & 255n);
     }
   }
   const roots = [];
@@ -151,8 +156,9 @@ function summary(trace, calls, processes, losses, startWall, facts) {
 // The time in calls by kind. How long threads lived besides is not worked out here.
 function timeByKind(calls, facts) {
   const spent = facts.kind_names.map((name) => ({ name, ns: 0, number: 0 }));
+  const kindOf = calls.syscall.texts.map((name) => spent[facts.kinds[name] ?? spent.length - 1]);
   for (const i of calls.order) {
-    const kind = spent[facts.kinds[calls.syscall[i]] ?? spent.length - 1];
+    const kind = kindOf[calls.syscall.codes[i]] ?? spent[spent.length - 1];
     kind.ns += calls.waited(i);
     kind.number += 1;
   }

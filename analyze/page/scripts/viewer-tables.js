@@ -1,86 +1,129 @@
 // The tables of a trace that is read in the browser. They have the columns of the reports, and less is known for some.
 
+import { known, Pool } from "./viewer-calls.js";
+
 const WAIT_NS = 100000;
 const NOT_YET = new Set(["EAGAIN", "EINPROGRESS", "EALREADY"]);
 const WITH_BYTES_SENT = new Set(["sendto"]);
 const WITH_BYTES_RECEIVED = new Set(["recvfrom"]);
 
-// The rows of each table, as objects by column.
-export function tablesOf(calls, processes, clock) {
-  return {
-    waiting: waiting(calls),
-    failures: failures(calls, clock),
-    files: files(calls),
-    network: network(calls),
-    processes: processes.map((life) => ({
-      cmdline: life.name,
-      pid: life.pid,
-      ppid: life.ppid,
-      start_s: life.start === null ? null : life.start / 1e9,
-      duration_ns: (life.end ?? calls.length) - (life.start ?? 0),
-      threads: life.threads.size,
-      calls: life.calls,
-      failed: life.failed,
-      exit_code: life.code,
-      signal: life.signal,
-    })),
-    latency: latency(calls),
+// The rows of each table, as objects by column. `pause` is called before each.
+export async function tablesOf(calls, processes, clock, pause) {
+  const made = {
+    waiting: () => waiting(calls),
+    failures: () => failures(calls, clock),
+    files: () => files(calls),
+    network: () => network(calls),
+    processes: () => processes.map(processRow(calls)),
+    latency: () => latency(calls),
   };
+  const tables = {};
+  for (const name of Object.keys(made)) {
+    await pause(name);
+    tables[name] = made[name]();
+  }
+  return tables;
 }
 
+function processRow(calls) {
+  return (life) => ({
+    cmdline: life.name,
+    pid: life.pid,
+    ppid: life.ppid,
+    start_s: life.start === null ? null : life.start / 1e9,
+    duration_ns: (life.end ?? calls.length) - (life.start ?? 0),
+    threads: life.threads.size,
+    calls: life.calls,
+    failed: life.failed,
+    exit_code: life.code,
+    signal: life.signal,
+  });
+}
+
+// Those with the same number go together.
 function grouped(indexes, key) {
   const groups = new Map();
   for (const i of indexes) {
-    const name = key(i);
-    if (!groups.has(name)) groups.set(name, []);
-    groups.get(name).push(i);
+    const number = key(i);
+    const group = groups.get(number);
+    if (group) group.push(i);
+    else groups.set(number, [i]);
   }
   return [...groups.values()];
 }
 
+// Two numbers, of which the first is small, as one; -1 is no number.
+function both(first, second) {
+  return (first + 1) * 2 ** 32 + second + 1;
+}
+
 function sum(indexes, value) {
-  return indexes.reduce((total, i) => total + (value(i) ?? 0), 0);
+  let total = 0;
+  for (const i of indexes) total += value(i) || 0;
+  return total;
+}
+
+function number(indexes, is) {
+  let total = 0;
+  for (const i of indexes) if (is(i)) total += 1;
+  return total;
+}
+
+function distinct(indexes, values) {
+  const found = new Set();
+  for (const i of indexes) found.add(values[i]);
+  return found.size;
 }
 
 function waiting(calls) {
   const long = calls.order.filter((i) => calls.waited(i) >= WAIT_NS);
-  return grouped(long, (i) => `${calls.syscall[i]}\n${calls.object(i)}`)
+  return grouped(long, (i) => both(calls.syscall.codes[i], calls.objectCode(i)))
     .map((group) => ({
       object: calls.object(group[0]),
-      syscall: calls.syscall[group[0]],
+      syscall: calls.syscall.at(group[0]),
       total_ns: sum(group, calls.waited),
       calls: group.length,
       max_ns: group.reduce((most, i) => Math.max(most, calls.waited(i)), 0),
-      still: group.filter((i) => calls.unfinished[i] === "recording-stopped").length,
-      threads: new Set(group.map((i) => calls.tid[i])).size,
-      processes: new Set(group.map((i) => calls.pid[i])).size,
+      still: number(group, calls.stopped),
+      threads: distinct(group, calls.tid),
+      processes: distinct(group, calls.pid),
     }))
     .sort((a, b) => b.total_ns - a.total_ns);
 }
 
 function failures(calls, clock) {
   const failed = calls.order.filter((i) => calls.failed(i));
+  // A process, a call and what it is about, as one number.
+  const abouts = new Pool();
+  const key = (i) => both(abouts.number(both(calls.syscall.codes[i], calls.objectCode(i))), calls.pid[i] || 0);
+  const names = new Set();
+  const wanted = new Set();
+  for (const i of failed) {
+    names.add(calls.syscall.codes[i]);
+    wanted.add(key(i));
+  }
   const worked = new Map();
-  const key = (i) => `${calls.pid[i]}\n${calls.syscall[i]}\n${calls.object(i)}`;
-  const wanted = new Set(failed.map(key));
   for (const i of calls.order) {
-    if (calls.ret[i] !== null && !calls.failed(i) && wanted.has(key(i))) worked.set(key(i), calls.at[i]);
+    if (!names.has(calls.syscall.codes[i]) || calls.failed(i) || !calls.ret.valid[i]) continue;
+    const of = key(i);
+    if (wanted.has(of)) worked.set(of, calls.at[i]);
   }
   const isLater = (group) => {
     const last = new Map();
     for (const i of group) last.set(key(i), calls.at[i]);
     return [...last].every(([of, at]) => worked.has(of) && worked.get(of) > at);
   };
-  return grouped(failed, (i) => `${calls.syscall[i]}\n${calls.errno[i]}\n${calls.object(i)}`)
+  const calledSo = new Pool();
+  return grouped(failed, (i) => both(calledSo.number(both(calls.syscall.codes[i], calls.errno.codes[i])), calls.objectCode(i)))
     .map((group) => {
-      const one = new Set(group.map((i) => calls.pid[i])).size === 1;
+      const one = distinct(group, calls.pid) === 1;
       return {
         object: calls.object(group[0]),
         count: group.length,
-        syscall: calls.syscall[group[0]],
-        errno: calls.errno[group[0]],
-        comm: one ? calls.comm[group[0]] : null,
-        pid: one ? calls.pid[group[0]] : null,
+        syscall: calls.syscall.at(group[0]),
+        errno: calls.errno.at(group[0]),
+        comm: one ? calls.comm.at(group[0]) : null,
+        pid: one ? known(calls.pid[group[0]]) : null,
         first_ts: clock(calls.at[group[0]]),
         last_ts: clock(calls.at[group[group.length - 1]]),
         succeeded_later: isLater(group),
@@ -90,14 +133,15 @@ function failures(calls, clock) {
 }
 
 function files(calls) {
-  const named = calls.order.filter((i) => calls.path[i] !== null);
-  return grouped(named, (i) => calls.path[i])
+  const named = calls.order.filter((i) => calls.path.codes[i] >= 0);
+  const opening = codesOf(calls, /^(open|openat|openat2|creat)$/);
+  return grouped(named, (i) => calls.path.codes[i])
     .map((group) => ({
       path: calls.object(group[0]),
-      opens: group.filter((i) => /^(open|openat|openat2|creat)$/.test(calls.syscall[i]) && !calls.failed(i)).length,
+      opens: number(group, (i) => opening.has(calls.syscall.codes[i]) && !calls.failed(i)),
       closes: null,
       left_open: null,
-      failures: group.filter((i) => calls.failed(i)).length,
+      failures: number(group, calls.failed),
       bytes_read: null,
       bytes_written: null,
       calls: group.length,
@@ -107,17 +151,21 @@ function files(calls) {
 }
 
 function network(calls) {
+  if (calls.given.size === 0) return [];
   const named = calls.order.filter((i) => calls.given.has(calls.event_id[i]));
+  const accepting = codesOf(calls, /^accept4?$/);
+  const connecting = codesOf(calls, /^connect$/);
+  const peers = new Pool();
   const peer = (i) => calls.given.get(calls.event_id[i]);
   const moved = (group, names) =>
-    group.some((i) => names.has(calls.syscall[i])) ? sum(group, (i) => (names.has(calls.syscall[i]) && !calls.failed(i) ? Number(calls.ret[i]) : 0)) : null;
-  return grouped(named, (i) => peer(i).text)
+    group.some((i) => names.has(calls.syscall.at(i))) ? sum(group, (i) => (names.has(calls.syscall.at(i)) && !calls.failed(i) ? Number(calls.ret.at(i)) : 0)) : null;
+  return grouped(named, (i) => peers.number(peer(i).text))
     .map((group) => ({
       peer: peer(group[0]).text.replace(/^unix:/, ""),
       protocol: peer(group[0]).family === 1 ? "unix" : null,
-      connects: group.filter((i) => calls.syscall[i] === "connect" && !calls.failed(i)).length,
-      accepts: group.filter((i) => /^accept4?$/.test(calls.syscall[i]) && !calls.failed(i)).length,
-      failures: group.filter((i) => calls.failed(i)).length,
+      connects: number(group, (i) => connecting.has(calls.syscall.codes[i]) && !calls.failed(i)),
+      accepts: number(group, (i) => accepting.has(calls.syscall.codes[i]) && !calls.failed(i)),
+      failures: number(group, calls.failed),
       bytes_sent: moved(group, WITH_BYTES_SENT),
       bytes_received: moved(group, WITH_BYTES_RECEIVED),
       calls: group.length,
@@ -126,11 +174,16 @@ function network(calls) {
     .sort((a, b) => b.total_ns - a.total_ns);
 }
 
+// The codes of the system calls whose names are so.
+function codesOf(calls, names) {
+  return new Set(calls.syscall.texts.flatMap((name, code) => (names.test(name) ? [code] : [])));
+}
+
 // The calls whose entry and return were seen, by name: those that latencies are about.
 function timed(calls) {
   return grouped(
-    calls.order.filter((i) => calls.took[i] !== null && calls.entry_status[i] === null),
-    (i) => calls.syscall[i],
+    calls.order.filter((i) => calls.took[i] === calls.took[i] && calls.entry_status.codes[i] < 0),
+    (i) => calls.syscall.codes[i],
   );
 }
 
@@ -141,9 +194,9 @@ function latency(calls) {
       // The smallest value that so many do not exceed, as DuckDB's quantile_disc.
       const quantile = (share) => sorted[Math.max(Math.ceil(sorted.length * share) - 1, 0)];
       return {
-        syscall: calls.syscall[group[0]],
+        syscall: calls.syscall.at(group[0]),
         count: group.length,
-        errors: group.filter((i) => calls.failed(i)).length,
+        errors: number(group, calls.failed),
         total_ns: sum(group, (i) => calls.took[i]),
         min_ns: sorted[0],
         p50_ns: quantile(0.5),
@@ -164,7 +217,7 @@ export function latenciesOf(calls) {
       const from = calls.took[i] < 2 ? 0 : 2 ** Math.floor(Math.log2(calls.took[i]));
       slots.set(from, (slots.get(from) ?? 0) + 1);
     }
-    found[calls.syscall[group[0]]] = [...slots].sort((a, b) => a[0] - b[0]);
+    found[calls.syscall.at(group[0])] = [...slots].sort((a, b) => a[0] - b[0]);
   }
   return found;
 }

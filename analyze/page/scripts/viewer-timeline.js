@@ -2,41 +2,28 @@
 
 import { count } from "./format.js";
 import { shown } from "./printable.js";
+import { known, Pool } from "./viewer-calls.js";
 
 const ROOM = { calls: 20000, lanes: 400, buckets: 60000, stacks: 2000 };
 const ACTIVITY_BUCKETS = 300;
 
-class Pool {
-  constructor() {
-    this.numbers = new Map();
-  }
-
-  number(text) {
-    if (text === null || text === undefined) return -1;
-    if (!this.numbers.has(text)) this.numbers.set(text, this.numbers.size);
-    return this.numbers.get(text);
-  }
-
-  get texts() {
-    return [...this.numbers.keys()];
-  }
-}
-
 export function timelineOf(trace, calls, processes, stackText, facts) {
   const { order, at } = calls;
   const threads = new Map();
+  const threadOf = new Array(calls.rows);
   for (const i of order) {
-    const key = `${calls.pid[i]} ${calls.tid[i]}`;
-    if (!threads.has(key)) threads.set(key, { pid: calls.pid[i], tid: calls.tid[i], calls: 0, failed: 0, comm: null });
-    const thread = threads.get(key);
+    const key = (calls.pid[i] || 0) * 2 ** 24 + (calls.tid[i] || 0);
+    let thread = threads.get(key);
+    if (!thread) threads.set(key, (thread = { pid: calls.pid[i], tid: calls.tid[i], calls: 0, failed: 0, comm: null, lane: undefined }));
+    threadOf[i] = thread;
     thread.calls += 1;
     if (calls.failed(i)) thread.failed += 1;
-    thread.comm = calls.comm[i] ?? thread.comm;
+    thread.comm = calls.comm.at(i) ?? thread.comm;
   }
-  const all = [...threads].sort((a, b) => b[1].calls - a[1].calls);
+  const all = [...threads.values()].sort((a, b) => b.calls - a.calls);
   const kept = all.slice(0, ROOM.lanes);
-  const laneOf = new Map(kept.map(([key], lane) => [key, lane]));
-  const lane = (i) => laneOf.get(`${calls.pid[i]} ${calls.tid[i]}`);
+  kept.forEach((thread, place) => (thread.lane = place));
+  const lane = (i) => threadOf[i].lane;
   const chosen = chosenCalls(calls).filter((i) => lane(i) !== undefined);
   const pools = Object.fromEntries(["names", "errnos", "objects", "remarks"].map((name) => [name, new Pool()]));
   const columns = ["event", "lane", "at", "took", "name", "errno", "ret", "text", "path", "object", "stack", "remark"];
@@ -44,16 +31,16 @@ export function timelineOf(trace, calls, processes, stackText, facts) {
   const frames = new Pool();
   const stacks = {};
   for (const i of chosen) {
-    const stack = calls.stack_id[i];
+    const stack = known(calls.stack_id[i]);
     if (stack !== null && !(stack in stacks) && Object.keys(stacks).length < ROOM.stacks) {
       stacks[stack] = stackText(stack).map((text) => frames.number(text));
     }
-    const path = calls.path[i] === null ? null : shown(calls.path[i]);
-    const ret = calls.ret[i] === null ? null : String(calls.ret[i]);
+    const path = calls.path.at(i) === null ? null : shown(calls.path.at(i));
+    const ret = calls.ret.at(i) === null ? null : String(calls.ret.at(i));
     const row = [
-      ...[calls.event_id[i], lane(i), at[i], calls.took[i], pools.names.number(shown(calls.syscall[i] ?? "[unknown]"))],
-      ...[pools.errnos.number(calls.errno[i]), ret, calls.text(i), pools.objects.number(path)],
-      ...[pools.objects.number(calls.object(i)), stack, pools.remarks.number(calls.unfinished[i] ?? calls.entry_status[i])],
+      ...[known(calls.event_id[i]), lane(i), at[i], known(calls.took[i]), pools.names.number(shown(calls.syscall.at(i) ?? "[unknown]"))],
+      ...[pools.errnos.number(calls.errno.at(i)), ret, calls.text(i), pools.objects.number(path)],
+      ...[pools.objects.number(calls.object(i)), stack, pools.remarks.number(calls.unfinished.at(i) ?? calls.entry_status.at(i))],
     ];
     columns.forEach((name, place) => listed[name].push(row[place]));
   }
@@ -65,14 +52,14 @@ export function timelineOf(trace, calls, processes, stackText, facts) {
     );
   }
   if (all.length > kept.length) {
-    const hidden = all.slice(ROOM.lanes).reduce((sum, [, thread]) => sum + thread.calls, 0);
+    const hidden = all.slice(ROOM.lanes).reduce((sum, thread) => sum + thread.calls, 0);
     notes.push(`Threads without a lane, those with the fewest calls: ${count(all.length - kept.length)}, with ${count(hidden)} calls.`);
   }
   const names = pools.names.texts;
   return {
     length_ns: calls.length,
     kinds: facts.kind_names,
-    lanes: kept.map(([, thread]) => ({ ...thread, comm: shown(thread.comm ?? "[unknown]") })),
+    lanes: kept.map(({ pid, tid, calls: number, failed, comm }) => ({ pid: known(pid), tid: known(tid), calls: number, failed, comm: shown(comm ?? "[unknown]") })),
     lives: processes.map(({ pid, name, start, end, code, signal }) => ({ pid, name: name.slice(0, 200), start, end, code, signal })),
     calls: listed,
     names,
@@ -94,9 +81,20 @@ function chosenCalls(calls) {
   const failed = calls.order.filter((i) => calls.failed(i));
   const each = Math.max(Math.ceil(failed.length / ((ROOM.calls * 2) / 5)), 1);
   const failures = failed.filter((_, place) => place % each === 0);
-  const longest = [...calls.order].sort((a, b) => calls.waited(b) - calls.waited(a)).slice(0, ROOM.calls - failures.length);
-  const both = new Set([...failures, ...longest]);
-  return calls.order.filter((i) => both.has(i));
+  const wanted = new Uint8Array(calls.rows);
+  for (const i of failures) wanted[i] = 1;
+  for (const i of longestOf(calls, ROOM.calls - failures.length)) wanted[i] = 1;
+  return calls.order.filter((i) => wanted[i]);
+}
+
+// The `many` calls that waited longest, the earlier of two that waited as long.
+function longestOf(calls, many) {
+  const times = new Float64Array(calls.order.length);
+  calls.order.forEach((i, place) => (times[place] = calls.waited(i)));
+  times.sort();
+  const least = times[times.length - many];
+  const longer = calls.order.filter((i) => calls.waited(i) > least);
+  return [...longer, ...calls.order.filter((i) => calls.waited(i) === least).subarray(0, many - longer.length)];
 }
 
 function bucketOf(calls, i, ns, most) {
@@ -117,22 +115,22 @@ function activity(calls) {
 function buckets(calls, lane, lanes) {
   const most = Math.min(Math.max(Math.floor(ROOM.buckets / lanes), 20), 2000);
   const ns = Math.max(Math.ceil(calls.length / most), 1);
-  const numbers = new Map();
+  const numbers = new Int32Array(lanes * most);
+  const failures = new Int32Array(lanes * most);
   for (const i of calls.order) {
     const of = lane(i);
     if (of === undefined) continue;
-    const key = of * most + bucketOf(calls, i, ns, most);
-    const pair = numbers.get(key) ?? [0, 0];
-    pair[0] += 1;
-    if (calls.failed(i)) pair[1] += 1;
-    numbers.set(key, pair);
+    const place = of * most + bucketOf(calls, i, ns, most);
+    numbers[place] += 1;
+    if (calls.failed(i)) failures[place] += 1;
   }
   const found = { ns, lane: [], bucket: [], calls: [], failed: [] };
-  for (const [key, [number, failed]] of numbers) {
-    found.lane.push(Math.floor(key / most));
-    found.bucket.push(key % most);
-    found.calls.push(number);
-    found.failed.push(failed);
+  for (let place = 0; place < numbers.length; place++) {
+    if (numbers[place] === 0) continue;
+    found.lane.push(Math.floor(place / most));
+    found.bucket.push(place % most);
+    found.calls.push(numbers[place]);
+    found.failed.push(failures[place]);
   }
   return found;
 }

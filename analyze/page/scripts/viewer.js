@@ -6,6 +6,8 @@ import { openTrace } from "./trace.js";
 import { modelOf } from "./viewer-model.js";
 import { TraceError } from "./zip.js";
 
+const STEP_MS = 50;
+
 const data = JSON.parse(document.getElementById("data").textContent);
 const main = document.getElementById("main");
 
@@ -28,7 +30,14 @@ function invite(error = null) {
 async function open(file) {
   const status = element("p", { class: "muted", role: "status" }, "Opening");
   main.replaceChildren(element("div", { id: "drop" }, status));
-  const progress = (text) => (status.textContent = text);
+  // The page is drawn and listens between two steps, but not between all: many are short.
+  let last = 0;
+  const progress = async (text) => {
+    status.textContent = text;
+    if (performance.now() - last < STEP_MS) return;
+    await new Promise((resume) => setTimeout(resume));
+    last = performance.now();
+  };
   try {
     const model = await modelOf(await openTrace(file), data, progress);
     drawPage(model);
