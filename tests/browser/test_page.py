@@ -169,6 +169,46 @@ def test_themes_and_a_phone(browser: Browser, build: Path) -> None:
     page.close()
 
 
+def test_two_fingers_zoom_and_one_moves(browser: Browser, build: Path) -> None:
+    page, seen = opened(browser, build, has_touch=True)
+    canvas = page.locator(".lanes canvas")
+    canvas.scroll_into_view_if_needed()
+    box = canvas.bounding_box()
+    assert box
+    session = page.context.new_cdp_session(page)
+    y = box["y"] + 30
+
+    def touch(kind: str, *across: float) -> None:
+        points = [{"x": x, "y": y, "id": number} for number, x in enumerate(across)]
+        session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+    def shown() -> list[float]:
+        return [float(number) for number in re.findall(r"[\d.]+(?= s)", page.locator("output.range").inner_text())]
+
+    picked = texts(page, ".call h3")
+    # Lanes have their names on the left; the time is on the rest.
+    middle, length = box["x"] + box["width"] * 0.6, 0.219236
+    touch("touchStart", middle - 50, middle + 50)
+    for by in (70, 90, 100):
+        touch("touchMove", middle - by, middle + by)
+    touch("touchEnd")
+    zoomed = shown()
+    assert zoomed[1] - zoomed[0] == pytest.approx(length / 2, rel=0.02)
+    assert zoomed[0] > 0
+    assert zoomed[1] < length
+
+    touch("touchStart", middle)
+    for by in (10, 20, 40):
+        touch("touchMove", middle + by)
+    touch("touchEnd")
+    moved = shown()
+    assert moved[0] < zoomed[0]
+    assert moved[1] - moved[0] == pytest.approx(zoomed[1] - zoomed[0], rel=0.02)
+    assert texts(page, ".call h3") == picked, "neither of both is a click"
+    assert seen.complaints == []
+    page.close()
+
+
 def test_hostile_names_stay_text(browser: Browser, hostile_trace: Path, tmp_path: Path) -> None:
     done = html(hostile_trace, tmp_path / "hostile.html")
     page, seen = opened(browser, done)

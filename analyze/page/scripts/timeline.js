@@ -1,5 +1,6 @@
 // The timeline: a canvas with a lane for each thread, the calls in view as a table, and one call in full.
 
+import { draggable } from "./drag.js";
 import { activityChart, legend } from "./charts.js";
 import { color, command, element, notes } from "./dom.js";
 import { count, nanoseconds, seconds, wallClock } from "./format.js";
@@ -310,42 +311,30 @@ export function timelineSection(model) {
     draw();
   }
 
-  let dragged = null;
-  canvas.addEventListener("pointerdown", (event) => {
-    dragged = { x: event.clientX, from: state.from, to: state.to, moved: false };
-    if (event.pointerType === "mouse") canvas.setPointerCapture(event.pointerId);
+  const across = (event) => (event.clientX - canvas.getBoundingClientRect().left - left) / Math.max(view.clientWidth - left, 1);
+  const under = (event) => state.from + across(event) * (state.to - state.from);
+  draggable(canvas, {
+    range: () => [state.from, state.to],
+    across,
+    zoom,
+    click: (event) => {
+      const { row, call } = at(event);
+      if (call >= 0) pick(call);
+      else if (row && row.lane !== undefined) {
+        state.lane = row.lane;
+        draw();
+      }
+    },
+    hover: (event) => {
+      const { row, call } = at(event);
+      canvas.title =
+        call >= 0
+          ? `${calls.text[call] ?? callName(call)}\n${calls.took[call] === null ? "did not return" : nanoseconds(calls.took[call])}`
+          : row && row.lane === undefined
+            ? `${row.pid} ${row.name}`
+            : "";
+    },
   });
-  canvas.addEventListener("pointermove", (event) => {
-    if (dragged && (event.buttons & 1 || event.pointerType !== "mouse")) {
-      const by = ((event.clientX - dragged.x) / Math.max(view.clientWidth - left, 1)) * (dragged.to - dragged.from);
-      if (Math.abs(event.clientX - dragged.x) > 3) dragged.moved = true;
-      if (dragged.moved) zoom(dragged.from - by, dragged.to - by);
-      return;
-    }
-    const { row, call } = at(event);
-    canvas.title =
-      call >= 0
-        ? `${calls.text[call] ?? callName(call)}\n${calls.took[call] === null ? "did not return" : nanoseconds(calls.took[call])}`
-        : row && row.lane === undefined
-          ? `${row.pid} ${row.name}`
-          : "";
-  });
-  canvas.addEventListener("pointerup", (event) => {
-    const moved = dragged && dragged.moved;
-    dragged = null;
-    if (moved) return;
-    const { row, call } = at(event);
-    if (call >= 0) pick(call);
-    else if (row && row.lane !== undefined) {
-      state.lane = row.lane;
-      draw();
-    }
-  });
-  canvas.addEventListener("pointercancel", () => (dragged = null));
-  const under = (event) => {
-    const across = event.clientX - canvas.getBoundingClientRect().left - left;
-    return state.from + (across / Math.max(view.clientWidth - left, 1)) * (state.to - state.from);
-  };
   canvas.addEventListener("dblclick", (event) => scale(0.33, under(event)));
   canvas.addEventListener(
     "wheel",
@@ -404,7 +393,7 @@ export function timelineSection(model) {
     element(
       "p",
       { class: "muted keys" },
-      "Drag to move, Ctrl and wheel to zoom, click a call. Keys: arrows, +, -, 0; / searches.",
+      "Drag to move, Ctrl and wheel or two fingers to zoom, click a call. Keys: arrows, +, -, 0; / searches.",
     ),
     details,
     ...notes(data.notes),
