@@ -144,6 +144,21 @@ $(VENV)/fuzz.done: pyproject.toml $(VENV)/dev.done
 fuzz: setup-dev $(VENV)/fuzz.done ## feed damaged files to every reader, RUNS=1000000 of them, and print how many ran
 	$(BIN)/python tests/fuzz/fuzz.py --runs $(or $(RUNS),1000000) $(TARGETS)
 
+# setuptools puts what it finds in build/lib into the wheel, also modules that are gone.
+.PHONY: wheel deb pex
+wheel: setup ## build dist/bpfrec-*.whl
+	rm -rf build/lib build/bdist.* dist/bpfrec-*.whl
+	$(BIN)/pip wheel -q --disable-pip-version-check --no-deps --wheel-dir dist .
+
+deb: wheel ## build dist/bpfrec_*.deb for this distribution (Debian, Ubuntu)
+	sh docs/packaging/deb.sh dist/bpfrec-*.whl dist
+
+$(BIN)/pex: $(VENV)/setup.done
+	$(BIN)/pip install -q --disable-pip-version-check 'pex>=2.3'
+
+pex: wheel $(BIN)/pex ## build dist/bpfrec.pex, one file for analysis
+	$(BIN)/pex dist/bpfrec-*.whl -c bpfrec --venv --sh-boot -o dist/bpfrec.pex
+
 samples: setup-dev ## record sample_traces/ anew, as root
 	$(SUDO) env BPFREC=$(CURDIR)/$(BIN)/bpfrec sample_traces/record.sh
 
