@@ -73,6 +73,8 @@ def run(request: Request, show: Show | None = None) -> int:
         StopSignals(with_quit=bool(request.command)) as signals,
         _windows(request, output, user, identity) as windows,
     ):
+        if follower is not None:
+            follower.say = display.say
         for remark in _lacking(request):
             display.say(remark)
         if not request.command:
@@ -208,11 +210,14 @@ def _record_and_finish(work: _Work, display: Display, signals: StopSignals) -> N
         # The trace is what it is by now; a file system that fails at close, as FUSE may, changes nothing.
         with suppress(OSError):
             recorded.tracker.close()
-    if follower is not None:
-        follower.wait()
+    signals.finished()
+    is_shown = follower is None or follower.wait()
     display.summary(request, recorded, finished, output.target, old)
+    if follower is not None and not is_shown:
+        # As any program at the end of a pipe does, until a signal says that it should not.
+        known = len(signals.received)
+        follower.wait(lambda: len(signals.received) > known)
     if command is not None and recorded.is_limited:
-        signals.finished()
         command.wait()
 
 
@@ -224,8 +229,12 @@ def _finished(work: _Work, recorded: Recorded, display: Display) -> Finished:
     converter = work.converter
     if work.windows is not None:
         work.windows.finish(display)
-    if work.follower is not None:
-        work.follower.end()
+    if work.follower is not None and not work.follower.end():
+        if recorded.is_cut or work.output.is_short_of_room():
+            work.follower.abandon()
+        else:
+            # The trace is made without waiting for it.
+            recorded.keeps_spools = True
     if converter is not None:
         if recorded.is_cut:
             # Both spools and tables would not find room: what is spooled makes room for the tables.

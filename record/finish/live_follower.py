@@ -8,8 +8,10 @@ from __future__ import annotations
 import logging
 import mmap
 import os
+import select
 import signal
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -36,6 +38,9 @@ _BLOCKED = (*ENDING, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2, signal.SIGT
 _BLOCK = 1 << 12
 _NUMBER = 8
 _SEGMENT, _LAST = b".", b"!"
+# Seconds between two looks at it, and for how many it has to sleep until it counts as waiting for who reads its output.
+_LOOK = 0.1
+_ASLEEP = 2.0
 
 
 class ReadTo:
@@ -57,7 +62,7 @@ class LiveFollower:
     """The process, which is forked here: before there are threads, rings or BPF programs that it would hold.
 
     It runs ``show`` as ``identity``, and may do nothing else: it writes in a temporary folder of its own. ``pid``: of
-    it. ``read_to``: how far it has read the spool of calls.
+    it. ``read_to``: how far it has read the spool of calls. ``say``: tells the user that it failed or was killed.
 
     Raises:
         OSError: no temporary folder can be made.
@@ -67,49 +72,130 @@ class LiveFollower:
         self._folder = TemporaryFolder()
         orders, self._orders = os.pipe()
         self._reading, reading = os.pipe()
+        # It is at its end when the process is.
+        self._living, living = os.pipe()
         self.read_to = ReadTo()
+        self.say: Callable[[str], None] = lambda _text: None
 
         def work() -> None:
             os.close(self._orders)
             os.close(self._reading)
+            os.close(self._living)
             _confine(identity, output, Path(self._folder.name))
             _run(orders, reading, output.folder, Path(self._folder.name), self.read_to, show)
 
         self.pid = child_process.start(work, _BLOCKED, _NAME)
         os.close(orders)
         os.close(reading)
+        os.close(living)
         os.set_blocking(self._orders, False)
         self._is_running = True
+        self._stall = _Stall(self.pid)
 
     def segment_closed(self, mark: Mark) -> None:  # noqa: ARG002 - it reads the journal, which has the mark
         """Lets it show what was recorded up to ``mark``. One that got no time for long shows several segments."""
-        with suppress(BlockingIOError, BrokenPipeError):
-            os.write(self._orders, _SEGMENT)
+        self._order(_SEGMENT)
 
-    def end(self) -> None:
-        """Lets it show the rest, and waits until it needs the spools no more."""
-        if not self._is_running:
-            return
-        os.set_blocking(self._orders, True)
-        with suppress(BrokenPipeError):
-            os.write(self._orders, _LAST)
-        while os.read(self._reading, _BLOCK):
-            pass
+    def end(self) -> bool:
+        """Lets it show the rest, and waits until it needs the spools no more.
 
-    def wait(self) -> None:
-        """Waits, after :meth:`end`, until all is shown."""
+        False: nobody reads what it writes, so that it still needs them. It shows the rest when somebody does.
+        """
+        self._order(_LAST)
+        return self._is_at_end(self._reading)
+
+    def wait(self, is_enough: Callable[[], bool] | None = None) -> bool:
+        """Waits, after :meth:`end`, until all is shown; False: nobody reads what it writes.
+
+        ``is_enough``: waits also for somebody who reads, until this says that the user does not want to.
+        """
+        if not self._is_at_end(self._living, is_enough):
+            return False
+        self._reap()
+        return True
+
+    def abandon(self) -> None:
+        """Ends it, for the disk has no room for the trace and what it still needs."""
         if self._is_running:
-            self._is_running = False
-            child_process.reap(self.pid)
+            self._kill()
+            self.say(
+                "--live: nobody reads what it shows, and the disk is full: not all was shown, and the trace has it"
+            )
 
     def close(self) -> None:
         """Ends it if it still runs."""
+        self._kill()
+        for descriptor in (self._orders, self._reading, self._living):
+            os.close(descriptor)
+        self._folder.cleanup()
+
+    def _kill(self) -> None:
         if self._is_running:
             self._is_running = False
             child_process.kill(self.pid)
-        os.close(self._orders)
-        os.close(self._reading)
-        self._folder.cleanup()
+
+    def _order(self, order: bytes) -> None:
+        if not self._is_running:
+            return
+        try:
+            os.write(self._orders, order)
+        except BlockingIOError:
+            # It has not read any for hours; it has as many as it needs.
+            _log.info("%s does not read its orders", _NAME)
+        except BrokenPipeError:
+            self._reap()
+
+    def _is_at_end(self, pipe: int, is_enough: Callable[[], bool] | None = None) -> bool:
+        """Waits until the process closes its end of ``pipe``; False: it waits for a reader, or that is enough."""
+        if not self._is_running:
+            return True
+        poll = select.poll()
+        poll.register(pipe, select.POLLIN)
+        while not poll.poll(_LOOK * 1000):
+            if self._stall.lasts() if is_enough is None else is_enough():
+                return False
+        return True
+
+    def _reap(self) -> None:
+        """Takes its exit status, and tells the user if it is not what it should be."""
+        if not self._is_running:
+            return
+        self._is_running = False
+        status = child_process.reap(self.pid) or 0
+        if os.WIFSIGNALED(status):
+            self.say(
+                f"--live: what shows calls was killed by {_signal(os.WTERMSIG(status))}; the trace has all of them"
+            )
+        elif status:
+            self.say("--live: showing calls failed, and BPFREC_LOG=debug shows why; the trace has all of them")
+
+
+class _Stall:
+    """Tells the process ``pid``, when it waits for who reads its output, from one that is slow or gets no time."""
+
+    def __init__(self, pid: int) -> None:
+        self._path = Path(f"/proc/{pid}/stat")
+        self._before: list[bytes] = []
+        self._since = time.monotonic()
+
+    def lasts(self) -> bool:
+        """Whether it has slept and used no CPU time for :data:`_ASLEEP` seconds."""
+        now = time.monotonic()
+        found: list[bytes] = []
+        with suppress(OSError):
+            # State, and the CPU time of all threads in user mode and in the kernel: proc(5).
+            fields = self._path.read_bytes().rpartition(b")")[2].split()
+            found = [fields[0], *fields[11:13]]
+        if found != self._before or found[:1] != [b"S"]:
+            self._before, self._since = found, now
+        return now - self._since >= _ASLEEP
+
+
+def _signal(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
 
 
 def _confine(identity: Identity | Unchanged, output: Output, folder: Path) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from support.live import PATIENCE, started
+from support.live import PATIENCE, rows, started
 from support.program import run_bpfrec
 
 # It goes on when its first call was shown. Children have names of their own, and one is in a call at the end.
@@ -78,3 +80,60 @@ def test_what_is_shown_is_what_the_report_says(tmp_path: Path, report: list[str]
     found = [name for name in ("first", "parent-4", "child-0", "child-4", "last") if any(name in row for row in shown)]
     assert found == ["first", "parent-4", "child-0", "child-4", "last"]
     assert any("child4" in row and "child-4" in row for row in shown)
+
+
+STATUS = 3
+SHORT = f"""
+import sys
+for name in ("first", "second", "last"):
+    try:
+        open(f"/nowhere/{{name}}")
+    except OSError:
+        pass
+    if name == "first":
+        sys.stdin.readline()
+sys.exit({STATUS})
+"""
+
+
+@pytest.mark.spread
+@pytest.mark.parametrize("what", ["reader gone", "follower killed", "interrupted"])
+def test_a_recording_does_not_depend_on_who_shows_it(tmp_path: Path, what: str) -> None:
+    output = tmp_path / "t.bpfrec"
+    command = [sys.executable, "-m", "bpfrec", "record", "--live", "opensnoop -x", "-o", str(output), "--stacks", "off"]
+    recorder = subprocess.Popen(
+        [*command, "--", sys.executable, "-c", SHORT],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    started.append(recorder)
+    assert recorder.stdout is not None
+    while "/nowhere/first" not in (line := recorder.stdout.readline()):
+        assert line, recorder.communicate()
+    status, names = STATUS, ["first", "last", "second"]
+    if what == "reader gone":
+        recorder.stdout.close()
+        recorder.stdout = None
+    elif what == "follower killed":
+        os.kill(_follower_of(recorder.pid), signal.SIGKILL)
+    else:
+        # The command gets it, as it would from a terminal, and does not go on.
+        recorder.send_signal(signal.SIGINT)
+        recorder.wait(PATIENCE)
+        status, names = 128 + signal.SIGINT, ["first"]
+    _, said = recorder.communicate("go\n", timeout=PATIENCE)
+    assert recorder.returncode == status, said
+    assert "nothing lost" in said
+    assert "Traceback" not in said or what == "interrupted", "Python says that it was interrupted"
+    assert ("--live" in said) == (what == "follower killed"), said
+    found = "SELECT path FROM syscalls WHERE path LIKE '/nowhere/%' ORDER BY 1"
+    assert rows(output, found) == [(f"/nowhere/{name}",) for name in names]
+    assert not list(tmp_path.glob(".*")), "nothing is left behind"
+
+
+def _follower_of(recorder: int) -> int:
+    children = Path(f"/proc/{recorder}/task/{recorder}/children").read_text().split()
+    [found] = [pid for pid in children if Path(f"/proc/{pid}/comm").read_text().strip() == "bpfrec-live"]
+    return int(found)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import importlib
 import os
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from bpfrec.cli import root
 from bpfrec.formats.kernel.syscalls import syscalls
 from bpfrec.formats.manifest import Clock
 from bpfrec.record.confinement.identity import PRIVATE_GROUPS, Identity, Unchanged
+from bpfrec.record.finish import live_follower
 from bpfrec.record.finish.live_follower import LiveFollower, Show
 from bpfrec.record.journal import Attached, Mark
 from bpfrec.record.processes.found_process import FoundProcess
@@ -123,6 +125,59 @@ def test_what_shows_calls_can_do_nothing_else(tmp_path: Path, identity: Identity
         shown_to(show, tmp_path, identity)
     assert told() == "{}"
     assert [path.name for path in tmp_path.iterdir()] == ["victim"]
+
+
+def test_a_trace_does_not_wait_for_somebody_who_does_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live_follower, "_ASLEEP", 0.2)
+    began, begin = os.pipe()
+    wanted, want = os.pipe()
+    seen, see = os.pipe()
+
+    def show(traces: Iterator[Path]) -> None:
+        next(traces)
+        os.write(begin, b"1")
+        # As one that writes into a full pipe.
+        os.read(wanted, 1)
+        os.write(see, str(1 + sum(1 for _ in traces)).encode())
+
+    with prepare(tmp_path / "t.bpfrec", force=True) as output:
+        follower = LiveFollower(output, show, Unchanged("a test"))
+        _record(output, follower)
+        os.read(began, 1)
+        assert not follower.end(), "it still needs the spools"
+        assert not follower.wait()
+        assert not follower.wait(lambda: True), "the user wants to wait no longer"
+        os.write(want, b"1")
+        assert follower.wait(lambda: False)
+        follower.close()
+    assert os.read(seen, 10) == b"2", "when somebody reads, all is shown"
+    for descriptor in (began, begin, wanted, want, seen, see):
+        os.close(descriptor)
+
+
+@pytest.mark.parametrize(
+    ("end", "told"), [(signal.SIGVTALRM, ["SIGVTALRM"]), ("fail", ["BPFREC_LOG=debug"]), ("stop", [])]
+)
+def test_who_shows_calls_may_end_early(tmp_path: Path, end: signal.Signals | str, told: list[str]) -> None:
+    said: list[str] = []
+
+    def show(traces: Iterator[Path]) -> None:
+        next(traces)
+        if isinstance(end, signal.Signals):
+            signal.raise_signal(end)
+        elif end == "fail":
+            raise ValueError("nobody thought of that")
+
+    with prepare(tmp_path / "t.bpfrec", force=True) as output:
+        follower = LiveFollower(output, show, Unchanged("a test"))
+        follower.say = said.append
+        _record(output, follower)
+        assert follower.end()
+        assert follower.wait()
+        follower.segment_closed(Mark(3000, {}, {}, [0]))
+        follower.close()
+    assert [any(word in text for text in said) for word in told] == [True] * len(told)
+    assert len(said) == len(told), said
 
 
 def _descriptor_of(parent: Path) -> int:
