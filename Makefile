@@ -132,9 +132,9 @@ bench-stacks: setup bench-packages ## ... and how soon a recording begins, and h
 	@mkdir -p build
 	$(SUDO) $(BIN)/python tests/bench/stacks.py --json build/bench-stacks.json
 
-# KILLS=200 DISKS=50 make soak: the long one; SEED=N repeats a run.
-soak: setup ## kill recorders and fill their disks at random, and check what is left, as root; a few minutes
-	$(SUDO) $(BIN)/python tests/soak/soak.py --kills $(or $(KILLS),10) --disks $(or $(DISKS),5) $(if $(SEED),--seed $(SEED))
+# KILLS=200 DISKS=50 STARVED=30 make soak: the long one; SEED=N repeats a run.
+soak: setup ## kill recorders, fill their disks and starve them, and check what is left, as root; a few minutes
+	$(SUDO) $(BIN)/python tests/soak/soak.py --kills $(or $(KILLS),10) --disks $(or $(DISKS),5) --starved $(or $(STARVED),3) $(if $(SEED),--seed $(SEED))
 
 $(VENV)/fuzz.done: pyproject.toml $(VENV)/dev.done
 	$(BIN)/pip install -q --disable-pip-version-check -e '.[fuzz]'

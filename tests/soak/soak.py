@@ -1,9 +1,9 @@
-"""Kills recorders at random moments and fills their disks, and checks what is left: ``make soak``, as root.
+"""Kills recorders, fills their disks and starves them, and checks what is left: ``make soak``, as root.
 
 Each round records a workload that makes numbered calls. Of a recorder that was killed, all calls up to its last mark
 must be recovered, and nothing may stay behind. Where its helper was killed, nothing may be missing at all. On a disk
 that is too small, there must be a trace of what was recorded until then. The workload must end as it would have without
-a recorder.
+a recorder. Where the recorder gets hardly any CPU time, what it recorded and what it lost must be what was made.
 """
 
 from __future__ import annotations
@@ -20,10 +20,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from checking import PATIENCE, SoakError, check, members, name_of
+from starving import starve_round
+
 import bpfrec
 from bpfrec.record.journal import read_journal
 
-_PATIENCE = 300
 _STATUS = 9
 _SECONDS = 6.0
 _WORKLOAD = f"""
@@ -43,16 +45,6 @@ with open(sys.argv[1], "w") as file:
 sys.exit({_STATUS})
 """
 _NUMBER = "CAST(regexp_extract(path, '^/soak/([0-9]+)$', 1) AS BIGINT)"
-
-
-class SoakError(Exception):
-    """Something is not as it must be."""
-
-
-def check(holds: bool, what: str) -> None:
-    """Raises unless ``holds``."""
-    if not holds:
-        raise SoakError(what)
 
 
 def command(output: Path, made: Path, seconds: float) -> list[str]:
@@ -83,13 +75,13 @@ def kill_round(folder: Path, choose: random.Random, length: float) -> str:
     helpers = [pid for pid in members(recorder.pid) if name_of(pid) == "bpfrec-convert"]
     if victim == "helper" and helpers:
         os.kill(helpers[0], signal.SIGKILL)
-        recorder.communicate(timeout=_PATIENCE)
+        recorder.communicate(timeout=PATIENCE)
         check(recorder.returncode == _STATUS, f"the command's status became {recorder.returncode}")
         check_counts(output, int(made.read_text()))
         return "helper killed: the trace is whole"
     recorder.kill()
     recorder.wait()
-    limit = time.monotonic() + _PATIENCE
+    limit = time.monotonic() + PATIENCE
     while any(name_of(pid).startswith("bpfrec") for pid in members(recorder.pid)):
         check(time.monotonic() < limit, "a helper outlives its recorder")
         time.sleep(0.05)
@@ -133,7 +125,7 @@ def disk_round(folder: Path, choose: random.Random, _length: float) -> str:
             command(disk / "t.bpfrec", made, _SECONDS),
             capture_output=True,
             text=True,
-            timeout=_PATIENCE,
+            timeout=PATIENCE,
             check=False,
         )
         check("Traceback" not in done.stderr, done.stderr)
@@ -173,29 +165,7 @@ def small_disk(folder: Path, size: int) -> Iterator[Path]:
 def bpfrec_command(*arguments: str) -> subprocess.CompletedProcess[str]:
     """Runs bpfrec to its end."""
     command = [sys.executable, "-m", "bpfrec", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=_PATIENCE, check=False)
-
-
-def members(group: int) -> list[int]:
-    """The living processes of a process group."""
-    found = []
-    for entry in os.scandir("/proc"):
-        if entry.name.isdigit():
-            try:
-                fields = Path(entry.path, "stat").read_text().rpartition(")")[2].split()
-            except OSError:
-                continue
-            if int(fields[2]) == group and fields[0] not in "ZX":
-                found.append(int(entry.name))
-    return found
-
-
-def name_of(pid: int) -> str:
-    """The name of a process; empty where it has gone."""
-    try:
-        return Path(f"/proc/{pid}/comm").read_text().strip()
-    except OSError:
-        return ""
+    return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
 
 
 def main() -> int:
@@ -203,15 +173,19 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=10, help="rounds in which the recorder or its helper is killed")
     parser.add_argument("--disks", type=int, default=5, help="rounds on disks that are too small")
+    parser.add_argument("--starved", type=int, default=3, help="rounds in which the recorder gets hardly any CPU time")
     parser.add_argument("--seed", type=int, default=None, help="repeats the rounds of an earlier run")
     options = parser.parse_args()
     seed = random.SystemRandom().randrange(1 << 32) if options.seed is None else options.seed
     print(f"seed {seed}", flush=True)
     choose = random.Random(seed)
-    with TemporaryDirectory(prefix="soak-") as folder:
-        length = undisturbed(Path(folder))
+    length = 0.0
+    if options.kills:
+        with TemporaryDirectory(prefix="soak-") as folder:
+            length = undisturbed(Path(folder))
     failures = 0
-    for number, play in enumerate([kill_round] * options.kills + [disk_round] * options.disks):
+    rounds = [kill_round] * options.kills + [disk_round] * options.disks + [starve_round] * options.starved
+    for number, play in enumerate(rounds):
         with TemporaryDirectory(prefix="soak-") as folder:
             try:
                 said = play(Path(folder), choose, length)
@@ -219,7 +193,7 @@ def main() -> int:
                 failures += 1
                 said = f"FAILED: {error}"
         print(f"{number + 1}: {play.__name__}: {said}", flush=True)
-    print(f"{failures} of {options.kills + options.disks} rounds failed")
+    print(f"{failures} of {len(rounds)} rounds failed")
     return 1 if failures else 0
 
 
