@@ -39,6 +39,7 @@ REPORTS: dict[str, str] = {
     "latency": "how long calls took: errors, percentiles, histograms, the slowest calls, each new maximum",
     "waiting": "where threads waited: time in long calls, by call and by file, peer, lock or process",
     "offcpu": "how long threads did not run, blocked or waiting for a CPU, by process, thread, call or stack",
+    "pidstat": "time in user code, in the kernel and waiting for a CPU, each second, as pidstat -u prints it",
     "startup": "what the first seconds of a process went to, by kind and in phases",
     "locks": "who waited for whom: locks of files and futexes, chains of waits, deadlocks",
     "leaks": "descriptors that were opened and never closed, by process, call, name and stack",

@@ -33,6 +33,7 @@ OF_OTHER_CALLS = {
     "netstat",
     "network",
     "offcpu",
+    "pidstat",
     "shmsnoop",
     "solisten",
     "statsnoop",

@@ -18,14 +18,13 @@ START, MS = trace_builder.START_NS, trace_builder.MS
 MANIFEST = trace_builder.lab1().manifest()
 PROBES = {"argdist": {"counts": ["p:c:openat()"]}, "trace": {"probes": ["openat"]}, "stackcount": {"pattern": "open*"}}
 """What a report needs besides a filter."""
-NO_CALLS = ("tid", "syscall", "failed", "since", "until")
+NO_CALLS = ("syscall", "failed", "since", "until")
 LACKING = {
     "processes": ("failed",),
-    "exitsnoop": ("syscall", "failed", "path"),
+    "exitsnoop": ("failed",),
     "lsof": NO_CALLS,
     "netstat": NO_CALLS,
-    "offcpu": ("failed", "path"),
-    "startup": ("tid", "syscall", "failed"),
+    "pidstat": ("syscall", "failed", "path"),
 }
 """Filters that have no meaning where rows are no calls."""
 
