@@ -124,14 +124,14 @@ class _Script:
                     yield from self._sample(head, frames)
                 head, frames = started, []
             else:
-                self.not_understood.append({"line": self.lines, "text": _printable(line)})
+                self.not_understood.append({"line": self.lines, "text": line})
         if head is not None:
             yield from self._sample(head, frames)
 
     def _body(self, lines: Iterator[str]) -> Iterator[str]:
         """The lines that tell of samples; what the head of the file says goes to ``facts``."""
         in_header = False
-        for line in lines:
+        for line in map(_printable, lines):
             self.lines += 1
             if line.startswith("# ========"):
                 in_header = not in_header
@@ -152,7 +152,7 @@ class _Script:
         self.last_ns = max(self.last_ns, head.ts_ns)
         self.count += 1
         self.without_pid += head.pid is None
-        comm = _printable(head.comm)
+        comm = head.comm
         self._names[head.pid, head.tid] = comm
         inside = next((place for place, frame in enumerate(frames) if not frame.is_kernel), len(frames))
         yield {
@@ -195,7 +195,7 @@ class _Script:
             ("calls-not-recorded", 1, "perf's samples tell what ran, and no system calls: bpfrec record has both."),
         ):
             if count:
-                yield {"kind": kind, "severity": "notice", "count": count, "remedy": _printable(remedy)}
+                yield {"kind": kind, "severity": "notice", "count": count, "remedy": remedy}
 
     def manifest(self, log: Path, utc_offset_s: int, command_line: list[str], host: str | None) -> Manifest:
         """What the trace says about itself. perf wrote its header when recording ended."""
@@ -208,7 +208,7 @@ class _Script:
         configuration: dict[str, Any] = {
             "imported_from": "perf script",
             "logs": [_printable(str(log))],
-            "event": _printable(self.event or ""),
+            "event": self.event or "",
         }
         said = " ".join(value for name, value in facts.items() if name in ("event", "cmdline"))
         frequency = _FREQUENCY.search(said)
@@ -220,9 +220,9 @@ class _Script:
             command_line=command_line,
             configuration=configuration,
             host=Host(
-                name=host or _printable(facts.get("hostname", "unknown")),
-                kernel=_printable(facts.get("os release", "")),
-                arch=_printable(facts.get("arch", "x86_64")),
+                name=host or facts.get("hostname", "unknown"),
+                kernel=facts.get("os release", ""),
+                arch=facts.get("arch", "x86_64"),
                 page_size=4096,
                 cpus=whole_number(facts.get("nrcpus online", ""), 1 << 20) or 0,
                 memory_bytes=memory << 10,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
 from typing import TypeAlias
@@ -22,6 +21,10 @@ _LEFT_OUT = "?"
 _BITS = {"INTEGER": 32, "UINTEGER": 32, "USMALLINT": 16}
 _MEMORY = ('"', "[", "{", "@", "~")
 _LABEL = re.compile(r"([a-z_][a-z0-9_]*)=(?![=>])")
+_STARTS = frozenset('"{[@')
+_NONE: list[list[int | None]] = [[None] * (ARGUMENTS - count) for count in range(ARGUMENTS + 1)]
+_COMMON_NUMBER = re.compile(r"(?:(0|[1-9][0-9]{0,18})|0x([0-9a-f]{1,16}))(?:<[^<>]*>| /\*[^*<]*\*/)?+")
+_PLAIN_PATH = re.compile(r'"([ !#-\[\]-~]*+)"')
 _UNKNOWN = re.compile(r"syscall_(0x[0-9a-f]{1,8}|0|[1-9][0-9]{0,9})")
 _MOST_CACHED = 1 << 12
 _LONGEST_CACHED = 1 << 12
@@ -31,6 +34,7 @@ Path: TypeAlias = tuple[str | None, str | None]
 """A path as tables hold it, and its status."""
 
 NO_PATH: Path = (None, None)
+_NO_PATHS = (NO_PATH, NO_PATH)
 
 
 @dataclass(slots=True)
@@ -60,12 +64,15 @@ class _Condition:
     values: tuple[tuple[int, int], ...]
     negated: bool
 
-    def holds(self, readers: list[Callable[[str], int | None]], parts: list[str]) -> bool:
+    def holds(self, readers: list[_Reader], parts: list[str]) -> bool:
         """Tells whether the argument is written, by those before it."""
-        number = readers[self.index](parts[self.index]) if self.index < len(parts) else None
+        number = readers[self.index][parts[self.index]] if self.index < len(parts) else None
         if number is None:
             return True
-        return any(number & mask == value for mask, value in self.values) != self.negated
+        for mask, value in self.values:
+            if number & mask == value:
+                return not self.negated
+        return self.negated
 
 
 @dataclass
@@ -79,7 +86,7 @@ class CallText:
     indexes: dict[str, int] = field(default_factory=dict)
     paths: tuple[int, ...] = ()
     captured: tuple[int, ...] = ()
-    readers: list[Callable[[str], int | None]] = field(default_factory=list)
+    readers: list[_Reader] = field(default_factory=list)
     conditions: dict[int, _Condition] = field(default_factory=dict)
     seen: dict[tuple[str, int | None, str], Parsed] = field(default_factory=dict)
 
@@ -101,20 +108,24 @@ class CallText:
 
     def _parse(self, text: str, ret: int | None, remark: str) -> Parsed:
         parts = split_arguments(text)
-        arguments: list[int | None] = [None] * ARGUMENTS
         if self.indexes:
             parts = self._in_order(parts)
         elif self.conditions:
             parts = self._spread(parts)
-        for index, part in enumerate(parts[: len(self.readers)]):
-            arguments[index] = self.readers[index](part)
-        paths = (NO_PATH, NO_PATH)
+        # What points at memory is no number, and text is seldom there twice.
+        arguments = [
+            None if part[0:1] in _STARTS else read[part] for read, part in zip(self.readers, parts, strict=False)
+        ]
+        arguments += _NONE[len(arguments)]
+        paths = _NO_PATHS
         if self.paths:
             first = _path(parts, self.paths[0])
             paths = (first, _path(parts, self.paths[1]) if len(self.paths) > 1 else NO_PATH)
         rows: list[Row] = []
-        if self.call and any(index < len(parts) and parts[index].startswith(_MEMORY) for index in self.captured):
-            rows = list(captured_rows(self.call, [parse_value(part) for part in parts], ret, remark))
+        for index in self.captured:
+            if self.call and index < len(parts) and parts[index].startswith(_MEMORY):
+                rows = list(captured_rows(self.call, [parse_value(part) for part in parts], ret, remark))
+                break
         return Parsed(arguments, paths, rows, text.count('"...'))
 
     def _in_order(self, parts: list[str]) -> list[str]:
@@ -145,6 +156,8 @@ def _path(parts: list[str], index: int) -> Path:
     if index >= len(parts):
         return None, "not-captured"
     part = parts[index]
+    if plain := _PLAIN_PATH.fullmatch(part):
+        return plain[1], None
     if part.startswith('"'):
         text = parse_value(part)
         if isinstance(text, Text):
@@ -160,7 +173,7 @@ def call_text(name: str, abi: str) -> CallText:
         match = _UNKNOWN.fullmatch(name)
         number = int(match[1], 0) if match else -1
         shown = f"unknown_{number}" if match else name
-        return CallText(shown, None, abi, number if number < 1 << 15 else -1, readers=[_number] * ARGUMENTS)
+        return CallText(shown, None, abi, number if number < 1 << 15 else -1, readers=[_ANY] * ARGUMENTS)
     arguments = call.arguments_for(abi) or ()
     known = decodings(call)
     labels = {d.label: argument.index for d in known.values() if d.label and (argument := call.argument(d.argument))}
@@ -172,7 +185,7 @@ def call_text(name: str, abi: str) -> CallText:
         labels if abi == "x86_64" else {},
         call.paths,
         tuple(sorted({capture.index for capture in call.captures if capture.kind != "path"})),
-        [_reader(argument, known.get(argument.name)) for argument in arguments] or [_number] * ARGUMENTS,
+        [_reader(argument, known.get(argument.name)) for argument in arguments] or [_ANY] * ARGUMENTS,
         {a.index: condition for a in arguments if (condition := _condition(call, known, known.get(a.name)))},
     )
 
@@ -189,21 +202,30 @@ def _condition(call: Syscall, known: dict[str, Decoding], decoding: Decoding | N
     return _Condition(decider.index, tuple(decoder.named(name) for name in decoding.when.names), decoding.when.negated)
 
 
-def _reader(argument: Argument, decoding: Decoding | None) -> Callable[[str], int | None]:
+class _Reader(dict[str, "int | None"]):
+    """The numbers that texts of one argument stand for; those that were not asked for before are read now."""
+
+    def __init__(self, decoder: Decoder | None, mask: int) -> None:
+        super().__init__()
+        self._decoder, self._mask = decoder, mask
+
+    def __missing__(self, text: str) -> int | None:
+        if len(self) > _MOST_CACHED:
+            self.clear()
+        if common := _COMMON_NUMBER.fullmatch(text):
+            value: int | None = (int(common[1]) if common[1] else int(common[2], 16)) & self._mask
+        else:
+            value = _read(text, self._decoder, self._mask)
+        self[text] = value
+        return value
+
+
+_ANY = _Reader(None, MASK_64)
+
+
+def _reader(argument: Argument, decoding: Decoding | None) -> _Reader:
     decoder = decoders().get(decoding.decoder) if decoding else None
-    mask = (1 << _BITS.get(argument_type(argument.ctype).sql_type, 64)) - 1
-    seen: dict[str, int | None] = {}
-
-    def read(text: str) -> int | None:
-        try:
-            return seen[text]
-        except KeyError:
-            if len(seen) > _MOST_CACHED:
-                seen.clear()
-            value = seen[text] = _read(text, decoder, mask)
-            return value
-
-    return read
+    return _Reader(decoder, (1 << _BITS.get(argument_type(argument.ctype).sql_type, 64)) - 1)
 
 
 def _read(text: str, decoder: Decoder | None, mask: int) -> int | None:
@@ -215,13 +237,10 @@ def _read(text: str, decoder: Decoder | None, mask: int) -> int | None:
     return None if number is None else number & mask
 
 
-def _number(text: str) -> int | None:
-    return _read(text, None, MASK_64)
-
-
 def parse_result(text: str) -> Result:
     """Parses what stands behind ``=``: a number, ``-1 ENOENT (...)``, ``? ERESTARTSYS (...)``, ``3</etc/passwd>``."""
-    found = whole_number(text)
+    # umask returns an octal number.
+    found = None if text[:1] == "0" else whole_number(text)
     if found is not None:
         return Result(_signed(found), None, "")
     word, _, rest = text.partition(" ")

@@ -87,7 +87,7 @@ def captured_rows(call: Syscall, values: list[Value], ret: int | None, remark: s
 
 def _given_back(call: Syscall, values: list[Value], remark: str) -> dict[int, Value]:
     """What poll and select leave in their arguments; strace writes it behind the result, as ``in [3], out [4]``."""
-    if remark.startswith("[") and isinstance(values[0], list):
+    if remark.startswith("[") and values and isinstance(values[0], list):
         parsed = parse_value(remark)
         ready = parsed if isinstance(parsed, list) else []
         returned = {str(item.get("fd")): item.get("revents", "0") for item in ready if isinstance(item, dict)}
@@ -95,7 +95,11 @@ def _given_back(call: Syscall, values: list[Value], remark: str) -> dict[int, Va
         return {0: [{**item, "revents": returned.get(str(item.get("fd")), "0")} for item in asked]}
     if call.name.endswith(("select", "select6")):
         sets = dict(_READY.findall(remark))
-        return {index: parse_value(sets.get(word, "[]")) for index, word in _SETS if isinstance(values[index], list)}
+        return {
+            index: parse_value(sets.get(word, "[]"))
+            for index, word in _SETS
+            if index < len(values) and isinstance(values[index], list)
+        }
     return {}
 
 

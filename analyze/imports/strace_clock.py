@@ -6,6 +6,7 @@ import datetime
 
 _DAY_NS = 86_400_000_000_000
 _SECOND_NS = 1_000_000_000
+_MICROSECONDS = 6
 _HALF_DAY_NS = _DAY_NS // 2
 _LAST_NS = 1 << 62
 """A time in the year 2116: later ones come from a damaged log, and sums with them would not fit into 64 bits."""
@@ -16,6 +17,8 @@ WITHOUT_TIMES_NS = 1_000
 def seconds_to_ns(text: str) -> int:
     """Returns a decimal number of seconds in ns, exactly."""
     whole, _, fraction = text.partition(".")
+    if len(fraction) == _MICROSECONDS:
+        return int(whole) * _SECOND_NS + int(fraction) * 1000
     return int(whole) * _SECOND_NS + _fraction_ns(fraction)
 
 

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from bpfrec.analyze.imports.strace_calls import Result, call_text, parse_result
+from bpfrec.analyze.imports.strace_calls import CallText, Result, call_text, parse_result
 from bpfrec.analyze.imports.strace_clock import LogClock, seconds_to_ns
 from bpfrec.analyze.imports.strace_frames import LoggedStacks
 from bpfrec.analyze.imports.strace_lines import Kind, Line, attached_in, parse_line
 from bpfrec.analyze.imports.strace_numbers import parse_signal
 from bpfrec.analyze.imports.strace_threads import Thread, Threads
 from bpfrec.analyze.imports.strace_values import NestedError, annotation, unescaped
-from bpfrec.formats.columns import Table
 from bpfrec.formats.kernel.errnos import errno_numbers
 from bpfrec.formats.schema import EXEC_ARGS, STRINGS
 
@@ -33,6 +33,12 @@ _TELLS_TID = frozenset({"getpid", "gettid", "set_tid_address"})
 _SPECIAL = _TELLS_TID | _MAKES | _EXECUTES | _TELLS_UID | {"prctl", "rt_sigreturn", "sigreturn"}
 _DESCRIPTOR = re.compile(r"(?<![\w\"/])(AT_FDCWD|\d{1,9})<((?:[^>]|(?<=-)>)*)>")
 _DEEPEST = 64
+# Parts of a line as in strace_lines.py; one that does not look so is read by its rules.
+_COMMON = re.compile(
+    r"(?:(\d{1,7}) {1,64})?(?:(\d{9,10}\.\d{6}|\d\d:\d\d:\d\d(?:\.\d{6})?) {1,64})?([a-z_][a-z0-9_]*)\((.*)\) += "
+    r"(?:(0|-?[1-9]\d{0,17})(<[^<>]*>)?|-1 (E[A-Z0-9]+) \([^()]*\))(?: <(\d{1,9}\.\d{6})>)?",
+    re.S | re.A,
+)
 _REST = re.compile(r"(.*)\) += (-?[0-9?].*)", re.S)
 _SPENT = re.compile(r" <(\d{1,9}\.\d+)>$")
 
@@ -65,11 +71,20 @@ class Counts:
     cut: int = 0
 
 
+class _Readers(dict[str, CallText]):
+    """What reads the arguments of calls of 64-bit programs, by name."""
+
+    def __missing__(self, name: str) -> CallText:
+        reader = self[name] = call_text(name, "x86_64")
+        return reader
+
+
 class StraceLog:
     """The calls of a log as batches of columns; what else it tells is in the attributes once :meth:`batches` has ended.
 
     Times are ns since the epoch. ``not_understood``: line numbers and texts. ``settled``: row numbers of calls of which
-    a later line told that they failed with EINTR, and of ends of handlers, whose result is not theirs.
+    a later line told that they failed with EINTR, and of ends of handlers, whose result is not theirs. ``side_rows``:
+    rows of other tables, by their names, each with the number of its call.
     """
 
     def __init__(self, clock: LogClock) -> None:
@@ -81,7 +96,7 @@ class StraceLog:
         self.descriptors: dict[tuple[int, int], tuple[str, int]] = {}
         self.interrupted: list[int] = []
         self.handler_ends: list[int] = []
-        self.side_rows: dict[Table, list[tuple[int, dict[str, Any]]]] = {}
+        self.side_rows: dict[str, list[tuple[int, dict[str, Any]]]] = defaultdict(list)
         self.first_ns: int | None = None
         self.last_ns = 0
         self._rows: list[tuple[Any, ...]] = []
@@ -92,7 +107,7 @@ class StraceLog:
         self._framed: Thread | None = None
         self._restarting: dict[int, list[int]] = {}
         self._known_descriptors: set[tuple[int, int]] = set()
-        self._compat: set[int] = set()
+        self._readers = _Readers()
 
     def batches(self, lines: Iterable[tuple[int | None, str]]) -> Iterator[list[tuple[Any, ...]]]:
         """Reads ``lines``, each with the pid that its file is named after, or None; yields rows of :data:`COLUMNS`."""
@@ -104,7 +119,8 @@ class StraceLog:
             if self._frames:
                 self._end_stack()
             try:
-                self._read(text, file_pid)
+                if not self._read_common(text, file_pid):
+                    self._read(text, file_pid)
             except (NestedError, RecursionError):
                 self.not_understood.append((self.counts.lines, text))
             if len(self._rows) >= BATCH:
@@ -117,6 +133,47 @@ class StraceLog:
     def _taken(self) -> list[tuple[Any, ...]]:
         taken, self._rows = self._rows, []
         return taken
+
+    def _read_common(self, text: str, file_pid: int | None) -> bool:
+        """Reads a line of the form that most have, a whole call with a plain result; whether it is one.
+
+        It does what :meth:`_read` would do of such a line, in a third of the time.
+        """
+        match = _COMMON.fullmatch(text)
+        if match is None:
+            return False
+        pid, time, name, arguments, value, target, errno, spent = match.groups()
+        ret = int(value) if errno is None else -_ERRNOS.get(errno, 1)
+        if name in _SPECIAL or ret in _CAN_BECOME_EINTR or (pid is not None and self._main == FIRST_PID):
+            return False
+        now = self.clock.read(time or "", "")
+        if self.first_ns is None:
+            self.first_ns = now
+        self.last_ns = max(self.last_ns, now)
+        thread = self.threads.get(file_pid or (int(pid) if pid else 0) or self._sole())
+        process = thread.process
+        reader = call_text(name, "i386") if process.is_compat else self._readers[name]
+        parsed = reader.parse(arguments, ret, "")
+        counts = self.counts
+        number = counts.calls
+        counts.calls += 1
+        counts.abbreviated += parsed.abbreviated
+        (path, path_status), (path2, path2_status) = parsed.paths
+        self._rows.append(
+            (
+                *(now, seconds_to_ns(spent) if spent else None, thread.number, thread.names[-1].number),
+                *(reader.abi, reader.number, reader.name, *parsed.arguments, ret, errno),
+                *(path, path_status, path2, path2_status, None, None, None),
+            )
+        )
+        for table, row in parsed.rows:
+            self.side_rows[table.name].append((number, row))
+        self._framed = thread
+        if process.start_ns is None and "<" in arguments:
+            self._note_descriptors(thread, arguments)
+        if target is not None and ret >= 0:
+            self._known_descriptors.add((process.number, ret))
+        return True
 
     def _read(self, text: str, file_pid: int | None) -> None:
         line = parse_line(text)
@@ -236,7 +293,7 @@ class StraceLog:
             )
         )
         for table, row in parsed.rows:
-            self.side_rows.setdefault(table, []).append((number, row))
+            self.side_rows[table.name].append((number, row))
         self._framed = thread
         if "<" in begun.arguments and thread.process.start_ns is None:
             self._note_descriptors(thread, begun.arguments)

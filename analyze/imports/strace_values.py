@@ -57,8 +57,25 @@ _PLAIN = re.compile(r'(?:[^"\[\]{}()<>,/]|/(?!\*))+')
 _ESCAPE = re.compile(rb"\\(x[0-9a-fA-F]{2}|[0-7]{1,3}|.)", re.S)
 _ESCAPED = {b"n": b"\n", b"t": b"\t", b"r": b"\r", b"v": b"\v", b"f": b"\f", b"a": b"\a", b"b": b"\b", b"e": b"\x1b"}
 _COMMENT = re.compile(r" ?/\*.*?\*/")
-_FLAT = re.compile(r'((?:"(?:[^"\\]|\\.)*+"(?:\.\.\.)?|<(?:[^<>]|<[^<>]*+>)*+>|[^",<>])*+)(?:, |,$|$)', re.S)
-_GROUPS = frozenset("[]{}()")
+_WORDS = r'[^",<>\[\]{}()/]++|/(?!\*)'
+_WORDS_INSIDE = r'[^"<>\[\]{}()/]++|/(?!\*)'
+_REMARK = r"/\*(?:[^*]++|\*(?!/))*+\*/"
+_TEXT = r'"(?:[^"\\]|\\.)*+"'
+_ANGLES = r"<(?:[^<>]|<[^<>]*+>)*+>"
+
+
+def _groups(depth: int) -> str:
+    """A struct, list or call with at most ``depth`` of them inside one another."""
+    inner = "|".join([_WORDS_INSIDE, _TEXT, _ANGLES, _REMARK, *([_groups(depth - 1)] if depth > 1 else [])])
+    return rf"\{{(?:{inner})*+\}}|\[(?:{inner})*+\]|\((?:{inner})*+\)"
+
+
+# What strace writes nearly always. A part ends at a comma and one blank; most have no comma inside.
+_SIMPLE_PART = rf'(?:{_WORDS}|"[^"\\,]*+"|<[^<>,]*+>|/\*[^*,]*+\*/)++'
+_SIMPLE = re.compile(rf"{_SIMPLE_PART}(?:, (?! ){_SIMPLE_PART})*+", re.S)
+_COMMON_PART = rf"(?:{_WORDS}|{_TEXT}|{_ANGLES}|{_REMARK}|{_groups(3)})++"
+_COMMON = re.compile(rf"{_COMMON_PART}(?:, (?! ){_COMMON_PART})*+", re.S)
+_COMMON_PARTS = re.compile(rf"({_COMMON_PART})(?:, )?+", re.S)
 _NESTING = frozenset("[]{}()<>")
 _CLOSING = {"[": "]", "{": "}", "(": ")"}
 _MEMBER = re.compile(r"(\w+)=(?!>)")
@@ -72,23 +89,12 @@ def split_arguments(text: str) -> list[str]:
     """
     if not text:
         return []
-    if _GROUPS.isdisjoint(text) and not any(mark in text for mark in ("->", "<<", "/*")):
-        if "," not in text:
-            return [text]
-        parts = _flat_parts(text)
-        if ", ".join(parts) == text:
-            return parts
+    # Three looks at the same text, each of which takes time with its length; mostly the first is enough.
+    if _SIMPLE.fullmatch(text):
+        return text.split(", ")
+    if not ("->" in text or "<<" in text) and _COMMON.fullmatch(text):
+        return _COMMON_PARTS.findall(text)
     return _split(text)
-
-
-def _flat_parts(text: str) -> list[str]:
-    """The parts of ``text`` that commas separate, as far as every string and name of a descriptor in it ends."""
-    parts: list[str] = []
-    at = 0
-    while at < len(text) and (match := _FLAT.match(text, at)):
-        parts.append(match[1])
-        at = match.end()
-    return parts
 
 
 def _split(text: str) -> list[str]:
@@ -170,8 +176,13 @@ def _ends_of_annotations(text: str) -> dict[int, int]:
 _ANGLE = re.compile(r"->|[<>]")
 
 
+_PLAIN_WORD = re.compile(r"[\w|.-]++", re.A)
+
+
 def parse_value(text: str) -> Value:
     """Parses one argument, or a member of one."""
+    if _PLAIN_WORD.fullmatch(text):
+        return text
     text = text.strip()
     if text[:1] in ('"', "[", "{", "@", "~"):
         if text[0] == '"' or text.startswith('@"'):
@@ -202,6 +213,8 @@ def _string(text: str) -> Value:
     match = _STRING.match(text, 1 if abstract else 0)
     if not match:
         return text
+    if match.end() == len(text):
+        return Text(unescaped(match[1]), match[2] is None, abstract)
     found = Text(unescaped(match[1]), match[2] is None, abstract)
     rest = text[match.end() :].strip()
     return Changed(found, parse_value(rest[2:])) if rest.startswith("=>") else found

@@ -182,3 +182,17 @@ def test_what_is_of_perf_is_told_from_logs_of_strace() -> None:
     assert not is_perf_script("")
     assert parse_lost("spin 7 1.8: PERF_RECORD_LOST lost 5") == 5
     assert parse_lost("spin 7 1.8: PERF_RECORD_COMM: spin:7") == 0
+
+
+def test_names_that_are_not_utf_8_are_escaped(tmp_path: Path) -> None:
+    """Found by fuzzing: it was a traceback."""
+    log, target = tmp_path / "perf.txt", tmp_path / "t.bpfrec"
+    log.write_bytes(
+        b"# ========\n# hostname : h\xff\n# perf version 6.1\n# ========\n#\n"
+        b"a\xff 7/7 1.000001: 1 cpu-clock:\n\t7f00 f\xff+0x1 (/x\xff)\n\nnonsense\xff\n"
+    )
+    done = run_bpfrec("import", log, "-o", target)
+    assert done.returncode == 0, done.stderr
+    (row,) = asked(target, "SELECT comm, symbol, module FROM samples JOIN frames USING (stack_id)")
+    assert list(row.values()) == ["a\\xff", "f\\xff", "/x\\xff"]
+    assert asked(target, "SELECT text FROM log_lines") == [{"text": "nonsense\\xff"}]

@@ -19,6 +19,7 @@ FOLDER = Path(__file__).parents[2] / "build" / "fuzz"
 _DONE = re.compile(r"Done (\d+) runs in (\d+) second")
 _MOST_MIB = 2048
 _IN_CHILD = "--in-child"
+_INSTRUMENTED = ["bpfrec.formats", "bpfrec.record", "bpfrec.bpf.wire", "bpfrec.bpf.btf", "bpfrec.analyze.imports"]
 
 
 def main() -> int:
@@ -79,7 +80,7 @@ def _child(name: str) -> None:
     logging.disable(logging.CRITICAL)
     os.nice(19)
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
-    with atheris.instrument_imports(include=["bpfrec.formats", "bpfrec.record", "bpfrec.bpf.wire", "bpfrec.bpf.btf"]):
+    with atheris.instrument_imports(include=_INSTRUMENTED):
         from fuzz.targets import TARGETS
     atheris.Setup([sys.argv[0], *sys.argv[3:]], TARGETS[name].run)
     atheris.Fuzz()

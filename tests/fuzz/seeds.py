@@ -27,6 +27,7 @@ _BUILDS = (
 )
 _PERF_MAP = b"401100 40 JS:~main /srv/a.js:1:2\n1100 80 py::f:/srv/a.py\n7f0000001000 10 LazyCompile:*g\nno line\n"
 _EXPRESSIONS = (bytes((0x77, 8, 0x06, 0x23, 16)), bytes((0x31, 0x32, 0x22, 0x12, 0x1A)), bytes((0x2F, 0xFD, 0xFF)))
+_CLI = Path(__file__).parents[1] / "cli"
 LATE_COLUMNS = ("comm", "stack_id", "stack_status")
 """Columns of calls that may be cut off while the others are there."""
 _GO = struct.Struct("<I2x2B7Q")
@@ -58,6 +59,20 @@ def _tables() -> list[bytes]:
             numbered = calls.set_column(calls.column_names.index("event_id"), "event_id", numbers)
             writer.write_table(numbered.cast(written_schema(SYSCALLS)))
     return [how + made.getvalue() for how in (b"\0", b"\x80", b"\xc0")]
+
+
+def _logs() -> list[bytes]:
+    """The log of the tests, and each of its lines with the first."""
+    log = (_CLI / "strace.log").read_bytes()
+    first, *others = log.splitlines(keepends=True)
+    return [log, *(first + line for line in others)]
+
+
+def _samples() -> list[bytes]:
+    """The head of perf's text with some samples, and samples without it."""
+    head, mark, samples = (_CLI / "perf.txt").read_bytes().partition(b"# ========\n#\n")
+    some = b"\n\n".join(samples.strip(b"\n").split(b"\n\n")[:4]) + b"\n\n"
+    return [head + mark + some, some]
 
 
 def _records() -> bytes:
@@ -143,6 +158,8 @@ _MADE: dict[str, Callable[[], list[bytes]]] = {
     "salvage": lambda: [_trace()],
     "row-groups": _tables,
     "manifest": _manifests,
+    "strace": _logs,
+    "perf-script": _samples,
     "spool": lambda: [_spool()],
     "ring": lambda: [_records()],
     "perf-map": lambda: [_PERF_MAP],

@@ -7,10 +7,12 @@ they can be: what a checksum covers is right or refused.
 from __future__ import annotations
 
 import contextlib
+import datetime
 import hashlib
 import io
 import json
 import zipfile
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -21,6 +23,12 @@ import numpy as np
 import pyarrow.parquet as pq
 from fuzz.seeds import LATE_COLUMNS, seeds
 
+from bpfrec.analyze.imports import perf_import
+from bpfrec.analyze.imports.perf_import import import_perf
+from bpfrec.analyze.imports.strace_clock import LogClock
+from bpfrec.analyze.imports.strace_import import import_strace
+from bpfrec.analyze.imports.strace_log import StraceLog
+from bpfrec.analyze.imports.text_lines import text_lines
 from bpfrec.bpf import btf, wire
 from bpfrec.formats.errors import BpfrecError
 from bpfrec.formats.manifest import parse_manifest
@@ -117,6 +125,42 @@ def _rows_of_seeds() -> set[str]:
     return {str(row) for table in tables for row in table.drop_columns(LATE_COLUMNS).to_pylist()}
 
 
+def _strace(data: bytes) -> None:
+    """A log gives the same rows whether common lines are read as such or not, and some are imported whole."""
+    path = _folder() / "strace.log"
+    path.write_bytes(data)
+    told = []
+    for is_plain in (False, True):
+        log = StraceLog(LogClock(datetime.date(2026, 11, 28), 0, 0))
+        if is_plain:
+            log._read_common = lambda *_: False  # type: ignore[method-assign]
+        rows = [row for batch in log.batches((None, line) for line in text_lines(path)) for row in batch]
+        assert len(rows) == log.counts.calls
+        told.append((rows, log.counts, log.not_understood, log.side_rows, log.first_ns, log.last_ns))
+    assert told[0] == told[1]
+    _import(data, lambda target: import_strace([path], target, day=None, utc_offset_s=0, command_line=[], host="h"))
+
+
+def _perf_script(data: bytes) -> None:
+    path = _folder() / "perf.txt"
+    path.write_bytes(data)
+    script = perf_import._Script()
+    assert sum(1 for _ in script.samples(text_lines(path))) == script.count
+    _import(data, lambda target: import_perf(path, target, utc_offset_s=0, command_line=[], host=None))
+
+
+def _import(data: bytes, make: Callable[[Path], object]) -> None:
+    """Makes a trace of every eighth input, which takes longer than reading it."""
+    if zlib.crc32(data) % 8:
+        return
+    target = _folder() / "imported.bpfrec"
+    target.unlink(missing_ok=True)
+    with contextlib.suppress(BpfrecError):
+        make(target)
+        with TraceReader(target) as reader:
+            assert not [fault for _, fault in reader.verify() if fault]
+
+
 def _spool(data: bytes) -> None:
     path = _folder() / "calls.spool"
     path.write_bytes(data)
@@ -210,6 +254,8 @@ TARGETS: dict[str, Target] = {
     "manifest": Target(_manifest, 1 << 13, 2),
     "salvage": Target(_salvage, 1 << 15, 0.2),
     "row-groups": Target(_row_groups, 1 << 15, 0.5),
+    "strace": Target(_strace, 1 << 12, 0.5),
+    "perf-script": Target(_perf_script, 1 << 12, 0.5),
     "spool": Target(_spool, 1 << 12, 0.5),
     "ring": Target(_ring, 1 << 12, 0.5),
     "perf-map": Target(_perf_map, 1 << 12, 1),

@@ -121,3 +121,19 @@ def test_a_thread_that_executes_a_program_takes_the_place_of_its_process(tmp_pat
         ]
         assert not any(backwards for _, _, backwards in lives)
         assert trace.query("SELECT count(*) FROM log_lines").rows == [(0,)]
+
+
+def test_bytes_that_are_not_utf_8_are_escaped_wherever_they_stand(tmp_path: Path) -> None:
+    """Found by fuzzing: they were a traceback."""
+    log = tmp_path / "odd.log"
+    log.write_bytes(
+        b'12 openat(AT_FDCWD</tmp/\xff>, "a\xff", O_RDONLY) = -1 E\xff (x\xff)\n > /lib/\xff(f\xff+0x1) [0x2]\n'
+        b'12<c\xff> connect(3, {sa_family=AF_UNIX, sun_path="s\xff"}, 9) = -1 ENOENT\xff (No)\n'
+    )
+    import_strace([log], tmp_path / "t.bpfrec", day=None, utc_offset_s=0, command_line=[], host="h")
+    with bpfrec.open(tmp_path / "t.bpfrec") as trace:
+        errnos = trace.query("SELECT errno, path, comm FROM syscalls ORDER BY event_id").rows
+        frames = trace.query("SELECT symbol, module FROM frames").rows
+    assert [row[:2] for row in errnos] == [("E\\xff", "a\\xff"), ("ENOENT\\xff", None)]
+    assert errnos[1][2] == "c\\xff"
+    assert frames == [("f\\xff", "/lib/\\xff")]
