@@ -22,7 +22,7 @@ from bpfrec.analyze.fleet.places import SUFFIX, Found
 from bpfrec.analyze.fleet.threads import in_threads
 from bpfrec.formats.errors import BpfrecError, TraceFileError
 from bpfrec.formats.remote.opening import open_reader
-from bpfrec.formats.remote.store_source import file_system, store_error
+from bpfrec.formats.remote.store_source import cause_of, file_system, store_error
 from bpfrec.formats.remote.uri import Uri, trace_place
 from bpfrec.formats.schema import TABLES
 
@@ -99,7 +99,7 @@ class Lake:
                         raise TraceFileError(f"{reader.path}: {name}.parquet is damaged: its checksum is wrong")
                     copied.append(name)
         except (BpfrecError, OSError) as error:
-            return trace, {}, copied, error.message if isinstance(error, BpfrecError) else str(error)
+            return trace, {}, copied, error.message if isinstance(error, BpfrecError) else cause_of(error)
         return trace, index_row(Found(trace)), copied, ""
 
     def _remove(self, name: str) -> None:
@@ -121,7 +121,7 @@ class Lake:
                     target.write(block)
                     self.bytes_copied += len(block)
         except OSError as error:
-            raise BpfrecError(f"{self._shown}: {name} cannot be written: {str(error).partition(chr(10))[0]}") from None
+            raise BpfrecError(f"{self._shown}: {name} cannot be written: {cause_of(error)}") from None
 
 
 def _digested(blocks: Iterable[bytes], digest: hashlib._Hash) -> Iterator[bytes]:

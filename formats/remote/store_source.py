@@ -27,6 +27,8 @@ _CREDENTIALS = {
     "abfs": "Credentials are those of the environment or of az login.",
 }
 _MOST_CAUSE = 300
+_QUERY = re.compile(r"(\w://[^\s'\"?]*)\?[^\s'\"]*")
+_USER = re.compile(r"(\w://)[^\s'\"/@]*:[^\s'\"/@]*@")
 
 
 class StoreSource:
@@ -103,16 +105,17 @@ def file_system(uri: Uri) -> tuple[pyarrow.fs.FileSystem, str]:
     try:
         system, path = pa.fs.FileSystem.from_uri(text)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-        raise TraceFileError(f"{uri}: this is no address of a store: {_first_line(error)}") from None
+        raise TraceFileError(f"{uri}: this is no address of a store: {cause_of(error)}") from None
     return system, path
 
 
 def store_error(uri: Uri, error: OSError) -> TraceFileError:
     """What pyarrow says, as bpfrec says it."""
-    cause = _first_line(error)
-    if isinstance(error, FileNotFoundError) or _GONE.search(cause):
+    cause = cause_of(error)
+    said = _without_queries(str(error))
+    if isinstance(error, FileNotFoundError) or _GONE.search(said):
         return missing(uri)
-    if isinstance(error, PermissionError) or _REFUSED.search(cause):
+    if isinstance(error, PermissionError) or _REFUSED.search(said):
         return refused(uri, cause, _CREDENTIALS.get(uri.scheme.rstrip("s") if "abfs" in uri.scheme else uri.scheme, ""))
     return unreadable(uri, cause)
 
@@ -121,6 +124,12 @@ def _text(value: str | bytes) -> str:
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
 
 
-def _first_line(error: Exception) -> str:
-    text = str(error).strip() or type(error).__name__
+def cause_of(error: Exception) -> str:
+    """What pyarrow says, on one line and without secrets."""
+    text = _without_queries(str(error)).strip() or type(error).__name__
     return text.splitlines()[0][:_MOST_CAUSE]
+
+
+def _without_queries(text: str) -> str:
+    """``text`` without the queries of addresses in it: signatures may be there, and user and password."""
+    return _QUERY.sub(r"\1", _USER.sub(r"\1", text))

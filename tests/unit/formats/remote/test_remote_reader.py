@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import zipfile
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from support.large_trace import write_large_trace
@@ -156,6 +158,14 @@ def test_a_slow_server_is_given_up(served: Served, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(web_source, "TIMEOUT_S", 0.1)
     served.pause_s = 0.5
     with pytest.raises(TraceFileError, match=r"no answer within 0\.1 s \(3 tries\)"):
+        bpfrec.open(served.address)
+
+
+def test_a_server_that_gives_bytes_too_slowly_is_given_up(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    minutes = itertools.count(0, 60)
+    clock = SimpleNamespace(monotonic=lambda: next(minutes), sleep=lambda _: None)
+    monkeypatch.setattr(web_source, "time", clock)
+    with pytest.raises(TraceFileError, match=r"the server is too slow \(3 tries\)"):
         bpfrec.open(served.address)
 
 
