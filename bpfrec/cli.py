@@ -50,7 +50,7 @@ class _Root(LazyGroup):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """As any of these groups does, but nothing is recorded by a slip."""
-        if _is_slip_of_report(args):
+        if _is_slip_of_report(args) and not ctx.resilient_parsing:
             name = args[1]
             ctx.fail(f"Did you mean bpfrec report {name}? To record a program called {name}: bpfrec record -- {name}")
         return super().resolve_command(ctx, args)

@@ -28,6 +28,9 @@ def add_live_option(record: click.Command) -> None:
         ["--live", "show"],
         metavar="REPORT",
         callback=_live,
+        shell_complete=lambda _ctx, _param, incomplete: [
+            name for name in REPORTS if name.startswith(incomplete) and find(name).streams
+        ],
         help="Print the calls that this report shows while they are recorded; with options in quotes: 'opensnoop -x'. "
         "The trace is the same.",
     )

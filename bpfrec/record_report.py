@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from bpfrec.analyze.reports import find
+from bpfrec.analyze.reports import REPORTS, find
 from bpfrec.formats.errors import BpfrecError
 
 Ask = Callable[[Sequence[str]], object]
@@ -46,6 +46,7 @@ def add_report_option(record: click.Command, ask: Ask) -> None:
         multiple=True,
         metavar="NAME",
         callback=_reports,
+        shell_complete=lambda _ctx, _param, incomplete: [name for name in REPORTS if name.startswith(incomplete)],
         help="When the recording is over, print this report about it; with options in quotes: 'syscount -P -L'. "
         "May be repeated.",
     )

@@ -20,7 +20,7 @@ from bpfrec.record.options.choices import Duration, Ids, User
 from bpfrec.record.options.disk_size import DiskSize
 from bpfrec.record.options.last import Last, LastPart
 from bpfrec.record.options.ring_size import RingSize
-from bpfrec.record.options.syscalls import parse_calls, parse_stack_on
+from bpfrec.record.options.syscalls import complete_calls, parse_calls, parse_stack_on
 from bpfrec.record.options.until import Condition, Until
 from bpfrec.record.processes.cgroup import find_cgroup
 from bpfrec.record.request import Request, check_targets
@@ -52,6 +52,7 @@ RECORDING_FAILED = 125
     "events",
     multiple=True,
     metavar="SYSCALLS",
+    shell_complete=complete_calls,
     help="Record only these calls, written as for strace: openat,read, 'open*', %file, %net or '!futex' (all "
     "except futex).",
 )

@@ -13,7 +13,7 @@ from bpfrec.analyze.bpftrace.errors import ScriptError, Source
 from bpfrec.analyze.commands.files import output_file
 from bpfrec.analyze.commands.options import pass_trace
 from bpfrec.analyze.commands.output import note
-from bpfrec.analyze.commands.trace_input import is_trace, keep_trace
+from bpfrec.analyze.commands.trace_input import complete_files, is_trace, keep_trace
 from bpfrec.analyze.facade import Trace
 from bpfrec.analyze.render.escape import printable_lines
 from bpfrec.formats.errors import BpfrecError
@@ -52,7 +52,13 @@ _WITH_VALUE = ("-e", "-o", "--")
     cls=_BpftraceCommand,
     context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
 )
-@click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="[TRACE] [SCRIPT.bt] [ARG]...")
+@click.argument(
+    "arguments",
+    nargs=-1,
+    type=click.UNPROCESSED,
+    metavar="[TRACE] [SCRIPT.bt] [ARG]...",
+    shell_complete=complete_files,
+)
 @click.option("-e", "program", metavar="PROGRAM", help="The script itself, instead of a file.")
 @click.option(
     "-f",

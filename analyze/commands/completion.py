@@ -15,7 +15,7 @@ def processes_in_trace(ctx: click.Context) -> list[tuple[int, str]]:
     from bpfrec.analyze.facade import Trace  # noqa: PLC0415
 
     query = f"""
-        SELECT pid, any_value(comm) FROM syscalls WHERE pid IS NOT NULL
+        SELECT pid, arg_max(comm, ts_ns) FROM syscalls WHERE pid IS NOT NULL
         GROUP BY pid ORDER BY count(*) DESC, pid LIMIT {_MOST}
     """  # noqa: S608 - a number
     try:

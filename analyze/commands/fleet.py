@@ -14,6 +14,7 @@ from bpfrec.analyze.commands.endings import end_now, ended_by_signals, ending_st
 from bpfrec.analyze.commands.fleet_run import Asking, Progress, Run
 from bpfrec.analyze.commands.lazygroup import Entry, LazyGroup
 from bpfrec.analyze.commands.output import Output, note, output_options
+from bpfrec.analyze.commands.trace_input import complete_files
 from bpfrec.analyze.reports import REPORTS, find
 from bpfrec.analyze.reports.option_types import Count, Time
 from bpfrec.formats.errors import BpfrecError
@@ -68,6 +69,7 @@ def _fleet_options(function: F) -> F:
     @click.option(
         "--fleet",
         metavar="PLACE",
+        shell_complete=complete_files,
         help="The traces: an index, a folder, a prefix of a store (s3://...), a file that lists them, or - for a list "
         f"on standard input.  [default: ${FLEET_VARIABLE}, else {DEFAULT_FLEET}]",
     )
@@ -233,7 +235,7 @@ def sql(traces: list[str], output: Output, query: str, asking: Asking) -> None:
 
 
 @click.command("index")
-@click.argument("places", nargs=-1, required=True, metavar="PLACE...")
+@click.argument("places", nargs=-1, required=True, metavar="PLACE...", shell_complete=complete_files)
 @click.option(
     "-o",
     "--output",

@@ -8,8 +8,9 @@ from importlib import import_module
 from typing import Any, NamedTuple
 
 import click
+from click.shell_completion import CompletionItem
 
-from bpfrec.analyze.commands.trace_input import is_trace, keep_trace
+from bpfrec.analyze.commands.trace_input import complete_files, is_trace, keep_trace
 from bpfrec.formats.imports import interruptible_imports
 
 _AS_NEAR = 0.1
@@ -62,6 +63,8 @@ class LazyGroup(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """As click does, but an unknown name is answered with those that are near it, and ``help`` shows the help."""
         if args[0] == "help" and "help" not in self.entries:
+            if ctx.resilient_parsing:
+                return self.resolve_command(ctx, args[1:]) if args[1:] else (None, None, [])
             if not args[1:]:
                 click.echo(ctx.get_help())
                 ctx.exit()
@@ -69,10 +72,20 @@ class LazyGroup(click.Group):
         if self._takes_trace and args[0] not in self.entries and is_trace(args[0]):
             keep_trace(ctx, args.pop(0))
             if not args:
+                if ctx.resilient_parsing:
+                    return None, None, []
                 ctx.fail(f"Which command? There are: {', '.join(self.entries)}.")
-        if args[0] not in self.entries and not args[0].startswith("-"):
+        if args[0] not in self.entries and not args[0].startswith("-") and not ctx.resilient_parsing:
             ctx.fail(f"No such command {args[0]!r}. {self._advice(args[0])}")
         return super().resolve_command(ctx, args)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """The commands, or files where a trace may stand before them, and options; nothing is imported for it."""
+        found = [
+            CompletionItem(name, help=entry.help) for name, entry in self.entries.items() if name.startswith(incomplete)
+        ]
+        found += click.Command.shell_complete(self, ctx, incomplete)
+        return found or (complete_files(ctx, None, incomplete) if self._takes_trace else [])
 
     def _advice(self, name: str) -> str:
         if name in self._elsewhere:

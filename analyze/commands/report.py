@@ -7,9 +7,17 @@ from copy import copy
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from bpfrec.analyze.commands.lazygroup import Entry, LazyGroup
-from bpfrec.analyze.commands.trace_input import input_options, is_trace, keep_trace, trace_argument, without_trace
+from bpfrec.analyze.commands.trace_input import (
+    complete_files,
+    input_options,
+    is_trace,
+    keep_trace,
+    trace_argument,
+    without_trace,
+)
 from bpfrec.analyze.reports import REPORTS, find
 
 if TYPE_CHECKING:
@@ -92,6 +100,27 @@ class _OrTrace(click.ParamType):  # type: ignore[type-arg] # generic only in new
             return self._otherwise
         return self._kind(value, param, ctx)
 
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """What the other type offers, or else files."""
+        offered: list[CompletionItem] = self._kind.shell_complete(ctx, param, incomplete)
+        return offered or complete_files(ctx, param, incomplete)
+
+
+class _OrFile(click.ParamType):  # type: ignore[type-arg] # generic only in new versions of click
+    """A value of another type, in whose place the shell may complete the name of a trace."""
+
+    def __init__(self, kind: Any) -> None:
+        self._kind = kind
+        self.name = kind.name
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """What the other type makes of ``value``."""
+        return self._kind(value, param, ctx)
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """Files."""
+        return complete_files(ctx, param, incomplete)
+
 
 def _share_i(command: click.Command, own: Sequence[click.Parameter]) -> None:
     """Lets ``-i`` of ``command`` be the interval of bcc's tool, but where it names a trace."""
@@ -115,7 +144,8 @@ def _trace_behind_flags(own: Sequence[click.Parameter]) -> None:
     """Lets a trace stand behind an option whose value may be left out."""
     for param in own:
         value = getattr(param, "flag_value", None)
-        is_open = isinstance(param, click.Option) and not param.is_flag and value not in (None, False)
+        # Where none was given, click has a mark of its own there.
+        is_open = isinstance(param, click.Option) and not param.is_flag and type(value) in (int, str)
         if is_open and not isinstance(param.type, _OrTrace):
             param.type = _OrTrace(param.type, value)
 
@@ -126,6 +156,7 @@ def _take_trace_of_arguments(command: click.Command) -> None:
     # The report keeps its own: a command is made of it each time.
     required, argument = own.required, copy(own)
     argument.required = False
+    argument.type = _OrFile(argument.type)
     command.params[place] = argument
 
     def keep(ctx: click.Context, param: click.Parameter, given: tuple[str, ...]) -> tuple[str, ...]:

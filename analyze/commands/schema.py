@@ -6,7 +6,7 @@ import click
 
 from bpfrec.analyze.commands.options import pass_trace
 from bpfrec.analyze.commands.output import Output, output_options
-from bpfrec.analyze.commands.trace_input import without_trace
+from bpfrec.analyze.commands.trace_input import complete_files, without_trace
 from bpfrec.analyze.facade import Trace
 from bpfrec.formats.errors import BpfrecError
 
@@ -20,7 +20,7 @@ def _name(ctx: click.Context, _: click.Parameter, given: tuple[str, ...]) -> str
 
 
 @click.command("schema")
-@click.argument("name", nargs=-1, metavar="[NAME] [TRACE]", callback=_name)
+@click.argument("name", nargs=-1, metavar="[NAME] [TRACE]", callback=_name, shell_complete=complete_files)
 @output_options
 @pass_trace
 def command(trace: Trace, output: Output, name: str | None) -> None:

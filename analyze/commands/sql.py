@@ -11,7 +11,7 @@ import click
 from bpfrec.analyze.commands.options import pass_trace
 from bpfrec.analyze.commands.output import Output, note, output_options, write_lines
 from bpfrec.analyze.commands.patience import Patience
-from bpfrec.analyze.commands.trace_input import without_trace
+from bpfrec.analyze.commands.trace_input import complete_files, without_trace
 from bpfrec.analyze.engine.result import Result
 from bpfrec.analyze.facade import Trace
 from bpfrec.analyze.render.escape import printable_lines
@@ -38,7 +38,7 @@ def _query(ctx: click.Context, _: click.Parameter, given: tuple[str, ...]) -> st
 
 
 @click.command("sql", cls=_SqlCommand)
-@click.argument("query", nargs=-1, metavar="[TRACE] [QUERY]", callback=_query)
+@click.argument("query", nargs=-1, metavar="[TRACE] [QUERY]", callback=_query, shell_complete=complete_files)
 @click.option("-c", "--command", "spoken", metavar="QUERY", help="The query, as of duckdb and psql.")
 @click.option("-f", "--file", type=click.File(), help="Read the query from a file; -: from standard input.")
 @click.option(

@@ -36,15 +36,20 @@ class _TracePlace(click.ParamType):  # type: ignore[type-arg] # generic only in 
 
     def shell_complete(
         self,
-        ctx: click.Context,  # noqa: ARG002
-        param: click.Parameter,  # noqa: ARG002
+        ctx: click.Context,
+        param: click.Parameter,
         incomplete: str,
     ) -> list[CompletionItem]:
         """Files."""
-        return [CompletionItem(incomplete, type="file")]
+        return complete_files(ctx, param, incomplete)
 
 
 TRACE_PLACE = _TracePlace()
+
+
+def complete_files(_ctx: click.Context, _param: click.Parameter | None, incomplete: str) -> list[CompletionItem]:
+    """Lets the shell complete names of files, for options and arguments that may be one."""
+    return [CompletionItem(incomplete, type="file")]
 
 
 def input_options(function: F) -> F:
@@ -155,7 +160,14 @@ def trace_argument() -> click.Argument:
             raise click.UsageError(f"{given!r} is neither a trace nor an option.", ctx)
         keep_trace(ctx, given)
 
-    return click.Argument(["trace_path"], required=False, metavar="[TRACE]", expose_value=False, callback=keep)
+    return click.Argument(
+        ["trace_path"],
+        required=False,
+        metavar="[TRACE]",
+        expose_value=False,
+        callback=keep,
+        shell_complete=complete_files,
+    )
 
 
 def _keep_input(ctx: click.Context, _: click.Parameter, given: Sequence[Path | Uri]) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from bpfrec.bpf.selection import StackChoice
 from bpfrec.formats.kernel.call_lists import call_names
-from bpfrec.formats.kernel.syscalls import syscalls
+from bpfrec.formats.kernel.syscalls import CLASSES, syscalls
 
 
 def parse_calls(specs: Sequence[str]) -> tuple[frozenset[str] | None, bool]:
@@ -35,6 +35,13 @@ def parse_calls(specs: Sequence[str]) -> tuple[frozenset[str] | None, bool]:
             unknown = unknown or everything
             chosen = (chosen or frozenset()) | named
     return chosen, unknown
+
+
+def complete_calls(_ctx: object, _param: object, incomplete: str) -> list[str]:
+    """Lists for a shell whose last word is ``incomplete``: each with one more name, or class, of calls."""
+    head, comma, last = incomplete.rpartition(",")
+    known = [*sorted(syscalls()), *(f"%{name}" for name in CLASSES)]
+    return [f"{head}{comma}{name}" for name in known if name.startswith(last)]
 
 
 def parse_stack_on(spec: str) -> StackChoice:

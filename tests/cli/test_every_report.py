@@ -66,6 +66,8 @@ def test_a_report_knows_the_options_that_all_have(name: str) -> None:
         ("summary --limit x", "'x' is no whole number"),
         ("summary --limit -1", "'-1' is no whole number"),
         ("leaks --least 0", "the least is 1"),
+        ("syscount -T t.bpfrec", "'t.bpfrec' is no whole number"),
+        ("stacks --by t.bpfrec", "'t.bpfrec' is not one of"),
     ],
 )
 def test_what_a_report_cannot_do_is_refused_with_the_reason(build: Trace, words: str, reason: str) -> None:

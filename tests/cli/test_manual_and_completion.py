@@ -60,6 +60,52 @@ def test_words_are_completed_from_the_trace(lab1_trace: Path) -> None:
     assert "jsonl" in completed("bpfrec report failures --format js")
 
 
+def offered(line: str) -> list[str]:
+    """The same as lines of kind and word, asked in this process."""
+    environment = {"_BPFREC_COMPLETE": "bash_complete", "COMP_WORDS": line, "COMP_CWORD": str(line.count(" "))}
+    done = run_bpfrec(environment=environment)
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout.splitlines()
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "analyze qq",
+        "report qq",
+        "report failures qq",
+        "report failures -i qq",
+        "report syscount -i qq",
+        "report trace qq",
+        "report files -o qq",
+        "sql qq",
+        "analyze schema qq",
+        "analyze bpftrace qq",
+        "analyze compare qq",
+        "share qq",
+        "fleet index qq",
+        "fleet sql --fleet qq",
+        "recover qq",
+        "import qq",
+    ],
+)
+def test_names_of_files_are_completed(line: str) -> None:
+    assert offered(f"bpfrec {line}") == ["file,qq"]
+
+
+def test_words_that_lead_nowhere_are_completed_in_silence(lab1_trace: Path) -> None:
+    for line in ("bpfrec xx ", "bpfrec analyze xx t", "bpfrec report xx --f"):
+        offered(line)
+    assert offered("bpfrec help report sysc") == ["plain,syscount"]
+    assert "plain,report" in offered("bpfrec help re")
+    assert "plain,schema" in offered(f"bpfrec analyze {lab1_trace} s")
+    assert offered("bpfrec report stacks --by t") == ["plain,time"]
+    assert offered("bpfrec record --report sysc") == ["plain,syscount"]
+    assert offered("bpfrec record --live sy") == ["plain,syncsnoop"]
+    assert "plain,futex,openat2" in offered("bpfrec record -e futex,openat")
+    assert "plain,%net" in offered("bpfrec record -e %n")
+
+
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_the_scripts_are_accepted_by_their_shells(shell: str, tmp_path: Path) -> None:
     done = run_bpfrec("completion", shell, "--install", environment={"HOME": str(tmp_path)})
