@@ -13,7 +13,7 @@ import click
 from bpfrec.analyze.commands.endings import end_now, ended_by_signals, ending_status
 from bpfrec.analyze.commands.fleet_run import Asking, Progress, Run
 from bpfrec.analyze.commands.lazygroup import Entry, LazyGroup
-from bpfrec.analyze.commands.output import Output, note, output_options
+from bpfrec.analyze.commands.output import Output, note, output_options, write_list
 from bpfrec.analyze.commands.trace_input import complete_files
 from bpfrec.analyze.reports import REPORTS, find
 from bpfrec.analyze.reports.option_types import Count, Time
@@ -165,8 +165,7 @@ def report(ctx: click.Context) -> None:
     if ctx.invoked_subcommand is None:
         from bpfrec.analyze.fleet.merging import mergeable  # noqa: PLC0415
 
-        for name in mergeable():
-            click.echo(f"{name:<14}{REPORTS[name]}")
+        write_list({name: REPORTS[name] for name in mergeable()})
 
 
 def _report_command(name: str) -> click.Command:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import wraps
 from itertools import islice
 from pathlib import Path
 from shutil import get_terminal_size
+from textwrap import fill
 from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -40,6 +41,7 @@ _SUFFIXES = {
     ".parquet": "parquet",
 }
 _LINES_AT_ONCE = 256
+_NARROWEST = 20
 _MORE = "--limit shows more or fewer; --format csv or json has all, --output FILE puts them into a file."
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -75,6 +77,9 @@ class Output:
             lines = text(result)
         else:
             lines = rendered(result, self)
+        if self.format == "table" and self.path is None and sys.stdout.isatty():
+            # The last field of bcc's tools is padded, and what is wider than a terminal gets another line.
+            lines = (line.rstrip(" ") for line in lines)
         with self._target() as target:
             write_lines(lines, target, 1 if result.grows else _LINES_AT_ONCE)
 
@@ -169,11 +174,26 @@ def write_lines(lines: Iterable[str], target: IO[str] | None = None, at_once: in
         (target or sys.stdout).write("\n".join(some) + "\n")
 
 
+def write_list(lines: Mapping[str, str]) -> None:
+    """Writes names, and what they are, folded to the width of standard output."""
+    room = max(map(len, lines), default=0) + 2
+    width = max(output_width() or sys.maxsize, room + _NARROWEST)
+    for name, line in lines.items():
+        click.echo(fill(line, width, initial_indent=name.ljust(room), subsequent_indent=" " * room))
+
+
+def folded(text: str) -> str:
+    """``text`` with line breaks between words where standard error is a terminal that is too narrow for it."""
+    if not sys.stderr.isatty():
+        return text
+    return fill(text, max(get_terminal_size().columns, _NARROWEST), break_long_words=False, break_on_hyphens=False)
+
+
 def note(*lines: str) -> None:
     """Writes remarks to standard error, each behind the name of the program."""
     with Patience.current.aside() if Patience.current else nullcontext():
         for line in lines:
-            click.echo(f"bpfrec: {printable(line)}", err=True)
+            click.echo(folded(f"bpfrec: {printable(line)}"), err=True)
 
 
 def _form_options(function: F) -> F:

@@ -190,5 +190,6 @@ def command(ctx: click.Context) -> None:
     A trace may stand before NAME or behind it; see -i.
     """
     if ctx.invoked_subcommand is None:
-        for name, line in REPORTS.items():
-            click.echo(f"{name:<14}{line}")
+        from bpfrec.analyze.commands.output import write_list  # noqa: PLC0415
+
+        write_list(REPORTS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 
 from bpfrec.analyze.render.bcc import shown
@@ -14,6 +15,8 @@ _LINE, _MORE = "  | ", "  : "
 """What stands before a line of the contents, and before the rest of one that is too wide."""
 _IN_A_ROW = 16
 _NARROWEST = 20
+_UNFINISHED = re.compile(r"(\\(x[0-9a-f]?|u[0-9a-f]{0,3})?)?$")
+"""The beginning of an escape where a text ends, or nothing."""
 _WHY = {
     "truncated": "the recording copied no more of it",
     "not-copied": "the recording did not copy them",
@@ -90,8 +93,19 @@ def _text(row: Record, width: int | None) -> Iterator[str]:
         room = None if width is None else max(width - len(_LINE), _NARROWEST)
         text = printable(line)
         # Blanks are part of what was sent, so lines are not broken at them.
-        parts = [text] if room is None else [text[at : at + room] for at in range(0, len(text), room)] or [""]
+        parts = [text] if room is None else list(_cut(text, room))
         yield from (f"{_MORE if number else _LINE}{part}".rstrip(" ") for number, part in enumerate(parts))
+
+
+def _cut(text: str, room: int) -> Iterator[str]:
+    """``text`` in parts of at most ``room`` characters, none of which ends within an escape; at least one."""
+    at = 0
+    while at < len(text) or not at:
+        part = text[at : at + room]
+        if at + room < len(text):
+            part = part[: _UNFINISHED.search(part).start()]  # type: ignore[union-attr] # it matches at the end
+        yield part
+        at += len(part) or 1
 
 
 def _hex(row: Record) -> Iterator[str]:

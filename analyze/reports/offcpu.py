@@ -14,6 +14,7 @@ from bpfrec.analyze.engine.result import Result
 from bpfrec.analyze.engine.sqltemplate import Fragment, render
 from bpfrec.analyze.render.bcc import shown
 from bpfrec.analyze.render.escape import printable
+from bpfrec.analyze.render.layout import fold
 from bpfrec.analyze.render.text_columns import Duration, TextColumn, duration, scaled
 from bpfrec.analyze.reports.call_filter import CallFilter
 from bpfrec.analyze.reports.option_types import top_option
@@ -91,10 +92,13 @@ def _blocks(answer: Answer) -> Iterator[str]:
         yield from (f"  {printable(frame)}" for frame in row["frames"] or ["(no user stack)"])
         times = ", ".join(f"{name} {Duration(row[column])}" for name, column in _IN_BLOCKS)
         call = row["syscall"] or "in no recorded call"
-        yield f"    {shown(row['comm'])} [{row['pid']}] {printable(call)}: {times}, {row['times']} times"
+        text = f"{shown(row['comm'])} [{row['pid']}] {printable(call)}: {times}, {row['times']} times"
+        room = None if answer.width is None else max(answer.width - 4, _NARROWEST)
+        yield from (f"    {line}".rstrip() for line in ([text] if room is None else fold(text, room)))
         yield ""
 
 
+_NARROWEST = 20
 _IN_BLOCKS = (("off", "total_ns"), ("blocked", "blocked_ns"), ("wait", "wait_ns"), ("longest", "max_ns"))
 
 

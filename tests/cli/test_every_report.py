@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +14,9 @@ import pytest
 from support.program import run_bpfrec
 
 from bpfrec.analyze.commands.filter_options import USUAL
+from bpfrec.analyze.commands.output import Output, note, write_list
 from bpfrec.analyze.commands.report import report_command
+from bpfrec.analyze.engine.result import Result
 from bpfrec.analyze.facade import Trace
 from bpfrec.analyze.reports import REPORTS
 from bpfrec.cli import root
@@ -144,6 +148,32 @@ def test_nothing_is_recorded_by_a_slip(words: tuple[str, ...], advice: str, tmp_
     assert (done.returncode, done.stdout) == (2, "")
     assert advice in done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+class _Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_on_a_terminal_lines_end_between_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "30")
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setattr(sys, "stderr", _Terminal())
+    monkeypatch.setattr(sys, "stdout", _Terminal())
+    note("a remark of more than thirty columns, and a/path/that/is/longer/than/all/of/it")
+    write_list({"one": "a word and others that do not fit beside it"})
+    padded = Result(["a"], ["VARCHAR"], [("x",)], "")
+    Output("table", show_sql=False).write(padded, lambda _: [f"{'x':<39}"])
+    assert sys.stderr.getvalue().splitlines() == [  # type: ignore[attr-defined]
+        "bpfrec: a remark of more than",
+        "thirty columns, and",
+        "a/path/that/is/longer/than/all/of/it",
+    ]
+    assert sys.stdout.getvalue().splitlines() == [  # type: ignore[attr-defined]
+        "one  a word and others that do",
+        "     not fit beside it",
+        "x",
+    ]
 
 
 @pytest.mark.parametrize("words", [(), ("analyze",), ("fleet",)])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -156,6 +157,18 @@ def test_lines_of_text_are_kept_and_printable(data: bytes, width: int) -> None:
     assert [printable(line) for line in lines] == lines
     wanted = data.decode("utf-8", "backslashreplace").removesuffix("\n").count("\n") + 1 if data else 0
     assert sum(line.startswith("  |") for line in lines) == wanted
+
+
+@pytest.mark.parametrize("width", range(24, 32))
+def test_no_line_ends_within_an_escape(width: int) -> None:
+    data = bytes(range(256)).replace(b"\n", b"").replace(b"\\", b"") + "\u202e".encode() * 9
+    lines = list(stream_lines([ROW | {"bytes": len(data), "data": data, "position": 0}], None, False, width))
+    lines = [line for line in lines if line.startswith(("  | ", "  : "))]
+    assert max(map(len, lines)) <= width
+    for line in lines:
+        assert re.fullmatch(r"  [|:] (?:[^\\]|\\x[0-9a-f]{2}|\\u[0-9a-f]{4})*", line), line
+    whole = list(stream_lines([ROW | {"bytes": len(data), "data": data, "position": 0}], None, False, None))[-1]
+    assert "".join(line[4:] for line in lines).replace(" ", "") == whole[4:].replace(" ", "")
 
 
 def test_a_trace_without_contents(tmp_path: Path) -> None:
