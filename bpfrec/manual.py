@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import click
 
 from bpfrec.analyze.commands.files import has_text, output_file
+from bpfrec.analyze.commands.sections import SectionedCommand
 
 _HOME = Path("~/.local/share/man/man1")
 _MADE_BY = '.TH "BPFREC'
@@ -90,9 +91,9 @@ def _page(name: str, ctx: click.Context, version: str, children: list[str]) -> s
     lines += [".SH DESCRIPTION", *_paragraphs(text)]
     if command.epilog:
         lines += [".PP", _escaped(" ".join(command.epilog.split()))]
-    records = [record for param in command.get_params(ctx) if (record := param.get_help_record(ctx))]
-    if records:
-        lines.append(".SH OPTIONS")
+    for title, params in _option_groups(ctx):
+        records = [record for param in params if (record := param.get_help_record(ctx))]
+        lines += [f".SH {title.upper()}"] if records else []
         for flags, meaning in records:
             lines += [".TP", f"\\fB{_escaped(flags)}\\fR", _escaped(" ".join(meaning.split()))]
     entries = getattr(command, "entries", {})
@@ -113,6 +114,12 @@ def _page(name: str, ctx: click.Context, version: str, children: list[str]) -> s
     if others:
         lines += [".SH SEE ALSO", ", ".join(others)]
     return "\n".join(lines) + "\n"
+
+
+def _option_groups(ctx: click.Context) -> Iterable[tuple[str, list[click.Parameter]]]:
+    if isinstance(ctx.command, SectionedCommand):
+        return ctx.command.sections(ctx)
+    return [("Options", [param for param in ctx.command.get_params(ctx) if isinstance(param, click.Option)])]
 
 
 def _paragraphs(text: str) -> Iterator[str]:

@@ -46,13 +46,14 @@ def report_command(name: str) -> click.Command:
     from bpfrec.analyze.commands.options import pass_trace  # noqa: PLC0415
     from bpfrec.analyze.commands.output import note, output_options  # noqa: PLC0415
     from bpfrec.analyze.commands.patience import Patience  # noqa: PLC0415
+    from bpfrec.analyze.commands.sections import SectionedCommand  # noqa: PLC0415
     from bpfrec.analyze.reports.call_filter import FILTERS  # noqa: PLC0415
     from bpfrec.analyze.reports.report import Answer  # noqa: PLC0415
 
     report = find(name)
     asked = report.names(FILTERS)
 
-    @click.command(name, help=report.help, epilog=report.usage)
+    @click.command(name, cls=SectionedCommand, help=report.help, epilog=report.usage)
     @output_options
     @pass_trace
     def command(*, trace: Trace, output: Output, **options: Any) -> None:
@@ -187,7 +188,7 @@ def none_of(manifest: Manifest) -> str:
 def command(ctx: click.Context) -> None:
     """Ready-made answers. Without NAME, the list of reports.
 
-    A trace may stand before NAME or behind it; see -i.
+    The trace may stand before or after NAME; see -i.
     """
     if ctx.invoked_subcommand is None:
         from bpfrec.analyze.commands.output import write_list  # noqa: PLC0415
