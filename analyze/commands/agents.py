@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from bpfrec.analyze.commands.files import has_text, output_file
 from bpfrec.analyze.commands.memory import bounded_memory
 from bpfrec.analyze.commands.trace_input import TRACE_PLACE
 from bpfrec.formats.errors import BpfrecError
@@ -32,6 +33,10 @@ def mcp(ctx: click.Context, traces: tuple[Path | Uri, ...]) -> None:
     server(Answers(traces)).run("stdio")
 
 
+_NAME = "name: bpfrec\n"
+"""What the head of a SKILL.md of bpfrec says."""
+
+
 @click.command("skill")
 @click.option(
     "--install",
@@ -39,7 +44,8 @@ def mcp(ctx: click.Context, traces: tuple[Path | Uri, ...]) -> None:
     metavar="FOLDER",
     help="Write it to FOLDER/bpfrec/SKILL.md; for Claude Code, FOLDER is ~/.claude/skills.",
 )
-def skill(install: Path | None) -> None:
+@click.option("--force", is_flag=True, help="Replace a file there that is not of bpfrec.")
+def skill(install: Path | None, force: bool) -> None:
     """Print a SKILL.md, which tells AI agents how to use bpfrec."""
     text = files("bpfrec.analyze.agents").joinpath("SKILL.md").read_text("utf-8")
     if install is None:
@@ -48,7 +54,8 @@ def skill(install: Path | None) -> None:
     target = install / "bpfrec" / "SKILL.md"
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(text, encoding="utf-8")
+        with output_file(target, force=force or has_text(target, _NAME)) as file:
+            file.write(text)
     except OSError as error:
         raise BpfrecError(f"{target} cannot be written: {error.strerror}") from None
     click.echo(str(target))

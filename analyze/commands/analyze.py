@@ -36,5 +36,5 @@ ENTRIES = {
 def command() -> None:
     """Ask a trace: reports, SQL, what it holds.
 
-    -i stands here or behind the command, and the trace may be given as an argument instead.
+    -i may stand here or after the command, or the trace may be given as an argument.
     """

@@ -68,16 +68,16 @@ _WITH_VALUE = ("-e", "-o", "--")
     show_default=True,
     help="How answers are written.",
 )
-@click.option("-o", "target", type=click.Path(dir_okay=False, path_type=Path), help="Write into a file.")
+@click.option("-o", "target", type=click.Path(dir_okay=False, path_type=Path), help="Write to this file.")
 @click.option("--force", is_flag=True, help="Replace the file if it exists.")
 @click.option(
     "--like",
     type=click.Choice(list(DIALECTS)),
     default="latest",
     show_default=True,
-    help="Which version of bpftrace to be like where they differ: latest is 0.27.",
+    help="Which version of bpftrace to follow where they differ: latest is 0.27.",
 )
-@click.option("-l", "listing", is_flag=True, help="List the probes that the trace answers for, or those named.")
+@click.option("-l", "listing", is_flag=True, help="List the probes that the trace can answer, or those named.")
 @click.option("-v", "verbose", is_flag=True, help="With -l: also their arguments.")
 @click.option("--sql", "show_sql", is_flag=True, help="Print the queries that a script of aggregations becomes.")
 @click.option("-q", "quiet", is_flag=True, help="Do not say how many probes are attached.")

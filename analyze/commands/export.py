@@ -20,7 +20,7 @@ _FORMS = {".pftrace": "perfetto", ".perfetto-trace": "perfetto", ".pb.gz": "ppro
 
 @click.command("export")
 @click.option(
-    "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), required=True, help="The file, which is made."
+    "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), required=True, help="The file to write."
 )
 @click.option(
     "--format",
@@ -36,7 +36,7 @@ _FORMS = {".pftrace": "perfetto", ".perfetto-trace": "perfetto", ".pb.gz": "ppro
     show_default=True,
     help="pprof: what calls are measured by.",
 )
-@click.option("--force", is_flag=True, help="Replace the file if it is there.")
+@click.option("--force", is_flag=True, help="Replace the file if it exists.")
 @pass_trace
 @click.pass_context
 def command(

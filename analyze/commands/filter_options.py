@@ -46,8 +46,13 @@ def filter_options(
         ("syscall", Calls(), "CALLS", "Only these calls: openat,read, 'open*', %net, '!futex' (all others)."),
         ("failed", bool, None, "Only calls that failed."),
         ("path", str, "GLOB", "Only calls about a path like this: '/etc/*', '*.conf', passwd."),
-        ("since", str, _TIME, "Only calls from then on: 1.5 or 500ms from the start, 10:03:15 (UTC), event:1234."),
-        ("until", str, _TIME, "Only calls before then."),
+        (
+            "since",
+            str,
+            _TIME,
+            "Only calls that begin then or later: 1.5 or 500ms from the start, 10:03:15 (UTC), event:1234.",
+        ),
+        ("until", str, _TIME, "Only calls that begin before this time."),
     )
     refusing = [
         refused_option([flag for flag in USUAL[name] if flag not in taken], why, is_flag=name == "failed", hidden=True)

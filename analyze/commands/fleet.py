@@ -103,7 +103,7 @@ def _asking_options(function: F) -> F:
         type=click.Choice(("local", "spark")),
         default="local",
         show_default=True,
-        help="Ask with processes of this machine, or with Apache Spark (pip install 'bpfrec[spark]').",
+        help="Ask in processes on this machine, or with Apache Spark (pip install 'bpfrec[spark]').",
     )
     @click.option(
         "--jobs",
@@ -160,7 +160,7 @@ def _asking_options(function: F) -> F:
 def report(ctx: click.Context) -> None:
     """Ask many traces for a report. The first column, trace, says which trace a row is from.
 
-    Without NAME, the reports whose answers --merged makes one of.
+    Without NAME, list the reports whose answers --merged can combine.
     """
     if ctx.invoked_subcommand is None:
         from bpfrec.analyze.fleet.merging import mergeable  # noqa: PLC0415

@@ -18,7 +18,7 @@ from bpfrec.analyze.facade import Trace
 
 @click.command("html")
 @click.option(
-    "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), required=True, help="The file, which is made."
+    "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), required=True, help="The file to write."
 )
 @click.option("--viewer", is_flag=True, help="Write the page without a trace; it opens those that are dropped on it.")
 @click.option("--force", is_flag=True, help="Replace the file if it exists.")

@@ -21,7 +21,7 @@ _ZONE = re.compile(r"([+-])(\d\d):?(\d\d)")
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), default="trace.bpfrec", show_default=True, help="The trace."
 )
-@click.option("-f", "--force", is_flag=True, help="Replace the trace that is there.")
+@click.option("-f", "--force", is_flag=True, help="Replace FILE if it exists.")
 @click.option(
     "--date",
     type=click.DateTime(["%Y-%m-%d"]),

@@ -175,9 +175,9 @@ def write_lines(lines: Iterable[str], target: IO[str] | None = None, at_once: in
 
 
 def write_list(lines: Mapping[str, str]) -> None:
-    """Writes names, and what they are, folded to the width of standard output."""
+    """Writes names, and what they are: a line for each, or what a terminal has room for."""
     room = max(map(len, lines), default=0) + 2
-    width = max(output_width() or sys.maxsize, room + _NARROWEST)
+    width = max(get_terminal_size().columns, room + _NARROWEST) if sys.stdout.isatty() else sys.maxsize
     for name, line in lines.items():
         click.echo(fill(line, width, initial_indent=name.ljust(room), subsequent_indent=" " * room))
 
@@ -201,8 +201,8 @@ def _form_options(function: F) -> F:
         "--format",
         "form",
         type=click.Choice(FORMATS),
-        help="table to read (the default); json: one array of objects; jsonl: an object a line; csv: with a header "
-        "line; markdown; parquet.",
+        help="table: text for people (the default); json: one array of objects; jsonl: an object per line; csv: with a "
+        "header line; markdown; parquet.",
     )
     return form(
         click.option("--sql", "show_sql", is_flag=True, help="Print the SQL query instead of its answer.")(function)

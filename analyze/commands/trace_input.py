@@ -65,7 +65,7 @@ def input_options(function: F) -> F:
         expose_value=False,
         is_eager=True,
         callback=_keep_input,
-        help="The trace: a .bpfrec file, the folder one was unzipped to, or an address (http, https, s3, gs, abfs); -i "
+        help="The trace: a .bpfrec file, the folder one was unzipped to, or an address (http, https, s3, gs, abfs). -i "
         "may be left out.  "
         f"[default: ${TRACE_VARIABLE}, else {DEFAULT_TRACE}]",
     )
@@ -76,7 +76,7 @@ def input_options(function: F) -> F:
         metavar="DIR",
         expose_value=False,
         callback=_keep_symbols,
-        help="Folder with debug files, which name functions and source lines: /usr/lib/debug, a cache of debuginfod, "
+        help="Folder with debug files, for names of functions and source lines: /usr/lib/debug, a cache of debuginfod, "
         f"or any folder with ELF files; may be repeated.  [default: ${_SYMBOLS_VARIABLE}]",
     )
     @wraps(function)

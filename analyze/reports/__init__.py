@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 REPORTS: dict[str, str] = {
     "summary": "one page: the recording, its processes, what they called, what failed, what is missing",
-    "calls": "every call in the order of time, with its arguments in words, as strace lists them",
+    "calls": "every call in order of time, with its arguments in words, as strace lists them",
     "syscount": "count system calls, or their time, by call or by process, as bcc's syscount does",
     "opensnoop": "every open of a file, as bcc's opensnoop prints them",
     "failed-opens": "files that could not be opened: who tried, how often, whether they were there later",

@@ -166,11 +166,13 @@ REPORT = Report(
         click.Option(
             ["-n", "--number"],
             type=Count(1),
-            help="Give only the first so many answers: one a second unless -i says otherwise.",
+            help="Print only the first N answers, one a second unless -i says otherwise.",
         ),
         click.Option(["-v", "--verbose", "show_query"], is_flag=True, help="Print the query before its answer."),
-        click.Option(["-I", "--include"], multiple=True, metavar="HEADER", help="Nothing: no header is needed."),
-        click.Option(["-c", "--cumulative"], is_flag=True, help="With -i: each answer is for all the time up to it."),
+        click.Option(["-I", "--include"], multiple=True, metavar="HEADER", help="Ignored: no header is needed."),
+        click.Option(
+            ["-c", "--cumulative"], is_flag=True, help="With -i: count from the start of the recording in each answer."
+        ),
         click.Option(
             ["-T", "--top"],
             type=Count(1),

@@ -116,7 +116,7 @@ REPORT = Report(
     ),
     streams=True,
     needs_all=("around", "stack"),
-    help="""List every call in the order of time, with its arguments in words, as strace does.
+    help="""List every call in order of time, with its arguments in words, as strace does.
 
     \b
     calls -p 4242 --from 1.5 --to 2

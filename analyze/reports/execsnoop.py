@@ -107,7 +107,7 @@ REPORT = snoop_report(
             default=_MOST_ARGUMENTS,
             show_default=True,
             metavar="N",
-            help="Show at most so many arguments.",
+            help="Show at most N arguments.",
         ),
     ),
     flags={"tid": ("--tid",), "failed": ("--failed",)},

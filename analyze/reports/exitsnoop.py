@@ -94,9 +94,9 @@ REPORT = snoop_report(
     choose what made such calls.""",
     options=(
         flag(["-t", "--timestamp"], "Show the time of day (UTC)."),
-        flag(["--utc"], "The same: all times are UTC."),
-        click.Option(["--label"], metavar="TEXT", help="Begin each line with TEXT; with exit if it is empty."),
-        flag(["-x", "--failed"], "Only those that ended by a signal, or with a status that is not 0."),
+        flag(["--utc"], "The same as -t: all times are UTC."),
+        click.Option(["--label"], metavar="TEXT", help="Begin each line with TEXT, or with exit if it is empty."),
+        flag(["-x", "--failed"], "Only those that a signal ended, or whose status is not 0."),
         flag(["--per-thread"], "Show every thread."),
     ),
     flags={"failed": ()},

@@ -105,7 +105,7 @@ REPORT = Report(
             is_flag=True,
             help="Show each path that a search tried before it found the file, not one row for the search.",
         ),
-        click.Option(["-k", "--stack"], is_flag=True, help="Show from where each was tried: the most frequent stack."),
+        click.Option(["-k", "--stack"], is_flag=True, help="Show where each was tried from: the most frequent stack."),
         top_option(0),
     ),
     help="""List the files that could not be opened: who tried, how often, from when to when (UTC), and what came later.

@@ -29,7 +29,7 @@ REPORT = snoop_report(
         Field("FILE", 0, lambda row: str(row["file"]).rpartition("/")[2], gap="", when="only_name"),
         Field("FILE", 0, "file", gap="", when="full_path"),
     ),
-    """Print files that lived short: made and removed within the recording, as bcc's filelife does.
+    """Print short-lived files, which were made and removed within the recording, as bcc's filelife does.
 
     A file counts as made when it is opened with O_CREAT. A call does not tell whether it was there before, so AGE
     can be too short. The process is the one that removed it. -F shows absolute names.""",

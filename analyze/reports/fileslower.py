@@ -86,11 +86,11 @@ REPORT = snoop_report(
     _text,
     """Print reads and writes of files that took long, as bcc's fileslower does.
 
-    MIN_MS is the least time that counts, in milliseconds or with a unit (500us); by default 10. The time is that of the
+    MIN_MS is the shortest time to show, in milliseconds or with a unit (500us); 10 by default. The time is that of the
     system call. BYTES are those asked for. json and csv have absolute names.""",
     options=(
         click.Argument(["least_ms"], metavar="[MIN_MS] [TRACE]", nargs=-1),
-        flag(["-a", "--all-files"], "Also sockets, pipes and what else is no file."),
+        flag(["-a", "--all-files"], "Also sockets, pipes and other things that are not files."),
     ),
     settle=_settle,
 )

@@ -128,16 +128,16 @@ REPORT = Report(
         interval_option(),
         # bcc's -d is a directory.
         duration_option(""),
-        click.Option(["-d", "--directory"], metavar="PATH", help="Only files in this folder, and none in those in it."),
+        click.Option(["-d", "--directory"], metavar="PATH", help="Only files directly in this folder."),
         flag(["--read-only"], "Only reads."),
         flag(["--write-only"], "Only writes."),
-        flag(["-a", "--all-files"], "Also sockets, pipes and what else is no file."),
+        flag(["-a", "--all-files"], "Also sockets, pipes and other things that are not files."),
         click.Option(
             ["-s", "--sort"],
             type=click.Choice(list(_SORTS)),
             default="all",
             show_default=True,
-            help="What the most of stands first.",
+            help="The column to sort by.",
         ),
         click.Option(
             ["-r", "--maxrows", "--limit", "-T", "top"],
@@ -147,11 +147,11 @@ REPORT = Report(
             show_default=True,
             help="Show at most this many rows; 0 shows all.",
         ),
-        flag(["-C", "--noclear"], "Nothing: the screen is never cleared."),
+        flag(["-C", "--noclear"], "Ignored: the screen is never cleared."),
     ),
     help="""Show the files that were read and written most, by thread, as bcc's filetop does.
 
-    INTERVAL gives a table for each such time, as -i does, and COUNT ends it after so many. Without it there is one
-    table, for the whole recording. The load of the machine is not in a trace. json and csv have
+    INTERVAL prints a table for each interval of this length, as -i does, and COUNT says how many. Without them there is
+    one table for the whole recording. The load of the machine is not in a trace. json and csv have
     absolute names.""",
 )

@@ -93,7 +93,7 @@ def interval_option() -> click.Option:
         ["-i", "--interval", "interval_s"],
         type=Time(least=1e-6),
         metavar="TIME",
-        help="Give an answer for every so much of the recording: 1 (second), 100ms.",
+        help="Print an answer for each interval of this length: 1 (second), 100ms.",
     )
 
 
@@ -103,5 +103,5 @@ def duration_option(letter: str = "-d") -> click.Option:
         [*([letter] if letter else []), "--duration", "duration_s"],
         type=Time(),
         metavar="TIME",
-        help="Only the first seconds of the recording: 10, 500ms.",
+        help="Only the first part of the recording: 10 (seconds), 500ms.",
     )

@@ -130,12 +130,12 @@ REPORT = Report(
         click.Option(
             ["--maxima"],
             is_flag=True,
-            help="Show instead, in the order of time, each call that took longer than all of its name before it.",
+            help="Show instead each call that took longer than all earlier ones of its name.",
         ),
         top_option(0),
     ),
     settle=_settle,
-    help="""Show how long calls took: how many there were and how many failed, total, least, percentiles, most.
+    help="""Show how long calls took: how many there were and how many failed, total, minimum, percentiles, maximum.
 
     \b
     latency --syscall fdatasync -H

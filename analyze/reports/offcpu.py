@@ -111,7 +111,7 @@ REPORT = Report(
             type=click.Choice(list(GROUPS)),
             default="call",
             show_default=True,
-            help="What times are put together by: processes, threads, calls of a process, or stacks.",
+            help="Group times by process, thread, call of a process, or stack.",
         ),
         top_option(20),
     ),

@@ -64,10 +64,10 @@ REPORT = Report(
         click.Option(
             ["-x", "--failed"],
             is_flag=True,
-            help="Only processes that ended by a signal, or with a status that is not 0.",
+            help="Only processes that a signal ended, or whose status is not 0.",
         ),
         click.Option(["-c", "--calls"], is_flag=True, help="Show the first and the last call of each process."),
-        click.Option(["--full"], is_flag=True, help="Show command lines whole on a terminal too."),
+        click.Option(["--full"], is_flag=True, help="Do not shorten command lines on a terminal."),
         top_option(0),
     ),
     flags={"failed": ()},

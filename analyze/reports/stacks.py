@@ -156,7 +156,7 @@ REPORT = Report(
     text=_text,
     options=(
         *STACK_OPTIONS,
-        click.Option(["--full"], is_flag=True, help="Show names of functions whole on a terminal too."),
+        click.Option(["--full"], is_flag=True, help="Do not shorten names of functions on a terminal."),
         top_option(10),
     ),
     help="""Count calls by call stack, or their time or failures: functions, innermost first, and below them the count.

@@ -135,7 +135,7 @@ REPORT = Report(
             metavar="TIME",
             default=_IDLE_S,
             show_default=True,
-            help="A wait of this long is one for work, and ends the start: seconds, or a time with a unit.",
+            help="A wait this long is a wait for work and ends the start: seconds, or a time with a unit.",
         ),
         click.Option(
             ["--for", "for_s"],

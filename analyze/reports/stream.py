@@ -108,7 +108,7 @@ REPORT = Report(
         click.Option(
             ["--by"],
             type=click.Choice(STREAMS),
-            help="Show one stream behind the other: by descriptor, by peer of sockets, or by file.",
+            help="Show one stream after the other: by descriptor, by peer of sockets, or by file.",
         ),
         click.Option(["--fd"], type=Count(), metavar="N", help="Only descriptors of this number."),
         click.Option(["--sent"], is_flag=True, help="Only what was sent and written."),
@@ -116,7 +116,7 @@ REPORT = Report(
         click.Option(["--hex"], is_flag=True, help="Show bytes as hexdump -C does, with their place in the stream."),
         top_option(0),
     ),
-    help=r"""Show what was read and written, sent and received, of a trace recorded with --data.
+    help="""Show what was read and written, sent and received, of a trace recorded with --data.
 
     \b
     stream -n curl

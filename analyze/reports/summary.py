@@ -79,6 +79,6 @@ REPORT = Report(
     ),
     help="""Show one page: the recording, what looks wrong, what the time went to, who called what, what failed.
 
-    A finding has its evidence, and the command that shows more. Options that choose calls apply to findings, processes,
-    calls and failures; -p, -t and -u to the time; the recording and its losses stay whole.""",
+    Each finding has its evidence, and the command that shows more. Options that choose calls apply to findings,
+    processes, calls and failures; -p, -t and -u also to the time. The recording and its losses stay whole.""",
 )

@@ -146,10 +146,10 @@ REPORT = Report(
             metavar="TIME",
             help="Instead of -C: all calls within this time before and after: 20ms.",
         ),
-        click.Option(["--full"], is_flag=True, help="Show calls whole on a terminal too."),
+        click.Option(["--full"], is_flag=True, help="Do not shorten calls on a terminal."),
         top_option(0),
     ),
-    help="""Show what one thread did around a time or a call, in the order of time.
+    help="""Show what one thread did around a time or a call, in order of time.
 
     \b
     timeline --around event:1234

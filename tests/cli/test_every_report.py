@@ -16,10 +16,12 @@ from support.program import run_bpfrec
 from bpfrec.analyze.commands.filter_options import USUAL
 from bpfrec.analyze.commands.output import Output, note, write_list
 from bpfrec.analyze.commands.report import report_command
+from bpfrec.analyze.commands.sections import TITLES
 from bpfrec.analyze.engine.result import Result
 from bpfrec.analyze.facade import Trace
 from bpfrec.analyze.reports import REPORTS
 from bpfrec.cli import root
+from bpfrec.manual import manual_pages
 
 SAMPLES = Path(__file__).parents[2] / "sample_traces"
 OUTPUT = ("--limit", "--format", "--output", "--force", "--sql", "--input", "--symbols")
@@ -186,6 +188,19 @@ def test_without_a_command_there_is_help(words: tuple[str, ...]) -> None:
     assert error["error"] == "no command is given"
 
 
+def test_the_help_begins_with_what_only_this_report_has() -> None:
+    text = run_bpfrec("report", "opensnoop", "--help").stdout
+    own, choosing, rest = (text.index(f"\n{title}:\n") for title in TITLES)
+    assert text.index("--extended_fields") < text.index("Refused:") < choosing < text.index("--pid") < rest
+    assert own < text.index("--timestamp") < choosing < text.index("--path") < rest < text.index("--format")
+    page = dict(manual_pages(click.Context(root), "0"))["bpfrec-report-opensnoop"]
+    assert [line for line in page.splitlines() if line[4:].title() in map(str.title, TITLES)] == [
+        f".SH {title.upper()}" for title in TITLES
+    ]
+    for name in REPORTS:
+        assert "\\b" not in (report_command(name).help or ""), f"{name} shows the mark for a block"
+
+
 def test_help_is_a_word_too() -> None:
     for words, same in ((("help",), ("--help",)), (("help", "report", "lsof"), ("report", "lsof", "--help"))):
         done = run_bpfrec(*words)
@@ -210,6 +225,7 @@ _WRITING = {
     "fleet-index": ("fleet", "index", _TALK, "-o", "FILE.parquet"),
     "fleet-export": ("fleet", "export", "--fleet", _TALK, "--to", "."),
     "man": ("man", "-o", "."),
+    "skill": ("skill", "--install", "FOLDER"),
     "record": ("record", "-o", "FILE.bpfrec", "--", "true"),
 }
 
@@ -226,13 +242,19 @@ def test_no_command_overwrites_a_file(words: tuple[str, ...], tmp_path: Path) ->
         "FILE.parquet",
         "bpfrec.1",
     )
-    for name in names:
-        (tmp_path / name).write_text("mine")
+    (tmp_path / "FOLDER" / "bpfrec").mkdir(parents=True)
+    files = sorted(tmp_path / name for name in (*names, "FOLDER/bpfrec/SKILL.md"))
+    for file in files:
+        file.write_text("mine")
     done = run_bpfrec(*words, cwd=tmp_path)
     assert done.returncode in (1, 125), done.stderr
     assert done.stderr.startswith("bpfrec: ")
-    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(names)
-    assert {path.read_text() for path in tmp_path.iterdir()} == {"mine"}
+    assert sorted(path for path in tmp_path.rglob("*") if path.is_file()) == files
+    assert {path.read_text() for path in files} == {"mine"}
+
+
+def flags_of(command: click.Command) -> set[str]:
+    return {flag for param in command.params for flag in param.opts}
 
 
 def test_every_command_that_writes_a_file_is_tried_above() -> None:
@@ -242,11 +264,13 @@ def test_every_command_that_writes_a_file_is_tried_above() -> None:
             command = group.get_command(ctx, child)
             if isinstance(command, click.Group) and child != "report":
                 yield from writing("" if child == "analyze" else f"{child}-", command)
-            elif command and (child == "report" or {"-o", "--to"} & {flag for p in command.params for flag in p.opts}):
+            elif command and (
+                child == "report" or {"-o", "--to", "--install"} & {flag for p in command.params for flag in p.opts}
+            ):
                 yield f"{name}{child}"
 
-    untried = {"recover", "fleet-sql", "flamegraph"}
-    """A trace of a recorder that was killed; as fleet-report; a trace with stacks, in test_words."""
+    untried = {"recover", "fleet-sql", "flamegraph", "completion"}
+    """A trace of a recorder that was killed; as fleet-report; a trace with stacks, in test_words; the user's folder."""
     assert set(writing("", root)) - untried == set(_WRITING) - {"fleet-status"}
 
 
