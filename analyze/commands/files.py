@@ -10,6 +10,7 @@ from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import IO, Any
 
+from bpfrec.analyze.commands.patience import Patience
 from bpfrec.formats.errors import BpfrecError
 from bpfrec.formats.new_trace import IF_IT_EXISTS, publish
 
@@ -19,8 +20,8 @@ def output_file(path: Path, *, force: bool, binary: bool = False) -> Iterator[IO
     """The file at ``path``, open for writing text in UTF-8, or bytes.
 
     It is written beside its place and gets its name at the end, so that a failure leaves nothing half, and a file that
-    somebody made meanwhile is not replaced. What is no
-    regular file, as a pipe or a device, is written to directly.
+    somebody made meanwhile is not replaced. Meanwhile the terminal says that it goes on. What is no regular file, as a
+    pipe or a device, is written to directly.
 
     Raises:
         BpfrecError: there is such a file and ``force`` is not given, or it cannot be written.
@@ -35,9 +36,12 @@ def output_file(path: Path, *, force: bool, binary: bool = False) -> Iterator[IO
         if kind is not None and not force:
             raise BpfrecError(f"{path} exists", IF_IT_EXISTS)
         target = path.resolve()
-        with NamedTemporaryFile(
-            mode, encoding=encoding, dir=target.parent, prefix=f".{target.name}.", delete=False
-        ) as file:
+        with (
+            Patience(),
+            NamedTemporaryFile(
+                mode, encoding=encoding, dir=target.parent, prefix=f".{target.name}.", delete=False
+            ) as file,
+        ):
             try:
                 yield file
                 file.flush()

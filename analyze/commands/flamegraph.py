@@ -11,6 +11,7 @@ from bpfrec.analyze.commands.files import output_file
 from bpfrec.analyze.commands.filter_options import filter_options, refuse_with_samples
 from bpfrec.analyze.commands.options import pass_trace
 from bpfrec.analyze.commands.output import note, write_lines
+from bpfrec.analyze.commands.patience import Patience
 from bpfrec.analyze.commands.trace_input import trace_argument
 from bpfrec.analyze.facade import Trace
 from bpfrec.analyze.reports.stacks import MEASURES, STACK_OPTIONS
@@ -74,15 +75,16 @@ def command(
     from bpfrec.analyze.flame.draw import drawn, measured  # noqa: PLC0415
 
     note(*trace.loss_notes())
-    flame, shown = measured(
-        trace,
-        samples=samples,
-        by=by,
-        lines=lines or form == "speedscope",
-        comm=comm,
-        call=call,
-        **chosen,
-    )
+    with Patience():
+        flame, shown = measured(
+            trace,
+            samples=samples,
+            by=by,
+            lines=lines or form == "speedscope",
+            comm=comm,
+            call=call,
+            **chosen,
+        )
     note(*flame.notes)
     pieces = drawn(flame, form, shown if title is None else title)
     if output is None:

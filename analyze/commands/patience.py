@@ -19,7 +19,7 @@ class Patience:
     """Says on standard error every second how long the user has been waiting; a context manager.
 
     It says nothing in the first moments, nothing if standard error is no terminal, and nothing more once
-    :meth:`stop` was called: the answer has begun.
+    :meth:`stop` was called: the answer has begun. Within another one it does nothing.
     """
 
     current: Patience | None = None
@@ -32,7 +32,7 @@ class Patience:
         self._thread: threading.Thread | None = None
 
     def __enter__(self) -> Patience:
-        if sys.stderr.isatty() and os.environ.get("TERM", "dumb") != "dumb":
+        if Patience.current is None and sys.stderr.isatty() and os.environ.get("TERM", "dumb") != "dumb":
             Patience.current = self
             self._thread = threading.Thread(target=self._run, daemon=True)
             self._thread.start()

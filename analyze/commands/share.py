@@ -11,6 +11,7 @@ import click
 from bpfrec.analyze.commands.endings import ended_by_signals
 from bpfrec.analyze.commands.memory import bounded_memory
 from bpfrec.analyze.commands.output import Output, listing_options, note
+from bpfrec.analyze.commands.patience import Patience
 from bpfrec.analyze.commands.time_limit import bounded_time
 from bpfrec.analyze.commands.trace_input import DEFAULT_TRACE, TRACE_PLACE, TRACE_VARIABLE
 from bpfrec.formats.remote.uri import Uri
@@ -87,7 +88,8 @@ def command(
     with Trace(trace) as opened:
         selection = parse_selection(only, opened)
         wish = Wish(chosen, selection, parse_size(max_size) if max_size else None, frozenset(keep))
-        made = share(opened, wish, None if dry_run else target, force=force)
+        with Patience():
+            made = share(opened, wish, None if dry_run else target, force=force)
         output.write(_listing(made.findings))
         note(*opened.remarks, *_remarks(made, target if not dry_run else None, bool(chosen)))
 

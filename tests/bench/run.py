@@ -108,7 +108,8 @@ def main() -> int:
     if given.redraw:
         show([Measurement(**one) for one in json.loads(given.redraw.read_text())["measurements"]], given.picture)
         return 0
-    workloads = [workload for name, workload in WORKLOADS.items() if name in (given.workload or WORKLOADS)]
+    named = given.workload or [name for name, workload in WORKLOADS.items() if workload.by_default]
+    workloads = [workload for name, workload in WORKLOADS.items() if name in named]
     chosen = given.tool or [name for name, tool in TOOLS.items() if tool.by_default]
     tools = [tool for name, tool in TOOLS.items() if name == BASE or name in chosen]
     check(workloads, tools)

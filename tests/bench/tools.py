@@ -88,9 +88,10 @@ class Bpfrec(Tool):
     attached = "recording"
     output = "trace.bpfrec"
 
-    def __init__(self, name: str, *options: str) -> None:
+    def __init__(self, name: str, *options: str, by_default: bool = True) -> None:
         self.name = name
         self._options = options
+        self.by_default = by_default
 
     def starts_command(self, target: Target) -> bool:
         return target.starts_children
@@ -108,8 +109,6 @@ class Bpfrec(Tool):
 
 class BpfrecEverything(Bpfrec):
     """bpfrec of every process."""
-
-    by_default = False
 
     def starts_command(self, target: Target) -> bool:
         del target
@@ -211,7 +210,9 @@ _ALL: Sequence[Callable[[], Tool]] = (
     lambda: Bpfrec("bpfrec --stacks off", "--stacks", "off"),
     lambda: Bpfrec("bpfrec --stacks fp", "--stacks", "fp"),
     lambda: Bpfrec("bpfrec"),
-    lambda: BpfrecEverything("bpfrec -a"),
+    lambda: BpfrecEverything("bpfrec -a", by_default=False),
+    lambda: Bpfrec("bpfrec --sched", "--sched", by_default=False),
+    lambda: Bpfrec("bpfrec --kernel-stacks", "--kernel-stacks", "1us", by_default=False),
     BpftraceCount,
     PerfTraceRecord,
     BccRecorder,

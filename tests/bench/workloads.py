@@ -20,6 +20,8 @@ class Workload:
 
     name: str
     threads: int = 1
+    by_default: bool = True
+    """Whether it runs when no workload is named."""
 
     def prepare(self, folder: Path) -> None:
         """Makes in ``folder`` what the workload works on."""
@@ -101,6 +103,8 @@ WORKLOADS = {
         Workload("open-missing-deep"),
         Workload("open-close"),
         Workload("two-threads", threads=2),
+        Workload("ping-pong", by_default=False),
+        Workload("ring", by_default=False),
         Program("gcc", make=projects.build_project, line="sh build.sh", repeat=2),
         Program("git", make=projects.git_history, line=_READ_HISTORY, repeat=5),
         Program("find-tar", make=projects.tree, line=_READ_TREE, repeat=60, slow_repeat=3),

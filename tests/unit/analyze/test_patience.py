@@ -9,6 +9,7 @@ import time
 import pytest
 
 from bpfrec.analyze.commands import output, patience
+from bpfrec.analyze.commands.files import output_file
 from bpfrec.analyze.commands.patience import Patience
 
 
@@ -58,6 +59,19 @@ def test_remarks_stand_on_lines_of_their_own(monkeypatch):
             output.note("a remark")
     assert terminal.getvalue().count("bpfrec: a remark\n") == 200
     assert "ends it)bpfrec: a remark" not in terminal.getvalue()
+
+
+def test_a_file_that_is_slow_to_write_says_so_too(monkeypatch, tmp_path):
+    terminal = on_a_terminal(monkeypatch)
+    with Patience() as outer:
+        with output_file(tmp_path / "table.csv", force=False):
+            assert Patience.current is outer, "one line is enough"
+        assert Patience.current is outer
+    with output_file(tmp_path / "page.html", force=False) as file:
+        wait_for(terminal, "still asking")
+        file.write("the answer")
+    assert terminal.getvalue().endswith("\r\x1b[K")
+    assert (tmp_path / "page.html").read_text() == "the answer"
 
 
 @pytest.mark.parametrize(("term", "is_terminal"), [("dumb", True), ("xterm", False)])
