@@ -9,7 +9,7 @@ from typing import Any
 
 from bpfrec.analyze.render.data import plain
 from bpfrec.analyze.render.escape import printable
-from bpfrec.analyze.render.layout import fold
+from bpfrec.analyze.render.layout import GAP, fold
 from bpfrec.analyze.render.table import table
 from bpfrec.analyze.render.text_columns import Record, shortened
 
@@ -24,6 +24,8 @@ _SECTIONS = {
 }
 
 
+_LONG = 60
+"""Characters of a value."""
 _MOST_CHARACTERS = 160
 """Of a command line or a path, on a terminal."""
 
@@ -38,10 +40,39 @@ def summary_page(rows: Sequence[Record], width: int | None) -> Iterator[str]:
         if section == "findings":
             yield from _findings(lines, file, width)
             continue
+        if section == "recording":
+            yield from _recording(list(lines), width)
+            continue
         most = None if width is None else _MOST_CHARACTERS
         cells = [(_number(r["name"]), _cut(r["value"], most), _cut(r["detail"] or "", most)) for r in lines]
         body = list(table(("", "", ""), cells, None if width is None else width - 2))[2:]
         yield from (f"  {line}" for line in body)
+
+
+def _recording(rows: Sequence[Record], width: int | None) -> Iterator[str]:
+    """A line for each fact: its name, value and detail. Long values come last and below them their detail, for they
+    would push the details of all others to the right.
+    """
+    most = None if width is None else _MOST_CHARACTERS
+    names = max(len(row["name"]) for row in rows)
+    long = [row for row in rows if len(row["value"] or "") > _LONG]
+    cells = [
+        (row["name"].ljust(names), _cut(row["value"], most), _cut(row["detail"] or "", most))
+        for row in rows
+        if row not in long
+    ]
+    body = list(table(("", "", ""), cells, None if width is None else width - 2))[2:] if cells else []
+    yield from (f"  {line}" for line in body)
+    indent = "  " + " " * names + GAP
+    room = None if width is None else max(width - len(indent), _LONG)
+    for row in long:
+        text = printable(str(_cut(row["value"], most)))
+        parts = [*([text] if room is None else fold(text, room)), printable(row["detail"] or "")]
+        yield from (
+            (f"  {row['name'].ljust(names)}{GAP}" if not place else indent) + part.rstrip()
+            for place, part in enumerate(parts)
+            if part
+        )
 
 
 def _findings(rows: Iterable[Record], file: str, width: int | None) -> Iterator[str]:

@@ -9,6 +9,7 @@ import pytest
 from support.trace_builder import MS, START_NS, TraceBuilder
 
 import bpfrec
+from bpfrec.analyze.render.pages import summary_page
 from bpfrec.formats import schema
 
 OFTEN = "1,000 times a second"
@@ -172,3 +173,20 @@ def test_all_the_time_of_threads_is_told(builder, tmp_path):
         ("in calls of files and pipes", "20.0 %", "0.400 s in 1 call, most of read"),
         ("in own code, or not running", "5.0 %", "0.100 s"),
     ]
+
+
+def test_a_long_command_does_not_push_the_other_facts_to_the_right() -> None:
+    command = "bpfrec record -- sh -c " + " ".join(["word"] * 20)
+    facts = (("file", "t.bpfrec", "9 bytes"), ("command", command, "bpfrec 0.1.0"), ("calls", "12", "6 a second"))
+    rows = [{"section": "recording", "name": n, "value": v, "detail": d, "command": None} for n, v, d in facts]
+    for width in (None, 200):
+        assert [line.rstrip() for line in summary_page(rows, width)] == [
+            "Recording:",
+            "  file     t.bpfrec  9 bytes",
+            "  calls    12        6 a second",
+            f"  command  {command}",
+            "           bpfrec 0.1.0",
+        ]
+    narrow = list(summary_page(rows, 80))
+    assert narrow[1:3] == ["  file     t.bpfrec  9 bytes", "  calls    12        6 a second"]
+    assert max(map(len, narrow)) <= 80
