@@ -61,6 +61,16 @@ def _status_of(callback: Callable[..., Any], options: dict[str, Any]) -> int:
     return 0
 
 
+def _check(ctx: click.Context, param: click.Parameter, name: str, *options: str) -> None:
+    """Raises a usage error if the report does not take the options: not after a recording that took an hour."""
+    from bpfrec.analyze.commands.report import report_command  # noqa: PLC0415
+
+    try:
+        report_command(name).make_context(name, list(options))
+    except click.UsageError as error:
+        raise click.BadParameter(f"{name}: {error.format_message()}", ctx, param) from None
+
+
 def _reports(ctx: click.Context, param: click.Parameter, given: tuple[str, ...]) -> tuple[list[str], ...]:
     """Each report as the words of its command line; a usage error if there is none of that name."""
     chosen = []
@@ -72,5 +82,6 @@ def _reports(ctx: click.Context, param: click.Parameter, given: tuple[str, ...])
             raise click.BadParameter(f"{text}: {error}", ctx, param) from None
         except BpfrecError as error:
             raise click.BadParameter(f"{error.message}. {error.hint}", ctx, param) from None
+        _check(ctx, param, *words)
         chosen.append(words)
     return tuple(chosen)

@@ -178,6 +178,17 @@ def test_on_a_terminal_lines_end_between_words(monkeypatch: pytest.MonkeyPatch) 
     ]
 
 
+@pytest.mark.parametrize(
+    ("report", "reason"),
+    [("syscount -Q", "No such option '-Q'"), ("opensnoop -p x", "'x' is no PID"), ("trace", "Missing argument")],
+)
+def test_a_report_is_checked_before_the_recording(report: str, reason: str, tmp_path: Path) -> None:
+    done = run_bpfrec("record", "--report", report, "--", "touch", "made", cwd=tmp_path)
+    assert (done.returncode, list(tmp_path.iterdir())) == (2, [])
+    assert reason in done.stderr
+    assert done.stderr.startswith("bpfrec: Invalid value for '--report': ")
+
+
 @pytest.mark.parametrize("words", [(), ("analyze",), ("fleet",)])
 def test_without_a_command_there_is_help(words: tuple[str, ...]) -> None:
     done = run_bpfrec(*words)
