@@ -101,20 +101,20 @@ static __always_inline int read_submitted(u64 ring, u32 ring_flags, struct submi
 }
 
 /* Whether a request may have more than one completion without naming itself in all of them. */
-static __always_inline int completes_often(const struct submitted *entry)
+static __always_inline int completes_often(const struct wire_uring *head)
 {
-	switch (entry->opcode) {
+	switch (head->opcode) {
 	case REQUEST_POLL_ADD:
-		return entry->len & 1; /* IORING_POLL_ADD_MULTI */
+		return head->len & 1; /* IORING_POLL_ADD_MULTI */
 	case REQUEST_TIMEOUT:
-		return entry->op_flags & 64; /* IORING_TIMEOUT_MULTISHOT */
+		return head->op_flags & 64; /* IORING_TIMEOUT_MULTISHOT */
 	case REQUEST_ACCEPT:
-		return entry->ioprio & 1; /* IORING_ACCEPT_MULTISHOT */
-	case 10:			  /* RECVMSG */
-	case 27:			  /* RECV */
-		return entry->ioprio & 2; /* IORING_RECV_MULTISHOT */
-	case 49:			  /* READ_MULTISHOT */
-	case 58:			  /* RECV_ZC */
+		return head->ioprio & 1; /* IORING_ACCEPT_MULTISHOT */
+	case 10:			 /* RECVMSG */
+	case 27:			 /* RECV */
+		return head->ioprio & 2; /* IORING_RECV_MULTISHOT */
+	case 49:			 /* READ_MULTISHOT */
+	case 58:			 /* RECV_ZC */
 		return 1;
 	default:
 		return 0;
@@ -247,7 +247,7 @@ static __always_inline void note_request(void *ctx, u64 request, u8 opcode)
 	} else {
 		fill_request(&head, &entry);
 		read_paths(request, &head, &entry);
-		if (completes_often(&entry)) {
+		if (completes_often(&head)) {
 			key.user_data = head.user_data;
 			several.update(&key, &request);
 		}
@@ -324,9 +324,11 @@ int on_uring_completion(struct bpf_raw_tracepoint_args *ctx)
 	if (head && !(entry.flags & MORE_COMPLETIONS)) {
 		struct several_key key = {.ring = ctx->args[0], .user_data = entry.user_data};
 
-		several.delete(&key);
+		if (completes_often(head))
+			several.delete(&key);
+		if (head->path != PATH_NONE)
+			request_paths.delete(&request);
 		requests.delete(&request);
-		request_paths.delete(&request);
 	}
 	return 0;
 }
