@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import IO
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from bpfrec.formats.arrow import arrow_schema, parquet_writer, written_schema
@@ -43,7 +44,8 @@ _TOLD_BY_VALUES = (12, 13, 14, 15, 16)
 
 _LONGEST_HEADER = 1 << 16
 _MOST_PAGES = 1 << 20
-_MOST_ROWS = 1 << 24
+# Arrow writes no more into a row group.
+_MOST_ROWS = 1 << 20
 _LARGEST_GROUP = 1 << 30
 _BLOCK = 1 << 20
 
@@ -153,9 +155,19 @@ def read_group(file: IO[bytes], table: Table, group: Group) -> pa.Table:
         at += size
     part = Table(table.name, table.comment, group.columns)
     footer = write_struct(_footer(part, group, moves))
-    made = pq.read_table(io.BytesIO(b"".join((*content, footer, TAIL.pack(len(footer), MAGIC)))))
+    texts = [c.name for c in group.columns if has_dictionary(c) and c.sql_type in ("VARCHAR", "BLOB")]
+    file_of_it = io.BytesIO(b"".join((*content, footer, TAIL.pack(len(footer), MAGIC))))
+    made = pq.read_table(file_of_it, read_dictionary=texts)
     made.validate(full=True)
+    if sum(_expanded(made[name]) for name in texts) > _LARGEST_GROUP:
+        raise ValueError("a row group whose texts are too large")
     return made
+
+
+def _expanded(column: pa.ChunkedArray) -> int:
+    """How many bytes the texts of a column have that is read as numbers of texts: one may stand in all rows."""
+    lengths = [pc.binary_length(chunk.dictionary).take(chunk.indices) for chunk in column.chunks]
+    return sum(pc.sum(pc.cast(some, pa.int64())).as_py() or 0 for some in lengths)
 
 
 def _footer(part: Table, group: Group, moves: Sequence[int]) -> Struct:

@@ -18,7 +18,7 @@ from support.program import run_bpfrec
 from support.recorded_calls import OTHER, PID, recorded
 
 import bpfrec
-from bpfrec.formats.arrow import parquet_writer
+from bpfrec.formats.arrow import parquet_writer, written_schema
 from bpfrec.formats.errors import TraceFileError
 from bpfrec.formats.kernel.syscalls import syscalls
 from bpfrec.formats.parquet_pages import MAGIC, TAIL
@@ -212,3 +212,16 @@ def test_a_footer_with_one_chunk_a_thousand_times_costs_no_more_time() -> None:
     # No more bytes are read than the file has.
     assert found.lost is None
     assert found.rows < 500 * GROUP
+
+
+def test_a_text_of_megabytes_in_all_rows_is_not_unpacked() -> None:
+    made, table, rows = io.BytesIO(), pq.read_table(io.BytesIO(WHOLE)), 50_000
+    columns = [pa.nulls(rows, field.type) for field in written_schema(SYSCALLS)]
+    place = table.column_names.index("comm")
+    columns[place] = pa.DictionaryArray.from_arrays(pa.array([0] * rows, pa.int32()), ["x" * (1 << 20)])
+    with parquet_writer(SYSCALLS, made) as writer:
+        writer.write_table(pa.table(columns, schema=written_schema(SYSCALLS)))
+    content = made.getvalue()
+    assert len(content) < 1 << 20
+    found = whole_row_groups(io.BytesIO(content), 0, len(content), SYSCALLS, io.BytesIO())
+    assert (found.rows, found.lost) == (0, 1)
