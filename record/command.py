@@ -16,7 +16,7 @@ from bpfrec.bpf.sampling import MOST_HZ
 from bpfrec.bpf.selection import DATA_MOST
 from bpfrec.formats.errors import BpfrecError
 from bpfrec.formats.imports import interruptible_imports
-from bpfrec.record.options.choices import Duration, Ids, User
+from bpfrec.record.options.choices import Bytes, Duration, Ids, User
 from bpfrec.record.options.disk_size import DiskSize
 from bpfrec.record.options.last import Last, LastPart
 from bpfrec.record.options.ring_size import RingSize
@@ -110,9 +110,9 @@ RECORDING_FAILED = 125
 @click.option(
     "--data",
     "data_bytes",
-    type=click.IntRange(1, DATA_MOST),
+    type=Bytes(DATA_MOST),
     metavar="N",
-    help="Copy the first N bytes of what calls read, write, send and receive, secrets included. [none]",
+    help="Copy the first N bytes (256, 4K) of what calls read, write, send and receive, secrets included. [none]",
 )
 @click.option("--env", "environment", is_flag=True, help="Copy environments of executed programs, secrets included.")
 @click.option(

@@ -1,4 +1,4 @@
-"""``-p``, ``-t``, ``-u`` and ``-d``: lists of ids, a user by name or number, a time with or without a unit."""
+"""``-p``, ``-t``, ``-u``, ``-d`` and ``--data``: lists of ids, a user by name or number, times and sizes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pwd
 
 import click
 
-from bpfrec.formats.units import seconds_in
+from bpfrec.formats.units import bytes_in, seconds_in
 
 
 class Ids(click.ParamType):  # type: ignore[type-arg, unused-ignore]
@@ -52,3 +52,22 @@ class Duration(click.ParamType):  # type: ignore[type-arg, unused-ignore]
         if seconds <= 0:
             self.fail(f"{value!r}: a recording takes some time", param, ctx)
         return seconds
+
+
+class Bytes(click.ParamType):  # type: ignore[type-arg, unused-ignore]
+    """A number of bytes, from 1 to ``most``: ``256``, ``4K``."""
+
+    name = "size"
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Returns the number."""
+        try:
+            size = bytes_in(str(value))
+        except ValueError:
+            size = 0
+        if not 1 <= size <= self._most:
+            self.fail(f"{value!r} is no number of bytes from 1 to {self._most}, such as 256 or 4K", param, ctx)
+        return size

@@ -22,6 +22,7 @@ from bpfrec.analyze.facade import Trace
 from bpfrec.analyze.reports import REPORTS
 from bpfrec.cli import root
 from bpfrec.manual import manual_pages
+from bpfrec.record.options.choices import Bytes
 
 SAMPLES = Path(__file__).parents[2] / "sample_traces"
 OUTPUT = ("--limit", "--format", "--output", "--force", "--sql", "--input", "--symbols")
@@ -176,6 +177,15 @@ def test_on_a_terminal_lines_end_between_words(monkeypatch: pytest.MonkeyPatch) 
         "     not fit beside it",
         "x",
     ]
+
+
+def test_record_takes_sizes_with_units(tmp_path: Path) -> None:
+    for size in ("0", "x", "1.5.2", "-1", "1T"):
+        done = run_bpfrec("record", "--data", size, "--", "touch", "made", cwd=tmp_path)
+        assert (done.returncode, list(tmp_path.iterdir())) == (2, []), size
+        assert "such as 256 or 4K" in done.stderr
+    sizes = Bytes(1 << 20)
+    assert [sizes("256"), sizes("4K"), sizes("1MiB"), sizes("1.5k")] == [256, 4096, 1 << 20, 1536]
 
 
 @pytest.mark.parametrize(
