@@ -111,6 +111,8 @@ def salvage(source: Path, target: Path) -> Salvaged:
         if SYSCALLS.name in found.missing:
             # They are those of all calls, also of those that are gone.
             manifest.failures = None
+            saved = _calls(tables)
+            manifest.syscalls, manifest.counters["recorded"] = saved.by_name, saved.rows
         _write(file, tables, manifest, found, target)
     return found
 
@@ -264,33 +266,45 @@ class _Window:
         pass
 
 
+@dataclass
+class _Calls:
+    """The calls of a table: ``rows``, counts ``by_name``, and the first and last time in ns (0: there is none)."""
+
+    rows: int = 0
+    by_name: dict[str, int] = field(default_factory=dict)
+    first_ns: int = 0
+    last_ns: int = 0
+
+
+def _calls(tables: dict[str, _Source]) -> _Calls:
+    source = tables.get(SYSCALLS.name)
+    if source is None:
+        return _Calls()
+    counts: dict[str, int] = {}
+    times: list[int] = []
+    with suppress(pa.ArrowException, KeyError):
+        for batch in _parquet(source.file, source.member).iter_batches(columns=["ts_ns", "syscall"]):
+            ends = pc.min_max(batch["ts_ns"]).as_py()
+            times += [time for time in (ends["min"], ends["max"]) if time is not None]
+            for entry in pc.value_counts(batch["syscall"]).to_pylist():
+                counts[entry["values"]] = counts.get(entry["values"], 0) + entry["counts"]
+    return _Calls(source.rows, dict(sorted(counts.items())), min(times, default=0), max(times, default=0))
+
+
 def _stand_in(tables: dict[str, _Source]) -> Manifest:
     """A manifest that says what the calls say; the wall clock begins with 1970."""
-    first, last, total = 0, 0, 0
-    calls: dict[str, int] = {}
-    if SYSCALLS.name in tables:
-        source = tables[SYSCALLS.name]
-        total = source.rows
-        times: list[int] = []
-        with suppress(pa.ArrowException, KeyError):
-            for batch in _parquet(source.file, source.member).iter_batches(columns=["ts_ns", "syscall"]):
-                ends = pc.min_max(batch["ts_ns"]).as_py()
-                times += [ends["min"], ends["max"]]
-                for entry in pc.value_counts(batch["syscall"]).to_pylist():
-                    calls[entry["values"]] = calls.get(entry["values"], 0) + entry["counts"]
-        times = [time for time in times if time is not None]
-        first, last = (min(times), max(times)) if times else (0, 0)
+    calls = _calls(tables)
     return Manifest(
         tool_version="",
         command_line=[],
         configuration={},
         host=Host("", "", "x86_64", 4096, 0, 0),
         clock=Clock(0, 0, 0),
-        start_ns=first,
-        stop_ns=last,
+        start_ns=calls.first_ns,
+        stop_ns=calls.last_ns,
         stopped="the manifest was lost",
-        counters={"recorded": total},
-        syscalls=dict(sorted(calls.items())),
+        counters={"recorded": calls.rows},
+        syscalls=calls.by_name,
     )
 
 

@@ -121,6 +121,8 @@ def test_what_is_saved_and_lost_is_counted(trace: Path, tmp_path: Path) -> None:
     with bpfrec.open(saved) as opened:
         assert opened.sql("SELECT count(*), count(comm) FROM syscalls").fetchall() == [(rows, 0)]
         told = opened.sql("SELECT severity, count, remedy FROM losses WHERE remedy LIKE 'syscalls:%'").fetchall()
+        counts = opened.sql("SELECT syscall, count(*) FROM syscalls GROUP BY 1").fetchall()
+        assert (opened.manifest.syscalls, opened.manifest.counters["recorded"]) == (dict(counts), rows)
     ((severity, count, remedy),) = told
     assert (severity, count) == ("data_loss", CALLS - rows)
     assert f"only the first {rows:,} rows were saved" in remedy
