@@ -1,29 +1,6 @@
 -- What looks wrong in a trace, worst first: a query that stands in another. Commands name numbers alone: a text of the
--- trace may be made to do harm where it is pasted.
-WITH called AS (
-    SELECT
-        pid,
-        tid,
-        syscall,
-        count(*) AS calls,
-        count(*) FILTER (errno = 'EAGAIN') AS again,
-        count(*) FILTER (ret = 0) AS nothing,
-        count(*) FILTER (ret >= 0) AS worked,
-        sum(ret) FILTER (ret > 0) AS moved,
-        coalesce(sum(duration_ns), 0) AS total_ns,
-        greatest(max(ts_ns::DOUBLE + coalesce(duration_ns, 0)) - min(ts_ns), 1) AS span_ns,
-        count(*) FILTER (entry_status = 'refused') AS refused
-    FROM syscalls
-    WHERE {{ where }}
-    GROUP BY pid, tid, syscall
-),
-wrong AS (
-    SELECT pid, syscall, errno, path, count(*) AS calls, min(ts_ns) AS first_ns, max(ts_ns) AS last_ns
-    FROM syscalls
-    WHERE failed(ret) AND {{ where }}
-    GROUP BY pid, syscall, errno, path
-),
-named AS (
+-- trace may be made to do harm where it is pasted. It reads called and wrong, see called.sql.
+WITH named AS (
     SELECT pid, coalesce(first(comm ORDER BY start_ns DESC NULLS LAST, comm), 'process') || ' (' || pid || ')' AS process
     FROM processes
     GROUP BY pid
@@ -42,7 +19,7 @@ found AS (
         printf('%.3f s', (end_ns - {{ start_ns }}) / 1e9) || ' after the start of the recording' AS evidence,
         'bpfrec report calls -p ' || pid || ' --around ' || last AS command
     FROM processes
-    JOIN (SELECT pid, max(event_id) AS last FROM syscalls WHERE {{ where }} GROUP BY pid) USING (pid)
+    JOIN (SELECT pid, max(last) AS last FROM called GROUP BY pid) USING (pid)
     WHERE signal IN {{ signals | map('first') | list }} AND end_ns IS NOT NULL
 
     UNION ALL

@@ -1,10 +1,10 @@
--- What the threads of a trace spent their time in: a query that stands in another.
+-- What the threads of a trace spent their time in: a query that stands in another. It reads timed, see called.sql.
 WITH lived AS (
     SELECT
         tid,
         sum(least(coalesce(end_ns, {{ stop_ns }}), {{ stop_ns }}) - greatest(coalesce(start_ns, {{ start_ns }}), {{ start_ns }})) AS ns
     FROM threads
-    WHERE tid IN (SELECT DISTINCT tid FROM syscalls WHERE {{ threads }})
+    WHERE tid IN (SELECT tid FROM timed)
     GROUP BY tid
 ),
 spent AS (
@@ -18,15 +18,18 @@ spent AS (
             WHEN syscall IN ('wait4', 'waitid', 'vfork') THEN 'waiting for children'
             WHEN syscall IN {{ network }} THEN 'in calls of sockets'
             WHEN syscall IN {{ syncing }} THEN 'waiting for disks'
-            WHEN path IS NOT NULL OR syscall IN {{ descriptors }} THEN 'in calls of files and pipes'
+            WHEN has_path OR syscall IN {{ descriptors }} THEN 'in calls of files and pipes'
             WHEN syscall IN {{ memory }} THEN 'in calls of memory'
             ELSE 'in other calls'
         END AS doing,
         syscall,
-        sum(CASE WHEN unfinished = 'recording-stopped' THEN {{ stop_ns }} - ts_ns ELSE coalesce(duration_ns, 0) END) AS ns,
-        count(*) AS calls
-    FROM syscalls
-    WHERE {{ threads }}
+        sum(ns) AS ns,
+        sum(calls) AS calls
+    FROM (
+        SELECT syscall, TRUE AS has_path, path_calls AS calls, path_ns AS ns FROM timed WHERE path_calls > 0
+        UNION ALL
+        SELECT syscall, FALSE, calls - path_calls, other_ns FROM timed WHERE calls > path_calls
+    )
     GROUP BY ALL
 ),
 parts AS (

@@ -39,8 +39,10 @@ def compute(trace: Queries, calls: CallFilter, *, top: int = 5) -> Result:
     )
     threads = CallFilter(pids=calls.pids, tids=calls.tids, uids=calls.uids).where(manifest)
     kinds = {name: sorted(call_names(f"%{kind}")) for name, kind in _KINDS.items()}
-    spent = render("spent", threads=threads, **kinds, **shared)
-    return trace.query(render("summary", where=where, top=top, findings=Fragment(findings), spent=Fragment(spent)))
+    lasted = Fragment(render("lasted", **shared))
+    called = render("called", where=where, threads=threads, same_threads=threads == where, lasted=lasted)
+    parts = {"called": called, "findings": findings, "spent": render("spent", **kinds, **shared)}
+    return trace.query(render("summary", top=top, **{name: Fragment(sql) for name, sql in parts.items()}))
 
 
 _SIGNALS = [

@@ -1,4 +1,5 @@
-WITH sections AS (
+WITH {{ called }},
+sections AS (
     SELECT 1 AS part, 'recording' AS section, i AS place, name, value, detail, NULL AS command
     FROM (
         SELECT unnest([
@@ -33,7 +34,7 @@ WITH sections AS (
     SELECT 4, 'processes', row_number() OVER (ORDER BY calls DESC, pid), pid::VARCHAR, calls::VARCHAR, comm, NULL
     FROM (
         SELECT s.pid, any_value(p.comm) AS comm, s.calls
-        FROM (SELECT pid, count(*) AS calls FROM syscalls WHERE {{ where }} GROUP BY pid) AS s
+        FROM (SELECT pid, sum(calls)::BIGINT AS calls FROM called GROUP BY pid) AS s
         LEFT JOIN (
             SELECT pid, max_by(coalesce(cmdline, comm), coalesce(start_ns, 0)) AS comm FROM processes GROUP BY pid
         ) AS p ON p.pid = s.pid
@@ -44,7 +45,7 @@ WITH sections AS (
     UNION ALL
 
     SELECT 5, 'calls', row_number() OVER (ORDER BY calls DESC, syscall), syscall, calls::VARCHAR, printf('%.3f ms', total_ns / 1e6), NULL
-    FROM (SELECT syscall, count(*) AS calls, coalesce(sum(duration_ns), 0) AS total_ns FROM syscalls WHERE {{ where }} GROUP BY syscall)
+    FROM (SELECT syscall, sum(calls)::BIGINT AS calls, sum(total_ns) AS total_ns FROM called GROUP BY syscall)
     {% if top %}QUALIFY row_number() OVER (ORDER BY calls DESC, syscall) <= {{ top }}{% endif %}
 
     UNION ALL
@@ -60,9 +61,8 @@ WITH sections AS (
                 errno IN ('EAGAIN', 'EINPROGRESS', 'EALREADY') OR (errno = 'ETIMEDOUT' AND starts_with(syscall, 'futex')),
                 FALSE
             ) AS not_yet,
-            count(*) AS calls
-        FROM syscalls
-        WHERE failed(ret) AND {{ where }}
+            sum(calls)::BIGINT AS calls
+        FROM wrong
         GROUP BY ALL
     )
     {% if top %}QUALIFY row_number() OVER (ORDER BY not_yet, calls DESC, syscall, errno, path) <= {{ top }}{% endif %}
