@@ -86,6 +86,8 @@ def connect(
     )
     # DuckDB draws it on standard output, in the midst of the answer.
     connection.execute("SET enable_progress_bar = false")
+    # Where DuckDB expects few rows it compares each with all others, and it is often wrong by a factor of a million.
+    connection.execute("SET asof_loop_join_threshold = 0")
     wanted = os.environ.get(MEMORY_VARIABLE, "")
     try:
         connection.execute(f"SET memory_limit = '{_limit(connection, wanted)}'")
