@@ -24,10 +24,11 @@ failures AS (
         ) AS not_yet,
         min(path) AS path,
         any_value(path_status) AS path_status,
-        any_value(comm) AS comm,
-        any_value(uid) AS uid,
-        count(DISTINCT comm) AS comms,
-        count(DISTINCT uid) AS uids,
+        -- whether they are one is seen by the first and the last, which is faster than to count them
+        min(comm) AS comm,
+        max(comm) AS last_comm,
+        min(uid) AS uid,
+        max(uid) AS last_uid,
         count(*) AS count,
         min(ts) AS first_ts,
         max(ts) AS last_ts,
@@ -42,6 +43,7 @@ successes AS (
     WHERE ret IS NOT NULL AND errno IS NULL AND (pid, syscall) IN (SELECT (pid, syscall) FROM failures) AND {{ later }}
     GROUP BY ALL
 )
+-- A row of failures is one process, so to count rows is to count processes.
 SELECT
     -- how many calls failed like this
     sum(f.count)::BIGINT AS count,
@@ -52,7 +54,7 @@ SELECT
     -- path as passed; NULL: the call takes none, or it is not known
     min(f.path) AS path,
     -- number of processes it failed in
-    count(DISTINCT f.pid) AS processes,
+    count(f.pid) AS processes,
     -- entry of the first of them, wall clock (UTC)
     min(f.first_ts) AS first_ts,
     -- entry of the last of them, wall clock (UTC)
@@ -66,11 +68,11 @@ SELECT
     -- NULL: path is whole, or the call takes none; else why it is not
     any_value(f.path_status) AS path_status,
     -- the process; NULL: several
-    CASE WHEN count(DISTINCT f.pid) = 1 THEN any_value(f.pid) END AS pid,
+    CASE WHEN count(f.pid) = 1 THEN any_value(f.pid) END AS pid,
     -- name of the thread; NULL: several names, or not known
-    CASE WHEN count(DISTINCT f.comm) = 1 AND max(f.comms) = 1 THEN any_value(f.comm) END AS comm,
+    CASE WHEN min(f.comm) = max(f.last_comm) THEN min(f.comm) END AS comm,
     -- real user id; NULL: several
-    CASE WHEN count(DISTINCT f.uid) = 1 AND max(f.uids) = 1 THEN any_value(f.uid) & 4294967295 END AS uid,
+    CASE WHEN min(f.uid) = max(f.last_uid) THEN min(f.uid) & 4294967295 END AS uid,
     -- whether the error says "not yet" and no more: such rows stand last
     any_value(f.not_yet) AS not_yet
 FROM failures AS f
