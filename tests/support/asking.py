@@ -66,8 +66,8 @@ QUESTIONS = (*_CHOSEN, *(("report", name) for name in REPORTS if name not in _AS
 """Every command, and every report."""
 
 
-_OPTIONAL = f"{analyze.__name__}.agents"
-"""The package that needs mcp, which may not be installed."""
+_OPTIONAL = (f"{analyze.__name__}.agents", f"{analyze.__name__}.fleet.spark_")
+"""Modules that need mcp or Spark, which may not be installed."""
 
 
 @dataclass(frozen=True)

@@ -764,7 +764,7 @@ def test_what_io_uring_opens_has_its_name(names) -> None:
     ask("openat", 0, fd=-100, path="/slot", file_index=1)
     calls = [world.read(fd) for fd in range(3, 9)]
     expected = ["/home/a", "/b", "/home/a/in/it", "(base-unknown)", "TCP", "TCP ?->?"]
-    assert names(world, *calls, world.read(0)) == [*expected, "(opened-before)"]
+    assert names(world, *calls, world.read(0)) == [*expected, "(not-followed)"]
 
 
 @pytest.mark.parametrize("is_old", [True, False])
