@@ -6,7 +6,7 @@ import click
 
 from bpfrec.analyze.engine.protocols import Queries
 from bpfrec.analyze.engine.result import Result
-from bpfrec.analyze.engine.sqltemplate import render
+from bpfrec.analyze.engine.sqltemplate import Fragment, render
 from bpfrec.analyze.render.text_columns import Record, TextColumn, clock
 from bpfrec.analyze.reports.call_filter import CallFilter
 from bpfrec.analyze.reports.option_types import top_option
@@ -26,11 +26,13 @@ def compute(trace: Queries, calls: CallFilter, *, process: bool = False, top: in
     """
     manifest = trace.manifest
     later = CallFilter(pids=calls.pids, syscalls=calls.syscalls)
+    names = socket_names()
     sql = render(
         "failures",
         where=calls.where(manifest),
         later=later.where(manifest),
-        **socket_names(),
+        given=names["given"],
+        object=Fragment(render("failed_object", **names)),
         process=process,
         top=top,
     )

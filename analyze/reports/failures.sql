@@ -2,15 +2,7 @@ WITH {{ given }},
 calls AS NOT MATERIALIZED (
     SELECT
         pid, tid, uid, comm, syscall, ret, errno, ts, ts_ns, path, path2, resolved_path, resolved_path2, path_status,
-        concat_ws(
-            ' -> ',
-            CASE
-                WHEN path IS NOT NULL THEN coalesce(resolved_path, path)
-                WHEN regexp_matches(resolved_path, {{ internet }}) THEN {{ peer }}
-                ELSE coalesce(given.address, resolved_path)
-            END,
-            coalesce(resolved_path2, path2)
-        ) AS named
+        {{ object }} AS named
     FROM syscalls
     LEFT JOIN given ON given.event_id = syscalls.event_id
 ),
@@ -38,9 +30,19 @@ failures AS (
     GROUP BY ALL
 ),
 successes AS (
-    SELECT pid, syscall, named, max(ts_ns) AS last_ns
-    FROM calls
-    WHERE ret IS NOT NULL AND errno IS NULL AND (pid, syscall) IN (SELECT (pid, syscall) FROM failures) AND {{ later }}
+    SELECT pid, syscall, {{ object }} AS named, max(ts_ns) AS last_ns
+    FROM (
+        SELECT c.*
+        FROM (
+            SELECT event_id, pid, syscall, ts_ns, path, path2, resolved_path, resolved_path2
+            FROM syscalls
+            WHERE ret IS NOT NULL AND errno IS NULL AND {{ later }}
+        ) AS c
+        -- texts are made of no more calls than can matter
+        JOIN (SELECT pid, syscall, min(last_ns) AS least_ns FROM failures GROUP BY pid, syscall) AS f
+            ON f.pid = c.pid AND f.syscall = c.syscall AND c.ts_ns > f.least_ns
+    ) AS tried
+    LEFT JOIN given ON given.event_id = tried.event_id
     GROUP BY ALL
 )
 -- A row of failures is one process, so to count rows is to count processes.
