@@ -203,17 +203,17 @@ def test_a_table_without_checksums_is_not_believed_in_part() -> None:
     assert whole_row_groups(io.BytesIO(content), 0, len(content), SYSCALLS, io.BytesIO()).rows == 0
 
 
-def test_a_footer_with_one_chunk_a_thousand_times_costs_no_more_time() -> None:
+def test_a_footer_with_one_chunk_many_times_costs_no_more_time() -> None:
     length, _ = TAIL.unpack(WHOLE[-TAIL.size :])
     footer = read_struct(WHOLE[-TAIL.size - length : -TAIL.size])
     groups = footer.get(4).values
-    groups[:] = groups[:1] * 1000
+    groups[:] = groups[:1] * 200
     raw = write_struct(footer)
     content = WHOLE[: -TAIL.size - length] + raw + TAIL.pack(len(raw), MAGIC)
     found = whole_row_groups(io.BytesIO(content), 0, len(content), SYSCALLS, io.BytesIO())
     # No more bytes are read than the file has.
     assert found.lost is None
-    assert found.rows < 500 * GROUP
+    assert found.rows < 100 * GROUP
 
 
 def test_a_text_of_megabytes_in_all_rows_is_not_unpacked() -> None:
