@@ -163,7 +163,8 @@ def naming_of(queries: Queries) -> Naming:
     """Follows all descriptors and directories of the trace."""
     coverage = Coverage.of(queries.manifest.configuration)
     changed = MAKING | MOVING | {"chroot", "pivot_root", "getcwd", "recvmsg", "socketcall", "fcntl64"}
-    _make(queries, "calls", calls=sorted(changed | FORKING | _ADDRESSED | _BREAKING | {"io_uring_setup"}))
+    rare = FORKING | _ADDRESSED | _BREAKING | {"io_uring_setup"}
+    _make(queries, "calls", calls=sorted(changed | rare), rare=sorted(rare))
     losses = Losses(_rows(queries, "losses", BEFORE=-FOREVER, FOREVER=FOREVER))
     breaks = _rows(queries, "breaks", calls=sorted(_BREAKING))
     forks = _rows(queries, "forks", calls=sorted(FORKING))
@@ -185,7 +186,7 @@ def naming_of(queries: Queries) -> Naming:
     queries.execute("DROP TABLE world_changes; DROP TABLE world_texts")
     addresses = _addresses(_rows(queries, "addresses", calls=sorted(_ADDRESSED)))
     lookup = DescriptorLookup(changes, tables, breaks, losses, coverage, _rows(queries, "rings", BEFORE=-FOREVER))
-    queries.execute("DROP VIEW world_calls")
+    queries.execute("DROP TABLE world_rare_calls; DROP VIEW world_calls")
     return Naming(lookup, texts, addresses, coverage.addressing)
 
 
