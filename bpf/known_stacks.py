@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from bpfrec.bpf.snapshots import NAME_BYTES, PAGE_BYTES, REGISTERS, Snapshot
+from bpfrec.bpf.snapshots import NAME_BYTES, PAGE_BYTES, REGISTERS, Key, Snapshot
 
 MAX_KNOWN_STACKS = 8192
 """Stacks that the table holds. Each takes 3 KB, allocated when it is added."""
@@ -46,14 +46,6 @@ KEY = struct.Struct(f"<Q{NAME_BYTES}sII")
 
 VALUE = struct.Struct(f"<{1 + 3 * REGISTERS}Q5I4x{_ROOM}Q{_ROOM}H{_ROOM}B")
 """``struct known_path``."""
-
-Key = tuple[int, bytes, int]
-"""Depth, name, and instruction pointer within its page: what processes that execute the same program have in common."""
-
-
-def key_of(snapshot: Snapshot) -> Key:
-    """The key by which the BPF program looks for the stack of ``snapshot``."""
-    return snapshot.depth, snapshot.comm, snapshot.registers[0] % PAGE_BYTES
 
 
 def mixed_shifts(shifts: Sequence[int]) -> int:
@@ -104,7 +96,7 @@ class KnownStack:
     @property
     def key(self) -> Key:
         """The key by which the BPF program looks it up."""
-        return key_of(self.snapshot)
+        return self.snapshot.key
 
     def group(self, offset: int) -> int:
         """The group of the word at ``offset``."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
 from typing import NamedTuple
 
 from bpfrec.bpf.fragments import FRAGMENT_BYTES, Fragment, FragmentStream
@@ -18,6 +19,12 @@ NAME_BYTES = 16
 
 HEAD = struct.Struct(f"<QQIIIHH{REGISTERS}QQ{NAME_BYTES}s")
 """``struct wire_snapshot``."""
+
+# Of these, what tells which calls look alike: part, rip, depth, comm.
+_KEY = struct.Struct(f"<28xH2xQ{8 * (REGISTERS - 1)}xQ{NAME_BYTES}s")
+
+Key = tuple[int, bytes, int]
+"""Depth, name, and instruction pointer within its page: what processes that execute the same program have in common."""
 
 _CPU_SHIFT = 48
 # A raw sample begins with its length.
@@ -61,9 +68,25 @@ class Snapshot(NamedTuple):
         return max(0, min((page - self.registers[1] for page in self.missing), default=end))
 
 
-def snapshot_stream() -> FragmentStream[Snapshot]:
-    """Puts snapshots together from their fragments."""
-    return FragmentStream(_part, _joined, MOST_PARTS)
+    @property
+    def key(self) -> Key:
+        """By what the BPF program looks for the stack: ``struct path_key``."""
+        return self.depth, self.comm, self.registers[0] % PAGE_BYTES
+
+
+def snapshot_stream(is_wanted: Callable[[Key], bool] | None = None) -> FragmentStream[Snapshot]:
+    """Puts snapshots together from their fragments; of those whose key ``is_wanted``, if that is given."""
+    if is_wanted is None:
+        return FragmentStream(_part, _joined, MOST_PARTS)
+
+    def wanted_part(cpu: int, data: memoryview) -> Fragment[Snapshot] | None:
+        if len(data) >= HEAD.size:
+            part, ip, depth, comm = _KEY.unpack_from(data)
+            if not part and not is_wanted((depth, comm, ip % PAGE_BYTES)):
+                return None
+        return _part(cpu, data)
+
+    return FragmentStream(wanted_part, _joined, MOST_PARTS)
 
 
 def samples_of(snapshot: Snapshot) -> bytes:

@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from bpfrec.bpf.known_stacks import Key, KnownStack, KnownStacks, key_of
+from bpfrec.bpf.known_stacks import KnownStack, KnownStacks
 from bpfrec.bpf.sideband import Comm, Event, Exit, Fork, Lost, Mapping
-from bpfrec.bpf.snapshots import Snapshot, snapshot_stream
+from bpfrec.bpf.snapshots import Key, Snapshot, snapshot_stream
 from bpfrec.record.processes import procfs
 from bpfrec.record.processes.history import BEFORE, AddressSpace, mapping_of
 from bpfrec.record.stacks.modules import Modules
@@ -55,8 +55,10 @@ class StackLearner:
         # When processes ended, or executed another program, of late.
         self._is_carried, self._gone = is_carried, dict[int, int]()
         self._since = self._last_carried = 0
-        self._stream = snapshot_stream()
+        self._stream = snapshot_stream(self._is_first)
         self._waiting: dict[Key, Snapshot] = {}
+        # Of those that are on their way through the stream, and of those that wait: how often such a snapshot came.
+        self._coming: Counter[Key] = Counter()
         self._times: Counter[Key] = Counter()
         self._code: dict[tuple[int, int], MappedCode] = {}
         self._spaces: dict[int, list[AddressSpace]] = {}
@@ -72,14 +74,22 @@ class StackLearner:
         """Notes the snapshots in ``data``, drained from the ring of ``cpu``."""
         whole, _ = self._stream.feed(cpu, data)
         for snapshot in whole:
-            if snapshot.time < self._since:
-                # Its first fragment is in the spool of the leg before.
-                continue
-            key = key_of(snapshot)
-            if key in self._waiting or len(self._waiting) < _MOST_WAITING:
-                # The earliest: the side band is not drained up to the latest, and a busy program sends ever more.
-                self._waiting.setdefault(key, snapshot)
-                self._times[key] += 1
+            if snapshot.time >= self._since:
+                self._waiting.setdefault(snapshot.key, snapshot)
+                self._times[snapshot.key] += self._coming.pop(snapshot.key, 1)
+            # Else its first fragment is in the spool of the leg before.
+        self._coming.clear()
+
+    def _is_first(self, key: Key) -> bool:
+        """Whether a snapshot with ``key`` is the earliest that waits; others are counted, of which a busy program sends
+        thousands before its stacks are known.
+        """
+        counts = self._times if key in self._waiting else self._coming
+        if key not in counts and len(self._waiting) + len(self._coming) >= _MOST_WAITING:
+            return False
+        counts[key] += 1
+        # The side band is drained up to the earliest sooner than to the latest.
+        return counts is self._coming and counts[key] == 1
 
     def work(self) -> bytes:
         """Learns for at most 20 ms, and half of the time in the long run; the :data:`LEARNED` records to spool."""

@@ -77,6 +77,23 @@ def test_a_record_that_is_cut_off_comes_again() -> None:
     assert snapshot_stream().feed(0, b"\0" * 64) == ([], 0), "what is no record is read as one"
 
 
+def test_of_snapshots_that_look_alike_those_that_are_not_wanted_are_left_out() -> None:
+    full = bytes(FRAGMENT_BYTES)
+    asked: list[tuple[int, bytes, int]] = []
+
+    def is_first(key: tuple[int, bytes, int]) -> bool:
+        asked.append(key)
+        return asked.count(key) == 1
+
+    alike = [snapshot_bytes.sample(n, full) + snapshot_bytes.sample(n, b"end", part=1) for n in range(1, 5)]
+    other = (0x7FFF, *snapshot_bytes.REGISTERS[1:])
+    data = b"".join(alike) + snapshot_bytes.sample(5, b"other", registers=other)
+    found, consumed = snapshot_stream(is_first).feed(CPU, data)
+    assert consumed == len(data)
+    assert [(s.number & 0xFF, len(s.stack)) for s in found] == [(1, FRAGMENT_BYTES + 3), (5, 5)]
+    assert set(asked) == {snapshot.key for snapshot in found}
+
+
 class _Leaf(ctypes.Structure):
     _fields_ = (
         ("snapshot", ctypes.c_uint64),

@@ -11,10 +11,10 @@ import pytest
 from support import ring_bytes, snapshot_bytes
 
 from bpfrec.bpf import wire
-from bpfrec.bpf.known_stacks import IP_SHIFT, Key, KnownStack, KnownStacks, mixed_shifts
+from bpfrec.bpf.known_stacks import IP_SHIFT, KnownStack, KnownStacks, mixed_shifts
 from bpfrec.bpf.samples import Sample
 from bpfrec.bpf.sideband import Comm, Exit, Fork, Mapping
-from bpfrec.bpf.snapshots import cpu_of, samples_of, snapshot_stream
+from bpfrec.bpf.snapshots import Key, cpu_of, samples_of, snapshot_stream
 from bpfrec.formats.symbols.perf_map import JitSymbol
 from bpfrec.record.processes.history import History
 from bpfrec.record.processes.procfs import MapsLine, ProcessStatus
