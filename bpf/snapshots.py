@@ -67,7 +67,6 @@ class Snapshot(NamedTuple):
         end = len(self.stack) - self.below
         return max(0, min((page - self.registers[1] for page in self.missing), default=end))
 
-
     @property
     def key(self) -> Key:
         """By what the BPF program looks for the stack: ``struct path_key``."""

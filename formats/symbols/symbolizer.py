@@ -20,14 +20,10 @@ class Symbolizer:
 
     def __init__(self, files: Sequence[ElfFile]) -> None:
         self._files = files
-        self._found: dict[int, Symbol | None] = {}
 
     def symbol_at(self, address: int) -> Symbol | None:
         """The function that covers ``address``; None where no symbol does."""
-        # All processes with the same program ask for the same addresses.
-        if address not in self._found:
-            self._found[address] = self._go_function(address) or self._index.find(address)
-        return self._found[address]
+        return self._go_function(address) or self._index.find(address)
 
     def lines(self, addresses: Iterable[int], budget: Budget) -> tuple[dict[int, SourceLine], int]:
         """The source lines of ``addresses``, and for how many of them ``budget`` was too small."""

@@ -87,12 +87,12 @@ def frame_rows(
     addresses = dict.fromkeys(
         (mapping, at) for s in stacks for at, mapping in zip(addresses_of(s), s.mappings, strict=True)
     )
-    lines = modules.lines(addresses)
+    frames_of = _Frames(modules, maps, jit, modules.lines(addresses))
     for start in range(0, len(stacks), _STACKS_AT_ONCE):
         rows: list[TableRow] = []
         frames: list[TableRow] = []
         for number, stack in enumerate(stacks[start : start + _STACKS_AT_ONCE], start):
-            found = [_frame(number, depth, stack, modules, maps, jit, lines) for depth in range(len(stack.ips))]
+            found = frames_of.rows(number, stack)
             frames += found
             status = stack.status or _status(found)
             rows.append(
@@ -133,40 +133,52 @@ def _jit_rows(jit: JitEntries) -> list[TableRow]:
     ]
 
 
-def _frame(
-    stack_id: int,
-    depth: int,
-    stack: Stack,
-    modules: Modules,
-    maps: PerfMaps,
-    jit: JitEntries,
-    lines: dict[MappedAddress, SourceLine],
-) -> TableRow:
-    ip, source, mapping = stack.ips[depth], stack.sources[depth], stack.mappings[depth]
-    address = within(ip, bool(source & INTERRUPTED))
-    row: TableRow = {"stack_id": stack_id, "depth": depth, "ip": ip, "source": SOURCES[source & ~INTERRUPTED]}
-    entries = jit.get((stack.pid, address))
-    if entries:
-        function = at_time(entries, stack.ts)
-        script = _V8_NAME.match(function.name) if function else None
-        return row | {
-            "symbol": function.name if function else None,
-            "symbol_offset": ip - function.address if function else None,
-            "module": maps.name(stack.pid),
-            "file": script["file"] if script else None,
-            "line": int(script["line"]) if script else None,
+class _Frames:
+    """Makes rows of ``frames``: what is found at an address of a process is the same in all of its stacks."""
+
+    def __init__(
+        self, modules: Modules, maps: PerfMaps, jit: JitEntries, lines: dict[MappedAddress, SourceLine]
+    ) -> None:
+        self._modules, self._maps, self._jit, self._lines = modules, maps, jit, lines
+        self._known: dict[tuple[Mapping, int, int], TableRow] = {}
+
+    def rows(self, stack_id: int, stack: Stack) -> list[TableRow]:
+        """The frames of ``stack``, innermost first."""
+        placed = zip(stack.mappings, stack.ips, stack.sources, strict=True)
+        return [
+            {"stack_id": stack_id, "depth": depth} | (self._known.get(place) or self._frame(stack, *place))
+            for depth, place in enumerate(placed)
+        ]
+
+    def _frame(self, stack: Stack, mapping: Mapping, ip: int, source: int) -> TableRow:
+        address = within(ip, bool(source & INTERRUPTED))
+        row: TableRow = {"ip": ip, "source": SOURCES[source & ~INTERRUPTED]}
+        entries = self._jit.get((stack.pid, address))
+        if entries:
+            # What was compiled there changes with time.
+            function = at_time(entries, stack.ts)
+            script = _V8_NAME.match(function.name) if function else None
+            return row | {
+                "symbol": function.name if function else None,
+                "symbol_offset": ip - function.address if function else None,
+                "module": self._maps.name(stack.pid),
+                "file": script["file"] if script else None,
+                "line": int(script["line"]) if script else None,
+            }
+        in_file, symbol = self._modules.locate(mapping, address)
+        line = self._lines.get((mapping, address))
+        found = row | {
+            "symbol": symbol.name if symbol else None,
+            "symbol_offset": None if symbol is None or in_file is None else in_file + (ip - address) - symbol.address,
+            "module": mapping.path,
+            "module_address": in_file,
+            "build_id": self._modules.build_id(mapping),
+            "file": line.file if line else None,
+            "line": line.line if line else None,
         }
-    in_file, symbol = modules.locate(mapping, address)
-    line = lines.get((mapping, address))
-    return row | {
-        "symbol": symbol.name if symbol else None,
-        "symbol_offset": None if symbol is None or in_file is None else in_file + (ip - address) - symbol.address,
-        "module": mapping.path,
-        "module_address": in_file,
-        "build_id": modules.build_id(mapping),
-        "file": line.file if line else None,
-        "line": line.line if line else None,
-    }
+        if not may_hold_jit_code(mapping):
+            self._known[mapping, ip, source] = found
+        return found
 
 
 def _status(frames: list[TableRow]) -> str:

@@ -71,6 +71,7 @@ class _Module:
     is_held: bool = False
     reader: Reader | None = None
     symbols: Symbolizer | None = None
+    functions: dict[int, Symbol | None] = field(default_factory=dict)
     debug: list[BinaryIO] = field(default_factory=list)
     addresses: dict[bytes, int | None] = field(default_factory=dict)
 
@@ -229,10 +230,13 @@ class Modules:
         in_file = _in_file(module, mapping, address)
         if module is None or in_file is None:
             return None, None
-        symbol = self._symbols(module).symbol_at(in_file)
-        if symbol is None and module.elf is not None:
-            symbol = self._unwind_table(module, module.elf).conventional_symbol(in_file)
-        return in_file, symbol
+        if in_file not in module.functions:
+            # Processes with the same file ask for the same addresses in it.
+            symbol = self._symbols(module).symbol_at(in_file)
+            if symbol is None and module.elf is not None:
+                symbol = self._unwind_table(module, module.elf).conventional_symbol(in_file)
+            module.functions[in_file] = symbol
+        return in_file, module.functions[in_file]
 
     def lines(self, addresses: Iterable[MappedAddress]) -> dict[MappedAddress, SourceLine]:
         """The source lines of ``addresses``, as far as debug information has them."""

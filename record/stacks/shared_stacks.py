@@ -11,6 +11,7 @@ from collections import abc
 from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import blake2b
+from typing import NamedTuple
 
 from bpfrec.bpf.known_stacks import IP_SHIFT, NO_SHIFT, SHIFTS, STACK_SHIFT, mixed_shifts
 from bpfrec.bpf.sideband import Mapping
@@ -79,20 +80,40 @@ def inputs_hash(unwound: UnwoundStack, groups: Groups | None) -> int:
     return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "little")
 
 
-def places_in(
-    files: tuple[Mapping, ...], space: AddressSpace, when: int, mixed: int, build_id: BuildId
-) -> dict[Mapping, tuple[Mapping, int]] | None:
-    """Where each of ``files`` is mapped in the process of ``space`` at ``when``, and by how much it is shifted.
+class Place(NamedTuple):
+    """Where a file is mapped in another process: by ``mapping``, ``shift`` bytes from where it was in the first one.
 
-    None unless all are mapped there so that the BPF program saw these shifts: ``mixed``, of :func:`.mixed_shifts`.
+    ``is_covered``: later mappings cover a part of it.
     """
-    places: dict[Mapping, tuple[Mapping, int]] = {}
+
+    mapping: Mapping
+    shift: int
+    is_covered: bool
+
+
+def places_in(
+    files: tuple[Mapping, ...], space: AddressSpace, when: int, build_id: BuildId
+) -> dict[Mapping, Place] | None:
+    """Where each of ``files`` is mapped in the process of ``space`` at ``when``; None unless all are mapped there."""
+    places: dict[Mapping, Place] = {}
     for file in files:
-        now = next((m for m in space.latest_first() if m.time <= when and _is_same_file(m, file, build_id)), None)
-        if now is None:
+        later: list[Mapping] = []
+        for now in space.latest_first():
+            if now.time > when:
+                continue
+            if _is_same_file(now, file, build_id):
+                is_covered = any(m.start < now.end and now.start < m.end for m in later)
+                places[file] = Place(now, (now.start - now.offset) - (file.start - file.offset), is_covered)
+                break
+            later.append(now)
+        else:
             return None
-        places[file] = now, (now.start - now.offset) - (file.start - file.offset)
-    return places if mixed_shifts([shift for _, shift in places.values()]) == mixed else None
+    return places
+
+
+def are_where_seen(places: abc.Mapping[Mapping, Place], mixed: int) -> bool:
+    """Whether the BPF program saw the files of a call at these ``places``: by ``mixed``, of :func:`.mixed_shifts`."""
+    return mixed_shifts([place.shift for place in places.values()]) == mixed
 
 
 def _is_of_file(mapping: Mapping) -> bool:

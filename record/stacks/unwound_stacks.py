@@ -30,13 +30,14 @@ from bpfrec.record.stacks.frames import (
 )
 from bpfrec.record.stacks.modules import Modules, may_hold_jit_code
 from bpfrec.record.stacks.perf_map_files import PerfMaps
-from bpfrec.record.stacks.shared_stacks import Groups, groups_of, inputs_hash, places_in
+from bpfrec.record.stacks.shared_stacks import Groups, Place, are_where_seen, groups_of, inputs_hash, places_in
 from bpfrec.record.stacks.stack_learner import read_learned
 from bpfrec.record.stacks.stack_versions import StackVersions
 from bpfrec.record.stacks.unwinding import MappedCode, UnwoundStack, unwind_snapshot
 
 Integers = NDArray[np.int64]
 Words = NDArray[np.uint64]
+Files = tuple[Mapping, ...]
 
 _log = logging.getLogger(__name__)
 
@@ -98,6 +99,7 @@ class UnwoundStacks:
         self._same_mappings: dict[tuple[int, int], bool] = {}
         self._groups: dict[int, Groups] = {}
         self._shifted: dict[tuple[int, int, int, int], int] = {}
+        self._places: dict[tuple[int, int, Files], dict[Mapping, Place] | None] = {}
         self._jit: JitEntries = {}
         self._versions = StackVersions(self._stacks, self._jit)
         self._named = 0
@@ -299,7 +301,8 @@ class UnwoundStacks:
         if key not in self._shifted:
             groups = self._groups.get(int(self._snapshots.number[row]))
             space = self._history.address_space_at(pid, when)
-            made = self._shift(self._stacks[stack], groups, space, pid, when, mixed) if groups and space else None
+            found = self._stacks[stack]
+            made = self._shift(found, groups.files, space, pid, epoch, when, mixed) if groups and space else None
             if made is None:
                 self._shifted[key] = -1
             else:
@@ -309,18 +312,25 @@ class UnwoundStacks:
         return self._shifted[key]
 
     def _shift(
-        self, stack: Stack, groups: Groups, space: AddressSpace, pid: int, when: int, mixed: int
+        self, stack: Stack, files: Files, space: AddressSpace, pid: int, epoch: int, when: int, mixed: int
     ) -> Stack | None:
-        places = places_in(groups.files, space, when, mixed, self._modules.build_id)
-        if places is None:
+        key = (pid, epoch, files)
+        if key not in self._places:
+            self._places[key] = places_in(files, space, when, self._modules.build_id)
+        places = self._places[key]
+        if places is None or not are_where_seen(places, mixed):
             return None
         ips: list[int] = []
         mappings: list[Mapping] = []
         for ip, source, mapping in zip(stack.ips, stack.sources, stack.mappings, strict=True):
-            now, shift = places.get(mapping, (None, 0))
-            if now is None or space.find(within(ip + shift, bool(source & INTERRUPTED)), when) is not now:
+            place = places.get(mapping)
+            if place is None:
                 return None
-            ips.append(ip + shift)
+            address = within(ip + place.shift, bool(source & INTERRUPTED))
+            now = place.mapping
+            if not now.start <= address < now.end or (place.is_covered and space.find(address, when) is not now):
+                return None
+            ips.append(ip + place.shift)
             mappings.append(now)
         return Stack(pid, when, tuple(ips), stack.sources, tuple(mappings), stack.status)
 

@@ -10,7 +10,7 @@ from bpfrec.bpf.known_stacks import FILE_SHIFTS, IP_SHIFT, NO_SHIFT, SHIFTS, STA
 from bpfrec.bpf.sideband import Mapping
 from bpfrec.bpf.snapshots import Snapshot
 from bpfrec.record.processes.history import AddressSpace
-from bpfrec.record.stacks.shared_stacks import Groups, groups_of, inputs_hash, places_in
+from bpfrec.record.stacks.shared_stacks import Groups, Place, are_where_seen, groups_of, inputs_hash, places_in
 from bpfrec.record.stacks.unwind.frame import Frame
 from bpfrec.record.stacks.unwinding import UnwoundStack
 
@@ -93,19 +93,22 @@ def space(*mappings: Mapping) -> AddressSpace:
 
 
 def test_where_the_files_are_in_another_process() -> None:
-    libc = LIBC._replace(start=0x90000, end=0xA0000)
+    libc = LIBC._replace(pid=8, start=0x90000, end=0xA0000)
     program = Mapping(0, 8, 0xB1000, 0xB2000, 0x1000, "/bin/it", None, (8, 1), 5)
     shifts = [0x80000, 0xB0000 - 0x30000]
-    mixed = mixed_shifts(shifts)
     files = (LIBC, PROGRAM)
-    found = places_in(files, space(libc, program), 50, mixed, build_id)
-    assert found is not None
-    assert [(now.start, shift) for now, shift in found.values()] == [(0x90000, shifts[0]), (0xB1000, shifts[1])]
-    assert places_in(files, space(libc, program), 50, mixed + 1, build_id) is None, "seen elsewhere"
-    assert places_in(files, space(libc), 50, mixed, build_id) is None, "not mapped"
-    assert places_in(files, space(libc, program._replace(inode=6)), 50, mixed, build_id) is None, "of unknown identity"
-    assert places_in(files, space(libc._replace(build_id="cc"), program), 50, mixed, build_id) is None, "another file"
-    assert places_in(files, space(libc._replace(time=60), program), 50, mixed, build_id) is None, "mapped later"
+    found = places_in(files, space(libc, program), 50, build_id)
+    assert found == {LIBC: Place(libc, shifts[0], False), PROGRAM: Place(program, shifts[1], False)}
+    assert are_where_seen(found, mixed_shifts(shifts))
+    assert not are_where_seen(found, mixed_shifts(shifts) + 1), "seen elsewhere"
+    over = Mapping(20, 8, 0x9F000, 0xA1000, 0, "//anon", None, None, None)
+    covered = places_in(files, space(libc, program, over), 50, build_id)
+    assert covered is not None
+    assert [place.is_covered for place in covered.values()] == [True, False]
+    assert places_in(files, space(libc), 50, build_id) is None, "not mapped"
+    assert places_in(files, space(libc, program._replace(inode=6)), 50, build_id) is None, "of unknown identity"
+    assert places_in(files, space(libc._replace(build_id="cc"), program), 50, build_id) is None, "another file"
+    assert places_in(files, space(libc._replace(time=60), program), 50, build_id) is None, "mapped later"
     moved = VDSO._replace(start=0x80000, end=0x81000)
-    assert places_in((VDSO,), space(moved), 50, mixed_shifts([0x10000]), build_id) is not None
-    assert places_in((VDSO,), space(moved._replace(path="//anon")), 50, mixed_shifts([0x10000]), build_id) is None
+    assert places_in((VDSO,), space(moved), 50, build_id) is not None
+    assert places_in((VDSO,), space(moved._replace(path="//anon")), 50, build_id) is None
