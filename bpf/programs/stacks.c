@@ -26,7 +26,7 @@
 
 /* Bounds on snapshots: of calls that look alike, and in bytes on each CPU, in the long run and at once. */
 #define WINDOW_NS 100000000
-#define SNAPSHOTS_AT_ONCE 4096
+#define SNAPSHOTS_AT_ONCE 8192
 #define SNAPSHOTS_IN_WINDOW 16
 #define BYTES_IN_MICROSECOND 80
 #define BYTES_AT_ONCE (64 << 20)

@@ -84,6 +84,11 @@ class Helpers:
             self._receive(left)
         return reply
 
+    def prepare(self) -> None:
+        """Starts a helper that has nothing to do yet, so that the first answer comes soon."""
+        if not self._helpers and self.most:
+            self._helpers.append(_start())
+
     def busy(self, keys: Sequence[Hashable]) -> bool:
         """Whether a question with one of ``keys`` is not answered."""
         self.poll()

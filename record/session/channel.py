@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import mmap
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from bpfrec.bpf.event_rings import default_ring_size, open_event_rings
@@ -35,7 +35,7 @@ Consumer = Callable[[int, bytes], None]
 class Channel:
     """``rings`` of one kind, one per CPU, which :meth:`drain` empties into the spool of ``kind``.
 
-    ``consumer``: who gets a copy of what was drained, right after it is spooled.
+    ``consumer``: who gets a copy of what is drained, before it is spooled.
     """
 
     def __init__(self, kind: SpoolKind, rings: list[Ring], spools: Spools) -> None:
@@ -50,19 +50,35 @@ class Channel:
         Raises:
             BpfrecError: writing failed, and not for lack of room.
         """
+        if self.consumer is not None:
+            self.keep(self.take())
+            return
+        for ring, head, slices in self._pending():
+            self._spools.write(self.kind, ring.cpu, slices)
+            ring.release(head)
+
+    def take(self) -> list[tuple[int, bytes]]:
+        """Takes what the rings hold, by CPU, and tells the consumer. It is still to be spooled: :meth:`keep`."""
+        taken = []
+        for ring, head, slices in self._pending():
+            data = b"".join(slices)
+            ring.release(head)
+            taken.append((ring.cpu, data))
+            if self.consumer is not None:
+                self.consumer(ring.cpu, data)
+        return taken
+
+    def keep(self, taken: Iterable[tuple[int, bytes]]) -> None:
+        """Spools what :meth:`take` gave. Errors as :meth:`drain`."""
+        for cpu, data in taken:
+            self._spools.write(self.kind, cpu, [memoryview(data)])
+
+    def _pending(self) -> Iterator[tuple[Ring, int, list[memoryview]]]:
         for ring in self.rings:
             head, slices = ring.pending()
-            if not slices:
-                continue
-            self._fullest = max(self._fullest, sum(map(len, slices)))
-            if self.consumer is None:
-                self._spools.write(self.kind, ring.cpu, slices)
-                ring.release(head)
-            else:
-                data = b"".join(slices)
-                ring.release(head)
-                self._spools.write(self.kind, ring.cpu, [memoryview(data)])
-                self.consumer(ring.cpu, data)
+            if slices:
+                self._fullest = max(self._fullest, sum(map(len, slices)))
+                yield ring, head, slices
 
     @property
     def cpus(self) -> frozenset[int]:

@@ -61,15 +61,21 @@ class Drain:
         self._ring_cpus &= set(online_cpus())
         return self._ring_cpus
 
-    def drain(self) -> None:
-        """Empties all rings."""
+    def drain(self, *, learns: bool = False) -> None:
+        """Empties all rings; ``learns``: and learns stacks for a while."""
         for channel in (self.channels.calls, self.channels.samples, self.channels.sched):
             if channel is not None:
                 channel.drain()
         events, now = self._drain_side_band()
-        if self.channels.snapshots is not None:
-            self.channels.snapshots.drain()
+        snapshots = self.channels.snapshots
+        taken = snapshots.take() if snapshots is not None else []
         self._forget(events, now)
+        # Until a stack is known, each call with it sends a snapshot: what has come is learned before it is written.
+        learned = self._learned() if learns else b""
+        if snapshots is not None:
+            snapshots.keep(taken)
+        if learned:
+            self._spools.append(SpoolKind.LEARNED, learned)
 
     def drain_side_band(self) -> None:
         """Empties the rings of the side band alone: what processes do is known, and the other rings fill up."""
@@ -95,14 +101,13 @@ class Drain:
                 for cpu, sample, _calls in unsent:
                     self._until.take(cpu, sample)
 
-    def learn(self) -> None:
-        """Learns stacks of the snapshots that were drained, for a while."""
-        if self.learner is None:
-            return
-        with self._tracker.careful.about("learning stacks"):
-            learned = self.learner.work()
-            if learned:
-                self._spools.append(SpoolKind.LEARNED, learned)
+    def _learned(self) -> bytes:
+        """Learns stacks of the snapshots that were drained, for a while; the records to spool."""
+        learned = b""
+        if self.learner is not None:
+            with self._tracker.careful.about("learning stacks"):
+                learned = self.learner.work()
+        return learned
 
     def counters(self, program: RecorderProgram) -> dict[str, int]:
         """The counters of ``program``, and how often the kernel stopped a timer of samples."""

@@ -77,7 +77,6 @@ class RecordingLoop:
                 if limit is not None:
                     self.is_limited = True
                     return limit
-                self.drain.learn()
                 if self.flight is not None and self.windows is not None:
                     self.flight.step()
                     self._step_windows(self.flight, self.windows)
@@ -91,7 +90,7 @@ class RecordingLoop:
     def _drain_and_mark(self) -> bool:
         """Drains the rings; whether a segment was closed."""
         mark = self.segments.due(self.program)
-        self.drain.drain()
+        self.drain.drain(learns=True)
         if mark is None:
             return False
         unsent = self.program.unsent()
