@@ -21,10 +21,11 @@ def call_texts(trace: Queries, chosen: str) -> Fragment:
     return Fragment(render("call_texts", **call_words([name for (name,) in found.rows])))
 
 
-def call_words(names: Sequence[str]) -> dict[str, Fragment]:
+def call_words(names: Sequence[str], span: Fragment | None = None) -> dict[str, Fragment]:
     """Values for a template, which has a CTE ``chosen`` with a column event_id.
 
     ``rows``: event_id and call_text of chosen calls that have one of ``names``; ``words``: what strace would write of a
-    row ``s`` of syscalls, in a query that joins these as ``texts`` where there are any.
+    row ``s`` of syscalls, in a query that joins these as ``texts`` where there are any. ``span``: a condition on ts_ns
+    that all chosen calls meet, so that others are not read.
     """
-    return {"rows": Fragment(render("call_rows", names=names)), "words": Fragment(render("call_words"))}
+    return {"rows": Fragment(render("call_rows", names=names, span=span)), "words": Fragment(render("call_words"))}

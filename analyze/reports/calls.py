@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import click
 
 from bpfrec.analyze.engine.filters import where
 from bpfrec.analyze.engine.protocols import Queries
-from bpfrec.analyze.engine.result import Result
+from bpfrec.analyze.engine.result import Result, Row
 from bpfrec.analyze.engine.sqltemplate import Fragment, literal, render
 from bpfrec.analyze.render.call_lines import call_lines
 from bpfrec.analyze.reports.call_filter import CallFilter
@@ -19,6 +19,9 @@ from bpfrec.analyze.reports.report import Answer, Options, Report
 from bpfrec.formats.schema import SIGNALS
 from bpfrec.formats.trace_reader import table_rows
 from bpfrec.formats.units import whole_number
+
+# Calls whose words are made and sorted at once.
+_AT_ONCE = 1 << 19
 
 
 def compute(
@@ -44,7 +47,42 @@ def compute(
     wanted = not calls.is_about_calls and table_rows(trace.manifest).get(SIGNALS.name, 0) > 0
     signals = calls.where(trace.manifest) if wanted else None
     query = calls_sql(trace, calls, around=around, context=context, stack=stack, top=top, signals=signals)
-    return trace.query(query, lazy=True)
+    result = trace.query(query, lazy=True)
+    spans = [] if around is not None or top else _spans(trace, calls)
+    if spans:
+        result.source = _Spans(trace, [calls_sql(trace, calls, stack=stack, signals=signals, span=s) for s in spans])
+    return result
+
+
+class _Spans:
+    """The rows of several queries one behind the other, each of which is run when the one before it has been read."""
+
+    def __init__(self, trace: Queries, queries: Sequence[str]) -> None:
+        self._trace, self._queries = trace, queries
+
+    def __iter__(self) -> Iterator[Row]:
+        for query in self._queries:
+            yield from self._trace.query(query, lazy=True)
+
+
+def _spans(trace: Queries, calls: CallFilter) -> list[Fragment]:
+    """Conditions on ts_ns that divide the chosen calls, in order of time, into parts that fit into memory.
+
+    None where all do.
+    """
+    counted = f"SELECT count(*) FROM syscalls WHERE {calls.where(trace.manifest)}"  # noqa: S608 - ours
+    [(count,)] = trace.query(counted).rows
+    parts = -(-count // _AT_ONCE)
+    if parts <= 1:
+        return []
+    shares = [number / parts for number in range(1, parts)]
+    [(found,)] = trace.query(render("call_spans", where=calls.where(trace.manifest), shares=shares)).rows
+    ends = sorted(set(found))
+    begins = ["TRUE", *(f"ts_ns >= {end}" for end in ends)]
+    return [
+        Fragment(f"({begin} AND {end})")
+        for begin, end in zip(begins, [*(f"ts_ns < {end}" for end in ends), "TRUE"], strict=True)
+    ]
 
 
 def calls_sql(
@@ -56,14 +94,15 @@ def calls_sql(
     stack: bool = False,
     top: int = 0,
     signals: Fragment | None = None,
+    span: Fragment | None = None,
 ) -> str:
     """The query of :func:`compute`, for those that join more columns to it.
 
-    ``signals``: the condition on rows of ``signals`` that are listed too; None for none.
+    ``signals``: the condition on rows of ``signals`` that are listed too; None for none. ``span``: one on ts_ns.
     """
     around_ns = None if around is None else moment_ns(_moment(around), trace)
     chosen = calls.where(trace.manifest)
-    parts = {"where": chosen, "around_ns": around_ns, "context": context, "top": top}
+    parts = {"where": chosen, "around_ns": around_ns, "context": context, "top": top, "span": span}
     names = "SELECT DISTINCT syscall FROM syscalls WHERE abi = 'x86_64' AND {} ORDER BY syscall"
     near = [chosen]
     if around_ns is not None:
@@ -72,7 +111,7 @@ def calls_sql(
         ]
         near.append(Fragment(f"event_id IN {literal(ids)}"))
     wanted = [name for (name,) in trace.query(names.format(where(near))).rows if name]
-    return render("calls", **call_words(wanted), stack=stack, signals=signals, **parts)
+    return render("calls", **call_words(wanted, span), stack=stack, signals=signals, **parts)
 
 
 def _moment(around: str | float) -> str | float:

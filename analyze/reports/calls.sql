@@ -15,7 +15,7 @@ chosen AS (
 {% else %}
 WITH chosen AS (
     SELECT event_id, ts_ns FROM syscalls
-    WHERE {{ where }}
+    WHERE {{ where }}{% if span %} AND {{ span }}{% endif +%}
 {% if top %}
     ORDER BY ts_ns, event_id LIMIT {{ top }}
 {% endif %}
@@ -57,13 +57,13 @@ SELECT
     , s.ts_ns
 {% endif %}
 FROM chosen
-JOIN syscalls AS s USING (event_id)
+JOIN {% if span %}(FROM syscalls WHERE {{ span }}){% else %}syscalls{% endif %} AS s USING (event_id)
 LEFT JOIN texts ON texts.event_id = chosen.event_id
 {% if signals is not none %}
 UNION ALL
 SELECT NULL, ts, pid, tid, comm, NULL, text, NULL, NULL, NULL{% if stack %}, NULL{% endif %}, ts_ns
 FROM signals
-WHERE {{ signals }}
+WHERE {{ signals }}{% if span %} AND {{ span }}{% endif +%}
 {% if around_ns is not none or top %}
     AND ts_ns BETWEEN (SELECT min(ts_ns) FROM chosen) AND (SELECT max(ts_ns) FROM chosen)
 {% endif %}

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from support.program import run_bpfrec
 from support.trace_builder import MS, START_NS, TraceBuilder
 
 import bpfrec
+from bpfrec.analyze.reports import calls
 from bpfrec.formats import schema
 from bpfrec.formats.errors import ReportError
+
+SAMPLE = Path(__file__).parents[3] / "sample_traces" / "talk.bpfrec"
 
 
 @pytest.fixture(scope="module")
@@ -27,6 +31,16 @@ def test_every_call_is_listed_once_in_the_order_of_time(lab1):
     assert texts[3] == 'openat(AT_FDCWD, "/tmp/out file", O_WRONLY|O_CREAT|O_APPEND, 0644) = 3'
     by_view = dict(lab1.query("SELECT event_id, call_text FROM sys.openat").rows)
     assert {event: texts[event] for event in by_view} == by_view
+
+
+@pytest.mark.parametrize("options", [{"stack": True}, {"failed": True}])
+def test_many_calls_are_listed_part_by_part(options, monkeypatch):
+    with bpfrec.open(SAMPLE) as trace:
+        at_once = trace.report("calls", **options).rows
+        monkeypatch.setattr(calls, "_AT_ONCE", len(at_once) // 3 + 1)
+        found = trace.report("calls", lazy=True, **options)
+        assert not isinstance(found.source, list)
+        assert found.rows == at_once
 
 
 def test_calls_around_one_and_around_a_moment(lab1):

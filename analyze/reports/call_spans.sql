@@ -1,0 +1,1 @@
+SELECT approx_quantile(ts_ns, list_value{{ shares }}) FROM syscalls WHERE {{ where }}
