@@ -10,7 +10,7 @@ from bpfrec.analyze.engine.sqltemplate import Fragment, bundled_sql, render_text
 from bpfrec.analyze.facade import Trace
 from bpfrec.analyze.flame.text import safe
 from bpfrec.analyze.reports.call_filter import CALLS_ONLY, CallFilter
-from bpfrec.analyze.reports.calls import calls_sql
+from bpfrec.analyze.reports.calls import calls_in_parts
 from bpfrec.formats.kernel.roles import calls_that
 
 UNKNOWN = "[unknown]"
@@ -102,7 +102,10 @@ class Source:
 
     def calls(self) -> Iterator[Call]:
         """The chosen calls by the time of their entry."""
-        listed = Fragment(calls_sql(self.trace, self._filter))
+        for part in calls_in_parts(self.trace, self._filter):
+            yield from self._calls(Fragment(part))
+
+    def _calls(self, listed: Fragment) -> Iterator[Call]:
         rows = self.trace.query(render_text(bundled_sql("export_calls"), listed=listed), lazy=True).source
         for event, ts_ns, duration_ns, pid, tid, syscall, text, ret, errno, stack, path in rows:
             failure = None if errno is None else safe(errno)

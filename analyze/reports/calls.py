@@ -48,13 +48,21 @@ def compute(
     signals = calls.where(trace.manifest) if wanted else None
     query = calls_sql(trace, calls, around=around, context=context, stack=stack, top=top, signals=signals)
     result = trace.query(query, lazy=True)
-    spans = [] if around is not None or top else _spans(trace, calls)
-    if spans:
-        result.source = _Spans(trace, [calls_sql(trace, calls, stack=stack, signals=signals, span=s) for s in spans])
+    if around is None and not top:
+        parts = calls_in_parts(trace, calls, stack=stack, signals=signals)
+        if len(parts) > 1:
+            result.source = _InParts(trace, parts)
     return result
 
 
-class _Spans:
+def calls_in_parts(
+    trace: Queries, calls: CallFilter, *, stack: bool = False, signals: Fragment | None = None
+) -> list[str]:
+    """Queries that give the rows of :func:`calls_sql` one behind the other, each of which fits into memory."""
+    return [calls_sql(trace, calls, stack=stack, signals=signals, span=span) for span in _spans(trace, calls)]
+
+
+class _InParts:
     """The rows of several queries one behind the other, each of which is run when the one before it has been read."""
 
     def __init__(self, trace: Queries, queries: Sequence[str]) -> None:
@@ -65,16 +73,13 @@ class _Spans:
             yield from self._trace.query(query, lazy=True)
 
 
-def _spans(trace: Queries, calls: CallFilter) -> list[Fragment]:
-    """Conditions on ts_ns that divide the chosen calls, in order of time, into parts that fit into memory.
-
-    None where all do.
-    """
+def _spans(trace: Queries, calls: CallFilter) -> list[Fragment | None]:
+    """Conditions on ts_ns that divide the chosen calls, in order of time; None alone where they fit into memory."""
     counted = f"SELECT count(*) FROM syscalls WHERE {calls.where(trace.manifest)}"  # noqa: S608 - ours
     [(count,)] = trace.query(counted).rows
     parts = -(-count // _AT_ONCE)
     if parts <= 1:
-        return []
+        return [None]
     shares = [number / parts for number in range(1, parts)]
     [(found,)] = trace.query(render("call_spans", where=calls.where(trace.manifest), shares=shares)).rows
     ends = sorted(set(found))
@@ -104,7 +109,7 @@ def calls_sql(
     chosen = calls.where(trace.manifest)
     parts = {"where": chosen, "around_ns": around_ns, "context": context, "top": top, "span": span}
     names = "SELECT DISTINCT syscall FROM syscalls WHERE abi = 'x86_64' AND {} ORDER BY syscall"
-    near = [chosen]
+    near = [chosen] if span is None else [chosen, span]
     if around_ns is not None:
         ids = [
             row[0] for row in trace.query(render("calls", **call_words([]), stack=False, signals=None, **parts)).rows
