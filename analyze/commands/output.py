@@ -108,10 +108,10 @@ class Output:
             if sys.stdout.isatty():
                 raise click.UsageError("--format parquet is no text: give --output FILE.")
             sys.stdout.flush()
-            write_parquet(result, sys.stdout.buffer)
+            write_parquet(result, sys.stdout.buffer, _in_columns(result)[1])
             return
         with output_file(self.path, force=self.force, binary=True) as file:
-            write_parquet(result, file)
+            write_parquet(result, file, _in_columns(result)[1])
 
 
 def rendered(result: Result, output: Output) -> Iterable[str]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import IO, TYPE_CHECKING, Any
 
-from bpfrec.analyze.engine.result import ARROW_TYPES, Result
+from bpfrec.analyze.engine.result import ARROW_TYPES, Result, Row
 from bpfrec.analyze.render.data import distinct
 
 if TYPE_CHECKING:
@@ -16,25 +17,48 @@ _ROWS_AT_ONCE = 100_000
 _TYPES = ARROW_TYPES | {"BLOB": "binary"}
 
 
-def write_parquet(result: Result, file: IO[bytes]) -> None:
+def write_parquet(result: Result, file: IO[bytes], batches: Iterable[pa.RecordBatch] = ()) -> None:
     """Writes ``result`` to ``file``, some rows at a time. Times keep their nanoseconds, and are UTC.
 
-    What Parquet has no type for that suits, as a list of structs with NULLs alone, becomes text.
+    What Parquet has no type for that suits, as a list of structs with NULLs alone, becomes text. ``batches``: the rows
+    in columns, if they are at hand; result.types are such that these have the same values.
     """
-    import pyarrow as pa  # noqa: PLC0415
-    import pyarrow.parquet as pq  # noqa: PLC0415
-
+    if batches:
+        _write(result, file, [_type(kind, []) for kind in result.types], (batch.columns for batch in batches))
+        return
     rows = iter(result.source)
     some = list(islice(rows, _ROWS_AT_ONCE))
     types = [_type(kind, [row[place] for row in some]) for place, kind in enumerate(result.types)]
+    _write(result, file, types, _columns(types, some, rows))
+
+
+def _write(result: Result, file: IO[bytes], types: list[pa.DataType], parts: Iterable[Sequence[pa.Array]]) -> None:
+    import pyarrow as pa  # noqa: PLC0415
+    import pyarrow.parquet as pq  # noqa: PLC0415
+
     schema = pa.schema(zip(distinct(result.columns), types, strict=True))
     with pq.ParquetWriter(file, schema, compression="zstd") as writer:
-        while True:
-            columns = [_array([row[place] for row in some], kind) for place, kind in enumerate(types)]
-            writer.write_table(pa.Table.from_arrays(columns, schema=schema))
-            some = list(islice(rows, _ROWS_AT_ONCE))
-            if not some:
-                break
+        for columns in parts:
+            cast = [_cast(column, kind) for column, kind in zip(columns, types, strict=True)]
+            writer.write_table(pa.Table.from_arrays(cast, schema=schema), row_group_size=_ROWS_AT_ONCE)
+
+
+def _columns(types: list[pa.DataType], some: list[Row], rows: Iterator[Row]) -> Iterator[list[pa.Array]]:
+    """The columns of ``some`` rows, though there may be none, and then of further ones."""
+    while True:
+        yield [_array([row[place] for row in some], kind) for place, kind in enumerate(types)]
+        some = list(islice(rows, _ROWS_AT_ONCE))
+        if not some:
+            break
+
+
+def _cast(column: pa.Array, kind: pa.DataType) -> pa.Array:
+    import pyarrow as pa  # noqa: PLC0415
+
+    if pa.types.is_timestamp(kind) and not pa.types.is_timestamp(column.type):
+        # Text without a zone.
+        return column.cast(pa.timestamp("ns")).cast(kind)
+    return column.cast(kind)
 
 
 def _type(kind: str, values: list[Any]) -> pa.DataType:

@@ -178,6 +178,21 @@ def test_lists_and_numbers_fit_into_parquet(lab1_trace, tmp_path, name):
     assert pq.read_table(tmp_path / "a.parquet").num_rows == len(rows) > 0
 
 
+def test_many_rows_in_parquet_are_what_few_are(lab1_trace, tmp_path):
+    """Many are read in columns; a list, which is not, keeps the answer in rows."""
+    times = "syscalls AS s, syscalls AS a, syscalls AS b"
+    many = f"SELECT s.* FROM {times} ORDER BY a.event_id, b.event_id, s.event_id LIMIT 60000"
+    tables = []
+    for name, extra in (("columns", ""), ("rows", ", [1] AS more")):
+        query = f"SELECT *{extra}, NULL AS nothing, make_timestamp_ns(ts_ns) AS at FROM ({many})"
+        done = run_bpfrec("sql", "-i", lab1_trace, query, "-o", tmp_path / f"{name}.parquet")
+        assert done.returncode == 0, done.stderr
+        tables.append(pq.read_table(tmp_path / f"{name}.parquet"))
+    in_columns, in_rows = tables
+    assert in_columns.num_rows == 60_000
+    assert in_columns.equals(in_rows.drop_columns("more"))
+
+
 def test_nothing_is_overwritten_without_force(tmp_path):
     trace = Path(__file__).parents[2] / "sample_traces" / "lab2-node.bpfrec"
     for words in (("report", "failed-opens"), ("analyze", "flamegraph")):
