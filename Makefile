@@ -9,7 +9,7 @@ SUDO_TESTS := $(if $(SUDO),$(SUDO) --preserve-env=CI$(comma)BPFREC_KERNEL_TESTS)
 
 # Debian's packages: what recording needs, and what the tests and peers need besides.
 SETUP_PACKAGES := gcc libc6-dev python3-bpfcc python3-venv
-TEST_PACKAGES := binutils bpftool bpftrace chromium clang-format g++ gdb git procps sqlite3 strace
+TEST_PACKAGES := binutils bpfcc-tools bpftool bpftrace chromium clang-format g++ gdb git linux-headers-amd64 procps sqlite3 strace
 # Those from elsewhere serve as well as Debian's.
 NODE_PACKAGE := $(if $(shell command -v node),,nodejs)
 RUST_PACKAGE := $(if $(shell command -v rustc || ls ~/.cargo/bin/rustc 2>/dev/null),,rustc)

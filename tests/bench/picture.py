@@ -29,6 +29,7 @@ COLOURS = {
 LABELS = {
     "read": "read 1 byte",
     "open-missing": "open, fails",
+    "open-missing-deep": "open, fails,\n20 calls deep",
     "open-close": "open + close",
     "two-threads": "getppid,\ntwo threads",
     "gcc": "gcc\nbuilds a project",
