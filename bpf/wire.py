@@ -400,7 +400,7 @@ def _are_whole(heads: Words) -> NDArray[np.bool_]:
     Only a damaged spool has others.
     """
     sizes, kinds = heads.view("<u2")[::4], _byte(heads, 4)
-    captured = np.maximum(heads.view("<i2")[1::4], 0)
+    captured = np.maximum(heads.view("<i2")[1::4], 0).astype(np.int32)
     calls = sizes >= SYSCALL.itemsize + _WORD * _byte(heads, 6).astype(np.int32) + captured
     whole: NDArray[np.bool_] = (kinds != KIND_SYSCALL) | calls
     whole &= (kinds != KIND_PROCESS) | (sizes >= PROCESS.itemsize)

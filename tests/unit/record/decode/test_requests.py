@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from support import ring_bytes
 
@@ -81,6 +81,8 @@ def test_paths(paths: bytes, columns: dict[str, int], expected: tuple[str | None
     assert tuple(found.get(name) for name in ("path", "path_status", "path2", "path2_status")) == expected
 
 
+# More bytes of paths than 16 bits count, with those of the record.
+@example(b"\x88\x7f" + bytes(wire.URING.itemsize - 5))
 @given(st.binary(min_size=wire.URING.itemsize - 5, max_size=wire.URING.itemsize + 64))
 def test_no_bytes_make_it_fail(data: bytes) -> None:
     head = b"\0\0" + data[:2] + bytes([wire.KIND_URING]) + data[2:]
