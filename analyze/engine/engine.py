@@ -199,7 +199,10 @@ class Engine:
         # The session's other bounds are DuckDB's own, but they would let COPY write into what it may read.
         if not self._copies and _COPY.search(sql) and any(map(self._is_copy, self.statements(sql))):
             raise files_refused("COPY")
-        self._compute(self._catalog.prepare(sql))
+        # Hundreds of thousands of views can be asked for; it may be interrupted.
+        with sql_errors():
+            tables = self._catalog.prepare(sql)
+        self._compute(tables)
 
     def _is_copy(self, statement: duckdb.Statement) -> bool:
         """Whether a statement is COPY, or explains or prepares one."""

@@ -55,7 +55,11 @@ def sql_errors() -> Iterator[None]:
 
 
 def damage(error: Exception, trace: str, name: str) -> TraceFileError:
-    """The error for the table ``name`` of ``trace``, which DuckDB could not read."""
+    """The error for the table ``name`` of ``trace``, which DuckDB could not read; KeyboardInterrupt comes of Ctrl-C."""
+    import duckdb  # noqa: PLC0415
+
+    if isinstance(error, duckdb.InterruptException):
+        raise KeyboardInterrupt from None
     cause = str(error).splitlines()[0]
     return failure_behind(error) or TraceFileError(f"{trace}: {name} is damaged: {cause}", "Ask for the file again.")
 

@@ -16,12 +16,15 @@ from bpfrec.analyze.reports.call_texts import call_words
 from bpfrec.analyze.reports.moments import event_of, moment_ns
 from bpfrec.analyze.reports.option_types import Count, top_option
 from bpfrec.analyze.reports.report import Answer, Options, Report
+from bpfrec.formats.kernel.syscalls import syscalls
 from bpfrec.formats.schema import SIGNALS
 from bpfrec.formats.trace_reader import table_rows
 from bpfrec.formats.units import whole_number
 
 # Calls whose words are made and sorted at once.
 _AT_ONCE = 1 << 19
+# Names of calls that no kernel has whose words are made as strace would; a hostile trace has hundreds of thousands.
+_MOST_UNKNOWN = 100
 
 
 def compute(
@@ -115,7 +118,9 @@ def calls_sql(
             row[0] for row in trace.query(render("calls", **call_words([]), stack=False, signals=None, **parts)).rows
         ]
         near.append(Fragment(f"event_id IN {literal(ids)}"))
-    wanted = [name for (name,) in trace.query(names.format(where(near))).rows if name]
+    found = [name for (name,) in trace.query(names.format(where(near))).rows if name]
+    unknown = [name for name in found if name not in syscalls()]
+    wanted = [*(name for name in found if name in syscalls()), *unknown[:_MOST_UNKNOWN]]
     return render("calls", **call_words(wanted, span), stack=stack, signals=signals, **parts)
 
 

@@ -27,6 +27,7 @@ from bpfrec.analyze.views.tables import (
     syscall_view,
     table_view,
 )
+from bpfrec.formats.columns import Table
 from bpfrec.formats.errors import TraceFileError
 from bpfrec.formats.kernel.syscalls import syscalls
 from bpfrec.formats.remote.remote_reader import RemoteTable, RemoteTraceReader
@@ -48,6 +49,16 @@ room, and row groups can share them.
 """
 
 _TABLES = {table.name: table for table in TABLES}
+
+_NUMBERS = (
+    "BOOLEAN",
+    "FLOAT",
+    "DOUBLE",
+    "DECIMAL",
+    *(f"{u}{n}INT" for u in ("", "U") for n in ("TINY", "SMALL", "BIG", "HUGE")),
+)
+_KINDS = dict.fromkeys((*_NUMBERS, "INTEGER", "UINTEGER"), "number") | {"VARCHAR": "text", "ENUM": "text"}
+_LONGEST_NAME = 20
 
 
 class TraceLibrary:
@@ -94,7 +105,7 @@ class TraceLibrary:
                 return execs_view(bundled_sql("execs"))
         table = _TABLES[key]
         parquet = self._reader.queried(table)
-        present = set() if parquet is None else self._columns(key, parquet)
+        present = set() if parquet is None else self._columns(table, parquet)
         view = table_view(table, parquet, present, wall_offset_ns(self._manifest))
         has_debug_files = bool(self._debug.folders) or self._debug.saved.exist
         return symbolized_view(view, self._debug) if table is FRAMES and has_debug_files else view
@@ -109,13 +120,14 @@ class TraceLibrary:
         if STACK_TEXT in lower:
             yield stack_text_function()
 
-    def _columns(self, name: str, parquet: Path | RemoteTable) -> set[str]:
-        """The columns of a Parquet file, in lower case."""
+    def _columns(self, table: Table, parquet: Path | RemoteTable) -> set[str]:
+        """The columns of the Parquet file of ``table``, in lower case."""
         import duckdb  # noqa: PLC0415
 
+        name = table.name
         try:
             described = self._connection.execute(f"DESCRIBE SELECT * FROM {parquet_source(parquet)}")  # noqa: S608 - a literal
-            columns = {row[0].lower() for row in described.fetchall()}
+            columns = {row[0].lower(): row[1] for row in described.fetchall()}
             pattern = literal(parquet_pattern(parquet))
             counted = self._connection.execute(f"SELECT num_rows FROM parquet_file_metadata({pattern})")  # noqa: S608 - a literal
             ((rows,),) = counted.fetchall()
@@ -127,7 +139,25 @@ class TraceLibrary:
                 f"{self._reader.path}: {name} is damaged: it has {rows:,} rows, more than fit into this file",
                 "Ask for the file again.",
             )
-        return columns
+        for column in table.columns:
+            found = columns.get(column.name, column.sql_type)
+            if _kind(found) != _kind(column.sql_type):
+                raise TraceFileError(
+                    f"{self._reader.path}: {name} is damaged: its column {column.name} is of type {_word(found)},"
+                    f" not {column.sql_type}",
+                    "Ask for the file again.",
+                )
+        return set(columns)
+
+
+def _kind(sql_type: str) -> str:
+    """What values of a type of DuckDB are: one that another type of the same kind can be made of."""
+    return "list" if sql_type.endswith("]") else _KINDS.get(_word(sql_type), _word(sql_type))
+
+
+def _word(sql_type: str) -> str:
+    """The name of a type without what it consists of, which may be anything."""
+    return sql_type.partition("(")[0].partition(" ")[0][:_LONGEST_NAME]
 
 
 def _execute(statement: str, connection: duckdb.DuckDBPyConnection) -> None:

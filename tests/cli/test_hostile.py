@@ -44,6 +44,7 @@ USUAL = (
     *("a_manifest_of_zeros", "an_encrypted_member", "a_member_of_an_unknown_method", "a_member_that_claims_4_gb"),
     *("a_member_that_begins_behind_the_end", "a_sparse_file", "half_a_file", "a_page_of_the_web", "times_at_the_ends"),
     *("evil_texts", "parts_of_wrong_kinds", "rows_that_repeat_to_billions", "loops_of_parents"),
+    *("bytes_for_all", "names_of_their_own_for_all"),
 )
 """Those that are asked; BPFREC_HOSTILE=all asks all of everything, which takes half an hour on a busy machine."""
 WHOLE = ("evil_texts", "rows_that_repeat_to_billions", "loops_of_parents", "times_at_the_ends", "parts_of_wrong_kinds")
