@@ -24,7 +24,8 @@ def write_parquet(result: Result, file: IO[bytes], batches: Iterable[pa.RecordBa
     in columns, if they are at hand; result.types are such that these have the same values.
     """
     if batches:
-        _write(result, file, [_type(kind, []) for kind in result.types], (batch.columns for batch in batches))
+        types = [_type(kind, []) for kind in result.types]
+        _write(result, file, types, ([*map(_cast, batch.columns, types)] for batch in batches))
         return
     rows = iter(result.source)
     some = list(islice(rows, _ROWS_AT_ONCE))
@@ -39,8 +40,7 @@ def _write(result: Result, file: IO[bytes], types: list[pa.DataType], parts: Ite
     schema = pa.schema(zip(distinct(result.columns), types, strict=True))
     with pq.ParquetWriter(file, schema, compression="zstd") as writer:
         for columns in parts:
-            cast = [_cast(column, kind) for column, kind in zip(columns, types, strict=True)]
-            writer.write_table(pa.Table.from_arrays(cast, schema=schema), row_group_size=_ROWS_AT_ONCE)
+            writer.write_table(pa.Table.from_arrays(columns, schema=schema), row_group_size=_ROWS_AT_ONCE)
 
 
 def _columns(types: list[pa.DataType], some: list[Row], rows: Iterator[Row]) -> Iterator[list[pa.Array]]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from bpfrec.analyze.engine.protocols import Queries
 from bpfrec.analyze.engine.sqltemplate import Fragment, render
+from bpfrec.analyze.views.library import without_most_unknown
 
 
 def call_texts(trace: Queries, chosen: str) -> Fragment:
@@ -27,5 +28,8 @@ def call_words(names: Sequence[str], span: Fragment | None = None) -> dict[str, 
     ``rows``: event_id and call_text of chosen calls that have one of ``names``; ``words``: what strace would write of a
     row ``s`` of syscalls, in a query that joins these as ``texts`` where there are any. ``span``: a condition on ts_ns
     that all chosen calls meet, so that others are not read.
+
+    Each name takes a view, and a hostile trace has hundreds of thousands that no kernel has: most are left out.
     """
-    return {"rows": Fragment(render("call_rows", names=names, span=span)), "words": Fragment(render("call_words"))}
+    rows = render("call_rows", names=without_most_unknown(names), span=span)
+    return {"rows": Fragment(rows), "words": Fragment(render("call_words"))}

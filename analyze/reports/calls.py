@@ -16,15 +16,12 @@ from bpfrec.analyze.reports.call_texts import call_words
 from bpfrec.analyze.reports.moments import event_of, moment_ns
 from bpfrec.analyze.reports.option_types import Count, top_option
 from bpfrec.analyze.reports.report import Answer, Options, Report
-from bpfrec.formats.kernel.syscalls import syscalls
 from bpfrec.formats.schema import SIGNALS
 from bpfrec.formats.trace_reader import table_rows
 from bpfrec.formats.units import whole_number
 
 # Calls whose words are made and sorted at once.
 _AT_ONCE = 1 << 19
-# Names of calls that no kernel has whose words are made as strace would; a hostile trace has hundreds of thousands.
-_MOST_UNKNOWN = 100
 
 
 def compute(
@@ -49,12 +46,13 @@ def compute(
     """
     wanted = not calls.is_about_calls and table_rows(trace.manifest).get(SIGNALS.name, 0) > 0
     signals = calls.where(trace.manifest) if wanted else None
+    parts = calls_in_parts(trace, calls, stack=stack, signals=signals) if around is None and not top else []
+    if len(parts) == 1:
+        return trace.query(parts[0], lazy=True)
     query = calls_sql(trace, calls, around=around, context=context, stack=stack, top=top, signals=signals)
     result = trace.query(query, lazy=True)
-    if around is None and not top:
-        parts = calls_in_parts(trace, calls, stack=stack, signals=signals)
-        if len(parts) > 1:
-            result.source = _InParts(trace, parts)
+    if parts:
+        result.source = _InParts(trace, parts)
     return result
 
 
@@ -78,13 +76,13 @@ class _InParts:
 
 def _spans(trace: Queries, calls: CallFilter) -> list[Fragment | None]:
     """Conditions on ts_ns that divide the chosen calls, in order of time; None alone where they fit into memory."""
-    counted = f"SELECT count(*) FROM syscalls WHERE {calls.where(trace.manifest)}"  # noqa: S608 - ours
-    [(count,)] = trace.query(counted).rows
+    chosen = calls.where(trace.manifest)
+    [(count,)] = trace.query(f"SELECT count(*) FROM syscalls WHERE {chosen}").rows  # noqa: S608 - ours
     parts = -(-count // _AT_ONCE)
     if parts <= 1:
         return [None]
     shares = [number / parts for number in range(1, parts)]
-    [(found,)] = trace.query(render("call_spans", where=calls.where(trace.manifest), shares=shares)).rows
+    [(found,)] = trace.query(render("call_spans", where=chosen, shares=shares)).rows
     ends = sorted(set(found))
     begins = ["TRUE", *(f"ts_ns >= {end}" for end in ends)]
     return [
@@ -118,9 +116,7 @@ def calls_sql(
             row[0] for row in trace.query(render("calls", **call_words([]), stack=False, signals=None, **parts)).rows
         ]
         near.append(Fragment(f"event_id IN {literal(ids)}"))
-    found = [name for (name,) in trace.query(names.format(where(near))).rows if name]
-    unknown = [name for name in found if name not in syscalls()]
-    wanted = [*(name for name in found if name in syscalls()), *unknown[:_MOST_UNKNOWN]]
+    wanted = [name for (name,) in trace.query(names.format(where(near))).rows if name]
     return render("calls", **call_words(wanted, span), stack=stack, signals=signals, **parts)
 
 

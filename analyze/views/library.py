@@ -11,6 +11,7 @@ from bpfrec.analyze.decode.functions import functions, named_in
 from bpfrec.analyze.engine.catalog import SYS_SCHEMA
 from bpfrec.analyze.engine.errors import damage
 from bpfrec.analyze.engine.protocols import SqlFunction
+from bpfrec.analyze.engine.result import ARROW_TYPES
 from bpfrec.analyze.engine.sqltemplate import bundled_sql, literal
 from bpfrec.analyze.engine.view import View
 from bpfrec.analyze.views.demangle import DEMANGLED, demangled_function
@@ -50,14 +51,7 @@ room, and row groups can share them.
 
 _TABLES = {table.name: table for table in TABLES}
 
-_NUMBERS = (
-    "BOOLEAN",
-    "FLOAT",
-    "DOUBLE",
-    "DECIMAL",
-    *(f"{u}{n}INT" for u in ("", "U") for n in ("TINY", "SMALL", "BIG", "HUGE")),
-)
-_KINDS = dict.fromkeys((*_NUMBERS, "INTEGER", "UINTEGER"), "number") | {"VARCHAR": "text", "ENUM": "text"}
+_KINDS = dict.fromkeys((*ARROW_TYPES, "DECIMAL", "HUGEINT", "UHUGEINT"), "number") | {"VARCHAR": "text", "ENUM": "text"}
 _LONGEST_NAME = 20
 
 
@@ -78,10 +72,7 @@ class TraceLibrary:
     @cached_property
     def calls(self) -> Sequence[str]:
         """The system calls in the trace, and of those that no kernel has the first :data:`MOST_UNKNOWN`."""
-        recorded = recorded_syscalls(self._manifest.syscalls)
-        unknown = [name for name in recorded if name not in syscalls()]
-        beyond = set(unknown[MOST_UNKNOWN:])
-        return [name for name in recorded if name not in beyond]
+        return without_most_unknown(recorded_syscalls(self._manifest.syscalls))
 
     def is_call(self, name: str) -> bool:
         """Whether a trace can have calls of this name."""
@@ -148,6 +139,13 @@ class TraceLibrary:
                     "Ask for the file again.",
                 )
         return set(columns)
+
+
+def without_most_unknown(names: Sequence[str]) -> list[str]:
+    """The names of calls in ``names``, and of those that no kernel has the first :data:`MOST_UNKNOWN`."""
+    unknown = [name for name in names if name not in syscalls()]
+    beyond = set(unknown[MOST_UNKNOWN:])
+    return [name for name in names if name not in beyond]
 
 
 def _kind(sql_type: str) -> str:

@@ -193,8 +193,9 @@ class _Session:
         if signals.received:
             # Nobody knows yet that it records, and the command has not begun: that is no recording.
             raise InterruptedEarlyError(signals.received[0][0])
-        # Files of new processes are opened soon, for calls wait for what is learned from them.
-        self._tracker.modules.helpers.prepare()
+        if drain.learner is not None:
+            # Files of new processes are opened soon, for calls wait for what is learned from them.
+            self._tracker.modules.helpers.prepare()
         listener.started()
         if self._child is not None:
             self._child.release()

@@ -110,5 +110,7 @@ def test_where_the_files_are_in_another_process() -> None:
     assert places_in(files, space(libc._replace(build_id="cc"), program), 50, build_id) is None, "another file"
     assert places_in(files, space(libc._replace(time=60), program), 50, build_id) is None, "mapped later"
     moved = VDSO._replace(start=0x80000, end=0x81000)
-    assert places_in((VDSO,), space(moved), 50, build_id) is not None
+    found = places_in((VDSO,), space(moved), 50, build_id)
+    assert found is not None
+    assert are_where_seen(found, mixed_shifts([0x10000]))
     assert places_in((VDSO,), space(moved._replace(path="//anon")), 50, build_id) is None
