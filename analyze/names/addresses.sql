@@ -11,7 +11,7 @@ SELECT
         WHEN 2 THEN concat(address, ':', nullif(port, 0)::VARCHAR, if(port = 0, '?', ''))
         WHEN 10 THEN concat('[', address, ']:', nullif(port, 0)::VARCHAR, if(port = 0, '?', ''))
         ELSE address END AS address
-FROM world_rare_calls AS c
+FROM world_calls AS c
 JOIN sockaddrs AS a ON a.event_id = c.event_id AND a.arg = 1 AND a.status IS NULL
 WHERE syscall IN {{ calls }}
     AND (ret BETWEEN 0 AND 2147483647 OR (syscall = 'connect' AND errno = 'EINPROGRESS'))

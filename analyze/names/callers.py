@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pyarrow as pa
 
 from bpfrec.formats.numeric.asof import Integers
 
 _PID = 0xFFFFFFFF
+_INT64 = pa.int64()
 
 
-def numbers(table: pa.Table, name: str, null: int) -> Integers:
-    """A column of integers, ``null`` where it is NULL."""
+def numbers(table: pa.Table, name: str, null: int, kind: pa.DataType = _INT64) -> Integers:
+    """A column of integers, ``null`` where it is NULL, as numbers of ``kind``; not to be written to."""
     # What takes all 64 bits of an argument becomes negative.
-    column = table[name].combine_chunks().cast(pa.int64(), safe=False)
-    filled: Integers = column.fill_null(null).to_numpy(zero_copy_only=False)
-    return filled.copy()
+    column = table[name].combine_chunks().cast(kind, safe=False)
+    filled: Integers = (column.fill_null(null) if column.null_count else column).to_numpy()
+    return filled
 
 
 def callers(table: pa.Table) -> Integers:
     """The threads in the columns ``pid`` and ``tid``; a process whose ``tid`` is NULL stands for its main thread."""
     pid = numbers(table, "pid", -1)
     tid = numbers(table, "tid", -1)
-    tid[tid < 0] = pid[tid < 0]
-    return caller(pid, tid)
+    return caller(pid, np.where(tid < 0, pid, tid) if len(tid) and tid.min() < 0 else tid)
 
 
 def caller(pid: Integers, tid: Integers) -> Integers:

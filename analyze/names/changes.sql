@@ -2,14 +2,23 @@
 CREATE OR REPLACE TEMP TABLE world_changes AS
 WITH
 makers(syscall, name, argument, mask, open_how) AS (VALUES {{ makers }}),
-state AS MATERIALIZED (
+opens AS (
+    SELECT
+        event_id, pid, tid, ret, path, path_status,
+        2 * ts_ns AS entered,
+        2 * (ts_ns + coalesce(duration_ns, 0)) AS ended,
+        if(syscall = 'open', arg1, arg2) AS open_flags,
+        if(syscall = 'open', {{ CWD }}, c_int(arg0)) AS start
+    FROM syscalls
+    WHERE syscall IN ('open', 'openat') AND ret BETWEEN 0 AND 2147483647
+),
+state AS (
     SELECT
         event_id, pid, tid, syscall, arg0, arg1, arg2, arg3, arg4, arg5, ret, path, path_status,
         2 * ts_ns AS entered,
         2 * (ts_ns + coalesce(duration_ns, 0)) AS ended
     FROM world_calls
-    WHERE syscall IN {{ changers }}
-        AND (ret BETWEEN 0 AND 2147483647 OR (syscall = 'close' AND errno IS DISTINCT FROM 'EBADF'))
+    WHERE ret BETWEEN 0 AND 2147483647
 ),
 made AS (
     SELECT
@@ -20,8 +29,7 @@ made AS (
             WHEN m.argument IS NULL THEN m.mask != 0
             ELSE [arg0, arg1, arg2, arg3, arg4, arg5][m.argument + 1] & m.mask != 0
         END AS close_on_exec,
-        CASE syscall WHEN 'open' THEN arg1 WHEN 'openat' THEN arg2 WHEN 'openat2' THEN coalesce(h.word0, 0) ELSE 0 END
-            AS open_flags,
+        if(syscall = 'openat2', coalesce(h.word0, 0), 0) AS open_flags,
         CASE syscall WHEN 'openat2' THEN h.word2 ELSE 0 END AS resolve
     FROM state AS s
     JOIN makers AS m USING (syscall)
@@ -34,8 +42,12 @@ made AS (
         AND NOT (syscall = 'bpf' AND c_int(arg0) NOT IN {{ bpf_makers }})
 ),
 paths AS (
-    SELECT event_id, pid, tid, CAST(ret AS INTEGER) AS fd, entered, ended, close_on_exec, open_flags, path, path_status,
-        CASE WHEN syscall IN ('openat', 'openat2') THEN c_int(arg0) ELSE {{ CWD }} END AS start,
+    SELECT event_id, pid, tid, CAST(ret AS INTEGER) AS fd, entered, ended, open_flags & {{ O_CLOEXEC }} != 0 AS close_on_exec,
+        open_flags, path, path_status, start, FALSE AS in_root, FALSE AS without_links, FALSE AS is_elsewhere
+    FROM opens
+    UNION ALL
+    SELECT event_id, pid, tid, CAST(ret AS INTEGER), entered, ended, close_on_exec, open_flags, path, path_status,
+        if(syscall = 'openat2', c_int(arg0), {{ CWD }}) AS start,
         coalesce(resolve & {{ RESOLVE_IN_ROOT }} != 0, FALSE) AS in_root,
         coalesce(resolve & {{ RESOLVE_NO_SYMLINKS }} != 0, FALSE) AS without_links,
         {{ leads_elsewhere }} AS is_elsewhere
@@ -120,9 +132,9 @@ WHERE syscall IN ('dup', 'fchdir')
     OR (syscall IN ('fcntl', 'fcntl64') AND arg1 IN (0, {{ F_SETFD }}, {{ F_DUPFD_CLOEXEC }}))
     OR (syscall = 'ioctl' AND c_uint(arg1) IN ({{ FIOCLEX }}, {{ FIONCLEX }}))
 UNION ALL
-SELECT {{ CLOSED }}, event_id, pid, tid, c_int(arg0), entered + 1, 0, entered, FALSE, FALSE, 0, {{ NOT_OPEN }}, NULL
-FROM state
-WHERE syscall = 'close'
+SELECT {{ CLOSED }}, event_id, pid, tid, c_int(arg0), 2 * ts_ns + 1, 0, 2 * ts_ns, FALSE, FALSE, 0, {{ NOT_OPEN }}, NULL
+FROM syscalls
+WHERE syscall = 'close' AND errno IS DISTINCT FROM 'EBADF'
 UNION ALL
 -- What getcwd says of the working directory it says from the root.
 SELECT {{ OPENED }}, s.event_id, pid, tid, {{ CWD }}, ended, {{ ROOT }}, entered, FALSE, FALSE, 2, 0, g.value

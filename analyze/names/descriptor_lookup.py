@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from bpfrec.analyze.names.callers import callers, numbers
 from bpfrec.analyze.names.coverage import Coverage, Losses
@@ -23,6 +24,8 @@ from bpfrec.analyze.names.reasons import (
 )
 from bpfrec.formats.kernel.roles import calls_that
 from bpfrec.formats.numeric.asof import FOREVER, AsOf, Booleans, Integers
+from bpfrec.formats.numeric.grouping import ranked, stable_order
+from bpfrec.formats.numeric.parts import in_parts
 
 _ROUNDS = 64
 
@@ -32,34 +35,34 @@ class Changes:
     """The rows of ``changes.sql``, by column; see there. ``event``: the call, -1 where none made the change."""
 
     event: Integers
-    kind: Integers
+    kind: NDArray[np.int8]
     caller: Integers
-    fd: Integers
+    fd: NDArray[np.int32]
     at: Integers
-    source: Integers
+    source: NDArray[np.int32]
     entered: Integers
     close_on_exec: Booleans
     snapshot: Booleans
-    no_links: Integers
-    reason: Integers
-    text: Integers
+    no_links: NDArray[np.int8]
+    reason: NDArray[np.int8]
+    text: NDArray[np.int32]
 
     @staticmethod
     def of(rows: pa.Table) -> Changes:
         """The changes in a table with those columns, ``text`` as a number, -1 for none."""
         return Changes(
             event=numbers(rows, "event_id", -1),
-            kind=numbers(rows, "kind", CLOSED),
+            kind=numbers(rows, "kind", CLOSED, pa.int8()),
             caller=callers(rows),
-            fd=numbers(rows, "fd", -1),
+            fd=numbers(rows, "fd", -1, pa.int32()),
             at=numbers(rows, "at", 0),
-            source=numbers(rows, "source", -1),
+            source=numbers(rows, "source", -1, pa.int32()),
             entered=numbers(rows, "entered", 0),
             close_on_exec=flags(rows, "close_on_exec"),
             snapshot=flags(rows, "snapshot"),
-            no_links=numbers(rows, "no_links", 0),
-            reason=numbers(rows, "reason", NONE),
-            text=numbers(rows, "text", -1),
+            no_links=numbers(rows, "no_links", 0, pa.int8()),
+            reason=numbers(rows, "reason", NONE, pa.int8()),
+            text=numbers(rows, "text", -1, pa.int32()),
         )
 
 
@@ -74,23 +77,19 @@ class DescriptorLookup:
         self._losses = losses
         self._coverage = coverage
         self._whole = coverage.whole_processes(tables.pid)
-        self.table = tables.of(changes.caller, changes.fd <= CWD, changes.at)
+        (self.table,) = in_parts(lambda *asked: (tables.of(*asked),), changes.caller, changes.fd <= CWD, changes.at)
         self._slots = AsOf(_slot(self.table, changes.fd), changes.at)
         self._set_breaks(breaks)
         self._uring = self._beginning_of_uring(rings)
-        # Where nothing else can have happened to a descriptor, its change says it all.
-        self._is_calm = bool(
-            len(self._slots.order)
-            and losses.none
-            and not len(self._ranges.order)
-            and (tables.split == FOREVER).all()
-            and (self._uring == FOREVER).all()
-            and self._whole.all()
-        )
-        self._stays = ((changes.kind != CLOSED) & ~changes.close_on_exec)[self._slots.order]
+        self._calm = self._calm_tables()
+        self._settled = self._settled_changes()
 
     def find(self, callers: Integers, fds: Integers, times: Integers) -> tuple[Integers, Integers]:
         """The change that made each number what it is to a thread at that time (-1: none); a reason where none did."""
+        found, reason = in_parts(self._find, callers, fds, times)
+        return found, reason
+
+    def _find(self, callers: Integers, fds: Integers, times: Integers) -> tuple[Integers, Integers]:
         found, reason = self._search(self._tables.of(callers, fds <= CWD, times), fds, times)
         self._admit_ignorance(fds, found, reason)
         return found, reason
@@ -99,7 +98,7 @@ class DescriptorLookup:
         """The same, of numbers in tables (as :attr:`table` of a change); a number that is -1 and ``NOT_OPEN`` may have
         been made again by a call that was not to be recorded.
         """
-        found, reason = self._search(table, fds, times)
+        found, reason = in_parts(self._search, table, fds, times)
         if not self._coverage.closing:
             found[:], reason[:] = -1, NOT_RECORDED
         return found, reason
@@ -127,11 +126,20 @@ class DescriptorLookup:
 
     def _search(self, tables: Integers, fds: Integers, times: Integers) -> tuple[Integers, Integers]:
         found, reason = np.full(len(fds), -1), np.full(len(fds), NONE)
-        table, time, rows = tables.copy(), times.copy(), np.flatnonzero(tables >= 0)
+        reason[tables < 0] = OPENED_BEFORE
+        rows = np.flatnonzero(tables >= 0)
+        if self._calm.any():
+            rows = self._find_settled(rows, tables, fds, times, found, reason)
+        rows, heads, group = self._alike(rows, tables, fds, times)
+        of_heads = self._climb(tables[heads], fds[heads], times[heads])
+        found[rows], reason[rows] = (of_head[group] for of_head in of_heads)
+        return found, reason
+
+    def _climb(self, tables: Integers, fds: Integers, times: Integers) -> tuple[Integers, Integers]:
+        """Looks numbers up in tables, and in those that these were copied from."""
+        found, reason = np.full(len(fds), -1), np.full(len(fds), NONE)
+        table, time, rows = tables.copy(), times.copy(), np.arange(len(fds))
         executed = np.zeros(len(fds), bool)
-        reason[table < 0] = OPENED_BEFORE
-        if self._is_calm:
-            rows = self._find_undisturbed(rows, fds, table, time, found)
         while len(rows):
             rows = self._step(rows, fds, table, time, executed, found, reason)
         return found, reason
@@ -184,15 +192,67 @@ class DescriptorLookup:
                 begins[self._tables.pid == pid] = at
         return begins
 
-    def _find_undisturbed(
-        self, rows: Integers, fds: Integers, table: Integers, time: Integers, found: Integers
+    def _calm_tables(self) -> Booleans:
+        """In which tables nothing but changes and execs can have happened to descriptors."""
+        tables = self._tables
+        quiet = (tables.split == FOREVER) & (self._uring == FOREVER) & self._whole
+        quiet[self._ranges.keys[self._ranges.keys >= 0]] = False
+        calm: Booleans = quiet & ~self._losses.any_between(
+            tables.pid, np.full(len(quiet), -FOREVER), np.full(len(quiet), FOREVER)
+        )
+        return calm
+
+    def _settled_changes(self) -> Booleans:
+        """For each position in :attr:`_slots`, whether its change says all until the next one of its number."""
+        slots, closes_on_exec = self._slots, self.changes.close_on_exec[self._slots.order]
+        table = self.table[slots.order]
+        settled = (table >= 0) & self._calm[table] if len(self._calm) else np.zeros(len(table), bool)
+        rows = np.flatnonzero(settled & closes_on_exec)
+        executed = self._executes.next(table[rows], slots.times[rows])
+        following = np.minimum(rows + 1, len(table) - 1)
+        has_following = (following > rows) & (slots.keys[following] == slots.keys[rows])
+        until = np.where(has_following, slots.times[following], FOREVER)
+        when = self._executes.times[executed] if len(self._executes.times) else until
+        settled[rows] = (executed < 0) | (when >= until)
+        return settled
+
+    def _find_settled(
+        self, rows: Integers, tables: Integers, fds: Integers, times: Integers, found: Integers, reason: Integers
     ) -> Integers:
-        """Finds what the table itself says, and no exec can have closed since; the rows that are left."""
-        position = self._slots.last(_slot(table[rows], fds[rows]), time[rows])
-        stays = (position >= 0) & self._stays[np.maximum(position, 0)]
-        found[rows[stays]] = self._slots.order[position[stays]]
-        left: Integers = rows[~stays]
+        """Finds what the last change of a number in its own table says for certain; the rows that are left."""
+        position = self._slots.last(_slot(tables[rows], fds[rows]), times[rows])
+        settled = (position >= 0) & self._settled[position] if len(self._settled) else np.zeros(len(rows), bool)
+        change = self._slots.order[position[settled]]
+        is_closed = self.changes.kind[change] == CLOSED
+        found[rows[settled]] = np.where(is_closed, -1, change)
+        reason[rows[settled]] = np.where(is_closed, NOT_OPEN, NONE)
+        left: Integers = rows[~settled]
         return left
+
+    def _alike(
+        self, rows: Integers, tables: Integers, fds: Integers, times: Integers
+    ) -> tuple[Integers, Integers, Integers]:
+        """Groups ``rows`` that have the same answer: the rows in another order, one row of each group, and for each
+        row the place of its group among these.
+
+        In a calm table the answer changes with what :meth:`_step` compares a time with, and with nothing else.
+        """
+        slot, time, table = _slot(tables[rows], fds[rows]), times[rows], tables[rows]
+        rank, slots = ranked(slot)
+        order = stable_order(rank, len(slots))
+        rows, slot, time, table = rows[order], slot[order], time[order], table[order]
+        since_born = np.minimum(time, self._tables.born[table])
+        starts = slot[1:] != slot[:-1]
+        for differs in (
+            since_born,
+            self._slots.last(slot, time),
+            self._executes.last(table, time),
+            self._tables.snapshot[table] <= time,
+        ):
+            starts |= differs[1:] != differs[:-1]
+        starts |= ~self._calm[table[1:]]
+        group = np.concatenate(([0], np.cumsum(starts)))[: len(rows)]
+        return rows, rows[np.flatnonzero(np.concatenate(([True], starts))[: len(rows)])], group
 
     def _step(
         self,
@@ -278,4 +338,4 @@ class DescriptorLookup:
 
 
 def _slot(table: Integers, fd: Integers) -> Integers:
-    return table << 32 | (fd & 0xFFFFFFFF)
+    return table << 32 | fd.astype(np.uint32)

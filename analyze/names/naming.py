@@ -233,10 +233,12 @@ class Naming:
 def _levels(base: Integers) -> Integers:
     """How many steps lead from each row over its base to one without."""
     level, jump = (base >= 0).astype(np.int64), base.copy()
+    on = np.flatnonzero(jump >= 0)
     for _ in range(_ROUNDS):
-        on = np.flatnonzero(jump >= 0)
+        on = on[jump[on] >= 0]
         if not len(on):
             break
-        level[on] += level[jump[on]]
-        jump[on] = jump[jump[on]]
+        further = jump[on]
+        level[on] += level[further]
+        jump[on] = jump[further]
     return level

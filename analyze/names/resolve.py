@@ -29,7 +29,8 @@ from bpfrec.formats.kernel.syscalls import syscalls
 from bpfrec.formats.kernel.uring_ops import uring_ops
 from bpfrec.formats.numeric.asof import FOREVER, Booleans, Integers
 
-_ROWS_AT_ONCE = 1 << 20
+_ROWS_AT_ONCE = 1 << 17
+"""The columns of so many rows stay in the processor's cache from one step to the next."""
 _WORKERS = min(os.cpu_count() or 1, 4)
 _NOTHING = 255
 """In place of a reason: the call names nothing."""
@@ -43,6 +44,9 @@ _BPF_MAKERS = (0, 5, 7, 13, 14, 17, 18, 19, 28, 30, 32, 33, 36)
 
 _BREAKING = frozenset(("execve", "execveat", "unshare", "close_range"))
 """Calls that end the sharing of descriptors or directories, or close descriptors at once."""
+
+_FREQUENT = frozenset(("open", "openat", "close"))
+"""Calls of which there are so many that ``changes.sql`` reads each by itself."""
 
 _ADDRESSED = frozenset(("bind", "connect", "getsockname", "getpeername", "accept", "accept4"))
 """Calls that say an address of a socket."""
@@ -143,7 +147,7 @@ def _resolve(rows: pa.Table, naming: Naming, is_place: Booleans) -> _Found:
 
 def _named(rows: pa.Table, naming: Naming, is_place: Booleans) -> tuple[Integers, Integers, Booleans]:
     """Names (-1: none), reasons, and whether paths stand behind the names, of rows as those of ``uses.sql``."""
-    reason = numbers(rows, "reason", 0)
+    reason = numbers(rows, "reason", 0).copy()
     asked = np.flatnonzero(reason == reasons.NONE)
     name = np.full(len(reason), -1)
     name[asked], reason[asked] = naming.find(
@@ -164,7 +168,7 @@ def naming_of(queries: Queries) -> Naming:
     coverage = Coverage.of(queries.manifest.configuration)
     changed = MAKING | MOVING | {"chroot", "pivot_root", "getcwd", "recvmsg", "socketcall", "fcntl64"}
     rare = FORKING | _ADDRESSED | _BREAKING | {"io_uring_setup"}
-    _make(queries, "calls", calls=sorted(changed | rare), rare=sorted(rare))
+    _make(queries, "calls", calls=sorted((changed | rare) - _FREQUENT))
     losses = Losses(_rows(queries, "losses", BEFORE=-FOREVER, FOREVER=FOREVER))
     breaks = _rows(queries, "breaks", calls=sorted(_BREAKING))
     forks = _rows(queries, "forks", calls=sorted(FORKING))
@@ -175,7 +179,6 @@ def naming_of(queries: Queries) -> Naming:
         queries,
         "changes",
         makers=_makers(),
-        changers=sorted(changed),
         bpf_makers=_BPF_MAKERS,
         socket_type=TYPE_SQL,
         uring_openers=_listed((op.name, op.gives) for op in uring_ops().values() if op.gives),
@@ -186,7 +189,7 @@ def naming_of(queries: Queries) -> Naming:
     queries.execute("DROP TABLE world_changes; DROP TABLE world_texts")
     addresses = _addresses(_rows(queries, "addresses", calls=sorted(_ADDRESSED)))
     lookup = DescriptorLookup(changes, tables, breaks, losses, coverage, _rows(queries, "rings", BEFORE=-FOREVER))
-    queries.execute("DROP TABLE world_rare_calls; DROP VIEW world_calls")
+    queries.execute("DROP TABLE world_calls")
     return Naming(lookup, texts, addresses, coverage.addressing)
 
 
