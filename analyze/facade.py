@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from bpfrec.analyze.engine.catalog import SYS_SCHEMA, Catalog
 from bpfrec.analyze.engine.engine import Engine
+from bpfrec.analyze.engine.parquet_source import parquet_pattern
 from bpfrec.analyze.engine.preview import counted, html_preview, shown
 from bpfrec.analyze.engine.result import Result
 from bpfrec.analyze.engine.session import Scratch, connect
@@ -20,7 +21,6 @@ from bpfrec.analyze.views.library import TraceLibrary
 from bpfrec.analyze.views.recording import check_clock, wall_offset_ns
 from bpfrec.analyze.views.saved_binaries import SavedBinaries
 from bpfrec.analyze.views.symbolized import DebugFiles
-from bpfrec.analyze.views.tables import parquet_pattern
 from bpfrec.formats.errors import BpfrecError
 from bpfrec.formats.manifest import Manifest
 from bpfrec.formats.remote.opening import open_reader
@@ -220,14 +220,21 @@ class Trace:
     def engine(self) -> Engine:
         """Runs the queries."""
         saved = SavedBinaries(self._reader, self._scratch.path, self.remarks)
-        library = TraceLibrary(self._reader, DebugFiles(self.symbols, saved, self.remarks), self._connection)
+        debug = DebugFiles(self.symbols, saved, self.remarks)
+        library = TraceLibrary(self._reader, debug, self._connection, self._copy_of_calls)
         catalog = Catalog(library, self._connection, str(self.path))
         return Engine(self._connection, catalog, self.manifest, copies=self.allow_files, identity=self._reader.identity)
+
+    def _copy_of_calls(self) -> Path | None:
+        folder = self._scratch.path()
+        return Path(folder) / "named_calls.parquet" if folder else None
 
     @cached_property
     def _connection(self) -> duckdb.DuckDBPyConnection:
         # A member has its plain name where its file is opened, and that as a pattern where it is looked for.
         places = [] if self.allow_files else self._reader.places()
+        copy = None if self.allow_files else self._copy_of_calls()
+        places += [copy] if copy else []
         readable = [name for place in places for name in (place.resolve().as_posix(), parquet_pattern(place))]
         remote = self._reader if isinstance(self._reader, RemoteTraceReader) else None
         readable += remote.addresses() if remote else []

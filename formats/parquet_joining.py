@@ -1,4 +1,4 @@
-"""Joins Parquet files without decoding them: row groups one behind the other, and columns side by side.
+"""Joins Parquet files without decoding them: row groups one behind the other, columns side by side, one more column.
 
 A Parquet file is its column chunks, in any order, and a footer that says where each is. So the files are copied one
 behind the other, and one footer is made of theirs. Layout: https://github.com/apache/parquet-format, parquet.thrift.
@@ -7,13 +7,20 @@ behind the other, and one footer is made of theirs. Layout: https://github.com/a
 from __future__ import annotations
 
 import io
+import shutil
 import struct
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
 from bpfrec.formats.arrow import parquet_writer
 from bpfrec.formats.columns import Table
+from bpfrec.formats.thrift_compact import Sequence as ThriftList
 from bpfrec.formats.thrift_compact import Struct, read_struct, write_struct
 
 _MAGIC = b"PAR1"
@@ -21,7 +28,8 @@ _TAIL = struct.Struct("<I4s")
 _COPY_BYTES = 1 << 20
 
 # Numbers of fields: FileMetaData, RowGroup, ColumnChunk, ColumnMetaData.
-_NUM_ROWS, _ROW_GROUPS = 3, 4
+_SCHEMA, _NUM_ROWS, _ROW_GROUPS, _ORDERS = 2, 3, 4, 7
+_CHILDREN = 5
 _COLUMNS, _BYTES, _ROWS, _GROUP_OFFSET, _COMPRESSED, _ORDINAL = 1, 2, 3, 5, 6, 7
 _CHUNK_OFFSETS, _META = (2, 4, 6), 3
 _META_PATH, _META_OFFSETS = 3, (9, 10, 11, 14)
@@ -103,6 +111,79 @@ class JoinedParquet:
                 if number in joined.fields:
                     joined.set(number, sum(group.get(number, 0) for group in groups))
             yield joined
+
+
+def add_column(source: Path, target: Path, name: str, values: NDArray[np.int32]) -> None:
+    """Copies ``source`` to ``target``, with one more column: a value for each row, in their order.
+
+    Raises:
+        OSError: one of them cannot be read or written.
+        ValueError: ``source`` is damaged, or has another number of rows.
+    """
+    with source.open("rb") as whole:
+        footer, end = _footer(whole, source.name)
+        groups = _structs(footer, _ROW_GROUPS, source.name)
+        rows = [_number(group, _ROWS, source.name) for group in groups]
+        if min(rows, default=0) < 0 or sum(rows) != len(values):
+            raise ValueError(f"{source.name} has no {len(values)} rows")
+        pages = io.BytesIO(_only_column(name, values, rows))
+        added, pages_end = _footer(pages, name)
+        _put_beside(footer, groups, added, end - len(_MAGIC), source.name)
+        raw = write_struct(footer)
+        whole.seek(0)
+        with target.open("wb") as file:
+            shutil.copyfileobj(whole, file, _COPY_BYTES)
+            file.seek(end)
+            file.write(pages.getbuffer()[len(_MAGIC) : pages_end])
+            file.write(raw + _TAIL.pack(len(raw), _MAGIC))
+            file.truncate()
+
+
+def _only_column(name: str, values: NDArray[np.int32], rows: Sequence[int]) -> bytes:
+    """A Parquet file with one column, in row groups of so many ``rows``."""
+    schema = pa.schema([pa.field(name, pa.int32(), nullable=False)])
+    made, begin = io.BytesIO(), 0
+    with pq.ParquetWriter(made, schema, compression="none", write_statistics=False) as writer:
+        for count in rows:
+            writer.write_table(pa.table([values[begin : begin + count]], schema=schema), max(count, 1))
+            begin += count
+    return made.getvalue()
+
+
+def _put_beside(footer: Struct, groups: Sequence[Struct], added: Struct, by: int, name: str) -> None:
+    """Adds the column that the footer ``added`` tells of, ``by`` bytes behind where it says, to another footer."""
+    schema = _structs(footer, _SCHEMA, name)
+    if not schema:
+        raise ValueError(f"{name} is no whole Parquet file")
+    schema[0].set(_CHILDREN, _number(schema[0], _CHILDREN, name) + 1)
+    schema.append(added.get(_SCHEMA).values[1])
+    if _ORDERS in footer.fields:
+        _structs(footer, _ORDERS, name).extend(added.get(_ORDERS).values)
+    for group, more in zip(groups, added.get(_ROW_GROUPS).values, strict=True):
+        (chunk,) = more.get(_COLUMNS).values
+        _move(chunk, _CHUNK_OFFSETS, by)
+        _move(chunk.get(_META), _META_OFFSETS, by)
+        _structs(group, _COLUMNS, name).append(chunk)
+        for number in (_BYTES, _COMPRESSED):
+            if number in group.fields:
+                group.set(number, _number(group, number, name) + more.get(number, 0))
+
+
+def _structs(struct: Struct, number: int, name: str) -> list[Struct]:
+    """The structs of a list in a field."""
+    found = struct.get(number)
+    if not isinstance(found, ThriftList) or not all(isinstance(one, Struct) for one in found.values):
+        raise ValueError(f"{name} is no whole Parquet file")
+    structs: list[Struct] = found.values
+    return structs
+
+
+def _number(struct: Struct, number: int, name: str) -> int:
+    """The whole number in a field."""
+    found = struct.get(number)
+    if not isinstance(found, int):
+        raise ValueError(f"{name} is no whole Parquet file")
+    return found
 
 
 def _move(struct: Struct, numbers: Sequence[int], by: int) -> None:

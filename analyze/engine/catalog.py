@@ -134,7 +134,7 @@ class Catalog:
             self._make(read, ())
         for join in view.joins:
             for table in join.tables:
-                self._make(table, ())
+                self._make(table, join.columns)
             if join.computed:
                 self._declare(join.computed)
         statement = view.create()

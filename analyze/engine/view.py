@@ -31,12 +31,16 @@ class ComputedTable:
 class Join:
     """A join of a view that some of its columns need: ``sql`` joins something to the row ``s`` of the view.
 
-    ``tables``: the views of schema main that it reads. ``computed``: a table that has to be computed before.
+    ``tables``: the views of schema main that it reads, ``columns``: deferred columns that these must have.
+    ``computed``: a table that has to be computed before. ``source``: what the view then reads in place of its own
+    source, if not ''.
     """
 
     sql: str
     tables: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ()
     computed: ComputedTable | None = None
+    source: str = ""
 
 
 @dataclass(frozen=True)
@@ -97,7 +101,8 @@ class View:
         """The statement that makes the view."""
         columns = ", ".join(f"{c.expression} AS {identifier(c.name)}" for c in self.columns)
         joins = dict.fromkeys(join.sql for join in self.joins)
-        source = " ".join(("FROM", self.source, *joins)) if self.source else ""
+        rows = next((join.source for join in self.joins if join.source), self.source)
+        source = " ".join(("FROM", rows, *joins)) if rows else ""
         return f"CREATE OR REPLACE VIEW {self.qualified} AS SELECT {columns} {source} WHERE {self.where}"
 
     def comments(self) -> str:

@@ -5,17 +5,22 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
-from bpfrec.formats.numeric.asof import Integers
+from bpfrec.formats.numeric.asof import Integers, Numbers
 
 _PID = 0xFFFFFFFF
 _INT64 = pa.int64()
 
 
-def numbers(table: pa.Table, name: str, null: int, kind: pa.DataType = _INT64) -> Integers:
-    """A column of integers, ``null`` where it is NULL, as numbers of ``kind``; not to be written to."""
+def numbers(table: pa.Table, name: str, null: int) -> Integers:
+    """A column of integers, ``null`` where it is NULL; not to be written to."""
+    return short_numbers(table, name, null, _INT64).astype(np.int64, copy=False)
+
+
+def short_numbers(table: pa.Table, name: str, null: int, kind: pa.DataType) -> Numbers:
+    """The same as numbers of ``kind``."""
     # What takes all 64 bits of an argument becomes negative.
     column = table[name].combine_chunks().cast(kind, safe=False)
-    filled: Integers = (column.fill_null(null) if column.null_count else column).to_numpy()
+    filled: Numbers = (column.fill_null(null) if column.null_count else column).to_numpy()
     return filled
 
 

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+from bpfrec.analyze.engine.parquet_source import parquet_source
 from bpfrec.analyze.engine.protocols import Session
 from bpfrec.analyze.engine.sqltemplate import literal
 from bpfrec.analyze.engine.view import ComputedTable, Join, ViewColumn
 from bpfrec.analyze.names.paths import joined_expression
 from bpfrec.analyze.names.reasons import REASONS
 from bpfrec.formats.columns import Column, Table
-from bpfrec.formats.schema import URING
+from bpfrec.formats.remote.remote_reader import RemoteTable
+from bpfrec.formats.schema import SYSCALLS, URING
 from bpfrec.formats.trace_reader import table_rows
 
 NAME_CODE = "name_code"
-"""SQL function: the code of what a call is about, by its number."""
+"""The column of ``computed.calls()`` with the code of what a call is about."""
 
 NAMES = Table(
     "names",
@@ -43,34 +50,73 @@ REQUEST_NAMES = Table(
 )
 
 
+@dataclass(frozen=True)
+class NamedCalls:
+    """Where the view of calls has their names from: the Parquet file of the calls, None if there are none.
+
+    ``copy``: where a copy of the file can stand that has a column more; None: nowhere.
+    """
+
+    parquet: Path | RemoteTable | None
+    copy: Callable[[], Path | None]
+
+    @cached_property
+    def join(self) -> Join:
+        """The join to the names."""
+        source = parquet_source(self.parquet) if self.parquet else "(SELECT 1)"
+        declared = f"CREATE MACRO computed.calls() AS TABLE SELECT *, NULL::INTEGER AS {NAME_CODE} FROM {source};"  # noqa: S608 - ours
+        return Join(
+            f"LEFT JOIN computed.names AS name ON name.code = s.{NAME_CODE}",
+            computed=ComputedTable(NAMES, self._fill, declared),
+            source="computed.calls() AS s",
+        )
+
+    def _fill(self, queries: Session) -> None:
+        # Most queries do not need numpy.
+        from bpfrec.analyze.names.fill import fill_names  # noqa: PLC0415
+
+        fill_names(queries, self)
+
+
 def request_columns(paths: tuple[str, str]) -> tuple[ViewColumn, ...]:
     """The columns of names for the view of requests to io_uring; ``paths``: SQL for the two paths of one."""
-    return resolved_columns(paths=paths, join=_REQUEST_NAME, what="request")
+    return _columns(paths, _REQUEST_NAME, "request")
 
 
-def resolved_columns(
-    most: int = 2, paths: tuple[str, str] = ("s.path", "s.path2"), join: Join | None = None, what: str = "call"
-) -> tuple[ViewColumn, ...]:
-    """The columns of names for a view whose row ``s`` is a call that names at most ``most`` things (0 to 2).
+def resolved_columns(names: NamedCalls, paths: tuple[str, str]) -> tuple[ViewColumn, ...]:
+    """The columns of names for the view of all calls; ``paths``: SQL for the two paths of one."""
+    return _columns(paths, names.join, "call")
 
-    ``paths``: SQL for its two paths. ``join``: to the names, for a view of something else, which is called ``what``.
+
+def columns_of_calls(names: NamedCalls, most: int) -> tuple[ViewColumn, ...]:
+    """The same for a view whose row ``s`` is one of the view of all calls.
+
+    It names at most ``most`` things (0 to 2).
     """
-    joins = (join or _NAME,)
+    if not most:
+        return ()
+    columns = resolved_columns(names, ("", ""))
+    wanted = (*columns[:most], columns[-1])
+    has_them = Join("", (SYSCALLS.name,), tuple(column.name for column in wanted), names.join.computed)
+    return tuple(replace(column, expression=f"s.{column.name}", joins=(has_them,)) for column in wanted)
+
+
+def _columns(paths: tuple[str, str], join: Join, what: str) -> tuple[ViewColumn, ...]:
+    """The columns of names for a view whose row ``s`` is a ``what``."""
     first, second = _shown("", paths[0]), _shown("2", paths[1])
     listed = "[" + ", ".join(literal(reason) for reason in REASONS) + "]"
-    columns = (
-        ViewColumn("resolved_path", "VARCHAR", _comment("path, or of its descriptor", what), first, joins),
-        ViewColumn("resolved_path2", "VARCHAR", _comment("second path or descriptor", what), second, joins),
+    reason_of = "coalesce(name.reason, name.reason2)" if join is _REQUEST_NAME else "name.reason"
+    return (
+        ViewColumn("resolved_path", "VARCHAR", _comment("path, or of its descriptor", what), first, (join,)),
+        ViewColumn("resolved_path2", "VARCHAR", _comment("second path or descriptor", what), second, (join,)),
+        ViewColumn(
+            "resolved_reason",
+            "VARCHAR",
+            f"why a resolved path is NULL although the {what} names something: {', '.join(REASONS)}",
+            f"list_extract({listed}, {reason_of})",
+            (join,),
+        ),
     )
-    reason_of = "name.reason" if join is None else "coalesce(name.reason, name.reason2)"
-    reason = ViewColumn(
-        "resolved_reason",
-        "VARCHAR",
-        f"why a resolved path is NULL although the {what} names something: {', '.join(REASONS)}",
-        f"list_extract({listed}, {reason_of})",
-        joins,
-    )
-    return (*columns[:most], reason) if most else ()
 
 
 def _comment(part: str, what: str) -> str:
@@ -86,13 +132,6 @@ def _shown(which: str, path: str) -> str:
     return f"CASE WHEN name.is_path{which} THEN {joined} ELSE {name} END"
 
 
-def _fill(queries: Session) -> None:
-    # Most queries do not need numpy.
-    from bpfrec.analyze.names.fill import fill_names  # noqa: PLC0415
-
-    fill_names(queries)
-
-
 def _fill_requests(queries: Session) -> None:
     if table_rows(queries.manifest).get(URING.name, 0):
         from bpfrec.analyze.names.resolve import find_request_names  # noqa: PLC0415
@@ -105,6 +144,3 @@ _REQUEST_NAME = Join(
     "LEFT JOIN computed.request_names AS name ON name.pid = s.pid AND name.tid = s.tid AND name.ts_ns = s.ts_ns",
     computed=_REQUEST_NAMES,
 )
-_NAMES = ComputedTable(NAMES, _fill, f"CREATE MACRO {NAME_CODE}(call) AS NULL::INTEGER;")
-# A call has its code by a function, for to join so many rows by event_id takes longer, and a lot of memory.
-_NAME = Join(f"LEFT JOIN computed.names AS name ON name.code = {NAME_CODE}(s.event_id)", computed=_NAMES)

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
-from bpfrec.analyze.names.callers import callers, numbers
+from bpfrec.analyze.names.callers import callers, numbers, short_numbers
 from bpfrec.analyze.names.coverage import Coverage, Losses
 from bpfrec.analyze.names.descriptor_tables import Tables, flags
 from bpfrec.analyze.names.kinds import CLOSE_RANGE_CLOEXEC, CLOSED, CWD, SAME, UNKNOWN
@@ -23,7 +22,7 @@ from bpfrec.analyze.names.reasons import (
     SHARING_UNKNOWN,
 )
 from bpfrec.formats.kernel.roles import calls_that
-from bpfrec.formats.numeric.asof import FOREVER, AsOf, Booleans, Integers
+from bpfrec.formats.numeric.asof import FOREVER, AsOf, Booleans, Integers, Numbers
 from bpfrec.formats.numeric.grouping import ranked, stable_order
 from bpfrec.formats.numeric.parts import in_parts
 
@@ -35,34 +34,34 @@ class Changes:
     """The rows of ``changes.sql``, by column; see there. ``event``: the call, -1 where none made the change."""
 
     event: Integers
-    kind: NDArray[np.int8]
+    kind: Numbers
     caller: Integers
-    fd: NDArray[np.int32]
+    fd: Numbers
     at: Integers
-    source: NDArray[np.int32]
+    source: Numbers
     entered: Integers
     close_on_exec: Booleans
     snapshot: Booleans
-    no_links: NDArray[np.int8]
-    reason: NDArray[np.int8]
-    text: NDArray[np.int32]
+    no_links: Numbers
+    reason: Numbers
+    text: Numbers
 
     @staticmethod
     def of(rows: pa.Table) -> Changes:
         """The changes in a table with those columns, ``text`` as a number, -1 for none."""
         return Changes(
             event=numbers(rows, "event_id", -1),
-            kind=numbers(rows, "kind", CLOSED, pa.int8()),
+            kind=short_numbers(rows, "kind", CLOSED, pa.int8()),
             caller=callers(rows),
-            fd=numbers(rows, "fd", -1, pa.int32()),
+            fd=short_numbers(rows, "fd", -1, pa.int32()),
             at=numbers(rows, "at", 0),
-            source=numbers(rows, "source", -1, pa.int32()),
+            source=short_numbers(rows, "source", -1, pa.int32()),
             entered=numbers(rows, "entered", 0),
             close_on_exec=flags(rows, "close_on_exec"),
             snapshot=flags(rows, "snapshot"),
-            no_links=numbers(rows, "no_links", 0, pa.int8()),
-            reason=numbers(rows, "reason", NONE, pa.int8()),
-            text=numbers(rows, "text", -1, pa.int32()),
+            no_links=short_numbers(rows, "no_links", 0, pa.int8()),
+            reason=short_numbers(rows, "reason", NONE, pa.int8()),
+            text=short_numbers(rows, "text", -1, pa.int32()),
         )
 
 
@@ -84,17 +83,17 @@ class DescriptorLookup:
         self._calm = self._calm_tables()
         self._settled = self._settled_changes()
 
-    def find(self, callers: Integers, fds: Integers, times: Integers) -> tuple[Integers, Integers]:
+    def find(self, callers: Integers, fds: Numbers, times: Integers) -> tuple[Integers, Integers]:
         """The change that made each number what it is to a thread at that time (-1: none); a reason where none did."""
         found, reason = in_parts(self._find, callers, fds, times)
         return found, reason
 
-    def _find(self, callers: Integers, fds: Integers, times: Integers) -> tuple[Integers, Integers]:
+    def _find(self, callers: Integers, fds: Numbers, times: Integers) -> tuple[Integers, Integers]:
         found, reason = self._search(self._tables.of(callers, fds <= CWD, times), fds, times)
         self._admit_ignorance(fds, found, reason)
         return found, reason
 
-    def find_in_tables(self, table: Integers, fds: Integers, times: Integers) -> tuple[Integers, Integers]:
+    def find_in_tables(self, table: Integers, fds: Numbers, times: Integers) -> tuple[Integers, Integers]:
         """The same, of numbers in tables (as :attr:`table` of a change); a number that is -1 and ``NOT_OPEN`` may have
         been made again by a call that was not to be recorded.
         """
@@ -124,7 +123,7 @@ class DescriptorLookup:
         maker[flagged] = -1
         return maker
 
-    def _search(self, tables: Integers, fds: Integers, times: Integers) -> tuple[Integers, Integers]:
+    def _search(self, tables: Integers, fds: Numbers, times: Integers) -> tuple[Integers, Integers]:
         found, reason = np.full(len(fds), -1), np.full(len(fds), NONE)
         reason[tables < 0] = OPENED_BEFORE
         rows = np.flatnonzero(tables >= 0)
@@ -135,7 +134,7 @@ class DescriptorLookup:
         found[rows], reason[rows] = (of_head[group] for of_head in of_heads)
         return found, reason
 
-    def _climb(self, tables: Integers, fds: Integers, times: Integers) -> tuple[Integers, Integers]:
+    def _climb(self, tables: Integers, fds: Numbers, times: Integers) -> tuple[Integers, Integers]:
         """Looks numbers up in tables, and in those that these were copied from."""
         found, reason = np.full(len(fds), -1), np.full(len(fds), NONE)
         table, time, rows = tables.copy(), times.copy(), np.arange(len(fds))
@@ -217,7 +216,7 @@ class DescriptorLookup:
         return settled
 
     def _find_settled(
-        self, rows: Integers, tables: Integers, fds: Integers, times: Integers, found: Integers, reason: Integers
+        self, rows: Integers, tables: Integers, fds: Numbers, times: Integers, found: Integers, reason: Integers
     ) -> Integers:
         """Finds what the last change of a number in its own table says for certain; the rows that are left."""
         position = self._slots.last(_slot(tables[rows], fds[rows]), times[rows])
@@ -230,7 +229,7 @@ class DescriptorLookup:
         return left
 
     def _alike(
-        self, rows: Integers, tables: Integers, fds: Integers, times: Integers
+        self, rows: Integers, tables: Integers, fds: Numbers, times: Integers
     ) -> tuple[Integers, Integers, Integers]:
         """Groups ``rows`` that have the same answer: the rows in another order, one row of each group, and for each
         row the place of its group among these.
@@ -257,7 +256,7 @@ class DescriptorLookup:
     def _step(
         self,
         rows: Integers,
-        fds: Integers,
+        fds: Numbers,
         table: Integers,
         time: Integers,
         executed: Booleans,
@@ -309,7 +308,7 @@ class DescriptorLookup:
         return further
 
     def _range_closed(
-        self, table: Integers, fd: Integers, since: Integers, until: Integers, executed: Booleans
+        self, table: Integers, fd: Numbers, since: Integers, until: Integers, executed: Booleans
     ) -> Booleans:
         """Whether a close_range between two times closed each number, or an exec after one that marked it.
 
@@ -329,7 +328,7 @@ class DescriptorLookup:
             position[open_] -= 1
         return closed
 
-    def _admit_ignorance(self, fds: Integers, found: Integers, reason: Integers) -> None:
+    def _admit_ignorance(self, fds: Numbers, found: Integers, reason: Integers) -> None:
         """Takes back what cannot be known because calls that would have changed it were not to be recorded."""
         coverage, directory = self._coverage, fds <= CWD
         doubtful = (directory & (not coverage.moving) & (fds == CWD)) | (~directory & (not coverage.closing))
@@ -337,5 +336,5 @@ class DescriptorLookup:
         found[doubtful], reason[doubtful] = -1, NOT_RECORDED
 
 
-def _slot(table: Integers, fd: Integers) -> Integers:
+def _slot(table: Integers, fd: Numbers) -> Integers:
     return table << 32 | fd.astype(np.uint32)

@@ -2,26 +2,86 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from bpfrec.analyze.engine.parquet_source import parquet_source
 from bpfrec.analyze.engine.protocols import Session
-from bpfrec.analyze.names.columns import NAME_CODE
+from bpfrec.analyze.names.callers import numbers
+from bpfrec.analyze.names.codes import Codes, Codes32
+from bpfrec.analyze.names.columns import NAME_CODE, NamedCalls
 from bpfrec.analyze.names.keeping import Names, keep, kept
+from bpfrec.formats.numeric.asof import Integers
+from bpfrec.formats.remote.remote_reader import RemoteTable
+
+MANY_CALLS = 1 << 18
+"""From so many calls on a column of codes pays; a function that looks them up is ready sooner, but slower."""
+
+_ROWS = 1 << 20
+
+_log = logging.getLogger(__name__)
 
 
-def fill_names(queries: Session) -> None:
-    """Puts the names into ``computed.names``, and defines the function that says which of them a call has."""
-    codes, names = _names(queries)
+def fill_names(queries: Session, calls: NamedCalls) -> None:
+    """Puts the names into ``computed.names``, and the codes of the calls into ``computed.calls()``."""
+    parquet = calls.parquet
+    if parquet is None:
+        return
+    codes, names = _names(queries, parquet)
     queries.append("computed.names", names)
-    queries.define(NAME_CODE, codes.arrow, ["BIGINT"], "INTEGER")
+    copy = calls.copy() if len(codes) >= MANY_CALLS else None
+    if copy is None or isinstance(parquet, RemoteTable) or not _has_column(parquet, copy, codes):
+        queries.define(NAME_CODE, _by_number(queries, parquet, codes).arrow, ["BIGINT"], "INTEGER")
+        select = f"SELECT *, {NAME_CODE}(event_id) AS {NAME_CODE} FROM {parquet_source(parquet)}"  # noqa: S608 - ours
+    else:
+        select = f"SELECT * FROM {parquet_source(copy)}"  # noqa: S608 - ours
+    queries.execute(f"CREATE OR REPLACE MACRO computed.calls() AS TABLE {select}")
 
 
-def _names(queries: Session) -> Names:
+def _has_column(parquet: Path, copy: Path, codes: Codes32) -> bool:
+    """Makes a copy of the calls with a column of their codes; whether it could."""
+    from bpfrec.formats.parquet_joining import add_column  # noqa: PLC0415 - for few calls it is not wanted
+
+    try:
+        add_column(parquet, copy, NAME_CODE, codes)
+    except (OSError, ValueError) as error:
+        _log.info("the codes of names get no column: %s", error)
+        return False
+    return True
+
+
+def _names(queries: Session, parquet: Path | RemoteTable) -> Names:
     known = kept(queries.identity) if queries.identity else None
     if known is not None:
         return known
     # Who finds them kept does not need the rest.
     from bpfrec.analyze.names.resolve import find_names  # noqa: PLC0415
 
-    found = find_names(queries)
+    codes, names = find_names(queries)
+    ((rows,),) = queries.query(f"SELECT count(*) FROM {parquet_source(parquet)}").rows  # noqa: S608 - ours
+    by_row = np.zeros(rows, np.int32)
+    for places, calls in _numbers(queries, parquet):
+        by_row[places] = codes.find(calls)
     if queries.identity:
-        keep(queries.identity, found)
-    return found
+        keep(queries.identity, (by_row, names))
+    return by_row, names
+
+
+def _by_number(queries: Session, parquet: Path | RemoteTable, by_row: Codes32) -> Codes:
+    """The codes by the numbers of calls; what was kept is not trusted to be of as many rows."""
+    codes, seen = Codes(), 0
+    for places, calls in _numbers(queries, parquet):
+        seen += len(calls)
+        known = places < len(by_row)
+        codes.add(calls[known], by_row[places[known]], seen)
+    return codes
+
+
+def _numbers(queries: Session, parquet: Path | RemoteTable) -> Iterator[tuple[Integers, Integers]]:
+    """The places of rows among all, and the numbers of the calls in them; not more than fit into memory at a time."""
+    source = parquet_source(parquet, row_numbers=True)
+    for rows in queries.batches(f"SELECT file_row_number, event_id FROM {source}", _ROWS):  # noqa: S608 - ours
+        yield numbers(rows, "file_row_number", 0), numbers(rows, "event_id", -1)

@@ -16,22 +16,22 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from bpfrec.analyze.names.codes import Codes
+from bpfrec.analyze.names.codes import Codes32
 from bpfrec.formats.errors import BpfrecError
 from bpfrec.formats.kept_files import KeptFiles, UnsafeError
 
 VARIABLE = "BPFREC_CACHE"
 """Environment variable: ``off``, or a folder, in which names are kept in a folder of their own."""
 
-Names = tuple[Codes, pa.Table]
-"""What each call is about, as a code, and the rows of ``computed.names``."""
+Names = tuple[Codes32, pa.Table]
+"""What the call in each row is about, as a code, in the order of the rows, and the rows of ``computed.names``."""
 
 _log = logging.getLogger(__name__)
 
 _OFF = "off"
 _LARGEST, _MOST_BYTES, _MOST_FILES = 256 << 20, 1 << 30, 256
 _ROWS = 1 << 20
-_SCHEMA = pa.schema([("call", pa.int64()), ("code", pa.int32())])
+_SCHEMA = pa.schema([("code", pa.int32())])
 _SOURCES = ("bpfrec.analyze.names", "bpfrec.formats.kernel", "bpfrec.formats.numeric")
 
 
@@ -108,8 +108,8 @@ def _packed(names: Names) -> bytes:
     packed = io.BytesIO()
     options = pa.ipc.IpcWriteOptions(compression="zstd")
     with pa.ipc.new_stream(packed, _SCHEMA, options=options) as writer:
-        for calls, values in codes.blocks(_ROWS):
-            writer.write_batch(pa.record_batch([pa.array(calls), pa.array(values)], schema=_SCHEMA))
+        for begin in range(0, len(codes), _ROWS):
+            writer.write_batch(pa.record_batch([pa.array(codes[begin : begin + _ROWS])], schema=_SCHEMA))
     with pa.ipc.new_stream(packed, texts.schema, options=options) as writer:
         writer.write_table(texts)
     return packed.getvalue()
@@ -117,9 +117,5 @@ def _packed(names: Names) -> bytes:
 
 def _unpacked(data: bytes) -> Names:
     packed = pa.BufferReader(data)
-    codes, seen = Codes(), 0
-    for batch in pa.ipc.open_stream(packed):
-        calls, values = (column.to_numpy() for column in batch.columns)
-        seen += len(calls)
-        codes.add(calls, values, seen)
+    codes = pa.ipc.open_stream(packed).read_all()["code"].to_numpy()
     return codes, pa.ipc.open_stream(packed).read_all()

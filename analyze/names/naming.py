@@ -12,7 +12,7 @@ from bpfrec.analyze.names.kinds import ACCEPTED, NAMED, OPENED, ROOT, SOCKET
 from bpfrec.analyze.names.paths import ALL_PARTS, joined, stays_canonical
 from bpfrec.analyze.names.reasons import BASE_UNKNOWN, NAME_UNKNOWN, NONE, NOT_RECORDED
 from bpfrec.analyze.names.sockets import Socket, from_name, last_before
-from bpfrec.formats.numeric.asof import AsOf, Booleans, Integers
+from bpfrec.formats.numeric.asof import AsOf, Booleans, Integers, Numbers
 
 _ROUNDS = 64
 _PATH_MAX = 4096
@@ -210,7 +210,7 @@ class Naming:
             why = np.where(why == NONE, BASE_UNKNOWN, why)
             self._reason[rows] = np.where(self._name[rows] >= 0, NONE, why)
 
-    def _join_all(self, start: Integers, text: Integers, no_links: Integers) -> Integers:
+    def _join_all(self, start: Integers, text: Numbers, no_links: Numbers) -> Integers:
         """The numbers of the names of paths; each that comes again is made once."""
         key = (start << 2 | no_links) << 32 | text
         first, place = np.array([0]), np.array([0])

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from bpfrec.analyze.render.escape import printable
 
 Record = Mapping[str, Any]
 UNKNOWN = "?"
+_MOST_TEXTS = 10_000
 
 
 @dataclass(frozen=True)
@@ -31,11 +33,14 @@ class Field:
     most: int | None = None
     head_width: int | None = None
 
-    def of(self, row: Record) -> str:
-        """The text of the value in ``row``."""
-        value = row[self.value] if isinstance(self.value, str) else self.value(row)
+    def of(self, row: Record) -> object:
+        """The value in ``row``."""
+        return row[self.value] if isinstance(self.value, str) else self.value(row)
+
+    def text(self, value: object) -> str:
+        """The text of a value, in the width of the field."""
         text = self.null if value is None else printable(str(value))
-        return text if self.most is None else text[: self.most]
+        return self.padded(text if self.most is None else text[: self.most])
 
     def padded(self, text: str, width: int | None = None) -> str:
         """``text`` in the width of the field, or another, with what stands behind it."""
@@ -47,8 +52,10 @@ def bcc_lines(fields: Sequence[Field], rows: Iterable[Record], options: Mapping[
     """The header, and a line for each of ``rows``; ``options`` say which fields are asked for."""
     shown = [field for field in fields if field.when is None or options[field.when]]
     yield "".join(field.padded(field.heading, field.head_width) for field in shown)
+    # The same names and numbers come again and again.
+    makers = [(field.of, lru_cache(_MOST_TEXTS, typed=True)(field.text)) for field in shown]
     for row in rows:
-        yield "".join(field.padded(field.of(row)) for field in shown)
+        yield "".join([text(of(row)) for of, text in makers])
 
 
 def decimals(column: str, digits: int, unit: float = 1.0) -> Callable[[Record], str | None]:

@@ -17,6 +17,7 @@ from bpfrec.analyze.reports.call_filter import CallFilter
 from bpfrec.analyze.reports.opensnoop import OPEN_CALLS
 from bpfrec.analyze.reports.option_types import top_option
 from bpfrec.analyze.reports.report import Answer, Report, in_columns
+from bpfrec.analyze.views.recording import wall_offset_ns
 
 _MOMENT_NS = 250_000_000
 """Two tries of a search are no further apart. Most are microseconds apart, on a slow disk milliseconds."""
@@ -46,6 +47,7 @@ def compute(
         opens=list(OPEN_CALLS),
         where=calls.where(trace.manifest),
         moment_ns=_MOMENT_NS,
+        wall_offset_ns=wall_offset_ns(trace.manifest),
         process=process,
         searches=searches,
         stack=stack,

@@ -12,6 +12,7 @@ from bpfrec.analyze.reports.call_filter import CallFilter
 from bpfrec.analyze.reports.option_types import top_option
 from bpfrec.analyze.reports.report import Report, in_columns
 from bpfrec.analyze.reports.socket_names import socket_names
+from bpfrec.analyze.views.recording import wall_offset_ns
 
 
 def compute(trace: Queries, calls: CallFilter, *, process: bool = False, top: int = 0) -> Result:
@@ -33,6 +34,7 @@ def compute(trace: Queries, calls: CallFilter, *, process: bool = False, top: in
         later=later.where(manifest),
         given=names["given"],
         object=Fragment(render("failed_object", **names)),
+        wall_offset_ns=wall_offset_ns(manifest),
         process=process,
         top=top,
     )

@@ -1,7 +1,7 @@
 WITH {{ given }},
 calls AS NOT MATERIALIZED (
     SELECT
-        pid, tid, uid, comm, syscall, ret, errno, ts, ts_ns, path, path2, resolved_path, resolved_path2, path_status,
+        pid, tid, uid, comm, syscall, ret, errno, ts_ns, path, path2, resolved_path, resolved_path2, path_status,
         {{ object }} AS named
     FROM syscalls
     LEFT JOIN given ON given.event_id = syscalls.event_id
@@ -9,11 +9,6 @@ calls AS NOT MATERIALIZED (
 failures AS (
     SELECT
         pid, syscall, errno, named,
-        -- not yet: nothing is wrong, and the program tries again
-        coalesce(
-            errno IN ('EAGAIN', 'EINPROGRESS', 'EALREADY') OR (errno = 'ETIMEDOUT' AND starts_with(syscall, 'futex')),
-            FALSE
-        ) AS not_yet,
         min(path) AS path,
         any_value(path_status) AS path_status,
         -- whether they are one is seen by the first and the last, which is faster than to count them
@@ -22,8 +17,7 @@ failures AS (
         min(uid) AS uid,
         max(uid) AS last_uid,
         count(*) AS count,
-        min(ts) AS first_ts,
-        max(ts) AS last_ts,
+        min(ts_ns) AS first_ns,
         max(ts_ns) AS last_ns
     FROM calls
     WHERE failed(ret) AND {{ where }}
@@ -58,9 +52,9 @@ SELECT
     -- number of processes it failed in
     count(f.pid) AS processes,
     -- entry of the first of them, wall clock (UTC)
-    min(f.first_ts) AS first_ts,
+    make_timestamp_ns(min(f.first_ns) + {{ wall_offset_ns }}) AS first_ts,
     -- entry of the last of them, wall clock (UTC)
-    max(f.last_ts) AS last_ts,
+    make_timestamp_ns(max(f.last_ns) + {{ wall_offset_ns }}) AS last_ts,
     -- whether in each of the processes the same call, about the same object, succeeded after its last failure
     count(*) FILTER (s.last_ns > f.last_ns) = count(*) AS succeeded_later,
     -- in how many of the processes it did
@@ -76,7 +70,10 @@ SELECT
     -- real user id; NULL: several
     CASE WHEN min(f.uid) = max(f.last_uid) THEN min(f.uid) & 4294967295 END AS uid,
     -- whether the error says "not yet" and no more: such rows stand last
-    any_value(f.not_yet) AS not_yet
+    coalesce(
+        f.errno IN ('EAGAIN', 'EINPROGRESS', 'EALREADY') OR (f.errno = 'ETIMEDOUT' AND starts_with(f.syscall, 'futex')),
+        FALSE
+    ) AS not_yet
 FROM failures AS f
 LEFT JOIN successes AS s ON s.pid = f.pid AND s.syscall = f.syscall AND s.named = f.named
 GROUP BY f.syscall, f.errno, f.named{% if process %}, f.pid{% endif %}

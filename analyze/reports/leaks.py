@@ -57,7 +57,7 @@ def compute(
     found = openings(trace, time_ns(trace, at))
     trace.execute(
         "CREATE OR REPLACE TEMP TABLE world_openings"
-        " (event_id BIGINT, fd INTEGER, name VARCHAR, state VARCHAR, reason VARCHAR)"
+        " (event_id BIGINT, pid INTEGER, fd INTEGER, name VARCHAR, state VARCHAR, reason VARCHAR)"
     )
     trace.append("world_openings", found.rows)
     groups = trace.query(
@@ -78,10 +78,8 @@ def compute(
 
 
 def _notes(trace: Queries, chosen: list[Fragment], before: int, ended: bool) -> list[str]:
-    query = f"""
-        SELECT o.state, o.reason, count(*) FROM world_openings AS o JOIN syscalls AS s ON s.event_id = o.event_id
-        WHERE {where(chosen)} GROUP BY ALL ORDER BY ALL
-    """  # noqa: S608 - only literals
+    calls = f"JOIN syscalls AS s ON s.event_id = o.event_id WHERE {where(chosen)}" if chosen else ""
+    query = f"SELECT o.state, o.reason, count(*) FROM world_openings AS o {calls} GROUP BY ALL ORDER BY ALL"  # noqa: S608 - only literals
     unknown: Counter[str] = Counter()
     states: Counter[str] = Counter()
     for state, reason, count in trace.query(query).rows:

@@ -15,6 +15,8 @@ WITH made AS (
     FROM world_openings AS o
     JOIN syscalls AS s ON s.event_id = o.event_id
     WHERE {{ where }}
+        -- Others are in no group that is shown.
+        AND o.pid IN (SELECT pid FROM world_openings WHERE state IN {{ kept }})
 ),
 folded AS (
     SELECT * REPLACE (

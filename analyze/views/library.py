@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING
 from bpfrec.analyze.decode.functions import functions, named_in
 from bpfrec.analyze.engine.catalog import SYS_SCHEMA
 from bpfrec.analyze.engine.errors import damage
+from bpfrec.analyze.engine.parquet_source import parquet_pattern, parquet_source
 from bpfrec.analyze.engine.protocols import SqlFunction
 from bpfrec.analyze.engine.result import ARROW_TYPES
 from bpfrec.analyze.engine.sqltemplate import bundled_sql, literal
 from bpfrec.analyze.engine.view import View
+from bpfrec.analyze.names.columns import NamedCalls
 from bpfrec.analyze.views.demangle import DEMANGLED, demangled_function
 from bpfrec.analyze.views.recording import recording_view, wall_offset_ns
 from bpfrec.analyze.views.stack_text import STACK_TEXT, stack_text_function
@@ -22,8 +24,6 @@ from bpfrec.analyze.views.tables import (
     execs_view,
     functions_view,
     is_syscall,
-    parquet_pattern,
-    parquet_source,
     recorded_syscalls,
     syscall_view,
     table_view,
@@ -32,7 +32,7 @@ from bpfrec.formats.columns import Table
 from bpfrec.formats.errors import TraceFileError
 from bpfrec.formats.kernel.syscalls import syscalls
 from bpfrec.formats.remote.remote_reader import RemoteTable, RemoteTraceReader
-from bpfrec.formats.schema import DATA, FRAMES, TABLES
+from bpfrec.formats.schema import DATA, FRAMES, SYSCALLS, TABLES
 from bpfrec.formats.trace_reader import TraceReader, table_rows
 
 if TYPE_CHECKING:
@@ -58,15 +58,20 @@ _LONGEST_NAME = 20
 class TraceLibrary:
     """The views of the trace of ``reader``, whose frames also have what the debug files in ``debug`` say.
 
-    ``connection``: the SQL session; only the columns of Parquet files are asked of it.
+    ``connection``: the SQL session; only the columns of Parquet files are asked of it. ``copy``: where the session may
+    read a copy of the calls; None: nowhere.
     """
 
     main: Sequence[str] = (*_TABLES, "recording", "functions", "execs")
 
     def __init__(
-        self, reader: TraceReader | RemoteTraceReader, debug: DebugFiles, connection: duckdb.DuckDBPyConnection
+        self,
+        reader: TraceReader | RemoteTraceReader,
+        debug: DebugFiles,
+        connection: duckdb.DuckDBPyConnection,
+        copy: Callable[[], Path | None],
     ) -> None:
-        self._reader, self._debug, self._connection = reader, debug, connection
+        self._reader, self._debug, self._connection, self._copy = reader, debug, connection, copy
         self._manifest = reader.manifest
 
     @cached_property
@@ -86,7 +91,7 @@ class TraceLibrary:
         """
         if key.startswith(f"{SYS_SCHEMA}."):
             has_data = table_rows(self._manifest).get(DATA.name, 0) > 0
-            return syscall_view(key.removeprefix(f"{SYS_SCHEMA}."), has_data=has_data)
+            return syscall_view(key.removeprefix(f"{SYS_SCHEMA}."), self._names, has_data=has_data)
         match key:
             case "recording":
                 return recording_view(self._manifest, str(self._reader.path), self._reader.size_bytes())
@@ -97,7 +102,8 @@ class TraceLibrary:
         table = _TABLES[key]
         parquet = self._reader.queried(table)
         present = set() if parquet is None else self._columns(table, parquet)
-        view = table_view(table, parquet, present, wall_offset_ns(self._manifest))
+        names = self._names if table is SYSCALLS else None
+        view = table_view(table, parquet, present, wall_offset_ns(self._manifest), names)
         has_debug_files = bool(self._debug.folders) or self._debug.saved.exist
         return symbolized_view(view, self._debug) if table is FRAMES and has_debug_files else view
 
@@ -110,6 +116,10 @@ class TraceLibrary:
             yield demangled_function()
         if STACK_TEXT in lower:
             yield stack_text_function()
+
+    @cached_property
+    def _names(self) -> NamedCalls:
+        return NamedCalls(self._reader.queried(SYSCALLS), self._copy)
 
     def _columns(self, table: Table, parquet: Path | RemoteTable) -> set[str]:
         """The columns of the Parquet file of ``table``, in lower case."""

@@ -16,9 +16,10 @@ from bpfrec.analyze.decode.captures.kinds import capture_columns
 from bpfrec.analyze.decode.captures.signals import delivered
 from bpfrec.analyze.decode.functions import functions
 from bpfrec.analyze.engine.catalog import SYS_SCHEMA
+from bpfrec.analyze.engine.parquet_source import parquet_source
 from bpfrec.analyze.engine.sqltemplate import identifier, literal
 from bpfrec.analyze.engine.view import View, ViewColumn
-from bpfrec.analyze.names.columns import request_columns, resolved_columns
+from bpfrec.analyze.names.columns import NamedCalls, columns_of_calls, request_columns, resolved_columns
 from bpfrec.analyze.views import stack_text as frames
 from bpfrec.formats import schema
 from bpfrec.formats.columns import Column, Table
@@ -37,11 +38,18 @@ _OTHER_TS = "when, wall clock (UTC) of the recording host"
 _WITH_WALL_CLOCK = (schema.SYSCALLS, schema.SAMPLES, schema.SCHED, schema.URING, schema.SIGNALS)
 
 
-def table_view(table: Table, parquet: Path | RemoteTable | None, present: Collection[str], wall_offset_ns: int) -> View:
+def table_view(
+    table: Table,
+    parquet: Path | RemoteTable | None,
+    present: Collection[str],
+    wall_offset_ns: int,
+    names: NamedCalls | None = None,
+) -> View:
     """The view over a table: the columns of the format, with the types of the format.
 
     A column that is not ``present`` in the Parquet file is NULL. Without a file the view is empty. ``wall_offset_ns``
-    is what has to be added to a time on CLOCK_MONOTONIC for ns since the epoch.
+    is what has to be added to a time on CLOCK_MONOTONIC for ns since the epoch. ``names``: where the view of calls has
+    their names from.
     """
     columns = [
         ViewColumn(
@@ -57,11 +65,11 @@ def table_view(table: Table, parquet: Path | RemoteTable | None, present: Collec
         comment = _TS.comment if table is schema.SYSCALLS else _SUBMITTED if table is schema.URING else _OTHER_TS
         ts = ViewColumn(_TS.name, _TS.sql_type, comment, f"make_timestamp_ns({ts_ns} + {literal(wall_offset_ns)})")
         columns.insert(place, ts)
-    if table is schema.SYSCALLS:
+    if table is schema.SYSCALLS and names:
         columns.sort(key=lambda c: c.name in _LAST)
         first, second = (next(c.expression for c in columns if c.name == name) for name in ("path", "path2"))
-        columns += resolved_columns(paths=(first, second))
-    source, rows = ("(SELECT 1) AS s", "FALSE") if parquet is None else (parquet_source(parquet), "TRUE")
+        columns += resolved_columns(names, (first, second))
+    source, rows = ("(SELECT 1) AS s", "FALSE") if parquet is None else (f"{parquet_source(parquet)} AS s", "TRUE")
     view = View("main", table.name, table.comment, tuple(columns), source, rows)
     if table is schema.SIGNALS:
         return _with_texts(view)
@@ -92,19 +100,6 @@ def _with_deferred(view: View, deferred: Iterable[ViewColumn]) -> View:
     return replace(view, columns=(*columns, *deferred), source=source, where="TRUE")
 
 
-def parquet_source(parquet: Path | RemoteTable) -> str:
-    """The SQL behind FROM for the rows ``s`` of a Parquet file."""
-    # DuckDB would take folders named key=value for columns.
-    return f"read_parquet({literal(parquet_pattern(parquet))}, hive_partitioning = false) AS s"
-
-
-def parquet_pattern(parquet: Path | RemoteTable) -> str:
-    """The name of a Parquet file as DuckDB has to be given it, which takes ``*``, ``?`` and ``[`` for a pattern."""
-    if isinstance(parquet, RemoteTable):
-        return parquet.address
-    return re.sub(r"([*?\[])", r"[\1]", parquet.resolve().as_posix())
-
-
 def recorded_syscalls(counts: dict[str, int]) -> list[str]:
     """The system calls in a trace, from the counts of its manifest. What is not the name of a call is left out."""
     return sorted(name for name, rows in counts.items() if rows > 0 and is_syscall(name))
@@ -115,11 +110,11 @@ def is_syscall(name: str) -> bool:
     return name in syscalls() or _UNKNOWN.fullmatch(name) is not None
 
 
-def syscall_view(name: str, *, has_data: bool = True) -> View:
+def syscall_view(name: str, names: NamedCalls, *, has_data: bool = True) -> View:
     """The view ``sys.NAME`` of one system call, with its arguments by name and C type.
 
-    It has only calls of the native ABI, because others can have their arguments in other places. Contents have columns
-    if the trace ``has_data``.
+    It has only calls of the native ABI, because others can have their arguments in other places. ``names``: where the
+    view of all calls has their names from. Contents have columns if the trace ``has_data``.
     """
     call = syscalls().get(name)
     common = {c.name: c for c in (*schema.SYSCALLS.columns, _TS)}
@@ -133,7 +128,7 @@ def syscall_view(name: str, *, has_data: bool = True) -> View:
     for column in (_common(common[n]) for n in _AFTER_ARGUMENTS if n not in taken):
         text = return_text(call) if call and column.name == "ret" else None
         columns += [column, *([_text(column, "result", text)] if text else [])]
-    columns += resolved_columns(len(uses(name)) if call else 0)
+    columns += columns_of_calls(names, len(uses(name)) if call else 0)
     whole, joins = call_text(call, name)
     columns.append(ViewColumn("call_text", "VARCHAR", "the whole call, as strace -v writes it", whole, joins))
     where = f"s.syscall = {literal(name)} AND s.abi = 'x86_64'"

@@ -9,6 +9,8 @@ from bpfrec.formats.numeric.grouping import places_among, ranked, stable_order
 from bpfrec.formats.numeric.run_lengths import run_starts, spread
 
 Integers = NDArray[np.int64]
+Numbers = NDArray[np.signedinteger]
+"""Whole numbers of any width."""
 Booleans = NDArray[np.bool_]
 
 FOREVER = 1 << 62
@@ -27,7 +29,7 @@ class AsOf:
     ``keys`` and ``times`` are sorted by it. A *position* is an index into these three.
     """
 
-    def __init__(self, keys: NDArray[np.signedinteger], times: Integers) -> None:
+    def __init__(self, keys: Numbers, times: Integers) -> None:
         in_order = bool((times[1:] >= times[:-1]).all())
         rank, self._distinct_keys = ranked(keys)
         self.order: Integers = stable_order(rank, len(self._distinct_keys)) if in_order else np.lexsort((times, rank))
@@ -38,7 +40,7 @@ class AsOf:
         self._moments = _Moments(self._in_order, len(self._distinct_keys))
         self._composite = rank << self._moments.bits | self._moments.numbers(self.times)
 
-    def lookup(self, keys: NDArray[np.signedinteger], times: Integers) -> Integers:
+    def lookup(self, keys: Numbers, times: Integers) -> Integers:
         """Index of the entry, as given, that holds for each key at each time; -1 if there is none."""
         if not len(self.order) or not len(keys):
             return np.full(len(keys), -1, np.int64)
@@ -49,17 +51,17 @@ class AsOf:
         heads = run_starts(keys)
         return spread(self._entries(keys[heads], times[heads]), heads, len(keys))
 
-    def last(self, keys: NDArray[np.signedinteger], times: Integers) -> Integers:
+    def last(self, keys: Numbers, times: Integers) -> Integers:
         """Position of each key's last entry at or before the time; -1 if there is none."""
         if not len(self.order):
             return np.full(len(keys), -1)
         return self._before(*self._ends(keys, times))
 
-    def next(self, keys: NDArray[np.signedinteger], times: Integers) -> Integers:
+    def next(self, keys: Numbers, times: Integers) -> Integers:
         """Position of each key's first entry after the time; -1 if there is none."""
         return self.around(keys, times)[1]
 
-    def around(self, keys: NDArray[np.signedinteger], times: Integers) -> tuple[Integers, Integers]:
+    def around(self, keys: Numbers, times: Integers) -> tuple[Integers, Integers]:
         """What :meth:`last` and :meth:`next` give, in one search."""
         if not len(self.order):
             return np.full(len(keys), -1), np.full(len(keys), -1)
@@ -67,14 +69,14 @@ class AsOf:
         after = np.where((rank >= 0) & (end < self._bounds[rank + 1]), end, -1)
         return self._before(rank, end), after
 
-    def any_between(self, keys: NDArray[np.signedinteger], after: Integers, until: Integers) -> Booleans:
+    def any_between(self, keys: Numbers, after: Integers, until: Integers) -> Booleans:
         """Whether each key has an entry later than ``after`` and not later than ``until``."""
         if not len(self.order):
             return np.zeros(len(keys), bool)
         at = self.last(keys, until)
         return (at >= 0) & (self.times[at] > after)
 
-    def _entries(self, keys: NDArray[np.signedinteger], times: Integers) -> Integers:
+    def _entries(self, keys: Numbers, times: Integers) -> Integers:
         at = self.last(keys, times)
         return np.where(at >= 0, self.order[at], -1)
 
@@ -82,7 +84,7 @@ class AsOf:
         before: Integers = np.where((rank >= 0) & (end > self._bounds[rank]), end - 1, -1)
         return before
 
-    def _ends(self, keys: NDArray[np.signedinteger], times: Integers) -> tuple[Integers, Integers]:
+    def _ends(self, keys: Numbers, times: Integers) -> tuple[Integers, Integers]:
         """Which of the distinct keys each is, -1 for none, and the position behind its entries up to the time."""
         rank = places_among(keys, self._distinct_keys)
         if self._are_single:

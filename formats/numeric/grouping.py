@@ -43,8 +43,9 @@ def ranked(values: NDArray[np.signedinteger]) -> tuple[Integers, NDArray[np.sign
 
 
 def stable_order(numbers: NDArray[np.signedinteger], end: int) -> Integers:
-    """What ``numpy.argsort`` of numbers from -1 to ``end`` - 1 gives, kind stable; numpy counts those of 16 bits instead
-    of comparing them.
+    """What ``numpy.argsort``, kind stable, gives for numbers from -1 to ``end`` - 1.
+
+    Numbers of 16 bits are counted by numpy, not compared.
     """
     above = numbers + 1
     order = np.argsort((above & 0xFFFF).astype(np.uint16), kind="stable")

@@ -15,9 +15,7 @@ ROWS = 1 << 17
 """The rows of a part."""
 
 
-def in_parts(
-    function: Callable[..., tuple[NDArray[Any], ...]], *columns: NDArray[Any]
-) -> tuple[NDArray[Any], ...]:
+def in_parts(function: Callable[..., tuple[NDArray[Any], ...]], *columns: NDArray[Any]) -> tuple[NDArray[Any], ...]:
     """What ``function`` says of columns, if it says of each row the same whichever rows stand beside it."""
     rows = len(columns[0])
     if rows <= 2 * ROWS:

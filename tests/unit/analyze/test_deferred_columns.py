@@ -107,7 +107,7 @@ def computed(monkeypatch, tmp_path):
     monkeypatch.setattr(
         library, "table_view", lambda t, *rest: (with_column if t is schema.SYSCALLS else lambda v: v)(tables(t, *rest))
     )
-    monkeypatch.setattr(library, "syscall_view", lambda name, **given: with_column(calls(name, **given)))
+    monkeypatch.setattr(library, "syscall_view", lambda name, *rest, **given: with_column(calls(name, *rest, **given)))
     builder = TraceBuilder()
     for i in range(5):
         builder.call("close", i, 3, ret=i)

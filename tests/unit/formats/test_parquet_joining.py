@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
+from random import Random
 
 import duckdb
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -14,7 +16,7 @@ from hypothesis import strategies as st
 
 from bpfrec.formats.arrow import parquet_writer, written_schema
 from bpfrec.formats.columns import Table, table
-from bpfrec.formats.parquet_joining import JoinedParquet
+from bpfrec.formats.parquet_joining import JoinedParquet, add_column
 from bpfrec.formats.thrift_compact import read_struct, write_struct
 
 THINGS = table(
@@ -85,6 +87,43 @@ def test_joined_files_hold_all_rows(tmp_path: Path, sizes: list[list[int]], divi
         last = len(expected) - 1
         query = f"SELECT ts_ns, path FROM read_parquet('{path}') WHERE event_id = {last} AND ts_ns >= {last * 10}"
         assert duckdb.sql(query).fetchall() == [(last * 10, f"/p/{last % 5}")]
+
+
+@given(st.lists(st.integers(1, 40), max_size=5), st.randoms(use_true_random=False))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=20)
+def test_a_column_is_added_and_the_others_stay(tmp_path: Path, sizes: list[int], random: Random) -> None:
+    groups = [rows_of(sum(sizes[:n]), size) for n, size in enumerate(sizes)]
+    source, target = write(tmp_path / "source", THINGS, groups), tmp_path / "target"
+    before = source.read_bytes()
+    values = np.array([random.randrange(-(2**31), 2**31) for _ in range(sum(sizes))], np.int32)
+    add_column(source, target, "more", values)
+    assert source.read_bytes() == before
+    made = pq.read_table(target)
+    assert made.drop_columns("more").equals(pq.read_table(source))
+    assert made["more"].to_pylist() == values.tolist()
+    assert pq.ParquetFile(target).metadata.num_row_groups == len(sizes)
+    asked = duckdb.sql(f"SELECT event_id, more FROM read_parquet('{target}') WHERE path = '/p/1' ORDER BY event_id")
+    assert asked.fetchall() == [(n, int(value)) for n, value in enumerate(values) if n % 5 == 1]
+
+
+@given(st.data())
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_no_column_is_added_to_what_is_damaged(tmp_path: Path, data: st.DataObject) -> None:
+    source = write(tmp_path / "source", THINGS, [rows_of(0, 9), rows_of(9, 3)])
+    raw = bytearray(source.read_bytes())
+    length = int.from_bytes(raw[-8:-4], "little")
+    raw[data.draw(st.integers(len(raw) - length - 8, len(raw) - 1))] = data.draw(st.integers(0, 255))
+    source.write_bytes(raw)
+    try:
+        add_column(source, tmp_path / "target", "more", np.zeros(12, np.int32))
+    except ValueError:
+        return
+
+
+def test_a_column_has_a_value_for_each_row(tmp_path: Path) -> None:
+    source = write(tmp_path / "source", THINGS, [rows_of(0, 9)])
+    with pytest.raises(ValueError, match="has no 8 rows"):
+        add_column(source, tmp_path / "target", "more", np.zeros(8, np.int32))
 
 
 def test_a_footer_comes_back_byte_for_byte(tmp_path: Path) -> None:

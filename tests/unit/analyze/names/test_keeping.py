@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 import bpfrec
-from bpfrec.analyze.names import resolve
+from bpfrec.analyze.facade import Trace
+from bpfrec.analyze.names import fill, resolve
 from bpfrec.analyze.names.keeping import VARIABLE
 from bpfrec.formats.errors import BpfrecError
 
@@ -89,3 +90,45 @@ def test_without_a_safe_place_names_are_found_all_the_same(folder: Path, found: 
     assert answer(SAMPLE) == answer(SAMPLE)
     assert len(found) == 2
     assert not folder.parent.exists()
+
+
+@pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize("is_folder", [False, True], ids=["file", "folder"])
+def test_a_column_of_codes_says_what_the_function_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_folder: bool
+) -> None:
+    trace = SAMPLE
+    if is_folder:
+        trace = tmp_path / "unzipped"
+        with zipfile.ZipFile(SAMPLE) as archive:
+            archive.extractall(trace)
+    before = sorted(trace.iterdir()) if is_folder else []
+    by_function = answer(trace)
+    monkeypatch.setattr(fill, "MANY_CALLS", 1)
+    has_column, said = fill._has_column, []
+
+    def noted(*given: object) -> bool:
+        said.append(has_column(*given))  # type: ignore[arg-type]
+        return said[-1]
+
+    monkeypatch.setattr(fill, "_has_column", noted)
+    assert answer(trace) == by_function
+    assert said == [True], "the copy of the calls has no column of codes"
+    with bpfrec.open(trace) as opened:
+        opened.query("SET preserve_insertion_order = false")
+        assert list(opened.query(QUESTION).rows) == by_function, "the order of the rows is that of the file"
+        by_view = opened.query("SELECT event_id, resolved_path FROM sys.openat ORDER BY event_id").rows
+        assert (
+            by_view
+            == opened.query("SELECT event_id, resolved_path FROM syscalls WHERE syscall = 'openat' ORDER BY 1").rows
+        )
+        assert "name_code" not in opened.query("FROM syscalls LIMIT 1").columns
+    assert not is_folder or sorted(trace.iterdir()) == before, "a folder that is read stays as it is"
+
+
+@pytest.mark.usefixtures("folder")
+def test_where_no_copy_can_be_made_the_function_answers(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    by_function = answer(SAMPLE)
+    monkeypatch.setattr(fill, "MANY_CALLS", 1)
+    monkeypatch.setattr(Trace, "_copy_of_calls", lambda _: tmp_path / "missing" / "copy.parquet")
+    assert answer(SAMPLE) == by_function
