@@ -1,28 +1,39 @@
 -- What a trace has, counted: the query that both traces are asked.
-WITH chosen AS (
-    SELECT event_id, pid, syscall, errno, ret, duration_ns, entry_status, {{ folded('path') }} AS path, {{ folded('resolved_path') }} AS name
+WITH chosen AS NOT MATERIALIZED (
+    SELECT event_id, pid, syscall, errno, ret, duration_ns, entry_status, path, coalesce(resolved_path, path) AS name
     FROM syscalls
     WHERE {{ where }}
 ),
-counted AS (
-    SELECT 'failures' AS section, concat_ws(' ', syscall, errno, coalesce(name, path)) AS what, count(*) AS calls, NULL::BIGINT AS time_ns
+-- names are folded once for each, not for each call
+named AS MATERIALIZED (
+    SELECT syscall, errno, failed(ret) AS failed, path, name, count(*) AS calls
     FROM chosen
-    WHERE failed(ret)
+    WHERE failed(ret) OR (syscall IN {{ executing }} AND ret = 0) OR (syscall IN {{ opening }} AND ret >= 0)
+    GROUP BY ALL
+),
+counted AS (
+    SELECT
+        'failures' AS section,
+        concat_ws(' ', syscall, errno, {{ folded('name') }}) AS what,
+        sum(calls)::BIGINT AS calls,
+        NULL::BIGINT AS time_ns
+    FROM named
+    WHERE failed
     GROUP BY what
 
     UNION ALL
 
-    SELECT 'programs', path, count(*), NULL
-    FROM chosen
-    WHERE syscall IN {{ executing }} AND ret = 0 AND path IS NOT NULL
-    GROUP BY path
+    SELECT 'programs', {{ folded('path') }} AS what, sum(calls)::BIGINT, NULL
+    FROM named
+    WHERE NOT failed AND syscall IN {{ executing }} AND path IS NOT NULL
+    GROUP BY what
 
     UNION ALL
 
-    SELECT 'files', coalesce(name, path), count(*), NULL
-    FROM chosen
-    WHERE syscall IN {{ opening }} AND ret >= 0 AND coalesce(name, path) IS NOT NULL
-    GROUP BY coalesce(name, path)
+    SELECT 'files', {{ folded('name') }} AS what, sum(calls)::BIGINT, NULL
+    FROM named
+    WHERE NOT failed AND syscall IN {{ opening }} AND name IS NOT NULL
+    GROUP BY what
 
     UNION ALL
 
