@@ -185,8 +185,10 @@ def naming_of(queries: Queries) -> Naming:
     )
     queries.execute(_sql("texts"))
     texts: list[str] = queries.arrow("SELECT text FROM world_texts ORDER BY id")["text"].to_pylist()
-    changes = Changes.of(queries.arrow(_sql("numbered")))
+    numbered = queries.arrow(_sql("numbered"))
     queries.execute("DROP TABLE world_changes; DROP TABLE world_texts")
+    changes = Changes.of(numbered)
+    del numbered
     addresses = _addresses(_rows(queries, "addresses", calls=sorted(_ADDRESSED)))
     lookup = DescriptorLookup(changes, tables, breaks, losses, coverage, _rows(queries, "rings", BEFORE=-FOREVER))
     queries.execute("DROP TABLE world_calls")
