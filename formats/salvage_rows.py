@@ -44,9 +44,8 @@ def rows_before_cut(
     Columns that are not there are NULL. Returns how many rows there are. Disk errors come as OSError.
     """
     file.seek(start)
-    if file.read(len(MAGIC)) != MAGIC:
-        return 0
-    found = pages_in(file, start + len(MAGIC), size_of(file) if end is None else end)
+    is_parquet = file.read(len(MAGIC)) == MAGIC
+    found = pages_in(file, start + len(MAGIC), size_of(file) if end is None else end) if is_parquet else iter(())
     pages = list(takewhile(lambda page: page.is_checked, found) if checked else found)
     rows = 0
     with parquet_writer(table, target) as writer:

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from support import ring_bytes
 from support.program import run_bpfrec
@@ -178,6 +178,7 @@ def test_row_groups_beside_a_damaged_one_are_saved(trace: Path, tmp_path: Path, 
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 1 << 20), st.integers(1, 255)), min_size=1, max_size=4))
+@example([(0, 1)])
 def test_rows_of_a_damaged_table_are_as_they_were(changes: list[tuple[int, int]]) -> None:
     content, whole = bytearray(WHOLE), pq.read_table(io.BytesIO(WHOLE))
     for at, value in changes:
