@@ -39,7 +39,7 @@ def open(  # noqa: A001 - as promised
 
 def __getattr__(name: str) -> Any:
     if name == "__version__":
-        from importlib.metadata import version  # noqa: PLC0415
+        from bpfrec.formats.version import VERSION  # noqa: PLC0415
 
-        return version("bpfrec")
+        return VERSION
     raise AttributeError(f"module 'bpfrec' has no attribute {name!r}")

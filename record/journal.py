@@ -13,12 +13,12 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, get_args
 
 from bpfrec.formats.manifest import Clock, Host
 from bpfrec.formats.typed_json import from_plain, to_json
+from bpfrec.formats.version import VERSION
 from bpfrec.record.processes.calls_in_progress import CallInProgress
 from bpfrec.record.processes.descriptors import ProcessFiles, ThreadFiles
 from bpfrec.record.processes.found_process import FoundProcess, StartedProgram
@@ -257,7 +257,7 @@ def begun_now(request: Request, target: Path) -> Begun:
         pid=os.getpid(),
         wall_ns=time.time_ns(),
         boot=boot_id(),
-        tool_version=version("bpfrec"),
+        tool_version=VERSION,
         command_line=["bpfrec", *map(text_of_argument, sys.argv[1:])],
         host=this_host(),
     )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import secrets
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,7 @@ from bpfrec.formats.manifest import Manifest
 from bpfrec.formats.new_trace import check_target, publish, work_folder
 from bpfrec.formats.trace_writer import TraceWriter
 from bpfrec.formats.units import whole_number
+from bpfrec.formats.version import VERSION
 
 _MADE = "made.bpfrec"
 _MOST_ROUNDS = 12
@@ -169,7 +169,7 @@ class _Pass:
         """What was done, for the manifest."""
         selection = self.wish.selection
         return {
-            "tool_version": version("bpfrec"),
+            "tool_version": VERSION,
             "redacted": sorted(self.wish.redact),
             "replaced": [
                 {"table": f.table, "column": f.column, "class": f.name, "values": f.values}

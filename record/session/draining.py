@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from bpfrec.bpf.clock import monotonic_ns
 from bpfrec.bpf.known_stacks import KnownStacks
@@ -15,7 +16,9 @@ from bpfrec.record.session.spools import Spools
 from bpfrec.record.session.tracker import ProcessTracker
 from bpfrec.record.session.until import UntilWatch
 from bpfrec.record.session.working_folder import SpoolKind
-from bpfrec.record.stacks.stack_learner import StackLearner
+
+if TYPE_CHECKING:
+    from bpfrec.record.stacks.stack_learner import StackLearner
 
 # Seconds between two drains while something else is done.
 _TICK = 0.1
@@ -43,6 +46,8 @@ class Drain:
 
     def learn_with(self, known: KnownStacks, *, is_carried: bool) -> None:
         """From now on, stacks are learned of the snapshots, and made ``known``; see :class:`.StackLearner`."""
+        from bpfrec.record.stacks.stack_learner import StackLearner  # noqa: PLC0415 - not wanted for --stacks off
+
         self.learner = learner = StackLearner(known, self._tracker.modules, is_carried=is_carried)
         if self.channels.snapshots is not None:
             consumer = self._tracker.careful.wrapped("reading snapshots", learner.take)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bpfrec.bpf.clock import monotonic_ns
 from bpfrec.bpf.program import RecorderProgram
@@ -25,7 +26,9 @@ from bpfrec.record.session.segments import Segments, mark_of
 from bpfrec.record.session.spools import Spools
 from bpfrec.record.session.tracker import InitialState, ProcessTracker
 from bpfrec.record.session.working_folder import SpoolKind, spool_in
-from bpfrec.record.stacks.stack_learner import StackLearner
+
+if TYPE_CHECKING:
+    from bpfrec.record.stacks.stack_learner import StackLearner
 
 _log = logging.getLogger(__name__)
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bpfrec.bpf.sideband import Mapping
-from bpfrec.formats.symbols.dwarf_lines import SourceLine
 from bpfrec.record.stacks.modules import MappedAddress, Modules, is_without_file, may_hold_jit_code
 from bpfrec.record.stacks.perf_map_files import JitEntry, PerfMaps, at_time
+
+if TYPE_CHECKING:
+    from bpfrec.formats.symbols.dwarf_lines import SourceLine
 
 TableRow = dict[str, Any]
 """A row of a table, by column."""

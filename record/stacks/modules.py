@@ -15,21 +15,22 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from bpfrec.bpf.sideband import Mapping
 from bpfrec.formats.symbols.debug_files import SYSTEM_FOLDER, DebugFolders, debug_places, linked_file
-from bpfrec.formats.symbols.dwarf_lines import SourceLine
 from bpfrec.formats.symbols.elf import ElfFile, NotElfError
 from bpfrec.formats.symbols.elf_symbols import Symbol
-from bpfrec.formats.symbols.source_lines import Budget
-from bpfrec.formats.symbols.symbolizer import Symbolizer
 from bpfrec.record.processes import foreign_files
 from bpfrec.record.processes.foreign_files import Place, Wanted
 from bpfrec.record.processes.helpers import Helpers, Reply
 from bpfrec.record.processes.procfs import NOBODY, PROC, Reader, executable_maps, living_thread, reader
 from bpfrec.record.stacks.runtimes import Runtimes, ask_in_helper
-from bpfrec.record.stacks.unwind.eh_frame import UnwindTable
+
+if TYPE_CHECKING:
+    from bpfrec.formats.symbols.dwarf_lines import SourceLine
+    from bpfrec.formats.symbols.symbolizer import Symbolizer
+    from bpfrec.record.stacks.unwind.eh_frame import UnwindTable
 
 _log = logging.getLogger(__name__)
 
@@ -249,6 +250,8 @@ class Modules:
                 modules[id(module)] = module
                 wanted.setdefault(id(module), {}).setdefault(in_file, []).append(mapped)
         found: dict[MappedAddress, SourceLine] = {}
+        from bpfrec.formats.symbols.source_lines import Budget  # noqa: PLC0415 - a recording begins without
+
         budget = Budget(LINES_BUDGET)
         for number, of_module in wanted.items():
             lines, unread = self._symbols(modules[number]).lines(of_module, budget)
@@ -266,6 +269,8 @@ class Modules:
     @staticmethod
     def _unwind_table(module: _Module, elf: ElfFile) -> UnwindTable:
         if module.unwinding is None:
+            from bpfrec.record.stacks.unwind.eh_frame import UnwindTable  # noqa: PLC0415 - a recording begins without
+
             module.unwinding = UnwindTable(elf)
             if module.unwinding.failure:
                 _log.info("%s: no unwind table: %s", module.path, module.unwinding.failure)
@@ -337,6 +342,8 @@ class Modules:
                 files = []
             else:
                 self._symbols_left -= size
+            from bpfrec.formats.symbols.symbolizer import Symbolizer  # noqa: PLC0415 - a recording begins without
+
             module.symbols = Symbolizer(files)
         return module.symbols
 
