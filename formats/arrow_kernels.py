@@ -12,9 +12,9 @@ import pyarrow as pa
 
 try:
     # What pyarrow.compute is made of: its call_function and its options are these.
-    from pyarrow._compute import CastOptions, call_function
+    from pyarrow._compute import CastOptions, SetLookupOptions, call_function
 except ImportError:
-    from pyarrow.compute import CastOptions, call_function
+    from pyarrow.compute import CastOptions, SetLookupOptions, call_function
 
 _Rows = TypeVar("_Rows", pa.Table, pa.Array, pa.ChunkedArray)
 
@@ -53,3 +53,14 @@ def is_one_value(column: pa.ChunkedArray) -> bool:
     """Whether all values of ``column``, which are numbers, are the same one."""
     found = call_function("min_max", [column])
     return bool(found["min"] == found["max"])
+
+
+def places_in(column: pa.Array, known: pa.Array) -> pa.Array:
+    """Where each value of ``column`` stands in ``known``, int32; -1 for one that does not."""
+    found = call_function("index_in", [column], SetLookupOptions(known))
+    return call_function("coalesce", [found, pa.scalar(-1, pa.int32())])
+
+
+def encoded(column: pa.Array) -> pa.DictionaryArray:
+    """``column`` as numbers of its distinct values: what its method ``dictionary_encode`` gives."""
+    return call_function("dictionary_encode", [column])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -20,10 +22,11 @@ def places_among(values: NDArray[np.signedinteger], distinct: NDArray[np.signedi
         place[place == len(distinct)] = 0
         return np.where(distinct[place] == values, place, -1)
     import pyarrow as pa  # noqa: PLC0415 - who asks a little does not wait for it
-    import pyarrow.compute as pc  # noqa: PLC0415
+
+    from bpfrec.formats.arrow_kernels import places_in  # noqa: PLC0415
 
     asked, known = (pa.array(column.astype(np.int64, copy=False)) for column in (values, distinct))
-    found: Integers = pc.index_in(asked, value_set=known).fill_null(-1).to_numpy().astype(np.int64)
+    found: Integers = places_in(asked, known).to_numpy().astype(np.int64)
     return found
 
 
@@ -34,12 +37,28 @@ def ranked(values: NDArray[np.signedinteger]) -> tuple[Integers, NDArray[np.sign
         return rank, distinct
     import pyarrow as pa  # noqa: PLC0415
 
-    encoded = pa.array(values).dictionary_encode()
-    found = encoded.dictionary.to_numpy()
+    from bpfrec.formats.arrow_kernels import encoded  # noqa: PLC0415
+
+    column = encoded(pa.array(values))
+    found = column.dictionary.to_numpy()
     order = np.argsort(found)
     rank_of = np.empty(len(found), np.int64)
     rank_of[order] = np.arange(len(found))
-    return rank_of[encoded.indices.to_numpy()], found[order]
+    return rank_of[column.indices.to_numpy()], found[order]
+
+
+def rows_alike(columns: Sequence[NDArray[np.signedinteger]]) -> tuple[Integers, Integers]:
+    """Groups of rows that have the same in all ``columns``: the first row of each group, and the group of each row.
+
+    The groups are in the order of what their rows have, the first column first.
+    """
+    group: Integers = np.zeros(len(columns[0]), np.int64)
+    for column in columns:
+        rank, distinct = ranked(column)
+        group, _ = ranked(group * max(len(distinct), 1) + rank)
+    first = np.zeros(int(group.max()) + 1 if len(group) else 0, np.int64)
+    first[group[::-1]] = np.arange(len(group))[::-1]
+    return first, group
 
 
 def stable_order(numbers: NDArray[np.signedinteger], end: int) -> Integers:

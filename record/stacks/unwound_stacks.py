@@ -15,6 +15,7 @@ from bpfrec.bpf import wire
 from bpfrec.bpf.samples import Sample
 from bpfrec.bpf.sideband import Mapping
 from bpfrec.bpf.snapshots import Snapshot, snapshot_stream
+from bpfrec.formats.numeric.grouping import rows_alike
 from bpfrec.record.decode.text import status
 from bpfrec.record.processes.history import AddressSpace, History
 from bpfrec.record.spool import read_whole
@@ -274,15 +275,15 @@ class UnwoundStacks:
         epochs = self._epochs.lookup(pids, times)
         found = np.where(snapshots.proven[at], snapshots.stack[at], -1)
         elsewhere = (snapshots.pid[at] != pids) | (mixed != 0)
-        keys = np.column_stack([at, pids, epochs, mixed.view(np.int64)])
         rows = np.flatnonzero((found >= 0) & (elsewhere | (epochs != snapshots.epoch[at])))
-        distinct, first, inverse = np.unique(keys[rows], axis=0, return_index=True, return_inverse=True)
-        stacks = np.empty(len(distinct), np.int64)
-        for number, (row, pid, epoch, moved) in enumerate(distinct.tolist()):
-            when = int(times[rows[first[number]]])
-            number_of = self._elsewhere if elsewhere[rows[first[number]]] else self._still_there
-            stacks[number] = number_of(row, pid, epoch, moved % (1 << 64), when)
-        found[rows] = stacks[inverse.reshape(-1)]
+        first, group = rows_alike([column[rows] for column in (at, pids, epochs, mixed.view(np.int64))])
+        stacks = np.empty(len(first), np.int64)
+        for number, call in enumerate(rows[first].tolist()):
+            number_of = self._elsewhere if elsewhere[call] else self._still_there
+            stacks[number] = number_of(
+                int(at[call]), int(pids[call]), int(epochs[call]), int(mixed[call]), int(times[call])
+            )
+        found[rows] = stacks[group]
         if len(self._stacks) > self._named:
             self._name_jit_code()
         return found

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bpfrec.formats.numeric.grouping import places_among, ranked, stable_order
+from bpfrec.formats.numeric.grouping import places_among, ranked, rows_alike, stable_order
 from bpfrec.formats.numeric.parts import ROWS, in_parts
 
 ROWS_AND_SEED = st.tuples(st.sampled_from((0, 1, 7, 5000)), st.integers(0, 2**32 - 1))
@@ -25,6 +25,22 @@ def test_equal_values_are_brought_together(given_: tuple[int, int], end: int) ->
     assert (rank == inverse).all()
     asked = np.append(values, (end + 5, -7))
     assert (places_among(asked, distinct) == np.append(inverse, (-1, -1))).all()
+
+
+@given(ROWS_AND_SEED, st.sampled_from((1, 3, 900)))
+@settings(max_examples=15)
+def test_rows_alike_are_grouped_in_order(given_: tuple[int, int], end: int) -> None:
+    rows, seed = given_
+    random = np.random.default_rng(seed)
+    columns = [
+        random.integers(0, end, rows),
+        random.integers(-(2**63), -(2**63) + end, rows),
+        random.integers(0, 3, rows),
+    ]
+    first, group = rows_alike(columns)
+    _, expected, inverse = np.unique(np.column_stack(columns), axis=0, return_index=True, return_inverse=True)
+    assert (first == expected).all()
+    assert (group == inverse.reshape(-1)).all()
 
 
 @pytest.mark.parametrize("rows", [0, 5, 2 * ROWS, 3 * ROWS + 1])
