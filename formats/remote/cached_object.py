@@ -11,9 +11,7 @@ from typing import BinaryIO
 
 from bpfrec.formats.errors import TraceFileError
 from bpfrec.formats.remote.source import Source
-from bpfrec.formats.remote.store_source import StoreSource
 from bpfrec.formats.remote.uri import WEB_SCHEMES, Uri
-from bpfrec.formats.remote.web_source import WebSource
 
 BLOCK_BYTES = 1 << 14
 WHOLE_BYTES = 1 << 20
@@ -21,6 +19,17 @@ WHOLE_BYTES = 1 << 20
 
 _REQUEST_BYTES = 8 << 20
 """The most that is asked for at once. It is held in memory."""
+
+
+def _source_of(uri: Uri) -> Source:
+    # Most traces are files here, and these imports take as long as their answers.
+    if uri.scheme in WEB_SCHEMES:
+        from bpfrec.formats.remote.web_source import WebSource  # noqa: PLC0415
+
+        return WebSource(uri)
+    from bpfrec.formats.remote.store_source import StoreSource  # noqa: PLC0415
+
+    return StoreSource(uri)
 
 
 class CachedObject:
@@ -36,7 +45,7 @@ class CachedObject:
     def __init__(self, uri: Uri) -> None:
         self.uri = uri
         self._lock = threading.Lock()
-        self._source: Source = WebSource(uri) if uri.scheme in WEB_SCHEMES else StoreSource(uri)
+        self._source = _source_of(uri)
         self._kept = self._temporary()
         try:
             self.bytes_read = self._source.begin(self._kept)
