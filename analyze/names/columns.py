@@ -9,7 +9,7 @@ from pathlib import Path
 
 from bpfrec.analyze.engine.parquet_source import parquet_source
 from bpfrec.analyze.engine.protocols import Session
-from bpfrec.analyze.engine.sqltemplate import literal
+from bpfrec.analyze.engine.sqltemplate import identifier, literal
 from bpfrec.analyze.engine.view import ComputedTable, Join, ViewColumn
 from bpfrec.analyze.names.paths import joined_expression
 from bpfrec.analyze.names.reasons import REASONS
@@ -54,22 +54,29 @@ REQUEST_NAMES = Table(
 class NamedCalls:
     """Where the view of calls has their names from: the Parquet file of the calls, None if there are none.
 
-    ``copy``: where a copy of the file can stand that has a column more; None: nowhere.
+    ``columns``: those of the format that it has. ``copy``: where a copy of the file can stand that has a column more;
+    None: nowhere.
     """
 
     parquet: Path | RemoteTable | None
+    columns: tuple[str, ...]
     copy: Callable[[], Path | None]
 
     @cached_property
     def join(self) -> Join:
         """The join to the names."""
-        source = parquet_source(self.parquet) if self.parquet else "(SELECT 1)"
-        declared = f"CREATE MACRO computed.calls() AS TABLE SELECT *, NULL::INTEGER AS {NAME_CODE} FROM {source};"  # noqa: S608 - ours
+        declared = f"CREATE MACRO computed.calls() AS TABLE {self.select('NULL::INTEGER')};"
         return Join(
             f"LEFT JOIN computed.names AS name ON name.code = s.{NAME_CODE}",
             computed=ComputedTable(NAMES, self._fill, declared),
             source="computed.calls() AS s",
         )
+
+    def select(self, code: str, source: str | None = None) -> str:
+        """The rows of ``computed.calls()``, whose codes the SQL ``code`` is; ``source``: what is read instead."""
+        columns = "".join(f"{identifier(name)}, " for name in self.columns)
+        read = source or (parquet_source(self.parquet) if self.parquet else "(SELECT 1)")
+        return f"SELECT {columns}CAST({code} AS INTEGER) AS {NAME_CODE} FROM {read}"  # noqa: S608 - ours
 
     def _fill(self, queries: Session) -> None:
         # Most queries do not need numpy.

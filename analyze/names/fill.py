@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -30,15 +31,17 @@ def fill_names(queries: Session, calls: NamedCalls) -> None:
     parquet = calls.parquet
     if parquet is None:
         return
-    codes, names = _names(queries, parquet)
-    queries.append("computed.names", names)
+    codes, names = _names(queries, calls, parquet)
     copy = calls.copy() if len(codes) >= MANY_CALLS else None
     if copy is None or isinstance(parquet, RemoteTable) or not _has_column(parquet, copy, codes):
-        queries.define(NAME_CODE, _by_number(queries, parquet, codes).arrow, ["BIGINT"], "INTEGER")
-        select = f"SELECT *, {NAME_CODE}(event_id) AS {NAME_CODE} FROM {parquet_source(parquet)}"  # noqa: S608 - ours
+        queries.define(NAME_CODE, _by_number(queries, calls, codes).arrow, ["BIGINT"], "INTEGER")
+        select = calls.select(f"{NAME_CODE}({_number(calls)})")
     else:
-        select = f"SELECT * FROM {parquet_source(copy)}"  # noqa: S608 - ours
+        select = calls.select(NAME_CODE, parquet_source(copy))
     queries.execute(f"CREATE OR REPLACE MACRO computed.calls() AS TABLE {select}")
+    # Last, and all at once: who is interrupted before begins again.
+    queries.execute("DELETE FROM computed.names")
+    queries.append("computed.names", names)
 
 
 def _has_column(parquet: Path, copy: Path, codes: Codes32) -> bool:
@@ -49,11 +52,13 @@ def _has_column(parquet: Path, copy: Path, codes: Codes32) -> bool:
         add_column(parquet, copy, NAME_CODE, codes)
     except (OSError, ValueError) as error:
         _log.info("the codes of names get no column: %s", error)
+        with suppress(OSError):
+            copy.unlink(missing_ok=True)
         return False
     return True
 
 
-def _names(queries: Session, parquet: Path | RemoteTable) -> Names:
+def _names(queries: Session, calls: NamedCalls, parquet: Path | RemoteTable) -> Names:
     known = kept(queries.identity) if queries.identity else None
     if known is not None:
         return known
@@ -63,25 +68,33 @@ def _names(queries: Session, parquet: Path | RemoteTable) -> Names:
     codes, names = find_names(queries)
     ((rows,),) = queries.query(f"SELECT count(*) FROM {parquet_source(parquet)}").rows  # noqa: S608 - ours
     by_row = np.zeros(rows, np.int32)
-    for places, calls in _numbers(queries, parquet):
-        by_row[places] = codes.find(calls)
+    for places, numbers_there in _numbers(queries, calls):
+        by_row[places] = codes.find(numbers_there)
     if queries.identity:
         keep(queries.identity, (by_row, names))
     return by_row, names
 
 
-def _by_number(queries: Session, parquet: Path | RemoteTable, by_row: Codes32) -> Codes:
+def _by_number(queries: Session, calls: NamedCalls, by_row: Codes32) -> Codes:
     """The codes by the numbers of calls; what was kept is not trusted to be of as many rows."""
     codes, seen = Codes(), 0
-    for places, calls in _numbers(queries, parquet):
-        seen += len(calls)
+    for places, numbers_there in _numbers(queries, calls):
+        seen += len(places)
         known = places < len(by_row)
-        codes.add(calls[known], by_row[places[known]], seen)
+        codes.add(numbers_there[known], by_row[places[known]], seen)
     return codes
 
 
-def _numbers(queries: Session, parquet: Path | RemoteTable) -> Iterator[tuple[Integers, Integers]]:
+def _numbers(queries: Session, calls: NamedCalls) -> Iterator[tuple[Integers, Integers]]:
     """The places of rows among all, and the numbers of the calls in them; not more than fit into memory at a time."""
-    source = parquet_source(parquet, row_numbers=True)
-    for rows in queries.batches(f"SELECT file_row_number, event_id FROM {source}", _ROWS):  # noqa: S608 - ours
-        yield numbers(rows, "file_row_number", 0), numbers(rows, "event_id", -1)
+    if calls.parquet is None:
+        return
+    source, number = parquet_source(calls.parquet, row_numbers=True), _number(calls)
+    select = f"SELECT file_row_number AS place, {number} AS number FROM {source} WHERE {number} IS NOT NULL"  # noqa: S608 - ours
+    for rows in queries.batches(select, _ROWS):
+        yield numbers(rows, "place", 0), numbers(rows, "number", 0)
+
+
+def _number(calls: NamedCalls) -> str:
+    """SQL for the number of a call."""
+    return f"CAST({'event_id' if 'event_id' in calls.columns else 'NULL'} AS BIGINT)"

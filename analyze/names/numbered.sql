@@ -7,4 +7,4 @@ FROM world_changes AS c
 LEFT JOIN world_texts AS t ON t.text = c.text
 WHERE pid IS NOT NULL AND fd IS NOT NULL AND "at" IS NOT NULL
 -- Of changes at one moment the order is that of the calls' ends.
-ORDER BY "at", event_id
+ORDER BY "at" ASC NULLS LAST, event_id ASC NULLS LAST

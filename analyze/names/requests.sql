@@ -33,4 +33,4 @@ SELECT DISTINCT ON (pid, tid, ts_ns, place)
     is_path AND coalesce(path, '') != '' AS is_path,
     coalesce(errno = 'EBADF', FALSE) AS refused
 FROM (SELECT *, NULL::UBIGINT AS resolve FROM named)
-ORDER BY pid, tid, ts_ns, place
+ORDER BY pid ASC, tid ASC, ts_ns ASC, place ASC

@@ -130,7 +130,7 @@ def opened_at(queries: Queries, at_ns: int) -> Iterator[tuple[int, int, str | No
     """
     naming = naming_of(queries)
     alive = "SELECT DISTINCT pid FROM processes WHERE coalesce(start_ns, {0}) <= {0} AND coalesce(end_ns, {1}) > {0}"
-    pids = queries.arrow(f"{alive.format(at_ns, at_ns + 1)} AND pid IS NOT NULL ORDER BY pid")["pid"].to_numpy()
+    pids = queries.arrow(f"{alive.format(at_ns, at_ns + 1)} AND pid IS NOT NULL ORDER BY pid ASC")["pid"].to_numpy()
     fds = naming.numbers()
     for pid in pids:
         name, reason = naming.find(np.full(len(fds), int(pid)), fds, np.full(len(fds), 2 * at_ns))
@@ -184,7 +184,7 @@ def naming_of(queries: Queries) -> Naming:
         uring_openers=_listed((op.name, op.gives) for op in uring_ops().values() if op.gives),
     )
     queries.execute(_sql("texts"))
-    texts: list[str] = queries.arrow("SELECT text FROM world_texts ORDER BY id")["text"].to_pylist()
+    texts: list[str] = queries.arrow("SELECT text FROM world_texts ORDER BY id ASC")["text"].to_pylist()
     numbered = queries.arrow(_sql("numbered"))
     queries.execute("DROP TABLE world_changes; DROP TABLE world_texts")
     changes = Changes.of(numbered)

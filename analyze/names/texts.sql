@@ -1,3 +1,3 @@
 CREATE OR REPLACE TEMP TABLE world_texts AS
-SELECT CAST(row_number() OVER (ORDER BY text) - 1 AS INTEGER) AS id, text
+SELECT CAST(row_number() OVER (ORDER BY text ASC) - 1 AS INTEGER) AS id, text
 FROM (SELECT DISTINCT text FROM world_changes WHERE text IS NOT NULL)

@@ -160,15 +160,16 @@ def _breaks(breaks: pa.Table) -> Iterator[_Event]:
     for (name, pid, tid, entered, ended, asked, flags), threaded in zip(
         zip(*columns, strict=True), breaks["has_threads"].to_pylist(), strict=True
     ):
-        if not threaded:
+        # A damaged trace may lack any of these.
+        if not threaded or pid is None or entered is None:
             continue
         if name == "unshare":
-            yield _Event(ended, _UNSHARE, pid, tid, asked or 0)
+            yield _Event(entered if ended is None else ended, _UNSHARE, pid, tid, asked or 0)
         elif name == "close_range" and (flags or 0) & CLOSE_RANGE_UNSHARE:
             # What it closes it closes in the new table.
             yield _Event(entered, _UNSHARE, pid, tid, CLONE_FILES)
         elif name in executing:
-            yield _Event(ended, _EXEC, pid, tid)
+            yield _Event(entered if ended is None else ended, _EXEC, pid, tid)
 
 
 def _births(forks: pa.Table) -> Iterator[_Event]:
@@ -177,5 +178,5 @@ def _births(forks: pa.Table) -> Iterator[_Event]:
     rows = forks.take(pa.array(np.flatnonzero(flags & CLONE_THREAD)))
     names = ("pid", "tid", "entered", "flags", "child")
     for pid, tid, entered, made_with, child in zip(*(rows[name].to_pylist() for name in names), strict=True):
-        if child:
+        if child and pid is not None and entered is not None:
             yield _Event(entered, _BIRTH, pid, tid, made_with, child)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from types import NoneType
 from typing import Any
 
 from bpfrec.analyze.render.escape import printable
@@ -53,9 +54,15 @@ def bcc_lines(fields: Sequence[Field], rows: Iterable[Record], options: Mapping[
     shown = [field for field in fields if field.when is None or options[field.when]]
     yield "".join(field.padded(field.heading, field.head_width) for field in shown)
     # The same names and numbers come again and again.
-    makers = [(field.of, lru_cache(_MOST_TEXTS, typed=True)(field.text)) for field in shown]
+    makers = [(field.of, _remembering(field)) for field in shown]
     for row in rows:
         yield "".join([text(of(row)) for of, text in makers])
+
+
+def _remembering(field: Field) -> Callable[[object], str]:
+    known = lru_cache(_MOST_TEXTS, typed=True)(field.text)
+    # Other values can be equal and have other texts.
+    return lambda value: known(value) if type(value) in (str, int, NoneType) else field.text(value)
 
 
 def decimals(column: str, digits: int, unit: float = 1.0) -> Callable[[Record], str | None]:

@@ -144,8 +144,8 @@ rows AS (
     SELECT
         sum(count)::BIGINT AS count,
         errno,
-        CASE WHEN count(*) = 1 AND min(comm) = max(last_comm) AND bool_and(has_comm) THEN min(comm) END AS comm,
-        CASE WHEN count(*) = 1 THEN any_value(pid) END AS pid,
+        CASE WHEN count(pid) = 1 AND min(comm) = max(last_comm) AND bool_and(has_comm) THEN min(comm) END AS comm,
+        CASE WHEN count(pid) = 1 THEN any_value(pid) END AS pid,
         -- whether it is about several names
         coalesce(max(names) > 1 OR min(name_id) != max(last_name_id), FALSE) AS has_several,
         subject,
@@ -155,7 +155,7 @@ rows AS (
         max(last_ns) AS last_ns,
         CASE WHEN bool_or(is_resolved) THEN min(name_id) END AS resolved,
         CASE WHEN min(uid) = max(last_uid) THEN min(uid) & 4294967295 END AS uid,
-        count(*) AS processes,
+        count(pid) AS processes,
         max(tries) AS tries,
         errno IN ('ENOENT', 'ENOTDIR') AND found IS NULL AND subject IS NOT NULL AND max(tries) > 1 AS retried,
         any_value(elsewhere) AS elsewhere,

@@ -15,7 +15,7 @@ from bpfrec.analyze.engine.protocols import SqlFunction
 from bpfrec.analyze.engine.result import ARROW_TYPES
 from bpfrec.analyze.engine.sqltemplate import bundled_sql, literal
 from bpfrec.analyze.engine.view import View
-from bpfrec.analyze.names.columns import NamedCalls
+from bpfrec.analyze.names.columns import NAME_CODE, NamedCalls
 from bpfrec.analyze.views.demangle import DEMANGLED, demangled_function
 from bpfrec.analyze.views.recording import recording_view, wall_offset_ns
 from bpfrec.analyze.views.stack_text import STACK_TEXT, stack_text_function
@@ -48,6 +48,9 @@ MOST_ROWS_OF_A_BYTE = 8
 A call takes several bytes. A small file can claim billions of rows, and even have them: pages of equal rows take no
 room, and row groups can share them.
 """
+
+RESERVED = frozenset(("file_row_number", NAME_CODE))
+"""Columns that the table of calls gets when it is read."""
 
 _TABLES = {table.name: table for table in TABLES}
 
@@ -119,7 +122,9 @@ class TraceLibrary:
 
     @cached_property
     def _names(self) -> NamedCalls:
-        return NamedCalls(self._reader.queried(SYSCALLS), self._copy)
+        parquet = self._reader.queried(SYSCALLS)
+        present = set() if parquet is None else self._columns(SYSCALLS, parquet)
+        return NamedCalls(parquet, tuple(c.name for c in SYSCALLS.columns if c.name in present), self._copy)
 
     def _columns(self, table: Table, parquet: Path | RemoteTable) -> set[str]:
         """The columns of the Parquet file of ``table``, in lower case."""
@@ -148,6 +153,11 @@ class TraceLibrary:
                     f" not {column.sql_type}",
                     "Ask for the file again.",
                 )
+        if table is SYSCALLS and not RESERVED.isdisjoint(columns):
+            raise TraceFileError(
+                f"{self._reader.path}: {name} is damaged: it has a column {min(RESERVED & columns.keys())}",
+                "Ask for the file again.",
+            )
         return set(columns)
 
 

@@ -108,7 +108,7 @@ class _Moments:
     def __init__(self, times: Integers, keys: int) -> None:
         first, last = (int(times[0]), int(times[-1])) if len(times) else (0, 0)
         self.bits = (last - first + 1).bit_length()
-        self._before, self._last = np.int64(first - 1), np.int64(last)
+        self._first, self._last = np.int64(first), np.int64(last)
         self._distinct: Integers | None = None
         if self.bits + keys.bit_length() > _WORD:
             # Ranks take less room than times, but each has to be looked for.
@@ -118,4 +118,4 @@ class _Moments:
         """0 for a time before all entries; the same for two times only where no entry begins in between."""
         if self._distinct is not None:
             return np.searchsorted(self._distinct, times, side="right")
-        return np.clip(times, self._before, self._last) - self._before
+        return np.where(times < self._first, 0, np.minimum(times, self._last) - self._first + 1)

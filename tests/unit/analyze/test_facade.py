@@ -153,7 +153,7 @@ def test_sys_views(lab1, query, answer):
 @pytest.mark.slow
 def test_every_syscall_has_a_view_with_its_arguments_and_a_comment_for_every_column(lab1):
     for call in syscalls().values():
-        view = syscall_view(call.name, NamedCalls(None, lambda: None))
+        view = syscall_view(call.name, NamedCalls(None, (), lambda: None))
         columns = [column.name for column in view.columns]
         if not call.captures:  # test_captures_beside_strace makes the others
             assert lab1.sql(f"FROM sys.{call.name} LIMIT 0").columns == columns

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import zipfile
 from pathlib import Path
 
+import duckdb
 import pytest
 
 import bpfrec
@@ -132,3 +134,76 @@ def test_where_no_copy_can_be_made_the_function_answers(monkeypatch: pytest.Monk
     monkeypatch.setattr(fill, "MANY_CALLS", 1)
     monkeypatch.setattr(Trace, "_copy_of_calls", lambda _: tmp_path / "missing" / "copy.parquet")
     assert answer(SAMPLE) == by_function
+
+
+@pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize("many", [1, 1 << 30], ids=["column", "function"])
+def test_who_is_interrupted_begins_again(monkeypatch: pytest.MonkeyPatch, many: int) -> None:
+    expected = answer(SAMPLE)
+    monkeypatch.setattr(fill, "MANY_CALLS", many)
+    name = "_has_column" if many == 1 else "_by_number"
+    whole = getattr(fill, name)
+
+    def interrupted(*given: object) -> object:
+        whole(*given)
+        raise KeyboardInterrupt
+
+    with bpfrec.open(SAMPLE) as opened:
+        monkeypatch.setattr(fill, name, interrupted)
+        for _ in range(2):
+            with pytest.raises(KeyboardInterrupt):
+                opened.query(QUESTION)
+        monkeypatch.setattr(fill, name, whole)
+        assert list(opened.query(QUESTION).rows) == expected, "names are there twice"
+
+
+def changed(folder: Path, statement: str) -> Path:
+    """The sample as a folder, whose calls are what ``statement`` selects from the view ``calls``."""
+    with zipfile.ZipFile(SAMPLE) as archive:
+        archive.extractall(folder)
+    calls = folder / "syscalls.parquet"
+    with duckdb.connect() as connection:
+        connection.execute(f"CREATE TABLE calls AS FROM read_parquet('{calls}')")
+        connection.execute(f"COPY ({statement}) TO '{calls}' (FORMAT parquet)")
+    return folder
+
+
+@pytest.mark.parametrize("many", [1, 1 << 30], ids=["column", "function"])
+@pytest.mark.parametrize(
+    ("statement", "names"),
+    [
+        ('SELECT * EXCLUDE (event_id), event_id AS "EVENT_ID" FROM calls', True),
+        ("SELECT * REPLACE (NULL::BIGINT AS event_id) FROM calls", False),
+        ("SELECT * EXCLUDE (event_id) FROM calls", False),
+        ("SELECT * REPLACE (event_id::DOUBLE AS event_id) FROM calls", True),
+        ("SELECT *, 7 AS more FROM calls", True),
+    ],
+    ids=["capitals", "null", "missing", "double", "more"],
+)
+def test_calls_of_odd_files_have_the_names_of_their_numbers(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, many: int, statement: str, names: bool
+) -> None:
+    monkeypatch.setattr(fill, "MANY_CALLS", many)
+    question = "SELECT resolved_path FROM syscalls ORDER BY ts_ns, tid, resolved_path"
+    with bpfrec.open(SAMPLE) as opened:
+        expected = list(opened.query(question).rows)
+    with bpfrec.open(changed(tmp_path / "odd", statement)) as opened:
+        found = list(opened.query(question).rows)
+    assert found == (expected if names else [(None,)] * len(expected))
+
+
+@pytest.mark.parametrize("name", ["name_code", "FILE_ROW_NUMBER"])
+def test_a_file_with_a_column_of_ours_is_damaged(tmp_path: Path, name: str) -> None:
+    folder = changed(tmp_path / "odd", f"SELECT *, 3 AS {name} FROM calls")
+    with bpfrec.open(folder) as opened, pytest.raises(BpfrecError, match=f"damaged: it has a column {name.lower()}"):
+        opened.query(QUESTION)
+
+
+@pytest.mark.usefixtures("folder")
+def test_names_do_not_hang_on_the_order_that_a_session_likes() -> None:
+    expected = answer(SAMPLE)
+    shutil.rmtree(Path(os.environ["XDG_CACHE_HOME"]))
+    with bpfrec.open(SAMPLE) as opened:
+        opened.query("SET default_order = 'DESC'")
+        opened.query("SET default_null_order = 'NULLS_FIRST'")
+        assert list(opened.query(QUESTION.replace("ORDER BY event_id", "ORDER BY event_id ASC")).rows) == expected

@@ -53,3 +53,11 @@ def test_times_as_large_as_the_clock_gives() -> None:
     lookup = AsOf(np.array([7, 7]), np.array([10_000 * day, 10_000 * day + 1]))
     asked = np.array([10_000 * day - 1, 10_000 * day, 10_000 * day + 1])
     assert lookup.lookup(np.array([7, 7, 7]), asked).tolist() == [-1, 0, 1], "a nanosecond must tell entries apart"
+
+
+def test_times_as_far_away_as_64_bits_tell() -> None:
+    lookup = AsOf(np.array([1, 1, 2]), np.array([-(2**63), 5, 6]))
+    asked = np.array([-(2**63), 4, 5, 2**63 - 1])
+    assert lookup.lookup(np.array([1, 1, 1, 1]), asked).tolist() == [0, 0, 1, 1]
+    near = AsOf(np.array([1, 1]), np.array([-(2**63), -(2**63) + 5]))
+    assert near.lookup(np.array([1, 1, 1]), asked[[0, 1, 3]]).tolist() == [0, 1, 1]
