@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from operator import itemgetter
 from types import NoneType
 from typing import Any
 
@@ -13,6 +14,7 @@ from bpfrec.analyze.render.escape import printable
 Record = Mapping[str, Any]
 UNKNOWN = "?"
 _MOST_TEXTS = 10_000
+_PLAIN = (str, int, NoneType)
 
 
 @dataclass(frozen=True)
@@ -34,10 +36,6 @@ class Field:
     most: int | None = None
     head_width: int | None = None
 
-    def of(self, row: Record) -> object:
-        """The value in ``row``."""
-        return row[self.value] if isinstance(self.value, str) else self.value(row)
-
     def text(self, value: object) -> str:
         """The text of a value, in the width of the field."""
         text = self.null if value is None else printable(str(value))
@@ -53,16 +51,22 @@ def bcc_lines(fields: Sequence[Field], rows: Iterable[Record], options: Mapping[
     """The header, and a line for each of ``rows``; ``options`` say which fields are asked for."""
     shown = [field for field in fields if field.when is None or options[field.when]]
     yield "".join(field.padded(field.heading, field.head_width) for field in shown)
-    # The same names and numbers come again and again.
-    makers = [(field.of, _remembering(field)) for field in shown]
+    makers = [_maker(field) for field in shown]
     for row in rows:
-        yield "".join([text(of(row)) for of, text in makers])
+        yield "".join([made(row) for made in makers])
 
 
-def _remembering(field: Field) -> Callable[[object], str]:
-    known = lru_cache(_MOST_TEXTS, typed=True)(field.text)
-    # Other values can be equal and have other texts.
-    return lambda value: known(value) if type(value) in (str, int, NoneType) else field.text(value)
+def _maker(field: Field) -> Callable[[Record], str]:
+    """What makes the text of ``field`` in a row, and remembers it: the same names and numbers come again and again."""
+    of = itemgetter(field.value) if isinstance(field.value, str) else field.value
+    known, text = lru_cache(_MOST_TEXTS, typed=True)(field.text), field.text
+
+    def made(row: Record) -> str:
+        value = of(row)
+        # Other values can be equal and have other texts.
+        return known(value) if type(value) in _PLAIN else text(value)
+
+    return made
 
 
 def decimals(column: str, digits: int, unit: float = 1.0) -> Callable[[Record], str | None]:
