@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import re
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -19,6 +22,8 @@ _REFUSED = (
     re.compile(r'Cannot change (configuration option "\w+") - the configuration has been locked'),
 )
 """What DuckDB says of what a locked session may not do."""
+_SPILLED, _NO_ROOM = "duckdb_temp", os.strerror(errno.ENOSPC)
+"""What DuckDB says where the disk has no room for what does not fit into memory: the name of its file, and why."""
 _TOO_LARGE = re.compile(
     r"(?:Conversion Error: Type \w+ with value|Out of Range Error:).*?(?:out of range|overflow)", re.I
 )
@@ -70,11 +75,8 @@ def _failed(error: Exception) -> BpfrecError:
     message, _, rest = str(error).partition("\n")
     if message.startswith(_OWN_PREFIX):
         return BpfrecError(message.removeprefix(_OWN_PREFIX))
-    if isinstance(error, MemoryError) or message.startswith("Out of Memory Error"):
-        return BpfrecError(
-            "this takes more memory than is allowed",
-            "Ask for fewer columns or rows, or allow more: BPFREC_MEMORY_LIMIT=16GB",
-        )
+    if (short := _too_little_room(error, message)) is not None:
+        return short
     if _TOO_LARGE.match(message):
         return BpfrecError(
             f"a number in this trace is too large for what is asked: {message.partition(': ')[2]}",
@@ -85,3 +87,18 @@ def _failed(error: Exception) -> BpfrecError:
             return files_refused(refused[1])
     hint = "\n".join(line for line in rest.splitlines()[:_HINT_LINES] if line.strip())
     return BpfrecError(message, hint)
+
+
+def _too_little_room(error: Exception, message: str) -> BpfrecError | None:
+    """The error for a query that neither memory nor the disk has room for; None: it failed for something else."""
+    if isinstance(error, MemoryError) or message.startswith("Out of Memory Error"):
+        return BpfrecError(
+            "this takes more memory than is allowed",
+            "Ask for fewer columns or rows, or allow more: BPFREC_MEMORY_LIMIT=16GB",
+        )
+    if _SPILLED in message and _NO_ROOM in message:
+        return BpfrecError(
+            f"this takes more memory than is allowed, and {tempfile.gettempdir()} has no room for the rest",
+            "Ask for fewer columns or rows, name another folder in TMPDIR, or allow more: BPFREC_MEMORY_LIMIT=16GB",
+        )
+    return None
