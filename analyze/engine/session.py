@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import socket
 import threading
@@ -64,7 +65,8 @@ def connect(
 ) -> duckdb.DuckDBPyConnection:
     """A session in memory that takes at most half of the memory it may have, and at most 4 GiB.
 
-    ``BPFREC_MEMORY_LIMIT`` (``500MB``, ``8GB``) says otherwise. What needs more goes to ``scratch``.
+    ``BPFREC_MEMORY_LIMIT`` (``500MB``, ``8GB``) says otherwise. What needs more goes to ``scratch``, but not more than
+    half of what is free there.
 
     The session opens no file but those of ``readable`` (as DuckDB is given their names) and those in ``scratch``, loads
     no extension, and keeps its configuration, except for :data:`FREE_SETTINGS`. ``allow_files``: the user trusts the
@@ -81,7 +83,9 @@ def connect(
             "autoinstall_known_extensions": "false",
             "autoload_known_extensions": "false",
             "python_enable_replacements": "false",
-            "temp_directory": scratch.path(),
+            "temp_directory": (folder := scratch.path()),
+            # Others want to write, too, and what a stranger's trace claims to hold has no end.
+            "max_temp_directory_size": f"{shutil.disk_usage(folder).free // 2 if folder else 0}B",
         },
     )
     # DuckDB draws it on standard output, in the midst of the answer.
