@@ -103,10 +103,10 @@ class TraceLibrary:
             case "execs":
                 return execs_view(bundled_sql("execs"))
         table = _TABLES[key]
-        parquet = self._reader.queried(table)
-        present = set() if parquet is None else self._columns(table, parquet)
-        names = self._names if table is SYSCALLS else None
-        view = table_view(table, parquet, present, wall_offset_ns(self._manifest), names)
+        if table is SYSCALLS:
+            names = self._names
+            return table_view(table, names.parquet, names.columns, wall_offset_ns(self._manifest), names)
+        view = table_view(table, *self._stored(table), wall_offset_ns(self._manifest))
         has_debug_files = bool(self._debug.folders) or self._debug.saved.exist
         return symbolized_view(view, self._debug) if table is FRAMES and has_debug_files else view
 
@@ -122,9 +122,13 @@ class TraceLibrary:
 
     @cached_property
     def _names(self) -> NamedCalls:
-        parquet = self._reader.queried(SYSCALLS)
-        present = set() if parquet is None else self._columns(SYSCALLS, parquet)
+        parquet, present = self._stored(SYSCALLS)
         return NamedCalls(parquet, tuple(c.name for c in SYSCALLS.columns if c.name in present), self._copy)
+
+    def _stored(self, table: Table) -> tuple[Path | RemoteTable | None, set[str]]:
+        """The Parquet file of ``table``, None if there is none, and its columns, in lower case."""
+        parquet = self._reader.queried(table)
+        return parquet, set() if parquet is None else self._columns(table, parquet)
 
     def _columns(self, table: Table, parquet: Path | RemoteTable) -> set[str]:
         """The columns of the Parquet file of ``table``, in lower case."""
