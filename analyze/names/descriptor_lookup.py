@@ -23,7 +23,7 @@ from bpfrec.analyze.names.reasons import (
 )
 from bpfrec.formats.kernel.roles import calls_that
 from bpfrec.formats.numeric.asof import FOREVER, AsOf, Booleans, Integers, Numbers
-from bpfrec.formats.numeric.grouping import ranked, stable_order
+from bpfrec.formats.numeric.grouping import rows_alike
 from bpfrec.formats.numeric.parts import in_parts
 
 _ROUNDS = 64
@@ -129,7 +129,7 @@ class DescriptorLookup:
         rows = np.flatnonzero(tables >= 0)
         if self._calm.any():
             rows = self._find_settled(rows, tables, fds, times, found, reason)
-        rows, heads, group = self._alike(rows, tables, fds, times)
+        heads, group = self._alike(rows, tables, fds, times)
         of_heads = self._climb(tables[heads], fds[heads], times[heads])
         found[rows], reason[rows] = (of_head[group] for of_head in of_heads)
         return found, reason
@@ -228,30 +228,24 @@ class DescriptorLookup:
         left: Integers = rows[~settled]
         return left
 
-    def _alike(
-        self, rows: Integers, tables: Integers, fds: Numbers, times: Integers
-    ) -> tuple[Integers, Integers, Integers]:
-        """Groups ``rows`` that have the same answer: the rows in another order, one row of each group, and for each
-        row the place of its group among these.
+    def _alike(self, rows: Integers, tables: Integers, fds: Numbers, times: Integers) -> tuple[Integers, Integers]:
+        """Groups ``rows`` that have the same answer: one row of each group, and the place among these for each row.
 
         In a calm table the answer changes with what :meth:`_step` compares a time with, and with nothing else.
         """
-        slot, time, table = _slot(tables[rows], fds[rows]), times[rows], tables[rows]
-        rank, slots = ranked(slot)
-        order = stable_order(rank, len(slots))
-        rows, slot, time, table = rows[order], slot[order], time[order], table[order]
-        since_born = np.minimum(time, self._tables.born[table])
-        starts = slot[1:] != slot[:-1]
-        for differs in (
-            since_born,
-            self._slots.last(slot, time),
-            self._executes.last(table, time),
-            self._tables.snapshot[table] <= time,
-        ):
-            starts |= differs[1:] != differs[:-1]
-        starts |= ~self._calm[table[1:]]
-        group = np.concatenate(([0], np.cumsum(starts)))[: len(rows)]
-        return rows, rows[np.flatnonzero(np.concatenate(([True], starts))[: len(rows)])], group
+        table, time = tables[rows], times[rows]
+        slot = _slot(table, fds[rows])
+        first, group = rows_alike(
+            (
+                slot,
+                np.minimum(time, self._tables.born[table]),
+                self._slots.last(slot, time),
+                self._executes.last(table, time),
+                (self._tables.snapshot[table] <= time).astype(np.int64),
+                np.where(self._calm[table], -1, rows),
+            )
+        )
+        return rows[first], group
 
     def _step(
         self,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -28,10 +27,8 @@ from bpfrec.formats.kernel.descriptors import O_CLOEXEC, makers, uses
 from bpfrec.formats.kernel.syscalls import syscalls
 from bpfrec.formats.kernel.uring_ops import uring_ops
 from bpfrec.formats.numeric.asof import FOREVER, Booleans, Integers
+from bpfrec.formats.numeric.parts import ROWS, WORKERS
 
-_ROWS_AT_ONCE = 1 << 17
-"""The columns of so many rows stay in the processor's cache from one step to the next."""
-_WORKERS = min(os.cpu_count() or 1, 4)
 _NOTHING = 255
 """In place of a reason: the call names nothing."""
 _O_TMPFILE, _O_NOFOLLOW, _MAP_ANONYMOUS = 0o20000000, 0o400000, 0x20
@@ -89,10 +86,10 @@ def find_names(queries: Session) -> tuple[Codes, pa.Table]:
             rows = np.flatnonzero((found.place == place) & (found.code != 0))
             codes.add(found.call[rows], found.code[rows], seen)
 
-    with ThreadPoolExecutor(_WORKERS) as workers:
+    with ThreadPoolExecutor(WORKERS) as workers:
         waiting: deque[Future[_Found]] = deque()
-        for rows in queries.batches(_sql("uses"), _ROWS_AT_ONCE):
-            if len(waiting) > _WORKERS:
+        for rows in queries.batches(_sql("uses"), ROWS):
+            if len(waiting) > WORKERS:
                 keep(waiting.popleft().result())
             waiting.append(workers.submit(_resolve, rows, naming, is_place))
         while waiting:
