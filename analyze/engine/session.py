@@ -77,15 +77,17 @@ def connect(
     """
     import duckdb  # noqa: PLC0415
 
+    folder = scratch.path()
+    # Others want to write, too, and what a stranger's trace claims to hold has no end.
+    room = shutil.disk_usage(folder).free // 2 if folder else 0
     connection = duckdb.connect(
         ":memory:",
         config={
             "autoinstall_known_extensions": "false",
             "autoload_known_extensions": "false",
             "python_enable_replacements": "false",
-            "temp_directory": (folder := scratch.path()),
-            # Others want to write, too, and what a stranger's trace claims to hold has no end.
-            "max_temp_directory_size": f"{shutil.disk_usage(folder).free // 2 if folder else 0}B",
+            "temp_directory": folder,
+            "max_temp_directory_size": f"{room}B",
         },
     )
     # DuckDB draws it on standard output, in the midst of the answer.

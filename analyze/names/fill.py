@@ -31,11 +31,12 @@ def fill_names(queries: Session, calls: NamedCalls) -> None:
     parquet = calls.parquet
     if parquet is None:
         return
-    codes, names = _names(queries, calls, parquet)
+    number = f"CAST({'event_id' if 'event_id' in calls.columns else 'NULL'} AS BIGINT)"
+    codes, names = _names(queries, parquet, number)
     copy = calls.copy() if len(codes) >= MANY_CALLS else None
-    if copy is None or isinstance(parquet, RemoteTable) or not _has_column(parquet, copy, codes):
-        queries.define(NAME_CODE, _by_number(queries, calls, codes).arrow, ["BIGINT"], "INTEGER")
-        select = calls.select(f"{NAME_CODE}({_number(calls)})")
+    if copy is None or isinstance(parquet, RemoteTable) or not _copy_with_codes(parquet, copy, codes):
+        queries.define(NAME_CODE, _by_number(queries, parquet, number, codes).arrow, ["BIGINT"], "INTEGER")
+        select = calls.select(f"{NAME_CODE}({number})")
     else:
         select = calls.select(NAME_CODE, parquet_source(copy))
     queries.execute(f"CREATE OR REPLACE MACRO computed.calls() AS TABLE {select}")
@@ -44,7 +45,7 @@ def fill_names(queries: Session, calls: NamedCalls) -> None:
     queries.append("computed.names", names)
 
 
-def _has_column(parquet: Path, copy: Path, codes: Codes32) -> bool:
+def _copy_with_codes(parquet: Path, copy: Path, codes: Codes32) -> bool:
     """Makes a copy of the calls with a column of their codes; whether it could."""
     from bpfrec.formats.parquet_joining import add_column  # noqa: PLC0415 - for few calls it is not wanted
 
@@ -58,7 +59,8 @@ def _has_column(parquet: Path, copy: Path, codes: Codes32) -> bool:
     return True
 
 
-def _names(queries: Session, calls: NamedCalls, parquet: Path | RemoteTable) -> Names:
+def _names(queries: Session, parquet: Path | RemoteTable, number: str) -> Names:
+    """The names of the calls in ``parquet``, whose numbers the SQL ``number`` is."""
     known = kept(queries.identity) if queries.identity else None
     if known is not None:
         return known
@@ -68,33 +70,26 @@ def _names(queries: Session, calls: NamedCalls, parquet: Path | RemoteTable) -> 
     codes, names = find_names(queries)
     ((rows,),) = queries.query(f"SELECT count(*) FROM {parquet_source(parquet)}").rows  # noqa: S608 - ours
     by_row = np.zeros(rows, np.int32)
-    for places, numbers_there in _numbers(queries, calls):
-        by_row[places] = codes.find(numbers_there)
+    for places, calls in _numbered(queries, parquet, number):
+        by_row[places] = codes.find(calls)
     if queries.identity:
         keep(queries.identity, (by_row, names))
     return by_row, names
 
 
-def _by_number(queries: Session, calls: NamedCalls, by_row: Codes32) -> Codes:
+def _by_number(queries: Session, parquet: Path | RemoteTable, number: str, by_row: Codes32) -> Codes:
     """The codes by the numbers of calls; what was kept is not trusted to be of as many rows."""
     codes, seen = Codes(), 0
-    for places, numbers_there in _numbers(queries, calls):
+    for places, calls in _numbered(queries, parquet, number):
         seen += len(places)
         known = places < len(by_row)
-        codes.add(numbers_there[known], by_row[places[known]], seen)
+        codes.add(calls[known], by_row[places[known]], seen)
     return codes
 
 
-def _numbers(queries: Session, calls: NamedCalls) -> Iterator[tuple[Integers, Integers]]:
-    """The places of rows among all, and the numbers of the calls in them; not more than fit into memory at a time."""
-    if calls.parquet is None:
-        return
-    source, number = parquet_source(calls.parquet, row_numbers=True), _number(calls)
+def _numbered(queries: Session, parquet: Path | RemoteTable, number: str) -> Iterator[tuple[Integers, Integers]]:
+    """The rows whose call has a number, by their places among all, and these numbers, some at a time."""
+    source = parquet_source(parquet, row_numbers=True)
     select = f"SELECT file_row_number AS place, {number} AS number FROM {source} WHERE {number} IS NOT NULL"  # noqa: S608 - ours
     for rows in queries.batches(select, _ROWS):
         yield numbers(rows, "place", 0), numbers(rows, "number", 0)
-
-
-def _number(calls: NamedCalls) -> str:
-    """SQL for the number of a call."""
-    return f"CAST({'event_id' if 'event_id' in calls.columns else 'NULL'} AS BIGINT)"

@@ -107,13 +107,13 @@ def test_a_column_of_codes_says_what_the_function_says(
     before = sorted(trace.iterdir()) if is_folder else []
     by_function = answer(trace)
     monkeypatch.setattr(fill, "MANY_CALLS", 1)
-    has_column, said = fill._has_column, []
+    has_column, said = fill._copy_with_codes, []
 
     def noted(*given: object) -> bool:
         said.append(has_column(*given))  # type: ignore[arg-type]
         return said[-1]
 
-    monkeypatch.setattr(fill, "_has_column", noted)
+    monkeypatch.setattr(fill, "_copy_with_codes", noted)
     assert answer(trace) == by_function
     assert said == [True], "the copy of the calls has no column of codes"
     with bpfrec.open(trace) as opened:
@@ -141,7 +141,7 @@ def test_where_no_copy_can_be_made_the_function_answers(monkeypatch: pytest.Monk
 def test_who_is_interrupted_begins_again(monkeypatch: pytest.MonkeyPatch, many: int) -> None:
     expected = answer(SAMPLE)
     monkeypatch.setattr(fill, "MANY_CALLS", many)
-    name = "_has_column" if many == 1 else "_by_number"
+    name = "_copy_with_codes" if many == 1 else "_by_number"
     whole = getattr(fill, name)
 
     def interrupted(*given: object) -> object:
