@@ -8,7 +8,7 @@ import click
 
 from bpfrec.analyze.engine.protocols import Queries
 from bpfrec.analyze.engine.result import Result
-from bpfrec.analyze.engine.sqltemplate import render
+from bpfrec.analyze.engine.sqltemplate import Fragment, render
 from bpfrec.analyze.render.bcc import path_text
 from bpfrec.analyze.render.escape import printable
 from bpfrec.analyze.render.shorten import fitted
@@ -51,6 +51,7 @@ def compute(
         process=process,
         searches=searches,
         stack=stack,
+        merged=Fragment(render("failed_opens_merged", stack=stack)),
         top=top,
     )
     return trace.query(sql, lazy=True)

@@ -93,15 +93,7 @@ by_program AS (
         sum(count)::BIGINT AS count,
         count(name_id) AS names,
         min(name_id) AS name_id,
-        min(path) AS path,
-        bool_or(is_resolved) AS is_resolved,
-        min(uid) AS uid,
-        max(last_uid) AS last_uid,
-        min(first_ns) AS first_ns,
-        max(last_ns) AS last_ns
-{% if stack %}
-        , flatten(list(stack_ids)) AS stack_ids
-{% endif %}
+        {{ merged }}
     FROM by_name
     GROUP BY errno, subject, only_pid, is_folded, found, path_status, pid, comm
 ),
@@ -127,16 +119,8 @@ by_process AS (
         min(comm) AS comm,
         max(comm) AS last_comm,
         count(comm) = count(*) AS has_comm,
-        min(path) AS path,
-        bool_or(is_resolved) AS is_resolved,
-        min(uid) AS uid,
-        max(last_uid) AS last_uid,
-        min(first_ns) AS first_ns,
-        max(last_ns) AS last_ns,
-        any_value(elsewhere) AS elsewhere
-{% if stack %}
-        , flatten(list(stack_ids)) AS stack_ids
-{% endif %}
+        any_value(elsewhere) AS elsewhere,
+        {{ merged }}
     FROM followed
     GROUP BY errno, subject, only_pid, is_folded, found, path_status, pid
 ),
