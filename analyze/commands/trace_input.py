@@ -11,7 +11,6 @@ from typing import Any, TypeVar
 import click
 from click.shell_completion import CompletionItem
 
-from bpfrec.formats.manifest import MANIFEST
 from bpfrec.formats.remote.uri import Uri, trace_place
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -132,6 +131,8 @@ def is_trace(argument: str) -> bool:
     """
     if argument.endswith(_SUFFIX) or isinstance(trace_place(argument), Uri):
         return True
+    from bpfrec.formats.manifest import MANIFEST  # noqa: PLC0415
+
     try:
         return (Path(argument) / MANIFEST).is_file()
     except (OSError, ValueError):

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from bpfrec.bpf.defines import MAX_THREADS
@@ -44,7 +45,7 @@ def loss_kinds() -> tuple[LossKind, ...]:
     """The kinds of loss that are counted by one counter each."""
     return tuple(
         LossKind(kind, severity, counter, meaning, () if remedies == "-" else tuple(remedies.split()))
-        for kind, severity, counter, meaning, remedies in tsv_rows("losses.tsv", "bpfrec.record.finish")
+        for kind, severity, counter, meaning, remedies in tsv_rows("losses.tsv", Path(__file__).parent)
     )
 
 
