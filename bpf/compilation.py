@@ -8,15 +8,16 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
 
 from bpfrec.bpf import child_process
 from bpfrec.bpf.bcc_module import bcc_identity, load_bcc
 from bpfrec.bpf.compiled import CompiledProgram, read_compiled
-from bpfrec.bpf.compiling import HEADERS_VARIABLE, compile_program
+from bpfrec.bpf.compiling import HALVES, HEADERS_VARIABLE, PROGRAMS, compile_program
 from bpfrec.bpf.defines import Defines
-from bpfrec.bpf.program_cache import Origin, ProgramCache, cache_of_environment
+from bpfrec.bpf.program_cache import Origin, ProgramCache
 from bpfrec.formats.errors import BpfrecError
 
 _log = logging.getLogger(__name__)
@@ -24,28 +25,27 @@ _log = logging.getLogger(__name__)
 # Of the layout of what is kept.
 _VERSION = 1
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
-_PROGRAMS = Path(__file__).parent / "programs"
 _COMPILED, _FAILED = b"c", b"f"
 
 
 class Compilation:
-    """The program compiled with ``defines``, which is looked for in the cache at once.
+    """The program compiled with ``defines``, which is looked for in ``cache`` at once.
 
     If it is not there, a child process compiles it: other things can be done meanwhile, and the compiler's memory ends
     with the child. Not for use beside other threads.
     """
 
-    def __init__(self, defines: Defines, cache: ProgramCache | None = None) -> None:
+    def __init__(self, defines: Defines, cache: ProgramCache) -> None:
         self.defines = defines
         self._begin = time.monotonic()
-        self._cache = cache_of_environment() if cache is None else cache
+        self._cache = cache
         self._key = _key(defines.flags)
         self._found = self._cache.get(self._key)
         self._child: _Compiler | None = None
         self.is_kept = self._found is not None
         _log.info("defines: %s", " ".join(defines.flags))
         if self._found is None:
-            self._child = _Compiler(defines.flags, self._cache, self._key)
+            self._child = self._compiler()
         else:
             _log.info("found the compiled program in %.3f s", time.monotonic() - self._begin)
 
@@ -56,7 +56,7 @@ class Compilation:
             BpfrecError: bcc is missing, the program does not compile, or the kernel refuses its maps.
         """
         if self._found is None:
-            begin, child = time.monotonic(), self._child or _Compiler(self.defines.flags, self._cache, self._key)
+            begin, child = time.monotonic(), self._child or self._compiler()
             self._child = None
             self._found = child.result()
             _log.info("waited %.2f s for the compiler", time.monotonic() - begin)
@@ -67,6 +67,9 @@ class Compilation:
         self.is_kept, self._found = False, None
         return self.result()
 
+    def _compiler(self) -> _Compiler:
+        return _Compiler(lambda: _compiled_and_kept(self.defines.flags, self._cache, self._key))
+
     def close(self) -> None:
         """Ends a compiler whose result nobody wants."""
         if self._child is not None:
@@ -75,17 +78,24 @@ class Compilation:
 
 
 class _Compiler:
-    """A child process that compiles."""
+    """A child process that compiles: ``work`` gives the program."""
 
-    def __init__(self, flags: list[str], cache: ProgramCache, key: str) -> None:
+    def __init__(self, work: Callable[[], CompiledProgram]) -> None:
         sys.stdout.flush()
         sys.stderr.flush()
         self._pipe, results = os.pipe()
         # A signal that comes to the whole process group is the parent's to act upon.
-        self._pid = child_process.start(lambda: _compile(flags, cache, key, results), _SIGNALS)
+        self._pid = child_process.start(lambda: _send(work, results), _SIGNALS)
         os.close(results)
+        self._is_running = True
 
     def result(self) -> CompiledProgram:
+        """Waits for the program.
+
+        Raises:
+            BpfrecError: there is none.
+        """
+        self._is_running = False
         with os.fdopen(self._pipe, "rb") as pipe:
             said = pipe.read()
         status = os.waitstatus_to_exitcode(child_process.reap(self._pid) or 0)
@@ -98,18 +108,17 @@ class _Compiler:
         raise BpfrecError(f"the compiler of the BPF program {ended}", "It needs about 200 MB of memory.")
 
     def close(self) -> None:
-        os.close(self._pipe)
-        child_process.kill(self._pid)
+        """Ends it, unless its result was waited for."""
+        if self._is_running:
+            self._is_running = False
+            os.close(self._pipe)
+            child_process.kill(self._pid)
 
 
-def _compile(flags: list[str], cache: ProgramCache, key: str, results: int) -> None:
-    """In the child: compiles, keeps the program and sends it, or the reason why there is none."""
+def _send(work: Callable[[], CompiledProgram], results: int) -> None:
+    """In the child: sends the program, or the reason why there is none."""
     try:
-        bcc = load_bcc()
-        compiled = compile_program(bcc, flags)
-        program = read_compiled(bcc.libbcc.lib, compiled.module)
-        cache.put(key, program, Origin.of(_library()))
-        said = _COMPILED + program.to_bytes()
+        said = _COMPILED + work().to_bytes()
     except BpfrecError as error:
         said = _FAILED + json.dumps([error.message, error.hint]).encode()
     except Exception:
@@ -117,6 +126,26 @@ def _compile(flags: list[str], cache: ProgramCache, key: str, results: int) -> N
         raise
     with os.fdopen(results, "wb") as pipe:
         pipe.write(said)
+
+
+def _compiled_and_kept(flags: list[str], cache: ProgramCache, key: str) -> CompiledProgram:
+    """Compiles on two CPUs, where there are two: a half of the functions on each."""
+    if len(os.sched_getaffinity(0)) == 1:
+        program = _compiled(flags)
+    else:
+        first, second = HALVES
+        other = _Compiler(lambda: _compiled([*flags, second]))
+        try:
+            program = _compiled([*flags, first]).joined(other.result())
+        finally:
+            other.close()
+    cache.put(key, program, Origin.of(_library()))
+    return program
+
+
+def _compiled(flags: list[str]) -> CompiledProgram:
+    bcc = load_bcc()
+    return read_compiled(bcc.libbcc.lib, compile_program(bcc, flags).module)
 
 
 def _library() -> str:
@@ -145,6 +174,6 @@ def _key(flags: list[str]) -> str:
     system = os.uname()
     add(str(_VERSION), system.release, system.version, system.machine)
     add(bcc_identity(), os.environ.get(HEADERS_VARIABLE, ""), *flags)
-    for source in sorted(_PROGRAMS.rglob("*.[ch]")):
-        add(str(source.relative_to(_PROGRAMS)), source.read_bytes())
+    for source in sorted(PROGRAMS.rglob("*.[ch]")):
+        add(str(source.relative_to(PROGRAMS)), source.read_bytes())
     return digest.hexdigest()

@@ -10,7 +10,7 @@ import base64
 import ctypes
 import struct
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from bpfrec.bpf.bpf_calls import INSTRUCTION_BYTES
@@ -82,6 +82,16 @@ class CompiledProgram:
                 _UNSIGNED.pack_into(code, at + 4, number & _MASK)
                 _UNSIGNED.pack_into(code, at + 4 + INSTRUCTION_BYTES, number >> 32 & _MASK)
         return bytes(code)
+
+    def joined(self, other: CompiledProgram) -> CompiledProgram:
+        """With the functions of ``other`` too.
+
+        Raises:
+            BadProgramError: it has other maps.
+        """
+        if self.maps != other.maps:
+            raise BadProgramError("halves of a program have different maps")
+        return replace(self, functions={**self.functions, **other.functions})
 
     def to_bytes(self) -> bytes:
         """A form to be kept in a file."""

@@ -5,19 +5,10 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
-from bpfrec.bpf.btf import has_name, kernel_types
+from bpfrec.bpf.kernel_facts import KernelFacts
 from bpfrec.bpf.known_stacks import MAX_KNOWN_STACKS
 from bpfrec.bpf.selection import MOST_HELPERS, Selection
-from bpfrec.bpf.task_offsets import (
-    register_defines,
-    request_defines,
-    sched_defines,
-    stack_defines,
-    submit_point,
-    task_defines,
-    uring_defines,
-)
-from bpfrec.formats.errors import BpfrecError
+from bpfrec.bpf.task_offsets import sched_defines, task_defines
 
 MAX_THREADS = 32768
 """How many threads, and how many processes, the program's maps have room for; a power of two."""
@@ -55,23 +46,23 @@ class Defines:
     has_requests: bool = False
 
 
-def defines_of(selection: Selection) -> Defines:
-    """The defines for ``selection``.
+def defines_of(selection: Selection, facts: KernelFacts) -> Defines:
+    """The defines for ``selection`` on a kernel of which ``facts`` are known.
 
     Raises:
         BpfrecError: the kernel's type information lacks what it needs.
     """
-    types = kernel_types()
-    offsets = _offsets(selection, types)
+    offsets = facts.task
+    if selection.follow and not offsets:
+        # It says what is missing.
+        task_defines()
     reports_births = bool(offsets) and _can_gain_processes(selection)
     births = ["TELL_BIRTHS"] if reports_births else []
-    execs = [PREPARE_EXEC] if has_name("btf_trace_sched_prepare_exec", types) else []
-    point = submit_point(types) if offsets else None
-    uring = uring_defines(types) if point else []
-    requests = request_defines(types) if uring else []
-    if requests:
-        requests.append(f"MAX_REQUESTS={MAX_REQUESTS}")
-    flags = [*selection_defines(selection, types), *offsets, *births, *execs, *uring, *requests]
+    execs = [PREPARE_EXEC] if facts.has_prepare_exec else []
+    point = facts.submit_point if offsets else None
+    uring = facts.uring if point else ()
+    requests = (*facts.requests, f"MAX_REQUESTS={MAX_REQUESTS}") if uring and facts.requests else ()
+    flags = [*selection_defines(selection, facts), *offsets, *births, *execs, *uring, *requests]
     return Defines(flags, bool(offsets), reports_births, point if uring else None, bool(requests))
 
 
@@ -101,17 +92,7 @@ def _can_gain_processes(selection: Selection) -> bool:
     return selection.follow or not (selection.tgids or selection.tids)
 
 
-def _offsets(selection: Selection, types: bytes | None) -> list[str]:
-    """Offsets in the kernel's structs. Without them all works but following children."""
-    try:
-        return task_defines(types)
-    except BpfrecError:
-        if selection.follow:
-            raise
-        return []
-
-
-def selection_defines(selection: Selection, types: bytes | None = None) -> list[str]:
+def selection_defines(selection: Selection, facts: KernelFacts) -> list[str]:
     """The defines that follow from the kind of ``selection``, and offsets that stacks need; no number of a process."""
     defines = [f"MAX_THREADS={MAX_THREADS}", f"MAX_LOST_RUNS={MAX_LOST_RUNS}"]
     if only_tgid(selection) is not None:
@@ -134,18 +115,19 @@ def selection_defines(selection: Selection, types: bytes | None = None) -> list[
         defines += [f"DATA_BYTES={selection.data_bytes}", f"VECTORS_MAX={_VECTORS}"]
     if selection.environment:
         defines.append("ENVIRONMENT")
-    return defines + _stacks_and_samples(selection, types) + _sched(selection, types)
+    return defines + _stacks_and_samples(selection, facts) + _sched(selection, facts)
 
 
-def _sched(selection: Selection, types: bytes | None) -> list[str]:
+def _sched(selection: Selection, facts: KernelFacts) -> list[str]:
     if not selection.sched:
         return []
     with_stacks = selection.kernel_stacks_ns is not None
     room = MAX_OFF_CPU_WITH_STACKS if with_stacks else MAX_OFF_CPU
-    return ["SCHED", f"MAX_OFF_CPU={room}", *(["KERNEL_STACKS"] if with_stacks else []), *sched_defines(types)]
+    stacks = ["KERNEL_STACKS"] if with_stacks else []
+    return ["SCHED", f"MAX_OFF_CPU={room}", *stacks, *(facts.sched or sched_defines())]
 
 
-def _stacks_and_samples(selection: Selection, types: bytes | None) -> list[str]:
+def _stacks_and_samples(selection: Selection, facts: KernelFacts) -> list[str]:
     full = selection.stacks == "full"
     defines: list[str] = []
     if selection.has_stacks:
@@ -155,7 +137,7 @@ def _stacks_and_samples(selection: Selection, types: bytes | None) -> list[str]:
     if selection.profile:
         defines += ["PROFILE", *_PROFILE_STACKS[selection.stacks]]
     if full and defines:
-        defines += [f"MAX_PATHS={MAX_KNOWN_STACKS}", *stack_defines(types)]
+        defines += [f"MAX_PATHS={MAX_KNOWN_STACKS}", *facts.stack]
     if full and selection.profile:
-        defines += register_defines(types)
+        defines += facts.registers
     return defines

@@ -17,6 +17,8 @@ from bpfrec.bpf.permission import why_refused
 
 _log = logging.getLogger(__name__)
 
+_PRIORITY = 10
+
 
 class LoadedProgram:
     """``maps`` by name, made at once, and the functions of ``program`` that ``kinds`` names with their types.
@@ -46,6 +48,8 @@ class LoadedProgram:
         lock = threading.Lock()
 
         def load() -> None:
+            # What the main thread does meanwhile takes as long.
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _PRIORITY)
             while True:
                 with lock:
                     if not waiting or self._failure is not None:

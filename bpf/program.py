@@ -15,11 +15,13 @@ from bpfrec.bpf.clock import monotonic_ns
 from bpfrec.bpf.compilation import Compilation
 from bpfrec.bpf.compiled import CompiledProgram
 from bpfrec.bpf.defines import PREPARE_EXEC, Defines, constants_of, defines_of
+from bpfrec.bpf.kernel_facts import kernel_facts
 from bpfrec.bpf.known_stacks import KnownStacks
 from bpfrec.bpf.loading import LoadedProgram
 from bpfrec.bpf.maps import Map
 from bpfrec.bpf.perf_event import Ring
 from bpfrec.bpf.permission import why_refused
+from bpfrec.bpf.program_cache import cache_of_environment
 from bpfrec.bpf.selection import CAPTURES, Plan, Selection, plan_table
 from bpfrec.bpf.task_offsets import OLD_SUBMIT, SUBMIT
 from bpfrec.formats.errors import BpfrecError
@@ -125,7 +127,8 @@ def start_compiling(selection: Selection) -> Compilation:
     Raises:
         BpfrecError: the kernel's type information lacks what it needs.
     """
-    return Compilation(defines_of(selection))
+    cache = cache_of_environment()
+    return Compilation(defines_of(selection, kernel_facts(cache)), cache)
 
 
 def load_program(selection: Selection) -> RecorderProgram:

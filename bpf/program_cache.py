@@ -1,4 +1,6 @@
-"""Compiled programs, kept from one recording to the next: compiling takes longer than all else at the start.
+"""Compiled programs, and facts of the kernel that they need, kept from one recording to the next.
+
+Compiling takes longer than all else at the start.
 
 What is kept here is run by the kernel with all rights, so only root's files in a folder that is root's alone are read.
 Everything else, and what is damaged or was made by another bcc, is as good as nothing.
@@ -26,7 +28,7 @@ _log = logging.getLogger(__name__)
 
 _ROOT = 0
 _OFF = "off"
-_SUFFIX = ".program"
+_PROGRAM, _FACTS = ".program", ".facts"
 _LARGEST = 1 << 24
 _MOST_PROGRAMS = 64
 
@@ -67,13 +69,11 @@ class ProgramCache:
 
     def get(self, key: str) -> CompiledProgram | None:
         """The program kept under ``key``; None if there is none that can be trusted."""
-        if (files := self._files()) is None:
+        if (data := self._read(key + _PROGRAM)) is None:
             return None
         try:
-            program, origin = _unpacked(files.get(key + _SUFFIX), key)
-        except FileNotFoundError:
-            return None
-        except (OSError, UnsafeError, BadProgramError) as error:
+            program, origin = _unpacked(data, key)
+        except BadProgramError as error:
             _log.info("the kept program is not used: %s", error)
             return None
         if not origin.is_there():
@@ -83,12 +83,34 @@ class ProgramCache:
 
     def put(self, key: str, program: CompiledProgram, origin: Origin) -> None:
         """Keeps ``program``, which ``origin`` has compiled, under ``key``; if that fails, the log says why."""
+        self._write(key + _PROGRAM, _packed(program, origin, key))
+
+    def get_facts(self, key: str) -> bytes | None:
+        """The facts kept under ``key``; None if there are none that can be trusted."""
+        return self._read(key + _FACTS)
+
+    def put_facts(self, key: str, facts: bytes) -> None:
+        """Keeps ``facts`` under ``key``; if that fails, the log says why."""
+        self._write(key + _FACTS, facts)
+
+    def _read(self, name: str) -> bytes | None:
+        if (files := self._files()) is None:
+            return None
+        try:
+            return files.get(name)
+        except FileNotFoundError:
+            return None
+        except (OSError, UnsafeError) as error:
+            _log.info("what is kept is not used: %s", error)
+            return None
+
+    def _write(self, name: str, data: bytes) -> None:
         if (files := self._files()) is None:
             return
         try:
-            files.put(key + _SUFFIX, _packed(program, origin, key))
+            files.put(name, data)
         except (OSError, UnsafeError) as error:
-            _log.info("the program is not kept: %s", error)
+            _log.info("%s is not kept: %s", name, error)
 
     def _files(self) -> KeptFiles | None:
         if self._folder is None:

@@ -26,6 +26,7 @@
  *   MAX_THREADS=n              room for threads, a power of two
  *   MAX_LOST_RUNS=n            room for the accounts of lost calls
  */
+#include "halves.h"
 #include "pt_regs.h"
 #include "wire.h"
 
@@ -70,7 +71,7 @@ static __always_inline void begin_call(struct call_slot *slot, u64 id, u64 nr, u
 }
 
 /* raw tracepoint sys_enter: struct pt_regs *regs, long id */
-int on_sys_enter(struct bpf_raw_tracepoint_args *ctx)
+IN_HALF_OF_CALLS int on_sys_enter(struct bpf_raw_tracepoint_args *ctx)
 {
 	u64 id = bpf_get_current_pid_tgid();
 	u32 tgid = id >> 32;
@@ -213,7 +214,7 @@ static __always_inline void end_call(struct wire_batch *batch, struct call_slot 
 }
 
 /* raw tracepoint sys_exit: struct pt_regs *regs, long ret */
-int on_sys_exit(struct bpf_raw_tracepoint_args *ctx)
+IN_HALF_OF_CALLS int on_sys_exit(struct bpf_raw_tracepoint_args *ctx)
 {
 	u64 id = bpf_get_current_pid_tgid();
 	s64 ret = ctx->args[1];
@@ -288,7 +289,7 @@ static __always_inline int end_with_path(const struct path_name *found)
 }
 
 /* Where the programs for entry and exit end with a call that is to have its stack. */
-int on_stack(struct bpf_raw_tracepoint_args *ctx)
+IN_HALF_OF_REST int on_stack(struct bpf_raw_tracepoint_args *ctx)
 {
 	struct path_name found = {.flags = PATH_LOST};
 	int zero = 0;
@@ -306,7 +307,7 @@ int on_stack(struct bpf_raw_tracepoint_args *ctx)
 }
 
 /* Compares the call with the known path that it may have been made by. */
-int on_candidate(struct bpf_raw_tracepoint_args *ctx)
+IN_HALF_OF_REST int on_candidate(struct bpf_raw_tracepoint_args *ctx)
 {
 	struct path_name found = {.flags = PATH_LOST};
 	int zero = 0;
@@ -329,7 +330,7 @@ int on_candidate(struct bpf_raw_tracepoint_args *ctx)
 }
 
 /* Sends a snapshot of a call whose path is not known. */
-int on_snapshot(struct bpf_raw_tracepoint_args *ctx)
+IN_HALF_OF_REST int on_snapshot(struct bpf_raw_tracepoint_args *ctx)
 {
 	struct path_name found = {};
 	int zero = 0;
@@ -344,7 +345,7 @@ int on_snapshot(struct bpf_raw_tracepoint_args *ctx)
 #endif
 
 /* raw tracepoint sched_process_exit: struct task_struct *task (the current one) */
-int on_process_exit(struct bpf_raw_tracepoint_args *ctx)
+IN_HALF_OF_REST int on_process_exit(struct bpf_raw_tracepoint_args *ctx)
 {
 	u64 id = bpf_get_current_pid_tgid();
 	u32 tgid = id >> 32;
@@ -440,7 +441,7 @@ static __always_inline struct call_slot *moved_slot(u64 id, u32 old_tid)
  * raw tracepoint sched_prepare_exec, since Linux 6.10: struct task_struct *task (the current one), struct linux_binprm
  * *bprm. The exec cannot fail any more, and the memory is still that of the old program.
  */
-int on_prepare_exec(struct bpf_raw_tracepoint_args *ctx)
+IN_HALF_OF_REST int on_prepare_exec(struct bpf_raw_tracepoint_args *ctx)
 {
 	struct call_slot *slot = slot_of(bpf_get_current_pid_tgid());
 	struct call_plan *plan = slot ? plans.lookup(&slot->plan) : 0;
@@ -452,7 +453,7 @@ int on_prepare_exec(struct bpf_raw_tracepoint_args *ctx)
 #endif
 
 /* raw tracepoint sched_process_exec: struct task_struct *task, pid_t old_pid, struct linux_binprm *bprm */
-int on_process_exec(struct bpf_raw_tracepoint_args *ctx)
+IN_HALF_OF_REST int on_process_exec(struct bpf_raw_tracepoint_args *ctx)
 {
 	struct call_slot *slot = moved_slot(bpf_get_current_pid_tgid(), ctx->args[1]);
 
@@ -465,7 +466,7 @@ int on_process_exec(struct bpf_raw_tracepoint_args *ctx)
 
 #ifdef TELL_BIRTHS
 /* raw tracepoint sched_process_fork: struct task_struct *parent (the current one), struct task_struct *child */
-int on_process_fork(struct bpf_raw_tracepoint_args *ctx)
+IN_HALF_OF_REST int on_process_fork(struct bpf_raw_tracepoint_args *ctx)
 {
 	u32 tgid = bpf_get_current_pid_tgid() >> 32;
 	u32 child = kernel_u32(ctx->args[1] + TASK_TGID);

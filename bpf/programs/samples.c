@@ -8,6 +8,7 @@
  *   TASK_REGISTERS             the kernel says where user registers are: since 5.15
  *   TASK_STACK=n               offset in task_struct; they are at the end of that, before
  */
+#include "halves.h"
 #include "pt_regs.h"
 #include "wire.h"
 
@@ -153,7 +154,7 @@ static __always_inline int send_with_stack(void *ctx, struct sample_room *room, 
 #endif
 
 /* perf event: CPU clock */
-int on_sample(struct sample_context *ctx)
+IN_HALF_OF_REST int on_sample(struct sample_context *ctx)
 {
 	u64 id = bpf_get_current_pid_tgid(), used = 0;
 	struct sample_room *room;

@@ -9,6 +9,7 @@
  * sched_switch runs with interrupts off, and never amid another program here. A thread is woken amid anything, so that only
  * changes what was noted of it.
  */
+#include "halves.h"
 #include "wire.h"
 
 #ifdef SCHED
@@ -104,7 +105,7 @@ static __always_inline void note_leaving(struct bpf_raw_tracepoint_args *ctx)
 }
 
 /* raw tracepoint sched_switch: bool preempt, struct task_struct *prev (the current one), struct task_struct *next, state */
-int on_switch(struct bpf_raw_tracepoint_args *ctx)
+IN_HALF_OF_REST int on_switch(struct bpf_raw_tracepoint_args *ctx)
 {
 	u32 tid = kernel_u32(ctx->args[2] + TASK_PID);
 	struct off_cpu_room *room;
@@ -123,7 +124,7 @@ int on_switch(struct bpf_raw_tracepoint_args *ctx)
 }
 
 /* raw tracepoint sched_waking: struct task_struct *task. The current thread wakes it, or an interrupt of that does. */
-int on_waking(struct bpf_raw_tracepoint_args *ctx)
+IN_HALF_OF_REST int on_waking(struct bpf_raw_tracepoint_args *ctx)
 {
 	u32 tid = kernel_u32(ctx->args[0] + TASK_PID);
 	struct off_cpu_room *room = off_cpu.lookup(&tid);
@@ -139,7 +140,7 @@ int on_waking(struct bpf_raw_tracepoint_args *ctx)
 }
 
 /* raw tracepoint sched_process_exit, beside on_process_exit(): how much the current thread ran until its end. */
-int on_last_run(struct bpf_raw_tracepoint_args *ctx)
+IN_HALF_OF_REST int on_last_run(struct bpf_raw_tracepoint_args *ctx)
 {
 	u64 id = bpf_get_current_pid_tgid();
 	struct off_cpu_room *room;

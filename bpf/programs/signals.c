@@ -4,6 +4,7 @@
  * tells nothing more: which signal it was, and who sent it, is remembered from when it was sent. Needs offsets from BTF for
  * that: bpf/task_offsets.py.
  */
+#include "halves.h"
 #include "wire.h"
 
 #define SIGNAL_SENT 0	 /* TRACE_SIGNAL_DELIVERED of include/trace/events/signal.h */
@@ -48,7 +49,7 @@ static __always_inline void fill_signal(struct wire_signal *record, u64 id, u32 
  * raw tracepoint signal_generate: int signal, struct kernel_siginfo *info, struct task_struct *task, int group, int result.
  * `info` is SEND_SIG_NOINFO (0) where the current process sends it, and SEND_SIG_PRIV (1) where the kernel does.
  */
-int on_signal_sent(struct bpf_raw_tracepoint_args *ctx)
+IN_HALF_OF_REST int on_signal_sent(struct bpf_raw_tracepoint_args *ctx)
 {
 	struct sent_signal key = {.tgid = kernel_u32(ctx->args[2] + TASK_TGID), .signal = ctx->args[0]};
 	struct sender_info sender = {};
@@ -106,7 +107,7 @@ static __always_inline void tell_killed(void *ctx, u64 id)
  * raw tracepoint signal_deliver: int signal, struct kernel_siginfo *info, struct k_sigaction *action. The current thread
  * gets the signal. `info` is SEND_SIG_NOINFO, 0, for threads that end because the process does.
  */
-int on_signal(struct bpf_raw_tracepoint_args *ctx)
+IN_HALF_OF_REST int on_signal(struct bpf_raw_tracepoint_args *ctx)
 {
 	u64 id = bpf_get_current_pid_tgid();
 	struct wire_batch *batch;

@@ -7,6 +7,7 @@
  *   MAX_REQUESTS=n             room for requests that are not completed
  * A request is noted where it is submitted; one record is sent for each of its completions.
  */
+#include "halves.h"
 #include "wire.h"
 
 #ifdef REQUEST_OPCODE
@@ -294,7 +295,7 @@ static __always_inline void send_unnoted(void *ctx, u64 request, const struct co
  * raw tracepoint io_uring_complete: struct io_ring_ctx *ring, void *request, and struct io_uring_cqe *entry, or else
  * u64 user_data, int res, unsigned cflags, u64 extra1, u64 extra2. `request` is 0 for all but the last of several.
  */
-int on_uring_completion(struct bpf_raw_tracepoint_args *ctx)
+IN_HALF_OF_REST int on_uring_completion(struct bpf_raw_tracepoint_args *ctx)
 {
 	u64 request = ctx->args[1];
 	struct completed entry = {};
@@ -334,7 +335,7 @@ int on_uring_completion(struct bpf_raw_tracepoint_args *ctx)
 }
 
 /* raw tracepoint io_uring_queue_async_work: struct io_kiocb *request. A thread of the kernel is to do it. */
-int on_uring_handover(struct bpf_raw_tracepoint_args *ctx)
+IN_HALF_OF_REST int on_uring_handover(struct bpf_raw_tracepoint_args *ctx)
 {
 	u64 request = ctx->args[0];
 	struct wire_uring *head = requests.lookup(&request);
@@ -345,7 +346,7 @@ int on_uring_handover(struct bpf_raw_tracepoint_args *ctx)
 }
 
 /* raw tracepoint io_uring_req_failed: const struct io_uring_sqe *entry, struct io_kiocb *request. It is not submitted. */
-int on_uring_refusal(struct bpf_raw_tracepoint_args *ctx)
+IN_HALF_OF_REST int on_uring_refusal(struct bpf_raw_tracepoint_args *ctx)
 {
 	u64 id = bpf_get_current_pid_tgid();
 	u64 request = ctx->args[1];
@@ -365,7 +366,7 @@ int on_uring_refusal(struct bpf_raw_tracepoint_args *ctx)
 #endif
 
 /* raw tracepoint io_uring_submit_req, since Linux 6.3, or io_uring_submit_sqe: struct io_kiocb *request */
-int on_uring_request(struct bpf_raw_tracepoint_args *ctx)
+IN_HALF_OF_REST int on_uring_request(struct bpf_raw_tracepoint_args *ctx)
 {
 	u64 request = ctx->args[0];
 	u8 opcode = 0;

@@ -55,6 +55,30 @@ def test_the_second_time_nothing_is_compiled(tmp_path: Path, monkeypatch: pytest
 
 
 @pytest.mark.usefixtures("library")
+@pytest.mark.parametrize(("cpus", "compiled"), [({3}, ["on_all"]), ({3, 5}, ["on_calls", "on_rest"])])
+def test_two_cpus_compile_half_each(monkeypatch: pytest.MonkeyPatch, cpus: set[int], compiled: list[str]) -> None:
+    names = {compilation.HALVES[0]: "on_calls", compilation.HALVES[1]: "on_rest", "ANSWER=42": "on_all"}
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: cpus)
+    monkeypatch.setattr(compilation, "compile_program", lambda _, flags: type("Bpf", (), {"module": flags[-1]}))
+    monkeypatch.setattr(
+        compilation, "read_compiled", lambda _, module: CompiledProgram((), {names[module]: bytes(8)}, "GPL")
+    )
+    assert sorted(Compilation(FLAGS, ProgramCache(None)).result().functions) == compiled
+
+
+@pytest.mark.usefixtures("library")
+def test_a_half_that_fails_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    bpf = type("Bpf", (), {"module": 1})
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {3, 5})
+    for failing in compilation.HALVES:
+        monkeypatch.setattr(
+            compilation, "compile_program", lambda _, flags, bad=failing: refuse() if flags[-1] == bad else bpf
+        )
+        with pytest.raises(BpfrecError, match="does not compile"):
+            Compilation(FLAGS, ProgramCache(None)).result()
+
+
+@pytest.mark.usefixtures("library")
 def test_other_defines_sources_and_compilers_are_other_programs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -63,7 +87,7 @@ def test_other_defines_sources_and_compilers_are_other_programs(
     other = Compilation(Defines(["ANSWER=43"], knows_ends=True, reports_births=True), cache)
     other.close()
     assert not other.is_kept
-    for name, changed in (("_VERSION", 0), ("bcc_identity", lambda: "another"), ("_PROGRAMS", tmp_path)):
+    for name, changed in (("_VERSION", 0), ("bcc_identity", lambda: "another"), ("PROGRAMS", tmp_path)):
         with monkeypatch.context() as changing:
             changing.setattr(compilation, name, changed)
             one = Compilation(FLAGS, cache)
@@ -103,7 +127,7 @@ def test_the_key_is_of_all_sources(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     header = tmp_path / "shim" / "one.h"
     header.write_text("a")
     (tmp_path / "two.c").write_text("b")
-    monkeypatch.setattr(compilation, "_PROGRAMS", tmp_path)
+    monkeypatch.setattr(compilation, "PROGRAMS", tmp_path)
     before = compilation._key([])
     assert compilation._key([]) == before
     header.write_text("c")

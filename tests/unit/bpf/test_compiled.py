@@ -41,6 +41,13 @@ def test_the_second_half_of_a_load_is_no_instruction() -> None:
     assert program(hidden).instructions("on_it", [], []) == hidden
 
 
+def test_halves_are_joined_when_their_maps_are_the_same() -> None:
+    one, other = program(RETURN), CompiledProgram(MAPS, {"on_that": load(1, 1, 1)}, "GPL")
+    assert one.joined(other) == CompiledProgram(MAPS, {"on_it": RETURN, "on_that": load(1, 1, 1)}, "GPL")
+    with pytest.raises(BadProgramError, match="different maps"):
+        one.joined(CompiledProgram(MAPS[:1], {}, "GPL"))
+
+
 @given(st.binary(max_size=80), st.text(max_size=9))
 def test_what_is_kept_is_read_again(code: bytes, license_: str) -> None:
     kept = CompiledProgram(MAPS, {"on_it": code}, license_)

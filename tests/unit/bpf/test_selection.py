@@ -9,6 +9,7 @@ import pytest
 
 from bpfrec.bpf import wire
 from bpfrec.bpf.defines import constants_of, selection_defines
+from bpfrec.bpf.kernel_facts import KernelFacts
 from bpfrec.bpf.program import _CAPTURE, _PLAN
 from bpfrec.bpf.selection import (
     CAPTURE_AT_EXIT,
@@ -161,10 +162,8 @@ NO_CALLS = StackChoice(failed=False, paths=False)
 
 def test_defines_ask_for_no_more_than_was_asked_for() -> None:
     def names(selection: Selection) -> set[str]:
-        return {d.partition("=")[0] for d in selection_defines(selection)} - {
-            "MAX_THREADS",
-            "MAX_LOST_RUNS",
-        }
+        named = {d.partition("=")[0] for d in selection_defines(selection, KernelFacts())}
+        return named - {"MAX_THREADS", "MAX_LOST_RUNS"}
 
     assert names(Selection(stacks="off")) == set(), "-a: no filter"
     assert names(Selection(tgids=frozenset({7}), stacks="off")) == {"ONLY_TGID"}, "one process: compiled in, no map"
@@ -184,7 +183,7 @@ def test_defines_ask_for_no_more_than_was_asked_for() -> None:
 
 def test_full_stacks_and_of_which_calls() -> None:
     def names(on: StackChoice) -> set[str]:
-        return {d for d in selection_defines(Selection(stacks="full", stack_on=on)) if "STACK" in d and "MM_" not in d}
+        return {d for d in selection_defines(Selection(stacks="full", stack_on=on), KernelFacts()) if "STACK" in d}
 
     assert names(StackChoice()) == {"FULL_STACKS", "STACKS_OF_FAILED"}
     assert names(StackChoice(failed=False)) == {"FULL_STACKS"}
@@ -207,10 +206,10 @@ def test_a_name_becomes_the_words_that_the_kernel_compares() -> None:
 
 def test_recordings_of_the_same_kind_are_of_the_same_program() -> None:
     one, other = Selection(tgids=frozenset({7})), Selection(tgids=frozenset({8}))
-    assert selection_defines(one) == selection_defines(other)
+    assert selection_defines(one, KernelFacts()) == selection_defines(other, KernelFacts())
     assert (constants_of(one)[1], constants_of(other)[1]) == (7, 8)
     named = [Selection(comm=comm, uid=uid) for comm, uid in (("a", 0), ("b", 1))]
-    assert selection_defines(named[0]) == selection_defines(named[1])
+    assert selection_defines(named[0], KernelFacts()) == selection_defines(named[1], KernelFacts())
     assert constants_of(named[0])[2:4] == [0, ord("a")]
     assert constants_of(named[1])[2:4] == [1, ord("b")]
     assert constants_of(one)[0] == os.getpid(), "the recorder's own calls are never recorded"
