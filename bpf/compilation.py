@@ -42,6 +42,7 @@ class Compilation:
         self._key = _key(defines.flags)
         self._found = self._cache.get(self._key)
         self._child: _Compiler | None = None
+        self._is_thorough = False
         self.is_kept = self._found is not None
         _log.info("defines: %s", " ".join(defines.flags))
         if self._found is None:
@@ -62,13 +63,23 @@ class Compilation:
             _log.info("waited %.2f s for the compiler", time.monotonic() - begin)
         return self._found
 
-    def anew(self) -> CompiledProgram:
-        """The program compiled now, whatever the cache has: the kernel may refuse what is kept."""
+    def anew(self) -> CompiledProgram | None:
+        """The program compiled in another way than that which :meth:`result` gave, and the kernel refused.
+
+        What was kept is compiled now, and what was compiled in a hurry is compiled thoroughly. None: it was.
+
+        Raises:
+            BpfrecError: as :meth:`result`.
+        """
+        if self._is_thorough:
+            return None
+        self._is_thorough = not self.is_kept
         self.is_kept, self._found = False, None
         return self.result()
 
     def _compiler(self) -> _Compiler:
-        return _Compiler(lambda: _compiled_and_kept(self.defines.flags, self._cache, self._key))
+        flags, is_thorough = self.defines.flags, self._is_thorough
+        return _Compiler(lambda: _compiled_and_kept(flags, is_thorough, self._cache, self._key))
 
     def close(self) -> None:
         """Ends a compiler whose result nobody wants."""
@@ -128,24 +139,24 @@ def _send(work: Callable[[], CompiledProgram], results: int) -> None:
         pipe.write(said)
 
 
-def _compiled_and_kept(flags: list[str], cache: ProgramCache, key: str) -> CompiledProgram:
+def _compiled_and_kept(flags: list[str], is_thorough: bool, cache: ProgramCache, key: str) -> CompiledProgram:
     """Compiles on two CPUs, where there are two: a half of the functions on each."""
     if len(os.sched_getaffinity(0)) == 1:
-        program = _compiled(flags)
+        program = _compiled(flags, is_thorough)
     else:
         first, second = HALVES
-        other = _Compiler(lambda: _compiled([*flags, second]))
+        other = _Compiler(lambda: _compiled([*flags, second], is_thorough))
         try:
-            program = _compiled([*flags, first]).joined(other.result())
+            program = _compiled([*flags, first], is_thorough).joined(other.result())
         finally:
             other.close()
     cache.put(key, program, Origin.of(_library()))
     return program
 
 
-def _compiled(flags: list[str]) -> CompiledProgram:
+def _compiled(flags: list[str], is_thorough: bool) -> CompiledProgram:
     bcc = load_bcc()
-    return read_compiled(bcc.libbcc.lib, compile_program(bcc, flags).module)
+    return read_compiled(bcc.libbcc.lib, compile_program(bcc, flags, is_thorough=is_thorough).module)
 
 
 def _library() -> str:

@@ -42,15 +42,19 @@ HALVES = ("ONLY_CALLS", "ONLY_REST")
 HEADERS_VARIABLE = "BCC_KERNEL_SOURCE"
 """Environment variable of bcc: the folder with the headers of this kernel."""
 
+# clang leaves optimizing to bcc, which does it in any case.
+_ONCE = ("-Xclang", "-disable-llvm-passes")
+
 _MODULES = Path("/lib/modules")
 
 _log = logging.getLogger(__name__)
 
 
-def compile_program(bcc: ModuleType, defines: list[str]) -> Any:
+def compile_program(bcc: ModuleType, defines: list[str], *, is_thorough: bool = False) -> Any:
     """The program compiled with ``defines`` (``NAME`` or ``NAME=value``) and its maps made: a ``bcc.BPF``.
 
     The headers in ``programs/shim`` are used, and those of the kernel only where that fails and they are installed.
+    ``is_thorough``: it is optimized twice, as bcc does; else once, in three quarters of the time.
     bcc takes the folder of headers from the environment and writes to standard error, so both are changed meanwhile.
 
     Raises:
@@ -58,7 +62,13 @@ def compile_program(bcc: ModuleType, defines: list[str]) -> Any:
     """
     _log.info("defines: %s", " ".join(defines))
     # Nobody reads information for debuggers, which takes a quarter of the time.
-    flags = ["-g0", f"-I{PROGRAMS}", "-Wno-unused-function", *(f"-D{d}" for d in defines)]
+    flags = [
+        "-g0",
+        *([] if is_thorough else _ONCE),
+        f"-I{PROGRAMS}",
+        "-Wno-unused-function",
+        *(f"-D{d}" for d in defines),
+    ]
     # bcc rewrites the map accesses of one file alone: what #include brings in stays as it is.
     source = "".join(f'#line 1 "{part}"\n{(PROGRAMS / part).read_text()}' for part in SOURCES).encode()
     said = ""

@@ -83,6 +83,11 @@ class LoadedProgram:
         )
         return self._functions
 
+    @property
+    def is_unverified(self) -> bool:
+        """Whether the kernel has refused a function for what it does, not for who asks."""
+        return self._failure is not None and self._failure.errno not in (None, errno.EPERM, errno.ENOMEM)
+
     def close(self) -> None:
         """Unloads all."""
         self._join()

@@ -195,18 +195,18 @@ class RecorderProgram:
         Raises:
             BpfrecError: the kernel refuses it.
         """
-        if not self._functions:
+        while not self._functions:
             try:
                 self._functions = self._loaded.wait()
             except BpfrecError as error:
-                if not self._compilation.is_kept:
+                other = self._compilation.anew() if self._loaded.is_unverified else None
+                if other is None:
                     raise
-                _log.info("the kept program is not used: %s", error)
+                _log.info("it is compiled in another way: %s", error)
                 self._loaded.close()
-                self._loaded = self._load(self._compilation.anew())
+                self._loaded = self._load(other)
                 for name, rings in self._rings.items():
                     self._connect(name, rings)
-                self._functions = self._loaded.wait()
         return self._functions
 
     def connect(self, rings: list[Ring]) -> None:

@@ -39,7 +39,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-# Made of slow imports, pyarrow among them, which recording does not wait for; but which a busy start should not have.
+# Slow imports. Recording waits for those of the first line; the last, and pyarrow with it, a start should not have.
+_SESSION, _LEARNER = "bpfrec.record.session.session", "bpfrec.record.stacks.stack_learner"
 _FINISH = "bpfrec.record.finish.apart"
 _MOMENT = 1.0
 # Seconds that a command has to end when its recording is over before it is.
@@ -177,6 +178,12 @@ def _record_and_finish(work: _Work, display: Display, signals: StopSignals) -> N
     helpers: list[Helper] = [helper for helper in (converter, follower) if helper is not None]
     pids = tuple(helper.pid for helper in helpers)
     selection = request.selection(command.child.pid if command is not None else None, pids)
+    if not work.compilation.is_kept:
+        # The compilers work meanwhile.
+        with uncollected():
+            importlib.import_module(_SESSION)
+            if selection.has_full_stacks:
+                importlib.import_module(_LEARNER)
     program = RecorderProgram(selection, work.compilation)
     try:
         # The kernel checks the program meanwhile.

@@ -136,7 +136,7 @@ static __always_inline int takes_two_paths(u8 opcode)
 /* The length of the string at a user's address, copied to `to`; -errno: it was not. The kernel has just read it too. */
 static __always_inline s32 read_path(u8 *to, u64 address)
 {
-	s32 length = bpf_probe_read_user_str(to, REQUEST_PATH, (const void *)address);
+	s32 length = read_user_string(to, REQUEST_PATH, (const void *)address);
 
 	return length > 0 ? length - 1 : length;
 }

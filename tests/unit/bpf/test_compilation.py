@@ -26,17 +26,17 @@ def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     path.touch()
     bcc = type("Bcc", (), {"libbcc": type("Libbcc", (), {"lib": None})})
     monkeypatch.setattr(compilation, "load_bcc", lambda: bcc)
-    monkeypatch.setattr(compilation, "compile_program", lambda *_: type("Bpf", (), {"module": 1}))
+    monkeypatch.setattr(compilation, "compile_program", lambda *_, **__: type("Bpf", (), {"module": 1}))
     monkeypatch.setattr(compilation, "read_compiled", lambda *_: PROGRAM)
     monkeypatch.setattr(compilation, "_library", lambda: str(path))
     return path
 
 
-def refuse(*_: object) -> None:
+def refuse(*_: object, **__: object) -> None:
     raise BpfrecError("it does not compile", "Mend it.")
 
 
-def break_down(*_: object) -> None:
+def break_down(*_: object, **__: object) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
@@ -59,7 +59,7 @@ def test_the_second_time_nothing_is_compiled(tmp_path: Path, monkeypatch: pytest
 def test_two_cpus_compile_half_each(monkeypatch: pytest.MonkeyPatch, cpus: set[int], compiled: list[str]) -> None:
     names = {compilation.HALVES[0]: "on_calls", compilation.HALVES[1]: "on_rest", "ANSWER=42": "on_all"}
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: cpus)
-    monkeypatch.setattr(compilation, "compile_program", lambda _, flags: type("Bpf", (), {"module": flags[-1]}))
+    monkeypatch.setattr(compilation, "compile_program", lambda _, flags, **__: type("Bpf", (), {"module": flags[-1]}))
     monkeypatch.setattr(
         compilation, "read_compiled", lambda _, module: CompiledProgram((), {names[module]: bytes(8)}, "GPL")
     )
@@ -72,10 +72,29 @@ def test_a_half_that_fails_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {3, 5})
     for failing in compilation.HALVES:
         monkeypatch.setattr(
-            compilation, "compile_program", lambda _, flags, bad=failing: refuse() if flags[-1] == bad else bpf
+            compilation, "compile_program", lambda _, flags, bad=failing, **__: refuse() if flags[-1] == bad else bpf
         )
         with pytest.raises(BpfrecError, match="does not compile"):
             Compilation(FLAGS, ProgramCache(None)).result()
+
+
+@pytest.mark.usefixtures("library")
+def test_what_the_kernel_refuses_is_compiled_thoroughly_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ways = tmp_path / "ways"
+
+    def compile_so(_bcc: object, _flags: list[str], *, is_thorough: bool) -> object:
+        with ways.open("a") as file:
+            file.write("thorough " if is_thorough else "quick ")
+        return type("Bpf", (), {"module": 1})
+
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {3})
+    monkeypatch.setattr(compilation, "compile_program", compile_so)
+    cache = ProgramCache(tmp_path / "cache", os.geteuid())
+    Compilation(FLAGS, cache).result()
+    kept = Compilation(FLAGS, cache)
+    assert kept.is_kept
+    assert [kept.result(), kept.anew(), kept.anew(), kept.anew()] == [PROGRAM, PROGRAM, PROGRAM, None]
+    assert ways.read_text().split() == ["quick", "quick", "thorough"]
 
 
 @pytest.mark.usefixtures("library")
@@ -113,7 +132,7 @@ def test_a_compiler_that_is_killed_is_told(monkeypatch: pytest.MonkeyPatch) -> N
 
 @pytest.mark.usefixtures("library")
 def test_a_compiler_that_nobody_waits_for_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(compilation, "compile_program", lambda *_: signal.pause())
+    monkeypatch.setattr(compilation, "compile_program", lambda *_, **__: signal.pause())
     waiting = Compilation(FLAGS, ProgramCache(None))
     child = waiting._child
     assert child is not None
