@@ -8,6 +8,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -147,7 +148,8 @@ Integers = NDArray[np.int64]
 class Calls:
     """System calls by column, each an array of one element per call: the members of ``struct wire_syscall``.
 
-    ``data_at``: where the inline data starts, in bytes from the start of the decoded data.
+    ``cpu``: in whose ring it was, -1: in none. ``data_at``: where the inline data starts, in bytes from the start of
+    the decoded data.
     """
 
     ts: Integers
@@ -160,6 +162,7 @@ class Calls:
     flags: NDArray[np.uint8]
     nargs: NDArray[np.uint8]
     captured: NDArray[np.int16]
+    cpu: NDArray[np.int16]
     data_at: Integers
     _words: Words
     _args_at: Integers
@@ -186,15 +189,22 @@ class Calls:
         return self._words.take(self._args_at[calls] + index, mode="clip")
 
 
+class Part(NamedTuple):
+    """A part of the stream of the ring of ``cpu`` (-1: of none); ``end``: where it ends, in bytes, a multiple of 8."""
+
+    cpu: int
+    end: int
+
+
 @dataclass
 class Records:
-    """The records found in ``data``, a part of one ring's stream; positions are bytes from its start.
+    """The records found in ``data``, parts of rings' streams; positions are bytes from its start.
 
     ``extras`` (dtype :data:`EXTRA`), ``extra_data`` (where the data of each starts) and ``extra_owner`` (the index in
     ``calls`` of the call that it belongs to) run in parallel. ``processes`` (dtype :data:`PROCESS`): births and ends of
     processes. ``signals`` (dtype :data:`SIGNAL`): signals that threads were given. ``requests`` (dtype :data:`URING`):
     requests to io_uring, each with where its paths start in ``request_data``. ``consumed``: bytes that are dealt with;
-    the rest is a perf record that is cut off, to be given again.
+    the rest, of the last part, is a perf record that is cut off, to be given again.
     """
 
     data: Bytes
@@ -220,15 +230,17 @@ class Records:
         )
 
 
-def decode(data: Bytes) -> Records:
-    """The records in ``data``, a part of one ring's stream that starts at a perf record; its length is a multiple of 8.
+def decode(data: Bytes, parts: Sequence[Part] | None = None) -> Records:
+    """The records in ``data``, of which each part starts at a perf record. None: it is all one, of no ring.
 
-    Records are found by their sizes and never by their content, so user memory cannot pass for a record.
+    Its length is a multiple of 8. Records are found by their sizes and never by their content, so user memory cannot
+    pass for a record.
     """
     words = data.view("<u8")
-    first, behind, consumed = _batches(data)
+    parts = [Part(-1, len(data))] if parts is None else parts
+    first, behind, consumed = _batches(data, parts)
     starts = _record_starts(words, first, behind)
-    heads = words[starts]
+    heads = words.take(starts, mode="clip")
     sound = _are_whole(heads)
     if not sound.all():
         starts, heads = starts[sound], heads[sound]
@@ -242,7 +254,7 @@ def decode(data: Bytes) -> Records:
     extra_at = starts[extra_positions[owned]]
     return Records(
         data=data,
-        calls=_calls(words, starts if len(call_positions) == len(starts) else starts[call_positions]),
+        calls=_calls(words, starts if len(call_positions) == len(starts) else starts[call_positions], parts),
         extras=words[extra_at].view(EXTRA),
         extra_data=(extra_at + 1) * _WORD,
         extra_owner=owner[owned],
@@ -281,6 +293,7 @@ def few_records(
         flags=small,
         nargs=small,
         captured=zeros.astype(np.int16),
+        cpu=np.full(size, -1, np.int16),
         data_at=zeros,
         _words=words,
         _args_at=zeros,
@@ -351,16 +364,19 @@ def batch_of(sample: bytes) -> bytes:
     return sample[HEADER.size + _SAMPLE_HEAD.size :]
 
 
-def _batches(data: Bytes) -> tuple[Integers, Integers, int]:
+def _batches(data: Bytes, parts: Sequence[Part]) -> tuple[Integers, Integers, int]:
     """Where the records of each batch begin and where they end, and the end of the last whole perf record; in words."""
     first: list[int] = []
     behind: list[int] = []
-    last = 0
-    for kind, _misc, start, end in perf_records(data.data):
-        last = end // _WORD
-        if kind == SAMPLE:
-            first.append((start + _SAMPLE_HEAD.size) // _WORD)
-            behind.append(last)
+    begin = last = 0
+    for part in parts:
+        last = begin // _WORD
+        for kind, _misc, start, end in perf_records(data.data[begin : part.end]):
+            last = (begin + end) // _WORD
+            if kind == SAMPLE:
+                first.append((begin + start + _SAMPLE_HEAD.size) // _WORD)
+                behind.append(last)
+        begin = part.end
     return np.array(first, np.int64), np.array(behind, np.int64), last
 
 
@@ -409,15 +425,15 @@ def _are_whole(heads: Words) -> NDArray[np.bool_]:
     return whole
 
 
-def _calls(words: Words, starts: Integers) -> Calls:
-    heads = words[starts]
-    ids, others = words[starts + 4], words[starts + 5]
+def _calls(words: Words, starts: Integers, parts: Sequence[Part]) -> Calls:
+    # A clipping take is the fastest; all of these are there.
+    heads, ts, duration, ret, ids, others = (words.take(starts + word, mode="clip") for word in range(6))
     nargs = _byte(heads, 6)
     args_at = starts + SYSCALL.itemsize // _WORD
     return Calls(
-        ts=words[starts + 1].view(np.int64),
-        duration=words[starts + 2].view(np.int64),
-        ret=words[starts + 3].view(np.int64),
+        ts=ts.view(np.int64),
+        duration=duration.view(np.int64),
+        ret=ret.view(np.int64),
         pid=_half(ids, 0),
         tid=_half(ids, 1),
         uid=_half(others, 0),
@@ -425,10 +441,17 @@ def _calls(words: Words, starts: Integers) -> Calls:
         flags=_byte(heads, 5),
         nargs=nargs,
         captured=heads.view("<i2").reshape(-1, 4)[:, 1],
+        cpu=_cpus(starts, parts),
         data_at=(args_at + nargs) * _WORD,
         _words=words,
         _args_at=args_at,
     )
+
+
+def _cpus(starts: Integers, parts: Sequence[Part]) -> NDArray[np.int16]:
+    cpus, ends = (np.array(column, np.int64) for column in zip(*parts, strict=True))
+    calls = np.diff(np.searchsorted(starts, ends // _WORD), prepend=0)
+    return np.repeat(cpus.astype(np.int16), calls)
 
 
 def _whole_records(words: Words, starts: Integers, dtype: np.dtype[np.void]) -> NDArray[np.void]:

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bpfrec.bpf.fragments import FragmentStream, Whole
+from bpfrec.bpf.wire import Part
 
 HEADER = struct.Struct("<4sHHQQ")
 """Magic, CPU, unused, length in bytes, time of the drain in ns on CLOCK_MONOTONIC."""
@@ -45,6 +46,21 @@ class Chunk:
     cpu: int
     time: int
     data: NDArray[np.uint8]
+    left: int = 0
+
+
+@dataclass
+class Stretch:
+    """Bytes of ``parts``: chunks that follow one another, or some of a long one; the next stretch overwrites them.
+
+    ``time``: when the last of them was drained (ns, CLOCK_MONOTONIC). ``read``: bytes read so far, these among them.
+    ``left``: as of :class:`Chunk`.
+    """
+
+    data: NDArray[np.uint8]
+    parts: list[Part]
+    time: int
+    read: int
     left: int = 0
 
 
@@ -119,6 +135,43 @@ def read_chunks(
                 yield chunk
                 left = chunk.left if length else 0
                 buffer[:left] = chunk.data[len(chunk.data) - left :]
+
+
+def read_stretches(
+    path: Path, largest: int, consume: bool = False, span: tuple[int, int] | None = None
+) -> Iterator[Stretch]:
+    """What :func:`read_chunks` gives, but as many chunks at once as ``largest`` bytes have room for."""
+    start, end = span or (0, path.stat().st_size)
+    buffer = np.empty(max(min(largest, end - start) // 8 * 8, 8), np.uint8)
+    parts: list[Part] = []
+    with path.open("r+b" if consume else "rb", buffering=0) as file:
+        filled = time = 0
+
+        def stretch() -> Stretch:
+            return Stretch(buffer[: parts[-1].end], parts, time, file.tell() - start)
+
+        for cpu, length, when in _heads(file, (start, end)):
+            if parts and filled + length > len(buffer):
+                yield stretch()
+                parts, filled = [], 0
+            time, left = when, length
+            while left:
+                got = file.readinto(buffer.data[filled : filled + min(left, len(buffer) - filled)])
+                if not got:
+                    break
+                filled, left = filled + got, left - got
+                if consume:
+                    _give_back(file.fileno(), file.tell())
+                if left and filled == len(buffer):
+                    parts.append(Part(cpu, filled))
+                    long = stretch()
+                    yield long
+                    buffer[: long.left] = long.data[len(long.data) - long.left :]
+                    parts, filled = [], long.left
+            filled = filled // 8 * 8
+            parts.append(Part(cpu, filled))
+        if parts:
+            yield stretch()
 
 
 def _heads(file: FileIO, span: tuple[int, int] | None) -> Iterator[tuple[int, int, int]]:

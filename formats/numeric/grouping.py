@@ -30,6 +30,14 @@ def places_among(values: NDArray[np.signedinteger], distinct: NDArray[np.signedi
     return found
 
 
+def are_among(values: NDArray[np.signedinteger], few: NDArray[np.signedinteger]) -> NDArray[np.bool_]:
+    """Whether each value is one of ``few``, which lie close together: most values are below or above all of them."""
+    found: NDArray[np.bool_] = (values >= few.min()) & (values <= few.max())
+    if found.any():
+        found[found] = np.isin(values[found], few)
+    return found
+
+
 def ranked(values: NDArray[np.signedinteger]) -> tuple[Integers, NDArray[np.signedinteger]]:
     """The place of each value among the distinct ones, and these in order, as ``numpy.unique`` gives them."""
     if len(values) <= _FEW:

@@ -17,7 +17,7 @@ from bpfrec.formats.kernel.syscalls import Syscall, by_number
 from bpfrec.record.decode.capture_rows import capture_rows
 from bpfrec.record.decode.captures import KINDS, SideRows
 from bpfrec.record.decode.interrupted import returns_from_handler
-from bpfrec.record.decode.text import choice, status, string_array
+from bpfrec.record.decode.text import CODES, choice, status, string_array
 
 Integers = NDArray[np.int64]
 
@@ -117,8 +117,8 @@ def _unread_argument(call: Syscall, abi: str) -> int:
     return left[0] if left else 0 if wanted and not names.keys() & set(wanted) else -1
 
 
-def call_rows(records: wire.Records, cpu: int, still_running: bool = False) -> CallRows:
-    """Makes the rows for ``records``, which were drained from the ring of ``cpu``.
+def call_rows(records: wire.Records, still_running: bool = False) -> CallRows:
+    """Makes the rows for ``records``.
 
     ``still_running``: these are the calls in progress when recording stopped.
     """
@@ -132,7 +132,7 @@ def call_rows(records: wire.Records, cpu: int, still_running: bool = False) -> C
         "pid": pa.array(calls.pid),
         "tid": pa.array(calls.tid),
         "uid": pa.array(calls.uid),
-        "cpu": pa.nulls(len(calls), pa.int16()) if still_running else pa.array(np.full(len(calls), cpu, np.int16)),
+        "cpu": pa.nulls(len(calls), pa.int16()) if still_running else pa.array(calls.cpu),
         "abi": choice(facts.abi, _ABIS),
         "nr": pa.array(facts.nr),
         "syscall": choice(facts.name, facts.names),
@@ -148,8 +148,8 @@ def call_rows(records: wire.Records, cpu: int, still_running: bool = False) -> C
     columns["errno"] = errno_column(calls.ret, no_return | returns_from_handler(calls))
     columns["path"], columns["path_status"] = _first_path(records, facts)
     columns["path2"], columns["path2_status"] = _second_path(records, facts)
-    reason = np.where(no_return, np.int32(still_running), np.int32(-1))
-    columns["unfinished"] = choice(reason, _UNFINISHED)
+    reason = None if returned is None else np.where(no_return, np.int32(still_running), np.int32(-1))
+    columns["unfinished"] = pa.nulls(len(calls), CODES) if reason is None else choice(reason, _UNFINISHED)
     columns["entry_status"] = _entry_status(calls)
     captures = capture_rows(records, facts.first, facts.kinds)
     ends = int(calls.ts[0] + calls.duration[0]) if len(calls) else 0
@@ -177,8 +177,8 @@ def _facts(calls: wire.Calls) -> _Facts:
     abi = _ABI_OF_FLAGS[calls.flags & (wire.COMPAT | wire.X32)]
     numbers = calls.nr
     known = (numbers >= 0) & (numbers < _TABLE_SIZE - 1)
-    row = np.where(known, numbers, _TABLE_SIZE - 1) + abi * _TABLE_SIZE
-    name, names = tables.name[row], tables.names
+    row = np.where(known, numbers, _TABLE_SIZE - 1) + abi * np.intp(_TABLE_SIZE)
+    name, names = tables.name.take(row, mode="clip"), tables.names
     nameless = np.flatnonzero(name < 0)
     if len(nameless):
         unknown, inverse = np.unique(numbers[nameless], return_inverse=True)
@@ -190,16 +190,15 @@ def _facts(calls: wire.Calls) -> _Facts:
         nr=np.where(in_range, numbers, -1).astype(np.int16),
         name=name,
         names=names,
-        first=tables.first[row],
-        second=tables.second[row],
-        paths=tables.paths[row],
-        unread=tables.unread[row],
-        kinds=_chosen(calls, name, tables, _without_wakes(calls, np.isin(name, tables.futexes), tables.kinds[row])),
+        **{fact: getattr(tables, fact).take(row, mode="clip") for fact in ("first", "second", "paths", "unread")},
+        kinds=_kinds(calls, name, tables, row),
     )
 
 
 def _entry_status(calls: wire.Calls) -> pa.Array:
     unseen = (calls.flags & wire.NO_ENTRY) != 0
+    if not unseen.any():
+        return pa.nulls(len(calls), CODES)
     earlier = (calls.flags & wire.EARLIER) != 0
     return choice(np.where(unseen, np.where(earlier, np.int32(0), np.int32(1)), np.int32(-1)), _ENTRY_STATUS)
 
@@ -210,34 +209,37 @@ def _errno_table() -> tuple[str, ...]:
     return tuple(known.get(code, f"E{code}") for code in range(MAX_ERRNO + 1))
 
 
-def _without_wakes(calls: wire.Calls, is_futex: NDArray[np.bool_], kinds: NDArray[np.int8]) -> NDArray[np.int8]:
+def _kinds(calls: wire.Calls, name: NDArray[np.int32], tables: _CallTables, row: NDArray[np.intp]) -> NDArray[np.int8]:
+    kinds = tables.kinds.take(row, axis=0, mode="clip")
+    there = set(np.flatnonzero(np.bincount(name)).tolist())
+    for code in there.intersection(tables.futexes):
+        _clear_wakes(calls, np.flatnonzero(name == code), kinds)
+    for code in there.intersection(tables.choices):
+        _clear_unchosen(calls, np.flatnonzero(name == code), tables.choices[code], kinds)
+    return kinds
+
+
+def _clear_wakes(calls: wire.Calls, futexes: Integers, kinds: NDArray[np.int8]) -> None:
     """Clears the kinds of futex calls that do not wait: only a wait has a timeout. See futex(2)."""
-    futexes = np.flatnonzero(is_futex)
     operations = calls.argument(1)[futexes] & np.uint64(_FUTEX_COMMAND)
     kinds[futexes[~np.isin(operations, _FUTEX_WAITS)]] = 0
-    return kinds
 
 
-def _chosen(
-    calls: wire.Calls, name: NDArray[np.int32], tables: _CallTables, kinds: NDArray[np.int8]
-) -> NDArray[np.int8]:
-    """Clears the kinds of arguments whose conditions all failed."""
-    for code, choices in tables.choices.items():
-        which = np.flatnonzero(name == code)
-        if not len(which):
-            continue
-        for argument in {one.argument for one in choices}:
-            taken = np.zeros(len(which), bool)
-            for one in choices:
-                value = calls.argument(one.when)[which] & np.uint64(0xFFFFFFFF)
-                taken |= (one.argument == argument) & (value >= one.values[0]) & (value <= one.values[1])
-            kinds[which[~taken], argument] = 0
-    return kinds
+def _clear_unchosen(calls: wire.Calls, which: Integers, choices: list[Choice], kinds: NDArray[np.int8]) -> None:
+    """Clears the kinds of arguments of the calls ``which`` whose conditions all failed."""
+    for argument in {one.argument for one in choices}:
+        taken = np.zeros(len(which), bool)
+        for one in choices:
+            value = calls.argument(one.when)[which] & np.uint64(0xFFFFFFFF)
+            taken |= (one.argument == argument) & (value >= one.values[0]) & (value <= one.values[1])
+        kinds[which[~taken], argument] = 0
 
 
 def errno_column(ret: Integers, cannot_fail: NDArray[np.bool_]) -> pa.Array:
     """The name of the error in each result; NULL for those that are none, and where the call ``cannot_fail``."""
     failed = (ret < 0) & (ret >= -MAX_ERRNO) & ~cannot_fail
+    if not failed.any():
+        return pa.nulls(len(ret), CODES)
     codes = np.where(failed, -ret, 0).astype(np.int32)
     there = np.flatnonzero(np.bincount(codes, minlength=1))
     there = there[there > 0]
@@ -267,7 +269,7 @@ def _second_path(records: wire.Records, facts: _Facts) -> tuple[pa.Array, pa.Arr
 
 
 def _no_paths(rows: int) -> tuple[pa.Array, pa.Array]:
-    return pa.nulls(rows, pa.string()), choice(np.full(rows, -1, np.int32), ())
+    return pa.nulls(rows, pa.string()), pa.nulls(rows, CODES)
 
 
 def _path_columns(

@@ -19,6 +19,7 @@ from bpfrec.bpf.selection import NATIVE_ABI
 from bpfrec.formats.kernel.errnos import errno_numbers
 from bpfrec.formats.kernel.roles import calls_that
 from bpfrec.formats.kernel.syscalls import syscalls
+from bpfrec.formats.numeric.grouping import are_among
 
 Integers = NDArray[np.int64]
 
@@ -49,8 +50,8 @@ def _goes_on(calls: wire.Calls) -> NDArray[np.bool_]:
 def returns_from_handler(calls: wire.Calls) -> NDArray[np.bool_]:
     """Tells which of ``calls`` end a signal handler. Their result is not theirs: they cannot fail."""
     is_compat = (calls.flags & wire.COMPAT) != 0
-    found: NDArray[np.bool_] = np.where(is_compat, np.isin(calls.nr, _I386), np.isin(calls.nr, _NATIVE))
-    return found
+    found = are_among(calls.nr, _NATIVE)
+    return np.where(is_compat, are_among(calls.nr, _I386), found) if is_compat.any() else found
 
 
 class _Interrupted(NamedTuple):
@@ -105,7 +106,7 @@ class InterruptedCalls:
     def note(self, calls: wire.Calls) -> None:
         """Notes those of ``calls`` that were interrupted, and the ends of handlers."""
         ends_handler, goes_on = returns_from_handler(calls), _goes_on(calls)
-        pending = np.isin(calls.ret, _CAN_BECOME_EINTR)
+        pending = self.undecided(calls)
         chosen = np.flatnonzero(
             (ends_handler | goes_on | pending | (calls.ret == _EINTR)) & ((calls.flags & wire.NO_RETURN) == 0)
         )
@@ -121,8 +122,7 @@ class InterruptedCalls:
     @staticmethod
     def undecided(calls: wire.Calls) -> NDArray[np.bool_]:
         """Whether each of ``calls`` may have failed with EINTR, which only :meth:`settle` knows."""
-        undecided: NDArray[np.bool_] = np.isin(calls.ret, _CAN_BECOME_EINTR)
-        return undecided
+        return are_among(calls.ret, _CAN_BECOME_EINTR)
 
     def settle(self) -> int:
         """Decides which of the noted calls failed with EINTR; returns how many there are."""

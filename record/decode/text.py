@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 Bytes = NDArray[np.uint8]
 Integers = NDArray[np.int64]
 
-_CODES = pa.dictionary(pa.int32(), pa.string())
+CODES = pa.dictionary(pa.int32(), pa.string())
 
 
 def gather(data: Bytes, starts: Integers, lengths: Integers) -> Bytes:
@@ -62,7 +62,7 @@ def choice(indexes: NDArray[np.int32], values: Sequence[str]) -> pa.Array:
     """Returns ``values[index]`` per row as a dictionary array; NULL where the index is -1."""
     none = indexes < 0
     if none.all():
-        return pa.nulls(len(indexes), _CODES)
+        return pa.nulls(len(indexes), CODES)
     return pa.DictionaryArray.from_arrays(
         pa.array(indexes, mask=none if none.any() else None), pa.array(values, pa.string())
     )

@@ -38,6 +38,8 @@ _log = logging.getLogger(__name__)
 
 _ROW_GROUP = 1 << 17
 _ROW_GROUP_BYTES = 1 << 28
+# Calls that cannot be decoded cost others no more than this part of what is decoded at once.
+_SHARES = 64
 
 _EXITS = {
     abi: [number for number, call in by_number(abi).items() if call.name in ("exit", "exit_group")]
@@ -112,8 +114,8 @@ class CallParts:
         self._requests: list[pa.Table] = []
         self._pending_requests = 0
 
-    def take(self, cpu: int, when: int, records: wire.Records) -> None:
-        """Takes ``records``, drained from the ring of ``cpu`` at ``when``. Disk errors come as OSError."""
+    def take(self, when: int, records: wire.Records) -> None:
+        """Takes ``records``, which were drained from the rings by ``when``. Disk errors come as OSError."""
         self.made.decoded += len(records.calls)
         with self._failing_alone(len(records.calls)):
             if len(records.processes):
@@ -125,15 +127,14 @@ class CallParts:
             if self._since:
                 records = records.where(~_ended_before(records.calls, self._since))
             if self._holds:
-                records = self._without_held(cpu, when, records)
+                records = self._without_held(when, records)
             if self._failed_only:
                 records = records.where(~returns_from_handler(records.calls))
-            self.add(records, cpu)
+            self.add(records)
 
-    def add(self, records: wire.Records, cpu: int, *, still_running: bool = False) -> None:
+    def add(self, records: wire.Records, *, still_running: bool = False) -> None:
         """Takes ``records`` that are not in a spool, or were held back. Disk errors come as OSError."""
-        with self._failing_alone(len(records.calls)):
-            self._add(records, cpu, still_running)
+        self._add_what_can_be(records, still_running, max(1, len(records.calls) // _SHARES))
 
     def flush(self) -> None:
         """Writes what is collected as one row group."""
@@ -160,12 +161,14 @@ class CallParts:
         self.made.noted = self._interrupted.noted
         return self.made
 
-    def _without_held(self, cpu: int, when: int, records: wire.Records) -> wire.Records:
+    def _without_held(self, when: int, records: wire.Records) -> wire.Records:
         calls = records.calls
         held = ((calls.flags & wire.NO_ENTRY) != 0) | InterruptedCalls.undecided(calls)
         if not held.any():
             return records
-        self._held.write(cpu, when, [memoryview(sample) for sample in wire.samples_of(records, held)])
+        for cpu in np.unique(calls.cpu[held]).tolist():
+            samples = wire.samples_of(records, held & (calls.cpu == cpu))
+            self._held.write(cpu, when, [memoryview(sample) for sample in samples])
         return records.where(~held)
 
     @contextmanager
@@ -266,14 +269,31 @@ class CallParts:
                 order = np.argsort(whole["event_id"].to_numpy(), kind="stable")
                 self._files.write(table, taken(whole, pa.array(order)).select([c.name for c in table.columns]))
 
-    def _add(self, records: wire.Records, cpu: int, still_running: bool = False) -> None:
+    def _add_what_can_be(self, records: wire.Records, still_running: bool, least: int) -> None:
+        """Adds ``records``; of those that make decoding fail, at most ``least`` calls beside one that does are lost."""
+        size = len(records.calls)
+        if size <= least:
+            with self._failing_alone(size):
+                self._add(records, still_running)
+            return
+        try:
+            self._add(records, still_running)
+        except OSError:
+            raise
+        except Exception:
+            _log.info("decoding %d calls failed; it is tried with a half at a time", size, exc_info=True)
+            is_first = np.arange(size) < size // 2
+            for half in (is_first, ~is_first):
+                self._add_what_can_be(records.where(half), still_running, least)
+
+    def _add(self, records: wire.Records, still_running: bool) -> None:
         calls = records.calls
         if not len(calls):
             return
-        rows = call_rows(records, cpu, still_running)
-        references = references_in(records)
+        # What can fail comes first: where it does, nothing has changed.
+        rows, references = call_rows(records, still_running), references_in(records)
+        self.made.arguments += list(_arguments_of(calls, rows.captures))
         self.made.unread_32_bit += rows.unread_32_bit
-        self._note_arguments(calls, rows.captures)
         self.made.pids.update(distinct(calls.pid))
         self.made.tids.update(distinct(calls.tid))
         self._pending.append((rows, references))
@@ -282,18 +302,19 @@ class CallParts:
         if self._pending_rows >= _ROW_GROUP or self._pending_bytes >= _ROW_GROUP_BYTES:
             self.flush()
 
-    def _note_arguments(self, calls: wire.Calls, captures: list[SideRows]) -> None:
-        for side in captures:
-            if side.table is not EXEC_ARGS or side.is_environment:
-                continue
-            vectors: dict[int, list[str]] = {}
-            for call, value in zip(side.calls.tolist(), side.rows["value"].to_pylist(), strict=True):
-                vectors.setdefault(call, []).append("..." if value is None else value)
-            for call, argv in vectors.items():
-                if calls.ret[call] == 0:
-                    entry = int(calls.ts[call])
-                    pid, end = int(calls.pid[call]), entry + int(calls.duration[call])
-                    self.made.arguments.append(ExecArguments(pid, entry, end, argv))
+
+def _arguments_of(calls: wire.Calls, captures: list[SideRows]) -> Iterator[ExecArguments]:
+    for side in captures:
+        if side.table is not EXEC_ARGS or side.is_environment:
+            continue
+        vectors: dict[int, list[str]] = {}
+        for call, value in zip(side.calls.tolist(), side.rows["value"].to_pylist(), strict=True):
+            vectors.setdefault(call, []).append("..." if value is None else value)
+        for call, argv in vectors.items():
+            if calls.ret[call] == 0:
+                entry = int(calls.ts[call])
+                pid, end = int(calls.pid[call]), entry + int(calls.duration[call])
+                yield ExecArguments(pid, entry, end, argv)
 
 
 def _ended_before(calls: wire.Calls, since: int) -> NDArray[np.bool_]:

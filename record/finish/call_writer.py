@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +20,7 @@ from bpfrec.record.finish.late_columns import LateColumns
 from bpfrec.record.finish.unseen_entries import UnseenEntries
 from bpfrec.record.processes.calls_in_progress import CallInProgress
 from bpfrec.record.processes.history import History
-from bpfrec.record.spool import Chunk, read_decoded
+from bpfrec.record.spool import Stretch, read_stretches
 from bpfrec.record.stacks.stack_table import StackTable
 
 _log = logging.getLogger(__name__)
@@ -46,8 +46,19 @@ def convert_spool(
     the room of the spool back meanwhile.
     """
     span = (start, spool.stat().st_size if end is None else end)
-    for chunk, records in read_decoded(spool, decoded, _BATCH_BYTES, report, consume, span):
-        parts.take(chunk.cpu, chunk.time, records)
+    for stretch, records in read_records(spool, consume, span):
+        parts.take(stretch.time, records)
+        report(min(1.0, stretch.read / max(1, span[1] - span[0])))
+
+
+def read_records(
+    spool: Path, consume: bool = False, span: tuple[int, int] | None = None
+) -> Iterator[tuple[Stretch, wire.Records]]:
+    """The records of stretches of ``spool``; ``consume`` and ``span`` as of :func:`.read_stretches`."""
+    for stretch in read_stretches(spool, _BATCH_BYTES, consume, span):
+        records = wire.decode(stretch.data, stretch.parts)
+        stretch.left = len(stretch.data) - records.consumed
+        yield stretch, records
 
 
 class CallWriter:
@@ -98,10 +109,10 @@ class CallWriter:
         interrupted = InterruptedCalls([noted for made in self._converted for noted in made.noted])
         _log.info("%d interrupted calls failed", interrupted.settle())
         for made in self._converted:
-            for chunk, records in read_decoded(made.held, decoded, _BATCH_BYTES, lambda _share: None):
+            for _, records in read_records(made.held):
                 interrupted.apply(records.calls)
                 chosen = records.where(~returns_from_handler(records.calls)) if self._failed_only else records
-                self._add(chosen, chunk.cpu)
+                self._add(chosen)
         self._last.flush()
         self.tids |= self._last.made.tids
 
@@ -109,7 +120,7 @@ class CallWriter:
         """Adds the calls that threads were in when recording stopped, given as perf samples."""
         self._last.flush()
         records = wire.decode(np.frombuffer(samples, np.uint8))
-        self._add(records, -1, still_running=True)
+        self._add(records, still_running=True)
         self._last.take_requests(records)
         self._last.flush()
         self.tids |= self._last.made.tids
@@ -122,7 +133,7 @@ class CallWriter:
         same = [call for call in in_progress if call.tid not in self.tids]
         for ended in (True, False):
             samples = b"".join(call.sample(began) for call in same if self._history.has_ended(call.tid) is ended)
-            self._add(wire.decode(np.frombuffer(samples, np.uint8)), -1, still_running=not ended)
+            self._add(wire.decode(np.frombuffer(samples, np.uint8)), still_running=not ended)
 
     def close(self) -> None:
         """Writes what needs all calls, and gives the tables to the writer."""
@@ -137,11 +148,11 @@ class CallWriter:
                     self._writer.add_part(table, [made.parts[table.name]], made.table_rows[table.name])
         self.failed_groups = self._late.failed
 
-    def _add(self, records: wire.Records, cpu: int, *, still_running: bool = False) -> None:
+    def _add(self, records: wire.Records, *, still_running: bool = False) -> None:
         calls = records.calls
         if (calls.flags & wire.NO_ENTRY).any():
             records = self._unseen.settle(records, self._late.existed(calls))
-        self._last.add(records, cpu, still_running=still_running)
+        self._last.add(records, still_running=still_running)
 
     def _sum_up(self, made: Converted) -> None:
         self.rows += made.rows
@@ -150,9 +161,3 @@ class CallWriter:
         self.pids |= made.pids
         self.tids |= made.tids
         self.per_syscall += made.per_syscall
-
-
-def decoded(chunk: Chunk) -> tuple[tuple[Chunk, wire.Records], int]:
-    """``chunk`` and the records in it, and how many of its bytes they take."""
-    records = wire.decode(chunk.data)
-    return (chunk, records), records.consumed

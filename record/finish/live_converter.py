@@ -6,6 +6,7 @@ end, with normal priority, while the recorder reads stacks.
 
 from __future__ import annotations
 
+import ctypes
 import json
 import logging
 import os
@@ -36,6 +37,9 @@ _PART_BYTES = 1 << 28
 _FIRST_BYTES = 1 << 20
 _NAME = "bpfrec-convert"
 _BLOCK = 1 << 16
+# malloc.h: larger blocks than the first are mapped one by one; more free memory than the second is given back.
+_MMAP_THRESHOLD, _TRIM_THRESHOLD = -3, -1
+_KEPT_BYTES = 1 << 28
 
 
 class LiveConverter:
@@ -149,10 +153,19 @@ def _run(
     read_to: Callable[[], int] | None,
 ) -> None:
     lower_priority()
+    _keep_freed_memory()
     confine(identity, [output.descriptor])
     made = _convert(orders, output.spool(SpoolKind.CALLS), output.folder, failed_only, read_to)
     with os.fdopen(results, "wb") as file:
         pickle.dump(made, file)
+
+
+def _keep_freed_memory() -> None:
+    """Has malloc(3) keep what is freed for the next arrays: the kernel would clear each page of them anew."""
+    with suppress(AttributeError):
+        set_option = ctypes.CDLL(None).mallopt
+        for option in (_MMAP_THRESHOLD, _TRIM_THRESHOLD):
+            set_option(option, _KEPT_BYTES)
 
 
 def _convert(

@@ -19,7 +19,7 @@ from bpfrec.bpf.sideband import Event, Fork, Lost, Mapping, parse_events
 from bpfrec.formats.schema import PROCESSES
 from bpfrec.formats.trace_writer import TraceWriter
 from bpfrec.record.finish.call_parts import CallParts, Converted
-from bpfrec.record.finish.call_writer import CallWriter, decoded
+from bpfrec.record.finish.call_writer import CallWriter
 from bpfrec.record.finish.manifest import manifest_of
 from bpfrec.record.finish.rows import process_rows
 from bpfrec.record.finish.unseen_entries import UnseenEntries
@@ -28,7 +28,7 @@ from bpfrec.record.processes.descriptors import DescriptorSnapshot
 from bpfrec.record.session.recorded import Recorded
 from bpfrec.record.session.tracker import ProcessTracker, in_order
 from bpfrec.record.session.working_folder import SpoolKind, spool_in
-from bpfrec.record.spool import read_chunks, read_decoded
+from bpfrec.record.spool import Chunk, read_chunks, read_decoded
 from bpfrec.record.stacks.stack_table import NoStacks
 
 _BATCH_BYTES = 4 << 20
@@ -86,32 +86,34 @@ class SegmentTraces:
         parts = CallParts(folder, "live", failed_only=self._kept.begun.request.failed_only)
         waiting, self._waiting = self._waiting, []
         for cpu, sample in waiting:
-            self._take(parts, cpu, 0, _decoded(sample), until)
+            self._take(parts, 0, _decoded(cpu, sample), until)
         end = mark.bytes.get(SpoolKind.CALLS, 0) if mark is not None else self._done
         spool = spool_in(self._spools, SpoolKind.CALLS)
         span = (self._done, end)
-        for chunk, records in read_decoded(spool, decoded, _BATCH_BYTES, lambda _share: None, False, span):
-            self._take(parts, chunk.cpu, chunk.time, self._unshown(chunk.cpu, records), until)
+        for chunk, records in read_decoded(spool, _chunk_decoded, _BATCH_BYTES, lambda _share: None, False, span):
+            self._take(parts, chunk.time, self._unshown(chunk.cpu, records), until)
         self._done = end
         self._read_to(end)
         if self._kept.ended is None:
             for cpu, digits in self._kept.unsent.items():
                 if digits:
                     # What began later is in the batch at the next mark, too.
-                    records = _decoded(bytes.fromhex(digits))
+                    records = _decoded(cpu, bytes.fromhex(digits))
                     new = self._unshown(cpu, records.where(records.calls.ts <= (until or 0)), is_sent=False)
                     self._shown.setdefault(cpu, set()).update(_keys(new.calls))
-                    parts.take(cpu, 0, new)
+                    parts.take(0, new)
         return parts.close()
 
-    def _take(self, parts: CallParts, cpu: int, when: int, records: wire.Records, until: int | None) -> None:
+    def _take(self, parts: CallParts, when: int, records: wire.Records, until: int | None) -> None:
         """Gives ``parts`` the calls that began by ``until``; what processes were called by then is known."""
         if until is not None:
             later = records.calls.ts > until
             if later.any():
-                self._waiting.append((cpu, b"".join(wire.samples_of(records, later))))
+                cpus = records.calls.cpu
+                for cpu in np.unique(cpus[later]).tolist():
+                    self._waiting.append((cpu, b"".join(wire.samples_of(records, later & (cpus == cpu)))))
                 records = records.where(~later)
-        parts.take(cpu, when, records)
+        parts.take(when, records)
 
     def _unshown(self, cpu: int, records: wire.Records, *, is_sent: bool = True) -> wire.Records:
         """``records`` without those that were in a batch that had not been sent when it was read."""
@@ -219,8 +221,13 @@ class _People:
                 self.history.apply(event)
 
 
-def _decoded(sample: bytes) -> wire.Records:
-    return wire.decode(np.frombuffer(sample, np.uint8))
+def _chunk_decoded(chunk: Chunk) -> tuple[tuple[Chunk, wire.Records], int]:
+    records = wire.decode(chunk.data, [wire.Part(chunk.cpu, len(chunk.data))])
+    return (chunk, records), records.consumed
+
+
+def _decoded(cpu: int, sample: bytes) -> wire.Records:
+    return wire.decode(np.frombuffer(sample, np.uint8), [wire.Part(cpu, len(sample))])
 
 
 def _keys(calls: wire.Calls) -> list[tuple[int, int]]:

@@ -48,13 +48,13 @@ class UntilWatch:
             # Slow to import, and nothing is recorded yet.
             from bpfrec.record.decode import calls  # noqa: F401, PLC0415
 
-    def take(self, cpu: int, data: bytes) -> None:
-        """Looks at the calls in ``data``, whole perf records of the ring of ``cpu``."""
+    def take(self, _cpu: int, data: bytes) -> None:
+        """Looks at the calls in ``data``, whole perf records of a ring."""
         if self._stop_at is not None:
             return
         records = wire.decode(np.frombuffer(data, np.uint8))
         for condition in self._conditions:
-            found = condition.first(records, cpu)
+            found = condition.first(records)
             if found is not None:
                 self._met = _sentence(condition.text, records.calls, found)
                 self._stop_at = time.monotonic() + self._after
@@ -79,7 +79,7 @@ class _Compiled:
         self._exits = [_numbers(abi, condition.calls & _EXITS) for abi in (NATIVE_ABI, "i386")]
         self._paths = [_expression(pattern) for pattern in condition.paths]
 
-    def first(self, records: wire.Records, cpu: int) -> int | None:
+    def first(self, records: wire.Records) -> int | None:
         """The index of the first call in ``records`` that meets the condition."""
         calls, wanted = records.calls, self._condition
         chosen = _are_of(calls, self._numbers)
@@ -98,15 +98,15 @@ class _Compiled:
             has_result = returned & ~returns_from_handler(calls) & ~InterruptedCalls.undecided(calls)
             chosen &= np.where(exits, _hold(status, wanted.results), has_result & _hold(calls.ret, wanted.results))
         if self._paths and chosen.any():
-            chosen[np.flatnonzero(chosen)[~self._paths_match(records.where(chosen), cpu)]] = False
+            chosen[np.flatnonzero(chosen)[~self._paths_match(records.where(chosen))]] = False
         return int(np.argmax(chosen)) if chosen.any() else None
 
-    def _paths_match(self, records: wire.Records, cpu: int) -> _Mask:
+    def _paths_match(self, records: wire.Records) -> _Mask:
         import pyarrow.compute as pc  # noqa: PLC0415
 
         from bpfrec.record.decode.calls import call_rows  # noqa: PLC0415
 
-        rows = call_rows(records, cpu).table
+        rows = call_rows(records).table
         found = np.ones(len(rows), bool)
         for expression in self._paths:
             matches = [pc.match_substring_regex(rows[name].cast("string"), expression) for name in ("path", "path2")]

@@ -44,7 +44,7 @@ from bpfrec.formats.symbols.source_lines import Budget, SourceLines
 from bpfrec.formats.symbols.symbolizer import Symbolizer
 from bpfrec.formats.trace_reader import TraceReader
 from bpfrec.record.decode.calls import call_rows
-from bpfrec.record.spool import read_decoded
+from bpfrec.record.spool import read_stretches
 from bpfrec.record.stacks.unwind.cfi import parse_cie, row_at
 from bpfrec.record.stacks.unwind.eh_frame import UnwindTable
 from bpfrec.record.stacks.unwind.encoding import BadUnwindInfoError
@@ -165,11 +165,9 @@ def _spool(data: bytes) -> None:
     path = _folder() / "calls.spool"
     path.write_bytes(data)
 
-    def decode(chunk: object) -> tuple[wire.Records, int]:
-        records = wire.decode(chunk.data)  # type: ignore[attr-defined]
-        return records, records.consumed
-
-    for records in read_decoded(path, decode, 1 << 16, lambda _: None):
+    for stretch in read_stretches(path, 1 << 16):
+        records = wire.decode(stretch.data, stretch.parts)
+        stretch.left = len(stretch.data) - records.consumed
         _rows(records)
 
 
@@ -182,7 +180,7 @@ def _rows(records: wire.Records) -> None:
     if len(records.calls):
         # What fails here, the recorder counts as calls-undecoded.
         with contextlib.suppress(IndexError, ValueError, OverflowError):
-            rows = call_rows(records, 0, False)
+            rows = call_rows(records)
             assert len(rows.table) == len(records.calls)
 
 

@@ -96,6 +96,7 @@ def request(paths: bytes = b"", **columns: int) -> bytes:
     return _record(row.tobytes(), paths)
 
 
-def decode(*records: bytes) -> wire.Records:
-    """The records of one whole piece that holds one batch."""
-    return wire.decode(np.frombuffer(sample(*records), np.uint8))
+def decode(*records: bytes, cpu: int = -1) -> wire.Records:
+    """The records of one whole piece of the ring of ``cpu`` that holds one batch."""
+    data = np.frombuffer(sample(*records), np.uint8)
+    return wire.decode(data, [wire.Part(cpu, len(data))])

@@ -28,7 +28,7 @@ from bpfrec.formats.salvage_rows import rows_before_cut
 from bpfrec.formats.schema import SYSCALLS, TABLES
 from bpfrec.formats.thrift_compact import read_struct, write_struct
 from bpfrec.formats.trace_reader import TraceReader
-from bpfrec.record.finish import call_parts
+from bpfrec.record.finish import call_parts, call_writer
 from bpfrec.record.finish.finish import finish
 from bpfrec.record.request import Request
 from bpfrec.record.session.output import prepare
@@ -45,6 +45,7 @@ def trace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     target = tmp_path_factory.mktemp("whole") / "t.bpfrec"
     with pytest.MonkeyPatch.context() as patched, prepare(target, force=True) as output:
         patched.setattr(call_parts, "_ROW_GROUP", GROUP)
+        patched.setattr(call_writer, "_BATCH_BYTES", GROUP * len(ring_bytes.sample(ring_bytes.call())))
         spools = Spools(output)
         made = [
             ring_bytes.call(

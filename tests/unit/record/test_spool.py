@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support import ring_bytes
 
-from bpfrec.record.spool import HEADER, SpoolWriter, read_chunks
+from bpfrec.bpf import wire
+from bpfrec.record.spool import HEADER, SpoolWriter, read_chunks, read_stretches
 
 CHUNKS = [(0, 11, b"A" * 24), (5, 12, b"B" * 8), (0, 13, b"C" * 64)]
 
@@ -30,6 +32,55 @@ def test_chunks_come_back_in_order(spool: Path) -> None:
 def test_long_chunks_come_in_pieces(spool: Path) -> None:
     pieces = [(c.cpu, len(c.data)) for c in read_chunks(spool, 16)]
     assert pieces == [(0, 16), (0, 8), (5, 8), (0, 16), (0, 16), (0, 16), (0, 16)]
+
+
+def test_chunks_are_read_together_where_they_have_room(spool: Path) -> None:
+    found = [(s.data.tobytes(), s.parts, s.time) for s in read_stretches(spool, 40)]
+    assert found == [
+        (b"A" * 24 + b"B" * 8, [(0, 24), (5, 32)], 12),
+        (b"C" * 40, [(0, 40)], 13),
+        (b"C" * 24, [(0, 24)], 13),
+    ]
+
+
+_CHUNKS_OF_CALLS = st.lists(st.tuples(st.integers(0, 3), st.lists(st.integers(0, 6), max_size=4)), max_size=6)
+
+
+@given(_CHUNKS_OF_CALLS, st.integers(20, 120), st.integers(0, 200))
+def test_calls_are_the_same_however_chunks_are_read(
+    tmp_path_factory: pytest.TempPathFactory, chunks: list[tuple[int, list[int]]], room: int, cut: int
+) -> None:
+    path = tmp_path_factory.mktemp("spool") / "spool"
+    writer = SpoolWriter(path)
+    written = []
+    for cpu, batches in chunks:
+        samples = []
+        for calls in batches:
+            first = len(written)
+            written += [(cpu, first + number) for number in range(calls)]
+            samples.append(ring_bytes.sample(*(ring_bytes.call(ts=ts) for _, ts in written[first:])))
+        writer.write(cpu, 1, [memoryview(b"".join(samples))])
+    writer.close()
+    with path.open("r+b") as file:
+        file.truncate(max(0, path.stat().st_size - cut))
+    got = []
+    for stretch in read_stretches(path, room * 8):
+        records = wire.decode(stretch.data, stretch.parts)
+        stretch.left = len(stretch.data) - records.consumed
+        got += list(zip(records.calls.cpu.tolist(), records.calls.ts.tolist(), strict=True))
+    assert got == written[: len(got)]
+    if not cut and room * 8 >= 6 * 48 + 24:
+        assert got == written, "a record that is no longer than a batch is lost"
+
+
+def test_damage_in_one_chunk_does_not_cost_the_next(tmp_path: Path) -> None:
+    writer = SpoolWriter(tmp_path / "spool")
+    sound = ring_bytes.sample(ring_bytes.call(ts=7))
+    for data in (b"\0" * 64, sound):
+        writer.write(2, 1, [memoryview(data)])
+    writer.close()
+    [stretch] = read_stretches(tmp_path / "spool", 1 << 20)
+    assert wire.decode(stretch.data, stretch.parts).calls.ts.tolist() == [7]
 
 
 @given(st.data())

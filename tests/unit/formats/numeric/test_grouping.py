@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bpfrec.formats.numeric.grouping import places_among, ranked, rows_alike, stable_order
+from bpfrec.formats.numeric.grouping import are_among, places_among, ranked, rows_alike, stable_order
 from bpfrec.formats.numeric.parts import ROWS, in_parts
 
 ROWS_AND_SEED = st.tuples(st.sampled_from((0, 1, 7, 5000)), st.integers(0, 2**32 - 1))
@@ -49,3 +49,9 @@ def test_parts_make_the_whole(rows: int) -> None:
     doubled, odd = in_parts(lambda some, others: (some + others, some % 2 == 1), column, column)
     assert (doubled == 2 * column).all()
     assert odd.sum() == rows // 2
+
+
+@given(st.lists(st.integers(-20, 20)), st.lists(st.integers(-12, 12), min_size=1, max_size=4))
+def test_are_among_says_what_isin_says(values: list[int], few: list[int]) -> None:
+    asked, known = np.array(values, np.int64), np.array(few, np.int64)
+    assert are_among(asked, known).tolist() == np.isin(asked, known).tolist()

@@ -23,7 +23,7 @@ def native(name: str) -> int:
 
 def row(*records: bytes) -> dict[str, Any]:
     """The only row that ``records`` give."""
-    rows: list[dict[str, Any]] = call_rows(ring_bytes.decode(*records), cpu=3).table.to_pylist()
+    rows: list[dict[str, Any]] = call_rows(ring_bytes.decode(*records, cpu=3)).table.to_pylist()
     assert len(rows) == 1, f"one call was put in, {len(rows)} came out"
     return rows[0]
 
@@ -140,7 +140,7 @@ def test_errno(ret: int, errno: str | None) -> None:
 
 def test_what_is_not_copied_of_32_bit_calls_is_counted() -> None:
     def unread(number: int, args: tuple[int, ...], flags: int = wire.COMPAT) -> int:
-        return call_rows(ring_bytes.decode(ring_bytes.call(number, args=args, flags=flags)), cpu=0).unread_32_bit
+        return call_rows(ring_bytes.decode(ring_bytes.call(number, args=args, flags=flags))).unread_32_bit
 
     sendmsg, select, socketcall, clock_gettime64, connect, access = 370, 82, 102, 403, 362, 33
     assert unread(sendmsg, (3, 4096, 0)) == 1
@@ -156,13 +156,13 @@ def test_calls_that_did_not_return() -> None:
     expected = {"ret": None, "errno": None, "duration_ns": None, "unfinished": "thread-exited", "cpu": 3}
     assert {name: ended[name] for name in expected} == expected
     records = ring_bytes.decode(openat(inline=b"/dev/tty", flags=wire.NO_RETURN))
-    waiting = call_rows(records, cpu=-1, still_running=True).table.to_pylist()[0]
+    waiting = call_rows(records, still_running=True).table.to_pylist()[0]
     expected |= {"unfinished": "recording-stopped", "cpu": None, "path": "/dev/tty"}
     assert {name: waiting[name] for name in expected} == expected
 
 
 def test_no_calls_give_no_rows() -> None:
-    rows = call_rows(wire.decode(np.empty(0, np.uint8)), cpu=0)
+    rows = call_rows(wire.decode(np.empty(0, np.uint8)))
     assert (len(rows.table), rows.captures) == (0, [])
 
 
@@ -177,7 +177,7 @@ def test_entries_that_were_not_seen(flags: int, expected: str | None) -> None:
 def test_a_call_that_is_known_from_proc_alone() -> None:
     arguments = (2**64 - 100, POINTER, 0, 0)
     sample = CallInProgress(7, 8, 9, native("openat"), arguments, compat=False).sample(began=1000)
-    rows = call_rows(wire.decode(np.frombuffer(sample, np.uint8)), cpu=-1, still_running=True).table.to_pylist()
+    rows = call_rows(wire.decode(np.frombuffer(sample, np.uint8)), still_running=True).table.to_pylist()
     expected = {"pid": 7, "tid": 8, "uid": 9, "ts_ns": 1000, "duration_ns": None, "ret": None}
     expected |= {"entry_status": "before-recording", "unfinished": "recording-stopped"}
     expected |= {"syscall": "openat", "arg0": 2**64 - 100, "arg3": 0, "arg4": None}

@@ -30,7 +30,7 @@ def native(name: str) -> int:
 
 def rows(table: Table, *records: bytes) -> list[tuple[int, dict[str, Any]]]:
     """Rows of ``table``, each with the number of the call that it belongs to."""
-    sides = [side for side in call_rows(ring_bytes.decode(*records), cpu=0).captures if side.table is table]
+    sides = [side for side in call_rows(ring_bytes.decode(*records)).captures if side.table is table]
     return [row for side in sides for row in zip(side.calls.tolist(), side.rows.to_pylist(), strict=True)]
 
 

@@ -27,7 +27,7 @@ def made(name: str, *args: int, **more: Any) -> bytes:
 
 def rows(table: Table, *records: bytes) -> list[tuple[int, dict[str, Any]]]:
     """Rows of ``table``, each with the number of the call that it belongs to, without what is NULL."""
-    sides = [side for side in call_rows(ring_bytes.decode(*records), cpu=0).captures if side.table is table]
+    sides = [side for side in call_rows(ring_bytes.decode(*records)).captures if side.table is table]
     pairs = [row for side in sides for row in zip(side.calls.tolist(), side.rows.to_pylist(), strict=True)]
     return [(call, {name: value for name, value in row.items() if value is not None}) for call, row in pairs]
 
@@ -77,7 +77,7 @@ def test_vectors() -> None:
 
 def test_what_is_copied_does_not_count_as_missing() -> None:
     def missing(*records: bytes) -> int:
-        return call_rows(ring_bytes.decode(*records), cpu=0).unread_32_bit
+        return call_rows(ring_bytes.decode(*records)).unread_32_bit
 
     assert missing(made("nanosleep", POINTER, 0), made("execve", POINTER, POINTER, POINTER)) == 0
     assert missing(made("sendmsg", 3, POINTER, 0), made("socketcall", 1, POINTER), made("select", POINTER)) == 3

@@ -15,7 +15,7 @@ from support.recorded_calls import OTHER, PID, recorded
 import bpfrec
 from bpfrec.bpf import wire
 from bpfrec.formats.kernel.syscalls import syscalls
-from bpfrec.record.finish import call_parts, finish
+from bpfrec.record.finish import call_parts, call_writer, finish
 from bpfrec.record.request import Request
 from bpfrec.record.session.output import prepare
 from bpfrec.record.session.spools import Spools
@@ -152,6 +152,7 @@ def test_rows_that_cannot_be_written_are_counted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bad: int, lost: int
 ) -> None:
     monkeypatch.setattr(call_parts, "_ROW_GROUP", 3)
+    monkeypatch.setattr(call_writer, "_BATCH_BYTES", len(ring_bytes.sample(ring_bytes.call())))
     real = call_parts.CallParts._in_order_of_end
     times = []
 
