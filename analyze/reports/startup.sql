@@ -17,40 +17,54 @@ chosen AS (
     LIMIT 1
 {% endif %}
 ),
-calls AS (
+-- What is asked of each call, as numbers: sorting and comparing texts of all calls would take longer than all else.
+read AS MATERIALIZED (
     SELECT
-        c.event_id, s.pid, s.begin_ns, s.is_exec, c.ts_ns, c.comm, c.syscall, failed(c.ret) AS failed,
+        c.event_id, c.pid, c.ts_ns, failed(c.ret) AS failed,
         c.ts_ns + CASE WHEN c.ret IS NOT NULL THEN coalesce(c.duration_ns, 0) ELSE greatest({{ stop_ns }} - c.ts_ns, 0) END AS end_ns,
-        coalesce(c.resolved_path, c.path) AS object,
-        CASE
-            WHEN c.syscall IN {{ executing }} THEN 'programs'
-            WHEN c.errno IN ('ENOENT', 'ENOTDIR') AND c.path IS NOT NULL THEN 'missing files'
-            WHEN c.syscall IN ('nanosleep', 'clock_nanosleep') THEN 'sleeping'
-            WHEN c.syscall IN {{ children }} THEN 'children'
-            WHEN c.syscall IN {{ waiting }} OR starts_with(c.syscall, 'futex') THEN 'waiting'
-            WHEN regexp_matches(object, '[.]so([.][0-9]+)*$|/ld[.]so[.](cache|preload)$') THEN 'libraries'
-            WHEN regexp_matches(object, {{ internet }}) OR starts_with(object, 'unix:') OR c.syscall IN {{ networking }} THEN 'network'
-            WHEN starts_with(object, '/') THEN 'files'
-            WHEN starts_with(object, 'pipe:') THEN 'pipes'
-            WHEN c.syscall IN {{ memory }} THEN 'memory'
-            ELSE 'other calls'
-        END AS kind,
-        -- Where a process waits for work, if it does so for long.
-        c.syscall IN {{ waiting }} OR starts_with(c.syscall, 'futex')
-            OR (c.syscall IN {{ reading }} AND (kind IN ('network', 'pipes') OR regexp_matches(object, '^/dev/(pts/|tty|console)')))
-            AS may_idle
+        hash(c.syscall, coalesce(c.errno, ''), c.path IS NULL, coalesce(c.resolved_path, c.path)) AS sort
     FROM chosen AS s
     JOIN syscalls AS c ON c.pid = s.pid AND c.tid = s.pid AND c.ts_ns >= s.begin_ns
 ),
+sorts AS MATERIALIZED (
+    SELECT
+        hash(syscall, coalesce(errno, ''), is_pathless, object) AS sort, syscall, object,
+        CASE
+            WHEN syscall IN {{ executing }} THEN 'programs'
+            WHEN errno IN ('ENOENT', 'ENOTDIR') AND NOT is_pathless THEN 'missing files'
+            WHEN syscall IN ('nanosleep', 'clock_nanosleep') THEN 'sleeping'
+            WHEN syscall IN {{ children }} THEN 'children'
+            WHEN syscall IN {{ waiting }} OR starts_with(syscall, 'futex') THEN 'waiting'
+            WHEN regexp_matches(object, '[.]so([.][0-9]+)*$|/ld[.]so[.](cache|preload)$') THEN 'libraries'
+            WHEN regexp_matches(object, {{ internet }}) OR starts_with(object, 'unix:') OR syscall IN {{ networking }} THEN 'network'
+            WHEN starts_with(object, '/') THEN 'files'
+            WHEN starts_with(object, 'pipe:') THEN 'pipes'
+            WHEN syscall IN {{ memory }} THEN 'memory'
+            ELSE 'other calls'
+        END AS kind,
+        -- Where a process waits for work, if it does so for long.
+        syscall IN {{ waiting }} OR starts_with(syscall, 'futex')
+            OR (syscall IN {{ reading }} AND (kind IN ('network', 'pipes') OR regexp_matches(object, '^/dev/(pts/|tty|console)')))
+            AS may_idle
+    FROM (
+        SELECT DISTINCT c.syscall, c.errno, c.path IS NULL AS is_pathless, coalesce(c.resolved_path, c.path) AS object
+        FROM syscalls AS c
+        WHERE c.tid = c.pid AND c.pid IN (SELECT pid FROM chosen)
+    )
+),
+idling AS (
+    SELECT r.pid, min(r.ts_ns) AS idle_ns, arg_min(s.syscall, r.ts_ns) AS idle_call
+    FROM read AS r
+    JOIN sorts AS s USING (sort)
+    WHERE s.may_idle AND r.end_ns - r.ts_ns >= {{ idle_ns }}
+    GROUP BY r.pid
+),
 windows AS (
     SELECT
-        pid, any_value(begin_ns) AS begin_ns, any_value(is_exec) AS is_exec,
-        min(ts_ns) FILTER (may_idle AND end_ns - ts_ns >= {{ idle_ns }}) AS idle_ns,
-        arg_min(syscall, ts_ns) FILTER (may_idle AND end_ns - ts_ns >= {{ idle_ns }}) AS idle_call,
-        (SELECT max(p.end_ns) FROM processes AS p WHERE p.pid = calls.pid AND p.end_ns >= any_value(calls.begin_ns)) AS ended_ns,
-        arg_max(comm, ts_ns) FILTER (ts_ns = begin_ns) AS comm
-    FROM calls
-    GROUP BY pid
+        pid, begin_ns, is_exec, idle_ns, idle_call,
+        (SELECT max(p.end_ns) FROM processes AS p WHERE p.pid = r.pid AND p.end_ns >= r.begin_ns) AS ended_ns
+    FROM chosen AS r
+    LEFT JOIN idling USING (pid)
 ),
 bounded AS (
     SELECT
@@ -69,48 +83,86 @@ bounded AS (
         END AS until
     FROM windows
 ),
--- Calls in their order; where one lies in another, its time is counted once.
+-- Calls in their order; where one lies in another, its time is counted once. Each of twenty steps is put in order by itself,
+-- which takes half the time and memory, and carries over how long the calls before it lasted, and which was the last.
+within AS (
+    SELECT c.*, ({{ steps }} * (c.ts_ns - w.begin_ns) // nullif(w.until_ns - w.begin_ns, 0))::INTEGER AS step
+    FROM read AS c
+    JOIN bounded AS w USING (pid)
+    WHERE c.ts_ns < w.until_ns OR c.ts_ns = w.begin_ns
+),
+ends AS MATERIALIZED (
+    SELECT pid, step, max(end_ns) AS end_ns, arg_max(sort, (ts_ns, event_id)) AS last_sort FROM within GROUP BY pid, step
+),
+carried AS (
+    SELECT pid, step, lag(last_sort) OVER (PARTITION BY pid ORDER BY step) AS previous,
+        max(end_ns) OVER (PARTITION BY pid ORDER BY step ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS free_ns
+    FROM ends
+),
+turns AS (
+    SELECT pid, step, sort, failed, ts_ns, end_ns, max(end_ns) OVER before AS free_ns, lag(sort) OVER turn AS previous
+    FROM within
+    WINDOW turn AS (PARTITION BY pid, step ORDER BY ts_ns, event_id),
+        before AS (PARTITION BY pid, step ORDER BY ts_ns, event_id ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
+),
 ordered AS (
-    SELECT
-        c.*, w.until_ns,
-        greatest(coalesce(max(c.end_ns) OVER before, c.begin_ns), c.begin_ns) AS free_ns,
-        lag(c.syscall) OVER (PARTITION BY c.pid ORDER BY c.ts_ns, c.event_id) AS previous
-    FROM calls AS c
-    JOIN bounded AS w USING (pid)
-    WHERE c.ts_ns < w.until_ns OR c.ts_ns = c.begin_ns
-    WINDOW before AS (PARTITION BY c.pid ORDER BY c.ts_ns, c.event_id ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
+    SELECT t.pid, t.sort, t.failed, t.ts_ns, t.end_ns, w.begin_ns, w.until_ns,
+        greatest(t.free_ns, b.free_ns, w.begin_ns) AS free_ns, coalesce(t.previous, b.previous) AS previous
+    FROM turns AS t
+    JOIN bounded AS w ON w.pid = t.pid
+    JOIN carried AS b ON b.pid = t.pid AND b.step IS NOT DISTINCT FROM t.step
 ),
+-- The time of calls, and the code between: sort is of the call, or of that before the code; NULL: there is none.
 pieces AS (
-    SELECT pid, kind, coalesce(object, syscall) AS object, 1 AS calls, failed::INTEGER AS failed,
-        least(greatest(ts_ns, free_ns), until_ns) AS from_ns, least(greatest(end_ns, free_ns), until_ns) AS to_ns
+    SELECT
+        pid, is_code, begin_ns, until_ns, if(is_code, previous, sort) AS sort,
+        (NOT is_code)::INTEGER AS calls, (failed AND NOT is_code)::INTEGER AS failed,
+        least(if(is_code, free_ns, greatest(ts_ns, free_ns)), until_ns) AS from_ns,
+        least(greatest(if(is_code, ts_ns, end_ns), free_ns), until_ns) AS to_ns
     FROM ordered
+    CROSS JOIN (VALUES (FALSE), (TRUE)) AS of(is_code)
     UNION ALL
-    SELECT pid, 'own code', 'after ' || previous, 0, 0, least(free_ns, until_ns), least(greatest(ts_ns, free_ns), until_ns)
-    FROM ordered
-    UNION ALL
-    SELECT pid, 'own code', 'after ' || arg_max(syscall, (ts_ns, event_id)), 0, 0,
-        least(max(end_ns), any_value(until_ns)), any_value(until_ns)
-    FROM ordered
-    GROUP BY pid
-),
--- The whole in twenty steps, each of the kind that most of its time went to.
-stepped AS (
-    SELECT p.pid, p.kind, p.object, p.from_ns, n.step,
-        (p.counted_ns >= w.begin_ns + n.step * (w.until_ns - w.begin_ns) // {{ steps }})::INTEGER * p.calls AS calls,
-        (p.counted_ns >= w.begin_ns + n.step * (w.until_ns - w.begin_ns) // {{ steps }})::INTEGER * p.failed AS failed,
-        least(p.to_ns, w.begin_ns + (n.step + 1) * (w.until_ns - w.begin_ns) // {{ steps }})
-            - greatest(p.from_ns, w.begin_ns + n.step * (w.until_ns - w.begin_ns) // {{ steps }}) AS time_ns
-    -- A call without any time of its own at the very end belongs to the last step.
-    FROM (SELECT *, least(from_ns, until_ns - 1) AS counted_ns FROM pieces JOIN bounded USING (pid)) AS p
+    SELECT e.pid, TRUE, w.begin_ns, w.until_ns, arg_max(e.last_sort, e.step), 0, 0, least(max(e.end_ns), w.until_ns), w.until_ns
+    FROM ends AS e
     JOIN bounded AS w USING (pid)
-    JOIN range({{ steps }}) AS n(step) ON
-        p.counted_ns < w.begin_ns + (n.step + 1) * (w.until_ns - w.begin_ns) // {{ steps }}
-        AND (p.to_ns > w.begin_ns + n.step * (w.until_ns - w.begin_ns) // {{ steps }}
-            OR p.counted_ns >= w.begin_ns + n.step * (w.until_ns - w.begin_ns) // {{ steps }})
+    GROUP BY e.pid, w.begin_ns, w.until_ns
+),
+-- The whole in twenty steps: the first and the last that a piece has a part in.
+placed AS (
+    SELECT *, until_ns - begin_ns AS whole_ns,
+        -- A call without any time of its own at the very end belongs to the last step.
+        (({{ steps }} * (least(from_ns, until_ns - 1) - begin_ns + 1) + whole_ns - 1) // nullif(whole_ns, 0) - 1)::TINYINT AS first_step,
+        greatest(first_step, ({{ steps }} * (to_ns - begin_ns) + whole_ns - 1) // nullif(whole_ns, 0) - 1)::TINYINT AS last_step
+    FROM pieces
+),
+-- What lies in one step is summed up; what does not has a row of its own, and from_ns.
+summed_up AS (
+    SELECT pid, sort, is_code, first_step, last_step, if(last_step > first_step, from_ns, NULL) AS from_ns,
+        max(to_ns) AS to_ns, sum(calls) AS calls, sum(failed) AS failed, sum(to_ns - from_ns) AS time_ns, max(to_ns - from_ns) AS longest_ns
+    FROM placed
+    GROUP BY pid, sort, is_code, first_step, last_step, if(last_step > first_step, from_ns, NULL)
+),
+stepped AS (
+    SELECT pid, sort, is_code, step, from_ns, calls * (step IS NOT DISTINCT FROM first_step)::INTEGER AS calls,
+        failed * (step IS NOT DISTINCT FROM first_step)::INTEGER AS failed,
+        CASE WHEN from_ns IS NULL THEN time_ns
+            ELSE least(to_ns, w.begin_ns + (step + 1) * (w.until_ns - w.begin_ns) // {{ steps }})
+                - greatest(from_ns, w.begin_ns + step * (w.until_ns - w.begin_ns) // {{ steps }})
+        END AS time_ns,
+        CASE WHEN from_ns IS NULL THEN longest_ns END AS longest_ns
+    FROM (SELECT *, unnest(coalesce(range(first_step, last_step + 1), [NULL])) AS step FROM summed_up)
+    JOIN bounded AS w USING (pid)
+),
+named AS MATERIALIZED (
+    SELECT t.pid, t.step, t.from_ns, t.calls, t.failed, t.time_ns, t.longest_ns,
+        CASE WHEN t.is_code THEN 'own code' ELSE s.kind END AS kind,
+        CASE WHEN t.is_code THEN 'after ' || s.syscall ELSE coalesce(s.object, s.syscall) END AS object
+    FROM stepped AS t
+    LEFT JOIN sorts AS s USING (sort)
 ),
 by_step AS (
     SELECT pid, step, arg_max(kind, (time_ns, kind)) AS most
-    FROM (SELECT pid, step, kind, sum(time_ns) AS time_ns FROM stepped GROUP BY ALL)
+    FROM (SELECT pid, step, kind, sum(time_ns) AS time_ns FROM named WHERE step IS NOT NULL GROUP BY ALL)
     GROUP BY pid, step
 ),
 phases AS (
@@ -119,18 +171,18 @@ phases AS (
     FROM by_step
 ),
 found AS (
-    SELECT 'kind' AS part, pid, kind AS most, 0 AS island, NULL AS step, kind, object, from_ns, calls, failed, to_ns - from_ns AS time_ns
-    FROM pieces
+    SELECT 'kind' AS part, n.pid, n.kind AS most, 0 AS island, NULL AS step, n.* EXCLUDE (pid, step)
+    FROM named AS n
     UNION ALL
-    SELECT 'phase', s.pid, p.most, p.island, s.step, s.kind, s.object, s.from_ns, s.calls, s.failed, s.time_ns
-    FROM stepped AS s JOIN phases AS p USING (pid, step)
+    SELECT 'phase', n.pid, p.most, p.island, n.step, n.* EXCLUDE (pid, step)
+    FROM named AS n JOIN phases AS p USING (pid, step)
 ),
 objects AS (
     SELECT part, pid, most, island, object,
         -- Of own code the longest stretch, of all else the object's whole time.
-        CASE WHEN most = 'own code' THEN max(time_ns) ELSE sum(time_ns) END AS object_ns
+        CASE WHEN most = 'own code' THEN max(longest_ns) ELSE sum(time_ns) END AS object_ns
     FROM (
-        SELECT part, pid, most, island, object, sum(time_ns) AS time_ns
+        SELECT part, pid, most, island, object, sum(time_ns) AS time_ns, coalesce(max(longest_ns), sum(time_ns)) AS longest_ns
         FROM found WHERE kind = most GROUP BY part, pid, most, island, object, from_ns
     )
     GROUP BY part, pid, most, island, object
