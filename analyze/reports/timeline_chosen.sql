@@ -1,32 +1,40 @@
-WITH own AS MATERIALIZED (
-    SELECT
-        event_id, ts_ns, coalesce(ts_ns + duration_ns, {{ stop_ns }}) AS end_ns, pid, syscall, ret, arg0, resolved_path,
-        -- since the call before, whatever that was
-        ts_ns - lag(ts_ns + duration_ns) OVER (ORDER BY ts_ns, event_id) AS gap_ns,
-        ({{ where }}) AS wanted
-    FROM syscalls
-    WHERE tid = {{ tid }}
-),
-mine AS MATERIALIZED (
+-- Which calls are shown is found without their names, which take longer to read than all else.
+WITH picked AS MATERIALIZED (
 {% if span_ns is not none %}
-    SELECT event_id, ts_ns, end_ns, pid, syscall, ret, arg0, resolved_path, gap_ns
-    FROM own
-    WHERE wanted AND ts_ns <= {{ around_ns }} + {{ span_ns }} AND end_ns >= {{ around_ns }} - {{ span_ns }}
+    SELECT event_id, ts_ns
+    FROM syscalls
+    WHERE tid = {{ tid }} AND {{ where }} AND ts_ns <= {{ around_ns }} + {{ span_ns }}
+        AND coalesce(ts_ns + duration_ns, {{ stop_ns }}) >= {{ around_ns }} - {{ span_ns }}
 {% else %}
     FROM (
-        SELECT event_id, ts_ns, end_ns, pid, syscall, ret, arg0, resolved_path, gap_ns
-        FROM own
-        WHERE wanted AND ts_ns <= {{ around_ns }}
+        SELECT event_id, ts_ns
+        FROM syscalls
+        WHERE tid = {{ tid }} AND {{ where }} AND ts_ns <= {{ around_ns }}
         ORDER BY ts_ns DESC, event_id DESC LIMIT {{ context + 1 }}
     )
     UNION ALL
     FROM (
-        SELECT event_id, ts_ns, end_ns, pid, syscall, ret, arg0, resolved_path, gap_ns
-        FROM own
-        WHERE wanted AND ts_ns > {{ around_ns }}
+        SELECT event_id, ts_ns
+        FROM syscalls
+        WHERE tid = {{ tid }} AND {{ where }} AND ts_ns > {{ around_ns }}
         ORDER BY ts_ns, event_id LIMIT {{ context }}
     )
 {% endif %}
+),
+-- The time since the call before, whatever that was: of the calls from the one before the first that is shown.
+gaps AS (
+    SELECT event_id, ts_ns - lag(ts_ns + duration_ns) OVER (ORDER BY ts_ns, event_id) AS gap_ns
+    FROM syscalls
+    WHERE tid = {{ tid }} AND ts_ns <= (SELECT max(ts_ns) FROM picked) AND ts_ns >= (
+        SELECT coalesce(max(ts_ns) FILTER (ts_ns < (SELECT min(ts_ns) FROM picked)), min(ts_ns)) FROM syscalls WHERE tid = {{ tid }}
+    )
+),
+mine AS MATERIALIZED (
+    SELECT
+        event_id, ts_ns, coalesce(ts_ns + duration_ns, {{ stop_ns }}) AS end_ns, pid, syscall, ret, arg0, resolved_path, gap_ns
+    FROM syscalls
+    JOIN gaps USING (event_id)
+    WHERE event_id IN (SELECT event_id FROM picked)
 ),
 limits AS MATERIALIZED (
     SELECT min(ts_ns) AS first_ns, max(end_ns) AS last_ns FROM mine
