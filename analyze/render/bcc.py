@@ -62,14 +62,21 @@ def opensnoop_line(timestamp: bool, uid: bool, by_tid: bool, extended: bool, pat
         ("{:>3} ", "greatest(-ret, 0)", True),
         ("{:<8} ", "coalesce(format('{:08o}', flags), 'n/a')", extended),
         ("{:<4} ", "coalesce(format('{:04o}', mode), 'n/a')", extended),
-        ("{}", f"coalesce({path}, '<' || coalesce(path_status, 'no path') || '>')", True),
-        ("{}", "CASE WHEN path_status = 'truncated' THEN ' <truncated>' ELSE '' END", True),
+        ("{}", path_sql(path), True),
     ]
     wanted_fields = [(form, value) for form, value, wanted in fields if wanted]
     line = f"format('{''.join(form for form, _ in wanted_fields)}', {', '.join(value for _, value in wanted_fields)})"
     # A damaged trace has NULL where none can be, and NULL is what format() makes of it.
     pieces = ", ".join(f"coalesce(format('{form}', {value}), '- ')" for form, value in wanted_fields)
     return f"coalesce({line}, concat({pieces}))"
+
+
+def path_sql(path: str) -> str:
+    """What :func:`path_text` says, as SQL, but that it is still to be made printable; ``path``: the SQL of the path."""
+    return (
+        f"coalesce({path}, '<' || coalesce(path_status, 'no path') || '>')"
+        " || CASE WHEN path_status = 'truncated' THEN ' <truncated>' ELSE '' END"
+    )
 
 
 def path_text(path: str | None, status: str | None) -> str:

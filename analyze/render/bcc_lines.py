@@ -9,6 +9,7 @@ from operator import itemgetter
 from types import NoneType
 from typing import Any
 
+from bpfrec.analyze.engine.sqltemplate import literal
 from bpfrec.analyze.render.escape import printable
 
 Record = Mapping[str, Any]
@@ -25,6 +26,7 @@ class Field:
     or what makes a text of a row; NULL is ``null``. ``gap`` stands behind it. ``when``: the option that asks for it;
     None: always there. ``most``: characters that are shown of it, as of ``%-12.12s``.
     ``head_width``: the width of the heading where bcc's format has another for it.
+    ``sql``: the same value in SQL, from the columns of the rows: where all fields have one, DuckDB makes the lines.
     """
 
     heading: str
@@ -35,6 +37,7 @@ class Field:
     null: str = UNKNOWN
     most: int | None = None
     head_width: int | None = None
+    sql: str | None = None
 
     def text(self, value: object) -> str:
         """The text of a value, in the width of the field."""
@@ -49,11 +52,33 @@ class Field:
 
 def bcc_lines(fields: Sequence[Field], rows: Iterable[Record], options: Mapping[str, Any]) -> Iterator[str]:
     """The header, and a line for each of ``rows``; ``options`` say which fields are asked for."""
-    shown = [field for field in fields if field.when is None or options[field.when]]
-    yield "".join(field.padded(field.heading, field.head_width) for field in shown)
-    makers = [_maker(field) for field in shown]
+    yield header(fields, options)
+    makers = [_maker(field) for field in _shown(fields, options)]
     for row in rows:
         yield "".join([made(row) for made in makers])
+
+
+def header(fields: Sequence[Field], options: Mapping[str, Any]) -> str:
+    """The header of the fields that ``options`` ask for."""
+    return "".join(field.padded(field.heading, field.head_width) for field in _shown(fields, options))
+
+
+def line_in_sql(fields: Sequence[Field], options: Mapping[str, Any]) -> str | None:
+    """The SQL expression of a line, but that it is still to be made printable; None: not all fields have theirs."""
+    values, form = [], ""
+    for field in _shown(fields, options):
+        value = field.value if field.sql is None else field.sql
+        if not isinstance(value, str):
+            return None
+        text = f"coalesce(CAST({value} AS VARCHAR), {literal(field.null)})"
+        values.append(text if field.most is None else f"substring({text}, 1, {field.most})")
+        form += f"{{:{'<' if field.width < 0 else '>'}{abs(field.width)}}}" if field.width else "{}"
+        form += field.gap
+    return f"format({literal(form)}, {', '.join(values)})"
+
+
+def _shown(fields: Sequence[Field], options: Mapping[str, Any]) -> list[Field]:
+    return [field for field in fields if field.when is None or options[field.when]]
 
 
 def _maker(field: Field) -> Callable[[Record], str]:
