@@ -7,6 +7,12 @@ import pyarrow as pa
 
 from bpfrec.formats.numeric.asof import Integers, Numbers
 
+CALLER_SQL = (
+    "((if(coalesce(tid, -1) < 0, coalesce(pid, -1), tid)::BIGINT & 2147483647) << 32)"
+    " | (coalesce(pid, -1)::BIGINT & 4294967295)"
+)
+"""What :func:`callers` gives, in SQL: it is computed beside what is read."""
+
 _PID = 0xFFFFFFFF
 _INT64 = pa.int64()
 

@@ -52,7 +52,7 @@ class Changes:
         return Changes(
             event=numbers(rows, "event_id", -1),
             kind=short_numbers(rows, "kind", CLOSED, pa.int8()),
-            caller=callers(rows),
+            caller=numbers(rows, "caller", 0),
             fd=short_numbers(rows, "fd", -1, pa.int32()),
             at=numbers(rows, "at", 0),
             source=short_numbers(rows, "source", -1, pa.int32()),

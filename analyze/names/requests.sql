@@ -18,7 +18,7 @@ named AS (
     WHERE second IS NOT NULL
 )
 SELECT DISTINCT ON (pid, tid, ts_ns, place)
-    pid, tid, ts_ns, place, 2 * ts_ns AS "at",
+    pid, tid, ts_ns, {{ caller }} AS caller, place, 2 * ts_ns AS "at",
     CASE WHEN is_path AND path LIKE '/%' THEN {{ ROOT }} ELSE fd END AS fd,
     CASE
         WHEN slot IS NOT NULL THEN {{ NOT_FOLLOWED }}

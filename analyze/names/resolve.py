@@ -15,7 +15,7 @@ import pyarrow as pa
 from bpfrec.analyze.engine.protocols import Queries, Session
 from bpfrec.analyze.engine.sqltemplate import Fragment, literal, render_text
 from bpfrec.analyze.names import kinds, reasons
-from bpfrec.analyze.names.callers import callers, numbers
+from bpfrec.analyze.names.callers import CALLER_SQL, callers, numbers
 from bpfrec.analyze.names.codes import Codes, Codes32, code_of, names_table, paired
 from bpfrec.analyze.names.columns import REQUEST_NAMES
 from bpfrec.analyze.names.coverage import FORKING, MAKING, MOVING, Coverage, Losses
@@ -148,7 +148,7 @@ def _named(rows: pa.Table, naming: Naming, is_place: Booleans) -> tuple[Integers
     asked = np.flatnonzero(reason == reasons.NONE)
     name = np.full(len(reason), -1)
     name[asked], reason[asked] = naming.find(
-        callers(rows)[asked], numbers(rows, "fd", -1)[asked], numbers(rows, "at", 0)[asked]
+        numbers(rows, "caller", 0)[asked], numbers(rows, "fd", -1)[asked], numbers(rows, "at", 0)[asked]
     )
     is_path = flags(rows, "is_path")
     is_open = (reason == reasons.NOT_OPEN) & ~flags(rows, "refused")
@@ -247,6 +247,7 @@ def _sql(name: str, **values: object) -> str:
         "RESOLVE_IN_ROOT": _RESOLVE_IN_ROOT,
         "leads_elsewhere": _LEADS_ELSEWHERE,
         "NOTHING": _NOTHING,
+        "caller": Fragment(CALLER_SQL),
     }
     text = files("bpfrec.analyze.names").joinpath(f"{name}.sql").read_text("utf-8")
     return render_text(text, **(named | values))

@@ -18,7 +18,7 @@ named AS (
     LEFT JOIN structs AS h ON s.syscall = 'openat2' AND h.event_id = s.event_id AND h.kind = 'open_how'
 )
 SELECT
-    event_id, pid, tid, place, 2 * ts_ns AS "at",
+    event_id, {{ caller }} AS caller, place, 2 * ts_ns AS "at",
     CASE WHEN is_path AND path LIKE '/%' AND coalesce(resolve & {{ RESOLVE_IN_ROOT }} = 0, TRUE)
         THEN {{ ROOT }} ELSE fd END AS fd,
     -- A filter would be evaluated twice as often.

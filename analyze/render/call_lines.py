@@ -9,6 +9,20 @@ from bpfrec.analyze.render.escape import printable
 from bpfrec.analyze.render.layout import Painter
 from bpfrec.analyze.render.text_columns import Record
 
+LINE_IN_SQL = """concat(
+    coalesce(strftime(ts, '%H:%M:%S.%f'), '-'),
+    format(
+        ' {:<7} {:<15} {}',
+        coalesce(CAST(tid AS VARCHAR), '[unknown]'), coalesce(comm, '[unknown]'), coalesce(call, '[unknown]')
+    ),
+    CASE
+        WHEN event_id IS NULL THEN ''
+        WHEN duration_ns IS NULL THEN ' <unfinished>'
+        ELSE format(' <{:.6f}>', duration_ns / 1e9)
+    END
+)"""
+"""What :func:`call_lines` makes of a row, without stack, pointer and colour, and still to be made printable."""
+
 
 def call_lines(rows: Iterable[Record], marked: int | None = None, paint: Painter | None = None) -> Iterator[str]:
     """A line for each of ``rows``, those of the report calls, and one for each frame of its stack.

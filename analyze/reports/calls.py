@@ -10,7 +10,8 @@ from bpfrec.analyze.engine.filters import where
 from bpfrec.analyze.engine.protocols import Queries
 from bpfrec.analyze.engine.result import Result, Row
 from bpfrec.analyze.engine.sqltemplate import Fragment, literal, render
-from bpfrec.analyze.render.call_lines import call_lines
+from bpfrec.analyze.render.call_lines import LINE_IN_SQL, call_lines
+from bpfrec.analyze.render.escape import printable
 from bpfrec.analyze.reports.call_filter import CallFilter
 from bpfrec.analyze.reports.call_texts import call_words
 from bpfrec.analyze.reports.moments import event_of, moment_ns
@@ -67,10 +68,10 @@ class _InParts:
     """The rows of several queries one behind the other, each of which is run when the one before it has been read."""
 
     def __init__(self, trace: Queries, queries: Sequence[str]) -> None:
-        self._trace, self._queries = trace, queries
+        self._trace, self.queries = trace, queries
 
     def __iter__(self) -> Iterator[Row]:
-        for query in self._queries:
+        for query in self.queries:
             yield from self._trace.query(query, lazy=True)
 
 
@@ -133,9 +134,15 @@ def _settle(options: Options) -> Options:
 
 
 def _text(answer: Answer) -> Iterator[str]:
-    around = answer.options["around"]
-    marked = None if around is None else event_of(_moment(around))
-    return call_lines(answer.result.records(), marked, answer.paint)
+    around, result = answer.options["around"], answer.result
+    queries = result.source.queries if isinstance(result.source, _InParts) else [result.sql]
+    is_plain = around is None and answer.paint is None and not answer.options["stack"]
+    if not is_plain or result.grows or isinstance(result.source, list):
+        marked = None if around is None else event_of(_moment(around))
+        return call_lines(result.records(), marked, answer.paint)
+    # There may be millions, and DuckDB makes them faster.
+    lines = _InParts(answer.trace, [f"SELECT {LINE_IN_SQL} FROM ({query})" for query in queries])  # noqa: S608 - both are SQL
+    return (printable(line) for (line,) in answer.counter.through(lines))
 
 
 REPORT = Report(

@@ -10,6 +10,7 @@ import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bpfrec.analyze.names.callers import callers
 from bpfrec.analyze.names.coverage import Coverage, Losses
 from bpfrec.analyze.names.descriptor_lookup import Changes, DescriptorLookup
 from bpfrec.analyze.names.descriptor_tables import tables_of
@@ -106,7 +107,8 @@ class Model:
         self.tables[child] = table if shared else dict(table)
 
     def holders(self) -> DescriptorLookup:
-        changes = Changes.of(pa.Table.from_pylist(sorted_rows(self.changes), schema=CHANGES))
+        rows = pa.Table.from_pylist(sorted_rows(self.changes), schema=CHANGES)
+        changes = Changes.of(rows.append_column("caller", pa.array(callers(rows))))
         breaks = pa.Table.from_pylist(self.breaks, schema=BREAKS)
         processes, forks = pa.Table.from_pylist(self.processes, PROCESS), pa.Table.from_pylist(self.forks, FORKS)
         losses = Losses(pa.table({name: pa.array([], pa.int64()) for name in ("pid", "first", "last")}))
