@@ -93,6 +93,10 @@ def finish(
             output.spool(SpoolKind.LEARNED),
             snapshots_report,
         )
+    if converted is not None:
+        # Another process is still converting the calls.
+        with stages.ahead("symbols"):
+            stacks.look_up()
     if frees_spools:
         output.free_spool(SpoolKind.SIDE_BAND)
         output.free_spool(SpoolKind.SNAPSHOTS)

@@ -42,6 +42,16 @@ class Stages:
         except Exception:
             self._note_failure(name)
 
+    @contextmanager
+    def ahead(self, name: str) -> Iterator[None]:
+        """For work of the optional stage ``name`` that can be done before it; what fails here fails there again."""
+        begin = time.monotonic()
+        try:
+            yield
+        except Exception:
+            _log.info("%s ahead of time failed", name, exc_info=True)
+        _log.info("%s ahead of time: %.2f s", name, time.monotonic() - begin)
+
     def _note_failure(self, name: str) -> None:
         _log.info("%s failed", name, exc_info=True)
         self.failed.append(name)

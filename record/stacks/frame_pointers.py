@@ -91,6 +91,9 @@ class FramePointerStacks:
         """The ``stack_id`` of all samples."""
         return handles
 
+    def look_up(self) -> None:
+        """Nothing: the stacks come with the calls."""
+
     def resolve(self) -> Iterator[StackRows]:
         """The rows for all stacks, with their functions, some at a time."""
         return frame_rows([self._stack(stack) for stack in self._stacks], self._modules, self._maps)

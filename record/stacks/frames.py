@@ -86,10 +86,7 @@ def frame_rows(
     """
     jit = jit_entries(stacks, maps) if jit is None else jit
     yield StackRows([], [], _jit_rows(jit))
-    addresses = dict.fromkeys(
-        (mapping, at) for s in stacks for at, mapping in zip(addresses_of(s), s.mappings, strict=True)
-    )
-    frames_of = _Frames(modules, maps, jit, modules.lines(addresses))
+    frames_of = _Frames(modules, maps, jit, modules.lines(_mapped_addresses(stacks)))
     for start in range(0, len(stacks), _STACKS_AT_ONCE):
         rows: list[TableRow] = []
         frames: list[TableRow] = []
@@ -101,6 +98,19 @@ def frame_rows(
                 {"stack_id": number, "pid": stack.pid, "ts_ns": stack.ts, "depth": len(found), "status": status}
             )
         yield StackRows(rows, frames, [])
+
+
+def look_up(stacks: Iterable[Stack], modules: Modules) -> None:
+    """Has ``modules`` find the functions and source lines of ``stacks``, which :func:`frame_rows` asks for later."""
+    addresses = _mapped_addresses(stacks)
+    modules.lines(addresses)
+    for mapping, address in addresses:
+        modules.locate(mapping, address)
+
+
+def _mapped_addresses(stacks: Iterable[Stack]) -> dict[MappedAddress, None]:
+    """Each address that a frame of ``stacks`` is at, and its code, once and in order."""
+    return dict.fromkeys((mapping, at) for s in stacks for at, mapping in zip(addresses_of(s), s.mappings, strict=True))
 
 
 def within(ip: int, interrupted: bool) -> int:

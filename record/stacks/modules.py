@@ -73,6 +73,7 @@ class _Module:
     reader: Reader | None = None
     symbols: Symbolizer | None = None
     functions: dict[int, Symbol | None] = field(default_factory=dict)
+    lines: dict[int, SourceLine | None] = field(default_factory=dict)
     debug: list[BinaryIO] = field(default_factory=list)
     addresses: dict[bytes, int | None] = field(default_factory=dict)
 
@@ -254,9 +255,14 @@ class Modules:
 
         budget = Budget(LINES_BUDGET)
         for number, of_module in wanted.items():
-            lines, unread = self._symbols(modules[number]).lines(of_module, budget)
-            self.unread_lines += unread
-            found |= {mapped: line for in_file, line in lines.items() for mapped in of_module[in_file]}
+            module = modules[number]
+            if new := of_module.keys() - module.lines.keys():
+                lines, unread = self._symbols(module).lines(new, budget)
+                self.unread_lines += unread
+                module.lines |= {in_file: lines.get(in_file) for in_file in new}
+            for in_file, asked in of_module.items():
+                if (line := module.lines[in_file]) is not None:
+                    found |= dict.fromkeys(asked, line)
         return found
 
     def unwind_table(self, mapping: Mapping) -> UnwindTable | None:

@@ -43,6 +43,9 @@ class StackTable(Protocol):
     def sample_ids(self, handles: Integers, times: Integers) -> Integers:
         """The ``stack_id`` of all samples, taken at ``times`` (ns on CLOCK_MONOTONIC): to be called once."""
 
+    def look_up(self) -> None:
+        """Does what can be done for :meth:`resolve` before the calls are known."""
+
     def resolve(self) -> Iterator[StackRows]:
         """The rows for all stacks that have an id, with their functions, some at a time: to be called last."""
 
@@ -92,6 +95,9 @@ class NoStacks:
     def sample_ids(self, handles: Integers, times: Integers) -> Integers:  # noqa: ARG002 - the protocol's
         """-1 for each."""
         return handles
+
+    def look_up(self) -> None:
+        """Nothing."""
 
     def resolve(self) -> Iterator[StackRows]:
         """Nothing."""

@@ -27,6 +27,7 @@ from bpfrec.record.stacks.frames import (
     StackRows,
     frame_rows,
     jit_entries,
+    look_up,
     within,
 )
 from bpfrec.record.stacks.modules import Modules, may_hold_jit_code
@@ -190,6 +191,10 @@ class UnwoundStacks:
         """The ``stack_id`` of all samples, taken at ``times``: by now it is known which JIT code needs names."""
         self._name_jit_code()
         return self._stack_ids(self._versions.at(handles, times))
+
+    def look_up(self) -> None:
+        """Finds functions and source lines of all stacks: :meth:`resolve` has less to do then."""
+        look_up(self._stacks, self._modules)
 
     def resolve(self) -> Iterator[StackRows]:
         """The rows for all stacks that have an id, with their functions, some at a time."""

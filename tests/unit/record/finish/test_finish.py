@@ -20,6 +20,7 @@ from bpfrec.record.request import Request
 from bpfrec.record.session.output import prepare
 from bpfrec.record.session.spools import Spools
 from bpfrec.record.session.working_folder import SpoolKind
+from bpfrec.record.stacks import stack_table
 
 GETPID = syscalls()["getpid"].numbers["x86_64"]
 CALLS = 5
@@ -32,14 +33,14 @@ def two_processes() -> list[bytes]:
     ]
 
 
-def finished(folder: Path, calls: list[bytes] | None = None, **options: Any) -> Rows:
+def finished(folder: Path, calls: list[bytes] | None = None, converted: Any = None, **options: Any) -> Rows:
     """Records and finishes a trace; what an SQL query on it gives."""
     with prepare(folder / "t.bpfrec", force=True) as output:
         spools = Spools(output)
         recording = recorded(spools, two_processes() if calls is None else calls)
         spools.close()
         request = Request(pids=(PID, OTHER), **options)
-        done = finish.finish(request, recording, output, None, lambda _share: None)
+        done = finish.finish(request, recording, output, None, lambda _share: None, converted)
         output.publish(done.file)
 
     def rows(query: str) -> list[tuple[Any, ...]]:
@@ -133,6 +134,27 @@ def test_a_file_that_cannot_be_read_is_a_part_and_a_full_disk_is_not(
     monkeypatch.setattr(finish, "_write_stacks", refuse(errno.ENOSPC))
     with pytest.raises(OSError, match="No space left"):
         finished(tmp_path)
+
+
+def test_symbols_that_are_looked_up_early_and_fail_are_one_missing_part(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    class Failing(stack_table.NoStacks):
+        def look_up(self) -> None:
+            asked.append("early")
+            fail()
+
+        def resolve(self) -> Any:
+            asked.append("late")
+            fail()
+
+    monkeypatch.setattr(finish, "read_stack_table", lambda *_: Failing())
+    rows = finished(tmp_path, converted=lambda: None)
+    assert asked == ["early", "late"]
+    assert rows("SELECT count(*) FROM syscalls") == [(2 * CALLS,)]
+    assert rows(LOSSES) == [("part-missing", "notice", 1)]
 
 
 def test_a_call_that_cannot_be_decoded_is_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
