@@ -49,7 +49,9 @@ def kernel_facts(cache: ProgramCache) -> KernelFacts:
         except ValueError as error:
             _log.info("the kept facts of the kernel are not used: %s", error)
     facts = read_kernel_facts()
-    cache.put_facts(key, to_json(facts).encode())
+    if facts != KernelFacts():
+        # What cannot be read here, as in a container without /sys, may be readable for the next recording.
+        cache.put_facts(key, to_json(facts).encode())
     return facts
 
 

@@ -10,7 +10,7 @@ import pytest
 from support.live import record_command, rows
 
 import bpfrec
-from bpfrec.bpf import btf
+from bpfrec.bpf import btf, program_cache
 from bpfrec.bpf.program import load_program
 from bpfrec.bpf.selection import Selection
 from bpfrec.formats.errors import BpfrecError
@@ -114,6 +114,7 @@ def test_the_user_of_a_process_is_the_one_it_was_born_with(tmp_path: Path) -> No
 
 def test_without_type_information_less_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(btf, "VMLINUX", tmp_path / "none")
+    monkeypatch.setenv(program_cache.VARIABLE, "off")
     for selection in (Selection(tgids=frozenset({1})), Selection(tgids=frozenset({1, 2})), Selection(uid=0)):
         program = load_program(selection)
         program.close()

@@ -48,6 +48,13 @@ def test_facts_of_another_boot_or_of_another_form_are_not_used(
         assert kernel_facts.kernel_facts(cache) == FACTS
 
 
+def test_that_nothing_can_be_read_is_not_kept(cache: ProgramCache, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kernel_facts, "read_kernel_facts", KernelFacts)
+    assert kernel_facts.kernel_facts(cache) == KernelFacts()
+    monkeypatch.setattr(kernel_facts, "read_kernel_facts", lambda: FACTS)
+    assert kernel_facts.kernel_facts(cache) == FACTS
+
+
 def test_without_type_information_all_works_but_following(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(btf, "VMLINUX", tmp_path / "vmlinux")
     facts = kernel_facts.read_kernel_facts()
