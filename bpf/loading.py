@@ -49,7 +49,8 @@ class LoadedProgram:
 
         def load() -> None:
             # What the main thread does meanwhile takes as long.
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _PRIORITY)
+            with suppress(OSError):
+                os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _PRIORITY)
             while True:
                 with lock:
                     if not waiting or self._failure is not None:

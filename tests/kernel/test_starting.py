@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,11 @@ from bpfrec.bpf.program_cache import VARIABLE, Origin, ProgramCache
 from bpfrec.bpf.selection import Selection
 
 FOUND, COMPILED = "found the compiled program", "compiled in"
+
+
+def spoilt(program: CompiledProgram) -> CompiledProgram:
+    """The program with a function that ends without a result, which the verifier does not allow."""
+    return replace(program, functions={**program.functions, "on_sys_exit": bytes([0x95]) + bytes(7)})
 
 
 def started(folder: Path, *options: str) -> tuple[str, list[tuple[object, ...]]]:
@@ -83,14 +89,24 @@ def test_another_process_is_no_other_program(tmp_path: Path, monkeypatch: pytest
     assert FOUND in said[1]
 
 
+def test_what_was_compiled_in_a_hurry_and_is_refused_is_compiled_thoroughly() -> None:
+    selection = Selection(tgids=frozenset({os.getpid()}), stacks="off")
+    hurried = Compilation(defines_of(selection, read_kernel_facts()), ProgramCache(None))
+    hurried._found = spoilt(hurried.result())
+    program = RecorderProgram(selection, hurried)
+    try:
+        assert "on_sys_exit" in program.wait()
+        assert hurried.anew() is None, "there is no third way"
+    finally:
+        program.close()
+
+
 def test_what_the_kernel_refuses_is_compiled_anew(tmp_path: Path) -> None:
     cache = ProgramCache(tmp_path / "cache", os.geteuid())
     selection = Selection(tgids=frozenset({os.getpid()}), stacks="off")
     defines = defines_of(selection, read_kernel_facts())
     good = Compilation(defines, cache).result()
-    # It ends without a result, which the verifier does not allow.
-    spoilt = CompiledProgram(good.maps, good.functions | {"on_sys_exit": bytes([0x95]) + bytes(7)}, good.license)
-    cache.put(compilation._key(defines.flags), spoilt, Origin.of("/proc/self/exe"))
+    cache.put(compilation._key(defines.flags), spoilt(good), Origin.of("/proc/self/exe"))
     kept = Compilation(defines, cache)
     assert kept.is_kept
     program = RecorderProgram(selection, kept)
