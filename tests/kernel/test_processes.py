@@ -88,7 +88,7 @@ def test_programs_executed_one_after_the_other(tmp_path: Path) -> None:
     done = record_command(output, "/bin/bash", "-O", "execfail", "-c", script)
     assert done.returncode == 0, done.stderr
     [(pid,)] = rows(output, "SELECT pid FROM processes")
-    recorder = Path("/proc/self/comm").read_text().strip()
+    recorder = Path(sys.executable).name
     assert rows(output, "SELECT pid, path, argv, comm, errno FROM execs ORDER BY ts_ns") == [
         (pid, "/bin/bash", f"/bin/bash -O execfail -c {shlex.quote(script)}", recorder, None),
         (pid, "/bin/nothing", "/bin/nothing", "bash", "ENOENT"),
