@@ -61,8 +61,8 @@ def read_kernel_facts() -> KernelFacts:
     if types is None:
         return KernelFacts()
     return KernelFacts(
-        task=_or_none(lambda: task_offsets.task_defines(types)),
-        sched=_or_none(lambda: task_offsets.sched_defines(types)),
+        task=_or_nothing(lambda: task_offsets.task_defines(types)),
+        sched=_or_nothing(lambda: task_offsets.sched_defines(types)),
         stack=tuple(task_offsets.stack_defines(types)),
         registers=tuple(task_offsets.register_defines(types)),
         uring=tuple(task_offsets.uring_defines(types)),
@@ -72,7 +72,7 @@ def read_kernel_facts() -> KernelFacts:
     )
 
 
-def _or_none(defines: Callable[[], list[str]]) -> tuple[str, ...]:
+def _or_nothing(defines: Callable[[], list[str]]) -> tuple[str, ...]:
     try:
         return tuple(defines())
     except BpfrecError as error:

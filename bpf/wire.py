@@ -6,7 +6,7 @@ A test compiles the header and compares all sizes and offsets with the dtypes he
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import NamedTuple
 
@@ -334,6 +334,13 @@ def samples_of(records: Records, chosen: NDArray[np.bool_]) -> list[bytes]:
             waiting = []
         waiting.append(one)
     return [*samples, batch_sample(b"".join(waiting), len(waiting))] if waiting else samples
+
+
+def samples_by_cpu(records: Records, chosen: NDArray[np.bool_]) -> Iterator[tuple[int, list[bytes]]]:
+    """The same by the CPU in whose ring the calls were."""
+    cpus = records.calls.cpu
+    for cpu in np.unique(cpus[chosen]).tolist():
+        yield cpu, samples_of(records, chosen & (cpus == cpu))
 
 
 def record(head: bytes, data: bytes) -> bytes:

@@ -37,31 +37,21 @@ Decoded = TypeVar("Decoded")
 
 @dataclass
 class Chunk:
-    """Bytes drained from the ring of ``cpu`` at ``time`` (ns, CLOCK_MONOTONIC); the next chunk overwrites them.
+    """Bytes drained from rings, until ``time`` (ns, CLOCK_MONOTONIC); the next chunk overwrites them.
 
-    ``left``: set by the reader; so many bytes at the end, a record that is cut off, come again at the start of the
-    next batch.
-    """
-
-    cpu: int
-    time: int
-    data: NDArray[np.uint8]
-    left: int = 0
-
-
-@dataclass
-class Stretch:
-    """Bytes of ``parts``: chunks that follow one another, or some of a long one; the next stretch overwrites them.
-
-    ``time``: when the last of them was drained (ns, CLOCK_MONOTONIC). ``read``: bytes read so far, these among them.
-    ``left``: as of :class:`Chunk`.
+    ``parts``: of which rings they are; one, if chunks are not joined. ``left``: set by the reader; so many bytes at the
+    end, a record that is cut off, come again at the start of the next batch.
     """
 
     data: NDArray[np.uint8]
     parts: list[Part]
     time: int
-    read: int
     left: int = 0
+
+    @property
+    def cpu(self) -> int:
+        """The CPU whose ring the first part is of."""
+        return self.parts[0].cpu
 
 
 class SpoolWriter:
@@ -107,71 +97,39 @@ class SpoolWriter:
 
 
 def read_chunks(
-    path: Path, largest: int, consume: bool = False, span: tuple[int, int] | None = None
+    path: Path, largest: int, consume: bool = False, span: tuple[int, int] | None = None, *, joined: bool = False
 ) -> Iterator[Chunk]:
     """The chunks of a spool in order, longer ones in batches of at most ``largest`` bytes (a multiple of 8).
 
     A chunk that is cut off at the end of the file, as by a full disk, is given as far as it goes. ``consume``: give the
     room on the disk back as soon as a batch is read, where the file system can. ``span``: offsets of the first chunk
-    and behind the last one; None: all.
+    and behind the last one; None: all. ``joined``: as many chunks at once as ``largest`` bytes have room for.
     """
-    buffer = np.empty(0, np.uint8)
-    with path.open("r+b" if consume else "rb", buffering=0) as file:
-        for cpu, size, when in _heads(file, span):
-            length = size
-            if len(buffer) < min(length, largest):
-                buffer = np.empty(min(length, largest), np.uint8)
-            left = 0
-            while length:
-                wanted = min(length, len(buffer) - left)
-                # No record of ours is longer than a batch: where one is, the spool is damaged.
-                got = file.readinto(buffer.data[left : left + wanted])
-                if not got:
-                    return
-                length -= got
-                if consume:
-                    _give_back(file.fileno(), file.tell())
-                chunk = Chunk(cpu, when, buffer[: (left + got) // 8 * 8])
-                yield chunk
-                left = chunk.left if length else 0
-                buffer[:left] = chunk.data[len(chunk.data) - left :]
-
-
-def read_stretches(
-    path: Path, largest: int, consume: bool = False, span: tuple[int, int] | None = None
-) -> Iterator[Stretch]:
-    """What :func:`read_chunks` gives, but as many chunks at once as ``largest`` bytes have room for."""
     start, end = span or (0, path.stat().st_size)
     buffer = np.empty(max(min(largest, end - start) // 8 * 8, 8), np.uint8)
     parts: list[Part] = []
+    filled = time = 0
     with path.open("r+b" if consume else "rb", buffering=0) as file:
-        filled = time = 0
-
-        def stretch() -> Stretch:
-            return Stretch(buffer[: parts[-1].end], parts, time, file.tell() - start)
-
         for cpu, length, when in _heads(file, (start, end)):
-            if parts and filled + length > len(buffer):
-                yield stretch()
+            if parts and (not joined or filled + length > len(buffer)):
+                yield Chunk(buffer[:filled], parts, time)
                 parts, filled = [], 0
-            time, left = when, length
-            while left:
-                got = file.readinto(buffer.data[filled : filled + min(left, len(buffer) - filled)])
-                if not got:
-                    break
-                filled, left = filled + got, left - got
+            time, wanted, kept = when, length, filled
+            # No record of ours is longer than a batch: where one is, the spool is damaged.
+            while wanted and (got := file.readinto(buffer.data[filled : filled + min(wanted, len(buffer) - filled)])):
+                filled, wanted = filled + got, wanted - got
                 if consume:
                     _give_back(file.fileno(), file.tell())
-                if left and filled == len(buffer):
-                    parts.append(Part(cpu, filled))
-                    long = stretch()
-                    yield long
-                    buffer[: long.left] = long.data[len(long.data) - long.left :]
-                    parts, filled = [], long.left
+                if wanted and filled == len(buffer):
+                    batch = Chunk(buffer, [*parts, Part(cpu, filled)], time)
+                    yield batch
+                    buffer[: batch.left] = buffer[len(buffer) - batch.left :]
+                    parts, filled, kept = [], batch.left, batch.left
             filled = filled // 8 * 8
-            parts.append(Part(cpu, filled))
+            if filled > kept:
+                parts.append(Part(cpu, filled))
         if parts:
-            yield stretch()
+            yield Chunk(buffer[:filled], parts, time)
 
 
 def _heads(file: FileIO, span: tuple[int, int] | None) -> Iterator[tuple[int, int, int]]:
@@ -206,18 +164,20 @@ def read_decoded(
     report: Callable[[float], None],
     consume: bool = False,
     span: tuple[int, int] | None = None,
+    *,
+    joined: bool = False,
 ) -> Iterator[Decoded]:
     """What ``decode`` makes of each chunk (of at most ``largest`` bytes); it also says how many bytes it consumed.
 
-    ``report`` gets the share of the span that is read, 0 to 1. ``consume``, ``span``: as of :func:`read_chunks`.
+    ``report`` gets the share of the span that is read, 0 to 1. The rest as of :func:`read_chunks`.
     """
     start, end = span or (0, path.stat().st_size)
     total, done = max(1, end - start), 0
-    for chunk in read_chunks(path, largest, consume, (start, end)):
+    for chunk in read_chunks(path, largest, consume, (start, end), joined=joined):
         decoded, consumed = decode(chunk)
         chunk.left = len(chunk.data) - consumed
         yield decoded
-        done += HEADER.size + consumed
+        done += HEADER.size * len(chunk.parts) + consumed
         report(min(1.0, done / total))
 
 

@@ -148,8 +148,11 @@ def call_rows(records: wire.Records, still_running: bool = False) -> CallRows:
     columns["errno"] = errno_column(calls.ret, no_return | returns_from_handler(calls))
     columns["path"], columns["path_status"] = _first_path(records, facts)
     columns["path2"], columns["path2_status"] = _second_path(records, facts)
-    reason = None if returned is None else np.where(no_return, np.int32(still_running), np.int32(-1))
-    columns["unfinished"] = pa.nulls(len(calls), CODES) if reason is None else choice(reason, _UNFINISHED)
+    columns["unfinished"] = (
+        pa.nulls(len(calls), CODES)
+        if returned is None
+        else choice(np.where(returned, np.int32(still_running), np.int32(-1)), _UNFINISHED)
+    )
     columns["entry_status"] = _entry_status(calls)
     captures = capture_rows(records, facts.first, facts.kinds)
     ends = int(calls.ts[0] + calls.duration[0]) if len(calls) else 0

@@ -166,8 +166,7 @@ class CallParts:
         held = ((calls.flags & wire.NO_ENTRY) != 0) | InterruptedCalls.undecided(calls)
         if not held.any():
             return records
-        for cpu in np.unique(calls.cpu[held]).tolist():
-            samples = wire.samples_of(records, held & (calls.cpu == cpu))
+        for cpu, samples in wire.samples_by_cpu(records, held):
             self._held.write(cpu, when, [memoryview(sample) for sample in samples])
         return records.where(~held)
 

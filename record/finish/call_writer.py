@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +20,7 @@ from bpfrec.record.finish.late_columns import LateColumns
 from bpfrec.record.finish.unseen_entries import UnseenEntries
 from bpfrec.record.processes.calls_in_progress import CallInProgress
 from bpfrec.record.processes.history import History
-from bpfrec.record.spool import Stretch, read_stretches
+from bpfrec.record.spool import Chunk, read_decoded
 from bpfrec.record.stacks.stack_table import StackTable
 
 _log = logging.getLogger(__name__)
@@ -46,19 +46,8 @@ def convert_spool(
     the room of the spool back meanwhile.
     """
     span = (start, spool.stat().st_size if end is None else end)
-    for stretch, records in read_records(spool, consume, span):
-        parts.take(stretch.time, records)
-        report(min(1.0, stretch.read / max(1, span[1] - span[0])))
-
-
-def read_records(
-    spool: Path, consume: bool = False, span: tuple[int, int] | None = None
-) -> Iterator[tuple[Stretch, wire.Records]]:
-    """The records of stretches of ``spool``; ``consume`` and ``span`` as of :func:`.read_stretches`."""
-    for stretch in read_stretches(spool, _BATCH_BYTES, consume, span):
-        records = wire.decode(stretch.data, stretch.parts)
-        stretch.left = len(stretch.data) - records.consumed
-        yield stretch, records
+    for chunk, records in read_decoded(spool, decoded, _BATCH_BYTES, report, consume, span, joined=True):
+        parts.take(chunk.time, records)
 
 
 class CallWriter:
@@ -109,7 +98,7 @@ class CallWriter:
         interrupted = InterruptedCalls([noted for made in self._converted for noted in made.noted])
         _log.info("%d interrupted calls failed", interrupted.settle())
         for made in self._converted:
-            for _, records in read_records(made.held):
+            for _, records in read_decoded(made.held, decoded, _BATCH_BYTES, lambda _share: None, joined=True):
                 interrupted.apply(records.calls)
                 chosen = records.where(~returns_from_handler(records.calls)) if self._failed_only else records
                 self._add(chosen)
@@ -161,3 +150,9 @@ class CallWriter:
         self.pids |= made.pids
         self.tids |= made.tids
         self.per_syscall += made.per_syscall
+
+
+def decoded(chunk: Chunk) -> tuple[tuple[Chunk, wire.Records], int]:
+    """``chunk`` and the records in it, and how many of its bytes they take."""
+    records = wire.decode(chunk.data, chunk.parts)
+    return (chunk, records), records.consumed

@@ -19,7 +19,7 @@ from bpfrec.bpf.sideband import Event, Fork, Lost, Mapping, parse_events
 from bpfrec.formats.schema import PROCESSES
 from bpfrec.formats.trace_writer import TraceWriter
 from bpfrec.record.finish.call_parts import CallParts, Converted
-from bpfrec.record.finish.call_writer import CallWriter
+from bpfrec.record.finish.call_writer import CallWriter, decoded
 from bpfrec.record.finish.manifest import manifest_of
 from bpfrec.record.finish.rows import process_rows
 from bpfrec.record.finish.unseen_entries import UnseenEntries
@@ -28,7 +28,7 @@ from bpfrec.record.processes.descriptors import DescriptorSnapshot
 from bpfrec.record.session.recorded import Recorded
 from bpfrec.record.session.tracker import ProcessTracker, in_order
 from bpfrec.record.session.working_folder import SpoolKind, spool_in
-from bpfrec.record.spool import Chunk, read_chunks, read_decoded
+from bpfrec.record.spool import read_chunks, read_decoded
 from bpfrec.record.stacks.stack_table import NoStacks
 
 _BATCH_BYTES = 4 << 20
@@ -90,7 +90,7 @@ class SegmentTraces:
         end = mark.bytes.get(SpoolKind.CALLS, 0) if mark is not None else self._done
         spool = spool_in(self._spools, SpoolKind.CALLS)
         span = (self._done, end)
-        for chunk, records in read_decoded(spool, _chunk_decoded, _BATCH_BYTES, lambda _share: None, False, span):
+        for chunk, records in read_decoded(spool, decoded, _BATCH_BYTES, lambda _share: None, False, span):
             self._take(parts, chunk.time, self._unshown(chunk.cpu, records), until)
         self._done = end
         self._read_to(end)
@@ -109,9 +109,7 @@ class SegmentTraces:
         if until is not None:
             later = records.calls.ts > until
             if later.any():
-                cpus = records.calls.cpu
-                for cpu in np.unique(cpus[later]).tolist():
-                    self._waiting.append((cpu, b"".join(wire.samples_of(records, later & (cpus == cpu)))))
+                self._waiting += [(cpu, b"".join(samples)) for cpu, samples in wire.samples_by_cpu(records, later)]
                 records = records.where(~later)
         parts.take(when, records)
 
@@ -219,11 +217,6 @@ class _People:
         for event in in_order(now):
             if isinstance(event, Lost) or self.tracker.matters(event.pid):
                 self.history.apply(event)
-
-
-def _chunk_decoded(chunk: Chunk) -> tuple[tuple[Chunk, wire.Records], int]:
-    records = wire.decode(chunk.data, [wire.Part(chunk.cpu, len(chunk.data))])
-    return (chunk, records), records.consumed
 
 
 def _decoded(cpu: int, sample: bytes) -> wire.Records:

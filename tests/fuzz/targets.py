@@ -44,7 +44,7 @@ from bpfrec.formats.symbols.source_lines import Budget, SourceLines
 from bpfrec.formats.symbols.symbolizer import Symbolizer
 from bpfrec.formats.trace_reader import TraceReader
 from bpfrec.record.decode.calls import call_rows
-from bpfrec.record.spool import read_stretches
+from bpfrec.record.spool import Chunk, read_decoded
 from bpfrec.record.stacks.unwind.cfi import parse_cie, row_at
 from bpfrec.record.stacks.unwind.eh_frame import UnwindTable
 from bpfrec.record.stacks.unwind.encoding import BadUnwindInfoError
@@ -165,10 +165,13 @@ def _spool(data: bytes) -> None:
     path = _folder() / "calls.spool"
     path.write_bytes(data)
 
-    for stretch in read_stretches(path, 1 << 16):
-        records = wire.decode(stretch.data, stretch.parts)
-        stretch.left = len(stretch.data) - records.consumed
-        _rows(records)
+    def decode(chunk: Chunk) -> tuple[wire.Records, int]:
+        records = wire.decode(chunk.data, chunk.parts)
+        return records, records.consumed
+
+    for joined in (False, True):
+        for records in read_decoded(path, decode, 1 << 16, lambda _: None, joined=joined):
+            _rows(records)
 
 
 def _ring(data: bytes) -> None:

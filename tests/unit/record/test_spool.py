@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from support import ring_bytes
 
 from bpfrec.bpf import wire
-from bpfrec.record.spool import HEADER, SpoolWriter, read_chunks, read_stretches
+from bpfrec.record.spool import HEADER, SpoolWriter, read_chunks
 
 CHUNKS = [(0, 11, b"A" * 24), (5, 12, b"B" * 8), (0, 13, b"C" * 64)]
 
@@ -35,7 +35,7 @@ def test_long_chunks_come_in_pieces(spool: Path) -> None:
 
 
 def test_chunks_are_read_together_where_they_have_room(spool: Path) -> None:
-    found = [(s.data.tobytes(), s.parts, s.time) for s in read_stretches(spool, 40)]
+    found = [(c.data.tobytes(), c.parts, c.time) for c in read_chunks(spool, 40, joined=True)]
     assert found == [
         (b"A" * 24 + b"B" * 8, [(0, 24), (5, 32)], 12),
         (b"C" * 40, [(0, 40)], 13),
@@ -64,9 +64,9 @@ def test_calls_are_the_same_however_chunks_are_read(
     with path.open("r+b") as file:
         file.truncate(max(0, path.stat().st_size - cut))
     got = []
-    for stretch in read_stretches(path, room * 8):
-        records = wire.decode(stretch.data, stretch.parts)
-        stretch.left = len(stretch.data) - records.consumed
+    for chunk in read_chunks(path, room * 8, joined=True):
+        records = wire.decode(chunk.data, chunk.parts)
+        chunk.left = len(chunk.data) - records.consumed
         got += list(zip(records.calls.cpu.tolist(), records.calls.ts.tolist(), strict=True))
     assert got == written[: len(got)]
     if not cut and room * 8 >= 6 * 48 + 24:
@@ -79,8 +79,8 @@ def test_damage_in_one_chunk_does_not_cost_the_next(tmp_path: Path) -> None:
     for data in (b"\0" * 64, sound):
         writer.write(2, 1, [memoryview(data)])
     writer.close()
-    [stretch] = read_stretches(tmp_path / "spool", 1 << 20)
-    assert wire.decode(stretch.data, stretch.parts).calls.ts.tolist() == [7]
+    [chunk] = read_chunks(tmp_path / "spool", 1 << 20, joined=True)
+    assert wire.decode(chunk.data, chunk.parts).calls.ts.tolist() == [7]
 
 
 @given(st.data())

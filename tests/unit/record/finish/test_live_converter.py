@@ -20,7 +20,7 @@ from bpfrec.formats.kernel.syscalls import syscalls
 from bpfrec.record.confinement.identity import Unchanged
 from bpfrec.record.finish import live_converter
 from bpfrec.record.finish.call_parts import CallParts
-from bpfrec.record.finish.call_writer import read_records
+from bpfrec.record.finish.call_writer import decoded
 from bpfrec.record.finish.finish import finish
 from bpfrec.record.finish.live_converter import LiveConverter
 from bpfrec.record.finish.saved_parts import saved_parts
@@ -29,6 +29,7 @@ from bpfrec.record.request import Request
 from bpfrec.record.session.output import prepare
 from bpfrec.record.session.spools import Spools
 from bpfrec.record.session.working_folder import SpoolKind
+from bpfrec.record.spool import read_decoded
 
 NUMBERS = {name: syscalls()[name].numbers["x86_64"] for name in ("getpid", "openat", "nanosleep", "rt_sigreturn")}
 
@@ -175,8 +176,8 @@ def test_many_calls_of_one_batch_can_be_held_back(tmp_path: Path) -> None:
     parts.take(1, wire.decode(np.frombuffer(data, np.uint8), [wire.Part(0, len(data))]))
     made = parts.close()
     assert (made.decoded, made.undecoded, made.rows) == (count, 0, 0)
-    held = sum(len(records.calls) for _, records in read_records(made.held))
-    assert held == count
+    held = [records for _, records in read_decoded(made.held, decoded, 1 << 20, lambda _: None)]
+    assert sum(len(records.calls) for records in held) == count
 
 
 def test_a_converter_whose_recorder_gives_up_ends(tmp_path: Path) -> None:
