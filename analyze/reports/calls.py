@@ -11,7 +11,6 @@ from bpfrec.analyze.engine.protocols import Queries
 from bpfrec.analyze.engine.result import Result, Row
 from bpfrec.analyze.engine.sqltemplate import Fragment, literal, render
 from bpfrec.analyze.render.call_lines import LINE_IN_SQL, call_lines
-from bpfrec.analyze.render.escape import printable
 from bpfrec.analyze.reports.call_filter import CallFilter
 from bpfrec.analyze.reports.call_texts import call_words
 from bpfrec.analyze.reports.moments import event_of, moment_ns
@@ -134,15 +133,12 @@ def _settle(options: Options) -> Options:
 
 
 def _text(answer: Answer) -> Iterator[str]:
-    around, result = answer.options["around"], answer.result
-    queries = result.source.queries if isinstance(result.source, _InParts) else [result.sql]
+    around, source = answer.options["around"], answer.result.source
     is_plain = around is None and answer.paint is None and not answer.options["stack"]
-    if not is_plain or result.grows or isinstance(result.source, list):
-        marked = None if around is None else event_of(_moment(around))
-        return call_lines(result.records(), marked, answer.paint)
-    # There may be millions, and DuckDB makes them faster.
-    lines = _InParts(answer.trace, [f"SELECT {LINE_IN_SQL} FROM ({query})" for query in queries])  # noqa: S608 - both are SQL
-    return (printable(line) for (line,) in answer.counter.through(lines))
+    if is_plain and answer.can_be_asked_again:
+        return answer.lines(LINE_IN_SQL, source.queries if isinstance(source, _InParts) else ())
+    marked = None if around is None else event_of(_moment(around))
+    return call_lines(answer.result.records(), marked, answer.paint)
 
 
 REPORT = Report(

@@ -14,7 +14,6 @@ from bpfrec.analyze.engine.protocols import Queries
 from bpfrec.analyze.engine.result import Result
 from bpfrec.analyze.engine.sqltemplate import Fragment, literal, render
 from bpfrec.analyze.render import bcc
-from bpfrec.analyze.render.escape import printable
 from bpfrec.analyze.reports.call_filter import CallFilter
 from bpfrec.analyze.reports.intervals import duration_option
 from bpfrec.analyze.reports.option_types import OpenFlag, limit_option, map_options, refused_option
@@ -91,9 +90,7 @@ def _text(answer: Answer) -> Iterator[str]:
     columns = (options["timestamp"], options["print_uid"], bool(options["tid"]), options["extended"])
     path = "coalesce(resolved_path, path)" if options["full_path"] else "path"
     yield bcc.opensnoop_header(*columns)
-    lines = f"SELECT {bcc.opensnoop_line(*columns, path)} FROM ({answer.result.sql})"  # noqa: S608 - both are SQL
-    rows = answer.counter.through(answer.trace.query(lines, lazy=True).source)
-    yield from (printable(line) for (line,) in rows)
+    yield from answer.lines(bcc.opensnoop_line(*columns, path))
 
 
 REPORT = Report(

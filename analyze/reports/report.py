@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from bpfrec.analyze.engine.result import Result
+from bpfrec.analyze.render.escape import printable
 from bpfrec.analyze.render.layout import Painter
 from bpfrec.analyze.render.text_columns import TextColumn, text_table
 
@@ -54,6 +55,20 @@ class Answer:
     width: int | None
     paint: Painter | None = None
     counter: Counter = field(default_factory=Counter)
+
+    def lines(self, line: str, queries: Sequence[str] = ()) -> Iterator[str]:
+        """A line for each row, made by DuckDB, which is faster where there may be millions.
+
+        ``line``: its SQL, from the columns of the rows. ``queries`` give the rows in parts; without any, the result's.
+        """
+        parts = (f"SELECT {line} FROM ({query})" for query in queries or [self.result.sql])  # noqa: S608 - both are SQL
+        rows = (row for part in parts for row in self.trace.query(part, lazy=True))
+        return (printable(text) for (text,) in self.counter.through(rows))
+
+    @property
+    def can_be_asked_again(self) -> bool:
+        """Whether another query can give the rows: they are not here yet, and do not come while they are recorded."""
+        return not self.result.grows and not isinstance(self.result.source, list)
 
     def table(self, columns: Sequence[TextColumn]) -> Iterator[str]:
         """The lines of a table of the rows."""

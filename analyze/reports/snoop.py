@@ -12,7 +12,6 @@ from bpfrec.analyze.engine.protocols import Queries
 from bpfrec.analyze.engine.result import Result
 from bpfrec.analyze.engine.sqltemplate import render
 from bpfrec.analyze.render.bcc_lines import Field, bcc_lines, header, line_in_sql
-from bpfrec.analyze.render.escape import printable
 from bpfrec.analyze.reports.call_filter import CallFilter
 from bpfrec.analyze.reports.intervals import duration_option, intervals
 from bpfrec.analyze.reports.moments import zone_notes
@@ -56,14 +55,12 @@ def in_lines(*fields: Field) -> Callable[[Answer], Iterator[str]]:
     """A text with a line of ``fields`` for each row."""
 
     def text(answer: Answer) -> Iterator[str]:
-        result = answer.result
         line = line_in_sql(fields, answer.options)
-        if line is None or result.grows or isinstance(result.source, list):
-            yield from bcc_lines(fields, result.records(), answer.options)
-            return
-        yield header(fields, answer.options)
-        lines = answer.trace.query(f"SELECT {line} FROM ({result.sql})", lazy=True)  # noqa: S608 - both are SQL
-        yield from (printable(line) for (line,) in answer.counter.through(lines.source))
+        if line is None or not answer.can_be_asked_again:
+            yield from bcc_lines(fields, answer.result.records(), answer.options)
+        else:
+            yield header(fields, answer.options)
+            yield from answer.lines(line)
 
     return text
 
