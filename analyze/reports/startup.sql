@@ -83,34 +83,20 @@ bounded AS (
         END AS until
     FROM windows
 ),
--- Calls in their order; where one lies in another, its time is counted once. Each of twenty steps is put in order by itself,
--- which takes half the time and memory, and carries over how long the calls before it lasted, and which was the last.
+-- Calls in their order; where one lies in another, its time is counted once.
 within AS (
-    SELECT c.*, ({{ steps }} * (c.ts_ns - w.begin_ns) // nullif(w.until_ns - w.begin_ns, 0))::INTEGER AS step
-    FROM read AS c
-    JOIN bounded AS w USING (pid)
-    WHERE c.ts_ns < w.until_ns OR c.ts_ns = w.begin_ns
-),
-ends AS MATERIALIZED (
-    SELECT pid, step, max(end_ns) AS end_ns, arg_max(sort, (ts_ns, event_id)) AS last_sort FROM within GROUP BY pid, step
-),
-carried AS (
-    SELECT pid, step, lag(last_sort) OVER (PARTITION BY pid ORDER BY step) AS previous,
-        max(end_ns) OVER (PARTITION BY pid ORDER BY step ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS free_ns
-    FROM ends
+    SELECT c.* FROM read AS c JOIN bounded AS w USING (pid) WHERE c.ts_ns < w.until_ns OR c.ts_ns = w.begin_ns
 ),
 turns AS (
-    SELECT pid, step, sort, failed, ts_ns, end_ns, max(end_ns) OVER before AS free_ns, lag(sort) OVER turn AS previous
+    SELECT pid, sort, failed, ts_ns, end_ns, max(end_ns) OVER before AS free_ns, lag(sort) OVER turn AS previous
     FROM within
-    WINDOW turn AS (PARTITION BY pid, step ORDER BY ts_ns, event_id),
-        before AS (PARTITION BY pid, step ORDER BY ts_ns, event_id ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
+    WINDOW turn AS (PARTITION BY pid ORDER BY ts_ns, event_id),
+        before AS (PARTITION BY pid ORDER BY ts_ns, event_id ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
 ),
 ordered AS (
-    SELECT t.pid, t.sort, t.failed, t.ts_ns, t.end_ns, w.begin_ns, w.until_ns,
-        greatest(t.free_ns, b.free_ns, w.begin_ns) AS free_ns, coalesce(t.previous, b.previous) AS previous
+    SELECT t.* EXCLUDE (free_ns), w.begin_ns, w.until_ns, greatest(t.free_ns, w.begin_ns) AS free_ns
     FROM turns AS t
-    JOIN bounded AS w ON w.pid = t.pid
-    JOIN carried AS b ON b.pid = t.pid AND b.step IS NOT DISTINCT FROM t.step
+    JOIN bounded AS w USING (pid)
 ),
 -- The time of calls, and the code between: sort is of the call, or of that before the code; NULL: there is none.
 pieces AS (
@@ -122,10 +108,11 @@ pieces AS (
     FROM ordered
     CROSS JOIN (VALUES (FALSE), (TRUE)) AS of(is_code)
     UNION ALL
-    SELECT e.pid, TRUE, w.begin_ns, w.until_ns, arg_max(e.last_sort, e.step), 0, 0, least(max(e.end_ns), w.until_ns), w.until_ns
-    FROM ends AS e
+    SELECT c.pid, TRUE, w.begin_ns, w.until_ns, arg_max(c.sort, (c.ts_ns, c.event_id)), 0, 0,
+        least(max(c.end_ns), w.until_ns), w.until_ns
+    FROM within AS c
     JOIN bounded AS w USING (pid)
-    GROUP BY e.pid, w.begin_ns, w.until_ns
+    GROUP BY c.pid, w.begin_ns, w.until_ns
 ),
 -- The whole in twenty steps: the first and the last that a piece has a part in.
 placed AS (
